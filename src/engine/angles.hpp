@@ -1,0 +1,192 @@
+// From inputs and weights to what the sweeps need: angles, run factors, phase tables. Included by isa/*.cpp.
+
+template <class Real, int lanes>
+struct Angles {
+    using V = Vector<Real, lanes>;
+    using C = Complex<Real, lanes>;
+    using Space = Workspace<Real, lanes>;
+
+    static void load_inputs(const Tile<Real>& tile, Space& space) {
+        const int num_inputs = tile.program->num_inputs;
+        for (int lane = 0; lane < lanes; ++lane) {
+            const int64_t sample = lane < tile.num_samples ? lane : tile.num_samples - 1;
+            const Real* row = tile.inputs + sample * num_inputs;
+            for (int i = 0; i < num_inputs; ++i) space.input[i][lane] = row[i];
+        }
+    }
+
+    static V variable(const Tile<Real>& tile, const Space& space, int index) {
+        const int num_inputs = tile.program->num_inputs;
+        return index < num_inputs ? space.input[index] : broadcast<Real, lanes>(tile.weights[index - num_inputs]);
+    }
+
+    // sin and cos of half of every angle that varies over the batch, or of every one that does not.
+    static void compute(const Tile<Real>& tile, Space& space, bool varying) {
+        const ProgramView& p = *tile.program;
+        for (int a = 0; a < p.num_angles; ++a) {
+            if (bool(p.angle_varies[a]) != varying) continue;
+            V theta = broadcast<Real, lanes>(Real(p.angle_constant[a]));
+            for (int t = p.angle_term_begin[a]; t < p.angle_term_begin[a + 1]; ++t) {
+                V term = broadcast<Real, lanes>(Real(p.term_coefficient[t]));
+                for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
+                    term *= variable(tile, space, p.factor_variable[f]);
+                theta += term;
+            }
+            space.half[a] = sine_cosine<Real, lanes>(theta * Real(0.5));
+        }
+    }
+
+    // z / |z|, or 1 where z vanishes; also |z|.
+    static C unit(C z, V& modulus) {
+        const V square = z.re * z.re + z.im * z.im;
+        const auto vanishes = square < Real(sizeof(Real) == 4 ? 1e-36 : 1e-290);
+        const V safe = vanishes ? broadcast<Real, lanes>(1) : square;
+        const V root = square_root<Real, lanes>(safe);
+        const V inverse = Real(1) / root;
+        modulus = vanishes ? V{} : root;
+        return {vanishes ? broadcast<Real, lanes>(1) : V(z.re * inverse), vanishes ? V{} : V(z.im * inverse)};
+    }
+
+    // Multiplies the rotations of a run up to a|0><0| + b|1><0| + ... in SU(2) and splits it into diagonals and RY.
+    // Below the smallest angle the split is arbitrary, but left * right is not: the product stays exact.
+    static void factor_run(const ProgramView& p, Space& space, int r) {
+        C a{broadcast<Real, lanes>(1), V{}}, b{V{}, V{}};
+        for (int g = p.run_gate_begin[r]; g < p.run_gate_begin[r + 1]; ++g) {
+            const auto [s, c] = space.half[p.gate_angle[g]];
+            const C a0 = a, b0 = b;
+            switch (p.gate_axis[g]) {
+                case axis_x:
+                    a = {c * a0.re + s * b0.im, c * a0.im - s * b0.re};
+                    b = {c * b0.re + s * a0.im, c * b0.im - s * a0.re};
+                    break;
+                case axis_y:
+                    a = {c * a0.re - s * b0.re, c * a0.im - s * b0.im};
+                    b = {s * a0.re + c * b0.re, s * a0.im + c * b0.im};
+                    break;
+                default:
+                    a = {c * a0.re + s * a0.im, c * a0.im - s * a0.re};
+                    b = {c * b0.re - s * b0.im, c * b0.im + s * b0.re};
+            }
+        }
+        auto& run = space.run[r];
+        if (p.run_is_real[r]) {
+            run.cosine = a.re;
+            run.sine = b.re;
+        } else {
+            const C unit_a = unit(a, run.cosine), unit_b = unit(b, run.sine);
+            run.left = product<true, Real, lanes>(unit_a, unit_b);
+            run.right = product<false, Real, lanes>(unit_a, unit_b);
+            run.right.im = -run.right.im;
+        }
+    }
+
+    // Decides which runs of a layer are applied by their tangent: as long as the product of the cosines, which the
+    // amplitudes gain until the next phase, stays far from the limits of the exponent.
+    static void scale_layer(const ProgramView& p, Space& space, int layer) {
+        const Real least_cosine = Real(1.0 / 16), least_scale = Real(1.0 / (1 << 24));
+        V scale = broadcast<Real, lanes>(1);
+        for (int r = p.layer_run_begin[layer]; r < p.layer_run_begin[layer + 1]; ++r) {
+            auto& run = space.run[r];
+            const V next = scale * run.cosine;
+            run.by_tangent = layer > 0;
+            for (int lane = 0; lane < lanes; ++lane) {
+                run.by_tangent &= run.cosine[lane] > least_cosine || run.cosine[lane] < -least_cosine;
+                run.by_tangent &= next[lane] > least_scale || next[lane] < -least_scale;
+            }
+            if (!run.by_tangent) continue;
+            run.tangent = run.sine / run.cosine;
+            scale = next;
+        }
+        space.layer_scale[layer] = scale;
+    }
+
+    // table[j] = product of the factors of the characters set in j, times `first`.
+    static void fill_table(C* table, const C* character, int count, C first) {
+        table[0] = first;
+        for (int c = 0; c < count; ++c)
+            for (size_t j = 0; j < size_t(1) << c; ++j)
+                table[(size_t(1) << c) + j] = product<false, Real, lanes>(character[c], table[j]);
+    }
+
+    static C factor(const ProgramView& p, const Space& space, int source) {
+        const int index = p.source_index[source];
+        switch (p.source_kind[source]) {
+            case source_run_left: return space.run[index].left;
+            case source_run_right: return space.run[index].right;
+            default: {
+                // exp(-i theta/2 Z) is diag(1, exp(i theta)) up to a phase; exp(i theta) = (c + is)^2.
+                const auto [s, c] = space.half[index];
+                return {c * c - s * s, Real(2) * c * s};
+            }
+        }
+    }
+
+    static void fill_phase(const ProgramView& p, Space& space, int phase) {
+        // The phase also carries the cosines left out of the layer that follows it.
+        C first{phase < p.num_layers ? space.layer_scale[phase] : broadcast<Real, lanes>(1), V{}};
+        for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
+            const int begin = p.group_character_begin[g], count = p.group_character_begin[g + 1] - begin;
+            for (int c = 0; c < count; ++c) {
+                const int source = p.character_source_begin[begin + c];
+                space.character[c] = factor(p, space, source);
+                for (int s = source + 1; s < p.character_source_begin[begin + c + 1]; ++s)
+                    space.character[c] = product<false, Real, lanes>(space.character[c], factor(p, space, s));
+            }
+            C* low = space.table + p.group_table_begin[g];
+            const int low_count = count / 2;
+            fill_table(low, space.character, low_count, {broadcast<Real, lanes>(1), V{}});
+            fill_table(low + (size_t(1) << low_count), space.character + low_count, count - low_count, first);
+            first = {broadcast<Real, lanes>(1), V{}};
+        }
+    }
+
+    static void prepare_half(const Tile<Real>& tile, Space& space, bool varying) {
+        const ProgramView& p = *tile.program;
+        compute(tile, space, varying);
+        for (int r = 0; r < p.num_runs; ++r)
+            if (bool(p.run_varies[r]) == varying) factor_run(p, space, r);
+        for (int l = 0; l < p.num_layers; ++l)
+            if (bool(p.layer_varies[l]) == varying) scale_layer(p, space, l);
+        for (int phase = 1; phase <= p.num_layers; ++phase)
+            if (bool(p.phase_varies[phase]) == varying) fill_phase(p, space, phase);
+    }
+
+    // What does not depend on the inputs is prepared once in a call, the rest for every tile.
+    static void prepare(const Tile<Real>& tile, Space& space) {
+        load_inputs(tile, space);
+        if (tile.first) prepare_half(tile, space, false);
+        prepare_half(tile, space, true);
+    }
+
+    // Chain rule from angles to inputs and weights: d theta / d v for every factor v of every term.
+    static void pull_back(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        for (int a = 0; a < p.num_angles; ++a) {
+            if (!tile.wanted->angle[a]) continue;
+            V gradient = space.angle_gradient[a];
+            for (int lane = int(tile.num_samples); lane < lanes; ++lane) gradient[lane] = 0;
+            for (int t = p.angle_term_begin[a]; t < p.angle_term_begin[a + 1]; ++t) {
+                const int begin = p.term_factor_begin[t], end = p.term_factor_begin[t + 1];
+                for (int f = begin; f < end; ++f) {
+                    V slope = gradient * Real(p.term_coefficient[t]);
+                    for (int other = begin; other < end; ++other)
+                        if (other != f) slope *= variable(tile, space, p.factor_variable[other]);
+                    add_gradient(tile, p.factor_variable[f], slope);
+                }
+            }
+        }
+    }
+
+    static void add_gradient(const Tile<Real>& tile, int variable, V slope) {
+        const int num_inputs = tile.program->num_inputs;
+        if (variable >= num_inputs) {
+            if (tile.weight_gradient == nullptr) return;
+            double sum = 0;
+            for (int lane = 0; lane < lanes; ++lane) sum += double(slope[lane]);
+            tile.weight_gradient[variable - num_inputs] += sum;
+        } else if (tile.input_gradient != nullptr) {
+            for (int lane = 0; lane < tile.num_samples; ++lane)
+                tile.input_gradient[lane * num_inputs + variable] += slope[lane];
+        }
+    }
+};

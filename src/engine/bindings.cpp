@@ -1,0 +1,218 @@
+// The native module: checks arrays, releases the GIL, calls the engine.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+
+#include "dispatch.hpp"
+#include "evaluate.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <class Real>
+using Matrix = nb::ndarray<const Real, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class Real>
+using Row = nb::ndarray<const Real, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Flags = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class Real>
+using NumpyMatrix = nb::ndarray<nb::numpy, Real, nb::ndim<2>>;
+template <class Real>
+using NumpyRow = nb::ndarray<nb::numpy, Real, nb::ndim<1>>;
+
+template <class Array, class Real = typename Array::Scalar>
+Array make_array(std::initializer_list<size_t> shape) {
+    size_t size = 1;
+    for (size_t extent : shape) size *= extent;
+    auto* data = new Real[size];
+    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<Real*>(pointer); });
+    return Array(data, shape.size(), shape.begin(), owner);
+}
+
+std::string shape_text(size_t rows, size_t columns) {
+    return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+}
+
+template <class Real>
+void require_shapes(const qtm::ProgramView& program, const Matrix<Real>& inputs, const Row<Real>& weights) {
+    if (inputs.shape(1) != size_t(program.num_inputs))
+        throw std::invalid_argument("inputs: expected shape (batch, " + std::to_string(program.num_inputs) +
+                                    "), got " + shape_text(inputs.shape(0), inputs.shape(1)));
+    if (weights.shape(0) != size_t(program.num_weights))
+        throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
+                                    std::to_string(weights.shape(0)));
+}
+
+// Index of the first value that is not finite, or -1. A sum of 0 * x is NaN exactly when some x is not finite.
+template <class Real>
+int64_t find_not_finite(const Real* data, size_t size) {
+    Real sum = 0;
+    for (size_t i = 0; i < size; ++i) sum += data[i] * Real(0);
+    if (sum == 0) return -1;
+    for (size_t i = 0; i < size; ++i)
+        if (!std::isfinite(data[i])) return int64_t(i);
+    return -1;
+}
+
+template <class Real>
+void require_finite(const Matrix<Real>& inputs, const Row<Real>& weights) {
+    const int64_t input = find_not_finite(inputs.data(), inputs.size());
+    if (input >= 0)
+        throw std::invalid_argument("inputs: expected finite values, got " + std::to_string(inputs.data()[input]) +
+                                    " in sample " + std::to_string(size_t(input) / inputs.shape(1)) + ", column " +
+                                    std::to_string(size_t(input) % inputs.shape(1)) +
+                                    "; clean the data, e.g. with torch.nan_to_num");
+    const int64_t weight = find_not_finite(weights.data(), weights.size());
+    if (weight >= 0)
+        throw std::invalid_argument("weights: expected finite values, got " +
+                                    std::to_string(weights.data()[weight]) + " at position " +
+                                    std::to_string(weight) + "; a smaller learning rate may keep training stable");
+}
+
+template <class Real>
+NumpyMatrix<Real> values(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> weights, int num_threads) {
+    require_shapes(plan.view(), inputs, weights);
+    require_finite(inputs, weights);
+    auto result = make_array<NumpyMatrix<Real>, Real>({inputs.shape(0), size_t(plan.view().num_observables)});
+    Real* out = result.data();
+    {
+        nb::gil_scoped_release release;
+        qtm::values<Real>(plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, out);
+    }
+    return result;
+}
+
+template <class Real>
+using Gradients = std::tuple<std::optional<NumpyMatrix<Real>>, std::optional<NumpyRow<Real>>>;
+
+template <class Real>
+Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> weights,
+                                        Matrix<Real> cotangent, Flags wanted, int num_threads) {
+    const qtm::ProgramView& program = plan.view();
+    require_shapes(program, inputs, weights);
+    require_finite(inputs, weights);
+    if (cotangent.shape(0) != inputs.shape(0) || cotangent.shape(1) != size_t(program.num_observables))
+        throw std::invalid_argument("cotangent: expected shape " +
+                                    shape_text(inputs.shape(0), size_t(program.num_observables)) + ", got " +
+                                    shape_text(cotangent.shape(0), cotangent.shape(1)));
+    const auto num_inputs = size_t(program.num_inputs), num_weights = size_t(program.num_weights);
+    if (wanted.shape(0) != num_inputs + num_weights)
+        throw std::invalid_argument("wanted: expected one flag for each input and weight");
+    bool wants_inputs = false, wants_weights = false;
+    for (size_t i = 0; i < num_inputs; ++i) wants_inputs |= wanted.data()[i];
+    for (size_t i = 0; i < num_weights; ++i) wants_weights |= wanted.data()[num_inputs + i];
+    Gradients<Real> result;
+    Real *input_gradient = nullptr, *weight_gradient = nullptr;
+    if (wants_inputs) {
+        std::get<0>(result) = make_array<NumpyMatrix<Real>, Real>({inputs.shape(0), num_inputs});
+        input_gradient = std::get<0>(result)->data();
+    }
+    if (wants_weights) {
+        std::get<1>(result) = make_array<NumpyRow<Real>, Real>({num_weights});
+        weight_gradient = std::get<1>(result)->data();
+    }
+    {
+        nb::gil_scoped_release release;
+        qtm::vector_jacobian_product<Real>(
+            plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, cotangent.data(),
+            reinterpret_cast<const uint8_t*>(wanted.data()), input_gradient, weight_gradient);
+    }
+    return result;
+}
+
+template <class Real>
+nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
+    const qtm::Schedule how = qtm::schedule<Real>(plan, batch_size, num_threads, gradient);
+    nb::dict result;
+    result["lanes"] = how.lanes;
+    result["num_threads"] = how.num_threads;
+    result["num_tiles"] = how.num_tiles;
+    result["keeps_kets"] = how.keeps_kets;
+    result["scratch_bytes"] = how.scratch_bytes;
+    return result;
+}
+
+template <class Scalar>
+void assign(std::vector<Scalar>& target, const nb::dict& arrays, const char* name) {
+    const auto array = nb::cast<nb::ndarray<const Scalar, nb::ndim<1>, nb::c_contig, nb::device::cpu>>(arrays[name]);
+    target.assign(array.data(), array.data() + array.size());
+}
+
+void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights, const nb::dict& arrays) {
+    qtm::ProgramArrays given;
+    given.num_qubits = num_qubits;
+    given.num_inputs = num_inputs;
+    given.num_weights = num_weights;
+#define QTM_ASSIGN(name) assign(given.name, arrays, #name)
+    QTM_ASSIGN(angle_constant);
+    QTM_ASSIGN(angle_term_begin);
+    QTM_ASSIGN(term_coefficient);
+    QTM_ASSIGN(term_factor_begin);
+    QTM_ASSIGN(factor_variable);
+    QTM_ASSIGN(run_gate_begin);
+    QTM_ASSIGN(gate_axis);
+    QTM_ASSIGN(gate_angle);
+    QTM_ASSIGN(run_x);
+    QTM_ASSIGN(run_z);
+    QTM_ASSIGN(layer_run_begin);
+    QTM_ASSIGN(layer_sweep_begin);
+    QTM_ASSIGN(sweep_run_begin);
+    QTM_ASSIGN(phase_group_begin);
+    QTM_ASSIGN(group_character_begin);
+    QTM_ASSIGN(character_mask);
+    QTM_ASSIGN(character_source_begin);
+    QTM_ASSIGN(source_kind);
+    QTM_ASSIGN(source_index);
+    QTM_ASSIGN(observable_constant);
+    QTM_ASSIGN(flip_mask);
+    QTM_ASSIGN(flip_term_begin);
+    QTM_ASSIGN(pauli_z);
+    QTM_ASSIGN(pauli_coefficient);
+    QTM_ASSIGN(pauli_observable);
+#undef QTM_ASSIGN
+    new (place) qtm::Plan(std::move(given));
+}
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const qtm::Implementation* implementation : qtm::supported_implementations())
+        names.emplace_back(implementation->name);
+    return names;
+}
+
+}  // namespace
+
+NB_MODULE(_engine, module) {
+    nb::set_leak_warnings(false);  // the cache of engines lives until the interpreter ends
+    module.doc() = "The native state-vector engine. It knows neither Qiskit nor PyTorch.";
+    nb::class_<qtm::Plan>(module, "Engine", "A program made ready to run: immutable, safe to share between threads.")
+        .def("__init__", &construct, "num_qubits"_a, "num_inputs"_a, "num_weights"_a, "arrays"_a)
+        .def("values", &values<float>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a,
+             "Expectation values (batch, observables) for inputs (batch, inputs) and weights (weights,).")
+        .def("values", &values<double>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a)
+        .def("vector_jacobian_product", &vector_jacobian_product<float>, "inputs"_a.noconvert(),
+             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a,
+             "Gradients of sum(cotangent * values): for the inputs (batch, inputs) and, summed over the batch, for the "
+             "weights (weights,); None where `wanted` flags none of them.")
+        .def("vector_jacobian_product", &vector_jacobian_product<double>, "inputs"_a.noconvert(),
+             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a)
+        .def("schedule_float32", &schedule<float>, "batch_size"_a, "num_threads"_a, "gradient"_a,
+             "How a batch would be run in single precision, and the scratch memory it would take.")
+        .def("schedule_float64", &schedule<double>, "batch_size"_a, "num_threads"_a, "gradient"_a,
+             "How a batch would be run in double precision, and the scratch memory it would take.");
+    module.def("instruction_sets", &instruction_sets, "Those this processor supports, best first.");
+    module.def("instruction_set", [] { return std::string(qtm::implementation().name); }, "The one in use.");
+    module.def("force_instruction_set", &qtm::force_implementation, "name"_a,
+               "Changes the one in use; '' chooses as at start (QTM_INSTRUCTION_SET, else the best).");
+    module.def("memory_budget", &qtm::memory_budget, "Most bytes of scratch memory that one call may take.");
+    module.def("set_memory_budget", &qtm::set_memory_budget, "bytes"_a);
+}

@@ -1,0 +1,20 @@
+// Which implementation runs: the best the processor supports, or the one an environment variable forces.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tile.hpp"
+
+namespace qtm {
+
+// All implementations in this binary that this processor can run, best first.
+std::vector<const Implementation*> supported_implementations();
+
+// The one in use. QTM_INSTRUCTION_SET forces one by name; throws std::invalid_argument where it names none.
+const Implementation& implementation();
+
+// Changes the one in use; an empty name chooses again as at start.
+void force_implementation(const std::string& name);
+
+}  // namespace qtm

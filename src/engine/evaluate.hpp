@@ -1,0 +1,44 @@
+// One call for a whole batch: cuts it into tiles, spreads them over threads, sums the gradients up.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "plan.hpp"
+
+namespace qtm {
+
+template <class Real>
+struct Batch {
+    const Real* inputs;   // [size, num_inputs]
+    const Real* weights;  // [num_weights]
+    int64_t size;
+    int num_threads;
+};
+
+// How a batch will be run, and the memory it takes.
+struct Schedule {
+    int lanes, num_threads;
+    int64_t num_tiles;
+    bool keeps_kets;
+    size_t scratch_bytes;
+};
+
+// Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
+template <class Real>
+Schedule schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gradient);
+
+// values: [size, num_observables], row-major.
+template <class Real>
+void values(const Plan& plan, const Batch<Real>& batch, Real* values);
+
+// input_gradient [size, num_inputs] and weight_gradient [num_weights] may be null where not wanted; wanted_variable
+// [num_inputs + num_weights] says of which variables gradients are needed.
+template <class Real>
+void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
+                             const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient);
+
+size_t memory_budget();
+void set_memory_budget(size_t bytes);
+
+}  // namespace qtm

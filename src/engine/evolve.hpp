@@ -1,0 +1,187 @@
+// A tile from angles to values, and back to gradients. Included by isa/*.cpp.
+//
+// The adjoint pass follows Jones and Gacon (arXiv:2009.02823): with b the adjoint state pulled back to just after
+// exp(-i theta/2 P) and k the ket there, d<O>/d theta = Im<b|P|k>.
+
+template <class Real, int lanes>
+struct Evolve {
+    using V = Vector<Real, lanes>;
+    using C = Complex<Real, lanes>;
+    using Space = Workspace<Real, lanes>;
+    using A = Angles<Real, lanes>;
+    using S = Sweep<Real, lanes>;
+    using O = Observable<Real, lanes>;
+    using W = Walsh<Real, lanes>;
+
+    static size_t scratch_bytes(const ProgramView& program, Mode mode) {
+        return Space(program, mode, nullptr).bytes;
+    }
+
+    // The first layer acts on |0...0>: a product state, cosine or sine for every run. Cost 2^runs.
+    static void product_state(const ProgramView& p, const Space& space, C* ket) {
+        const int bits = p.num_qubits;
+        if (p.num_layers == 0 || p.layer_run_begin[1] - p.layer_run_begin[0] < bits)
+            __builtin_memset(static_cast<void*>(ket), 0, sizeof(C) << bits);
+        ket[0] = {broadcast<Real, lanes>(1), V{}};
+        if (p.num_layers == 0) return;
+        const int num_runs = p.layer_run_begin[1] - p.layer_run_begin[0];
+        for (int r = 0; r < num_runs; ++r) {
+            const auto& run = space.run[p.layer_run_begin[0] + r];
+            const uint32_t flip = p.run_x[p.layer_run_begin[0] + r];
+            uint32_t index = 0;
+            for (uint32_t j = 0;;) {
+                const C amplitude = ket[index];
+                ket[index] = {run.cosine * amplitude.re, V{}};
+                ket[index ^ flip] = {run.sine * amplitude.re, V{}};
+                if (++j == uint32_t(1) << r) break;
+                index ^= p.run_x[p.layer_run_begin[0] + __builtin_ctz(j)];  // Gray code over the runs before
+            }
+        }
+    }
+
+    // The ket after layer 1, 2, ..., L and, where it matters, after the last phase; returns the last of them.
+    static C* forward(const ProgramView& p, Space& space) {
+        C* ket = space.ket;
+        product_state(p, space, ket);
+        for (int layer = 1; layer < p.num_layers; ++layer) {
+            C* target = ket + space.ket_stride;
+            for (int s = p.layer_sweep_begin[layer]; s < p.layer_sweep_begin[layer + 1]; ++s) {
+                const bool is_first = s == p.layer_sweep_begin[layer];
+                S::forward(p, space, s, is_first ? layer : 0, is_first ? ket : target, target);
+            }
+            ket = target;
+        }
+        if (!p.last_phase_acts || p.num_layers == 0) return ket;
+        S::forward(p, space, p.layer_sweep_begin[p.num_layers], p.num_layers, ket, ket + space.ket_stride);
+        return ket + space.ket_stride;
+    }
+
+    // Gradients of rotations of their own in the phase that follows `layer`: all of them from one transform.
+    static void phase_gradients(const Tile<Real>& tile, Space& space, int layer, const C* ket) {
+        const ProgramView& p = *tile.program;
+        const int phase = layer + 1;
+        const uint32_t dimension = uint32_t(1) << p.num_qubits;
+        for (uint32_t i = 0; i < dimension; ++i)
+            space.weight[i] = space.bra[i].re * ket[i].im - space.bra[i].im * ket[i].re;
+        W::transform(space.weight, p.num_qubits);
+        for (int c = p.group_character_begin[p.phase_group_begin[phase]];
+             c < p.group_character_begin[p.phase_group_begin[phase + 1]]; ++c) {
+            for (int s = p.character_source_begin[c]; s < p.character_source_begin[c + 1]; ++s)
+                if (p.source_kind[s] == source_rotation)
+                    space.angle_gradient[p.source_index[s]] += space.weight[p.character_mask[c]];
+        }
+    }
+
+    // From the moments of a run right after its RY to the gradient of every rotation in it: carry the moments, which
+    // turn like a Bloch vector, through the left diagonal and back through the rotations.
+    static void run_gradients(const ProgramView& p, Space& space, int r, typename S::Moments moments) {
+        const auto& run = space.run[r];
+        V x = moments.x, y = moments.y, z = moments.z;
+        const auto turn = [](V& from, V& to, V cosine, V sine) {
+            const V before = from;
+            from = cosine * before - sine * to;
+            to = sine * before + cosine * to;
+        };
+        if (!p.run_is_real[r]) turn(x, y, run.left.re, run.left.im);
+        for (int g = p.run_gate_begin[r + 1] - 1; g >= p.run_gate_begin[r]; --g) {
+            const int angle = p.gate_angle[g];
+            const auto [s, c] = space.half[angle];
+            const V cosine = c * c - s * s, sine = -(Real(2) * c * s);
+            switch (p.gate_axis[g]) {
+                case axis_x:
+                    space.angle_gradient[angle] += x;
+                    turn(y, z, cosine, sine);
+                    break;
+                case axis_y:
+                    space.angle_gradient[angle] += y;
+                    turn(z, x, cosine, sine);
+                    break;
+                default:
+                    space.angle_gradient[angle] += z;
+                    turn(x, y, cosine, sine);
+            }
+        }
+    }
+
+    // One sweep of the adjoint pass: gradients of its runs, then both states go back before it.
+    static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, C* ket, bool undo, V scale) {
+        const ProgramView& p = *tile.program;
+        const bool is_first = s == p.layer_sweep_begin[layer];
+        const bool undo_ket = undo && (!is_first || tile.mode == Mode::gradient_undoing_kets);
+        const int phase = undo && is_first ? layer : 0;
+        const int bits = p.sweep_bits[s], size = 1 << bits, first_run = p.sweep_run_begin[s];
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        typename S::Moments moments[16] = {};
+        bool wanted = false, wants_signs = false;
+        for (int q = 0; q < bits; ++q) {
+            wanted |= bool(tile.wanted->run[first_run + q]);
+            wants_signs |= tile.wanted->run[first_run + q] && !p.run_is_real[first_run + q];
+        }
+        if (!wanted && !undo) return;
+        S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
+            S::gather(space.bra, base, offset, space.block_bra, size);
+            if (wanted || undo_ket) S::gather(ket, base, offset, space.block_ket, size);
+            for (int q = 0; q < bits; ++q) {
+                if (!tile.wanted->run[first_run + q]) continue;
+                if (p.run_is_real[first_run + q])
+                    S::template add_flip_moments<false>(space.block_bra, space.block_ket, bits, q, moments[q]);
+                else
+                    S::template add_flip_moments<true>(space.block_bra, space.block_ket, bits, q, moments[q]);
+            }
+            if (wants_signs) S::add_sign_moments(space.block_bra, space.block_ket, bits, space.weight, moments);
+            if (undo) S::undo_block(p, space, s, phase, space.bra, base, space.block_bra);
+            if (undo_ket) S::undo_block(p, space, s, phase, ket, base, space.block_ket);
+        });
+        for (int q = 0; q < bits; ++q) {
+            if (!tile.wanted->run[first_run + q]) continue;
+            const V square = scale * scale;
+            run_gradients(p, space, first_run + q,
+                          {moments[q].x * square, moments[q].y * square, moments[q].z * square});
+        }
+    }
+
+    static void adjoint_layer(const Tile<Real>& tile, Space& space, int layer, C* ket) {
+        const ProgramView& p = *tile.program;
+        if (tile.wanted->phase[layer + 1]) phase_gradients(tile, space, layer, ket);
+        const bool undo = layer > tile.wanted->first_layer;
+        // What bra and ket lack since sweeps of this layer were undone by tangent.
+        V scale = broadcast<Real, lanes>(1);
+        for (int s = p.layer_sweep_begin[layer + 1] - 1; s >= p.layer_sweep_begin[layer]; --s) {
+            adjoint_sweep(tile, space, s, layer, ket, undo, scale);
+            for (int r = p.sweep_run_begin[s]; undo && r < p.sweep_run_begin[s + 1]; ++r)
+                if (space.run[r].by_tangent) scale *= space.run[r].cosine;
+        }
+    }
+
+    static void values(const Tile<Real>& tile) {
+        Space space(*tile.program, tile.mode, tile.scratch);
+        A::prepare(tile, space);
+        O::values(tile, space, forward(*tile.program, space));
+    }
+
+    static void vector_jacobian_product(const Tile<Real>& tile) {
+        const ProgramView& p = *tile.program;
+        Space space(p, tile.mode, tile.scratch);
+        A::prepare(tile, space);
+        C* last = forward(p, space);
+        O::adjoint_state(tile, space, last, space.bra);
+        for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
+        if (p.last_phase_acts && p.num_layers > 0) {
+            const int s = p.layer_sweep_begin[p.num_layers];
+            const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+            const auto undo = [&](C* state) {
+                S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
+                    S::gather(state, base, offset, space.block_bra, 1 << p.sweep_bits[s]);
+                    S::undo_block(p, space, s, p.num_layers, state, base, space.block_bra);
+                });
+            };
+            undo(space.bra);
+            if (tile.mode == Mode::gradient_undoing_kets) undo(space.ket);
+        }
+        for (int layer = p.num_layers - 1; layer >= tile.wanted->first_layer; --layer)
+            adjoint_layer(tile, space, layer, space.ket + layer * space.ket_stride);
+        A::pull_back(tile, space);
+    }
+
+    static constexpr Kernel<Real> kernel{lanes, scratch_bytes, values, vector_jacobian_product};
+};

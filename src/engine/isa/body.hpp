@@ -1,0 +1,27 @@
+// The whole engine body, for the instruction set that the including file is compiled for. Everything has internal
+// linkage: the linker must never mix code of two instruction sets.
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "../tile.hpp"
+
+namespace qtm {
+namespace {
+
+#include "../vector.hpp"
+
+#include "../workspace.hpp"
+
+#include "../angles.hpp"
+
+#include "../sweep.hpp"
+
+#include "../walsh.hpp"
+
+#include "../observable.hpp"
+
+#include "../evolve.hpp"
+
+}  // namespace
+}  // namespace qtm

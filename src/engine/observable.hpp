@@ -1,0 +1,103 @@
+// Expectation values of Pauli sums from a final ket, and the bra that starts the adjoint pass. Included by isa/*.cpp.
+//
+// Terms that flip the same bits x share one sweep: <k| X^x Z^z |k> = sum_i (-1)^{z.i} conj(k[i^x]) k[i], a
+// Walsh-Hadamard coefficient of one vector for all z.
+
+template <class Real, int lanes>
+struct Observable {
+    using V = Vector<Real, lanes>;
+    using C = Complex<Real, lanes>;
+    using W = Walsh<Real, lanes>;
+    using Space = Workspace<Real, lanes>;
+
+    // overlap[i] = Re or Im of conj(ket[i ^ x]) ket[i]
+    template <bool imaginary>
+    static void overlaps(const C* ket, int bits, uint32_t x, V* overlap) {
+        for (uint32_t i = 0; i < uint32_t(1) << bits; ++i) {
+            const C from = ket[i], to = ket[i ^ x];
+            overlap[i] = imaginary ? to.re * from.im - to.im * from.re : to.re * from.re + to.im * from.im;
+        }
+    }
+
+    static void values(const Tile<Real>& tile, Space& space, const C* ket) {
+        const ProgramView& p = *tile.program;
+        const int bits = p.num_qubits, num_observables = p.num_observables;
+        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+            for (int m = 0; m < num_observables; ++m)
+                tile.values[lane * num_observables + m] = Real(p.observable_constant[m]);
+        for (int part = 0; part < 2 * p.num_flips; ++part) {
+            const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
+            if (begin == end) continue;
+            if (part % 2)
+                overlaps<true>(ket, bits, p.flip_mask[part / 2], space.weight);
+            else
+                overlaps<false>(ket, bits, p.flip_mask[part / 2], space.weight);
+            const bool transformed = W::prefers_transform(end - begin, bits);
+            if (transformed) W::transform(space.weight, bits);
+            for (int t = begin; t < end; ++t) {
+                const V sum = transformed ? space.weight[p.pauli_z[t]]
+                                          : W::signed_sum(space.weight, bits, p.pauli_z[t]);
+                const Real coefficient = Real(p.pauli_coefficient[t]);
+                Real* value = tile.values + p.pauli_observable[t];
+                for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+                    value[lane * num_observables] += coefficient * sum[lane];
+            }
+        }
+    }
+
+    // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
+    static void weights(const Tile<Real>& tile, int begin, int end, V* weight) {
+        const ProgramView& p = *tile.program;
+        const uint32_t dimension = uint32_t(1) << p.num_qubits;
+        const bool transformed = W::prefers_transform(end - begin, p.num_qubits);
+        __builtin_memset(static_cast<void*>(weight), 0, dimension * sizeof(V));
+        for (int t = begin; t < end; ++t) {
+            V term{};
+            for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+                term[lane] = tile.cotangent[lane * p.num_observables + p.pauli_observable[t]];
+            term *= Real(p.pauli_coefficient[t]);
+            if (transformed) {
+                weight[p.pauli_z[t]] += term;
+                continue;
+            }
+            for (uint32_t i = 0; i < dimension; ++i) {
+                if (parity(i & p.pauli_z[t]))
+                    weight[i] -= term;
+                else
+                    weight[i] += term;
+            }
+        }
+        if (transformed) W::transform(weight, p.num_qubits);
+    }
+
+    // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables.
+    static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
+        const ProgramView& p = *tile.program;
+        const uint32_t dimension = uint32_t(1) << p.num_qubits;
+        bool started = false;
+        for (int f = 0; f < p.num_flips; ++f) {
+            const int* begin = p.flip_term_begin + 2 * f;
+            const uint32_t x = p.flip_mask[f];
+            if (begin[0] < begin[1]) {
+                weights(tile, begin[0], begin[1], space.weight);
+                for (uint32_t i = 0; i < dimension; ++i) {
+                    const V w = space.weight[i ^ x];
+                    const C k = ket[i ^ x], term{w * k.re, w * k.im};
+                    bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
+                }
+                started = true;
+            }
+            if (begin[1] < begin[2]) {
+                // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
+                weights(tile, begin[1], begin[2], space.weight);
+                for (uint32_t i = 0; i < dimension; ++i) {
+                    const V w = space.weight[i ^ x];
+                    const C k = ket[i ^ x], term{w * k.im, -(w * k.re)};
+                    bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
+                }
+                started = true;
+            }
+        }
+        if (!started) __builtin_memset(static_cast<void*>(bra), 0, dimension * sizeof(C));
+    }
+};

@@ -1,0 +1,311 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <stdexcept>
+
+namespace qtm {
+namespace {
+
+void require(bool condition, const char* what) {
+    if (!condition) throw std::invalid_argument(std::string("inconsistent program: ") + what);
+}
+
+bool odd(uint32_t bits) { return std::popcount(bits) % 2 != 0; }
+
+// begin[0] = 0 <= begin[1] <= ... <= begin.back() = size
+void require_ranges(const std::vector<int32_t>& begin, size_t count, size_t size, const char* what) {
+    require(begin.size() == count + 1 && begin.front() == 0 && begin.back() == int64_t(size), what);
+    require(std::is_sorted(begin.begin(), begin.end()), what);
+}
+
+void require_indices(const std::vector<int32_t>& index, size_t size, const char* what) {
+    for (int32_t i : index) require(i >= 0 && size_t(i) < size, what);
+}
+
+void check_angles(const ProgramArrays& a) {
+    require(a.num_qubits >= 1 && a.num_qubits <= max_qubits, "num_qubits");
+    require(a.num_inputs >= 0 && a.num_weights >= 0, "num_inputs and num_weights");
+    require_ranges(a.angle_term_begin, a.angle_constant.size(), a.term_coefficient.size(), "angle_term_begin");
+    require_ranges(a.term_factor_begin, a.term_coefficient.size(), a.factor_variable.size(), "term_factor_begin");
+    require_indices(a.factor_variable, size_t(a.num_inputs) + size_t(a.num_weights), "factor_variable");
+}
+
+void check_runs(const ProgramArrays& a) {
+    const size_t num_runs = a.run_x.size(), num_layers = a.layer_run_begin.size() - 1;
+    const uint32_t all = (uint32_t(1) << a.num_qubits) - 1;
+    require(a.run_z.size() == num_runs, "run_z");
+    require_ranges(a.run_gate_begin, num_runs, a.gate_axis.size(), "run_gate_begin");
+    require_indices(a.gate_axis, 3, "gate_axis");
+    require(a.gate_angle.size() == a.gate_axis.size(), "gate_angle");
+    require_indices(a.gate_angle, a.angle_constant.size(), "gate_angle");
+    require_ranges(a.layer_run_begin, num_layers, num_runs, "layer_run_begin");
+    require_ranges(a.layer_sweep_begin, num_layers, a.sweep_run_begin.size() - 1, "layer_sweep_begin");
+    require_ranges(a.sweep_run_begin, a.sweep_run_begin.size() - 1, num_runs, "sweep_run_begin");
+    for (size_t l = 0; l < num_layers; ++l) {
+        require(a.sweep_run_begin[a.layer_sweep_begin[l]] == a.layer_run_begin[l], "sweeps across layers");
+        for (int32_t r = a.layer_run_begin[l]; r < a.layer_run_begin[l + 1]; ++r) {
+            require((a.run_x[r] & ~all) == 0 && (a.run_z[r] & ~all) == 0, "run masks");
+            for (int32_t other = a.layer_run_begin[l]; other < a.layer_run_begin[l + 1]; ++other)
+                require(odd(a.run_x[r] & a.run_z[other]) == (r == other), "runs of a layer must commute");
+        }
+    }
+}
+
+void check_phases(const ProgramArrays& a) {
+    const size_t num_layers = a.layer_run_begin.size() - 1, num_groups = a.group_character_begin.size() - 1;
+    require_ranges(a.phase_group_begin, num_layers + 1, num_groups, "phase_group_begin");
+    require(a.phase_group_begin[1] == 0, "the first phase must be empty");
+    for (size_t phase = 1; phase < num_layers; ++phase)
+        require(a.phase_group_begin[phase] < a.phase_group_begin[phase + 1], "a phase between layers needs a group");
+    require_ranges(a.group_character_begin, num_groups, a.character_mask.size(), "group_character_begin");
+    for (size_t g = 0; g < num_groups; ++g)
+        require(a.group_character_begin[g + 1] - a.group_character_begin[g] <= a.num_qubits, "group size");
+    require_ranges(a.character_source_begin, a.character_mask.size(), a.source_kind.size(), "character_source_begin");
+    for (size_t c = 0; c + 1 < a.character_source_begin.size(); ++c)
+        require(a.character_source_begin[c] < a.character_source_begin[c + 1], "a character needs a source");
+    for (uint32_t mask : a.character_mask) require(mask >> a.num_qubits == 0, "character_mask");
+    require(a.source_index.size() == a.source_kind.size(), "source_index");
+    require_indices(a.source_kind, 3, "source_kind");
+    for (size_t s = 0; s < a.source_kind.size(); ++s) {
+        const size_t size = a.source_kind[s] == source_rotation ? a.angle_constant.size() : a.run_x.size();
+        require(a.source_index[s] >= 0 && size_t(a.source_index[s]) < size, "source_index");
+    }
+}
+
+void check_observables(const ProgramArrays& a) {
+    require_ranges(a.flip_term_begin, 2 * a.flip_mask.size(), a.pauli_z.size(), "flip_term_begin");
+    require(a.pauli_coefficient.size() == a.pauli_z.size(), "pauli_coefficient");
+    require(a.pauli_observable.size() == a.pauli_z.size(), "pauli_observable");
+    require_indices(a.pauli_observable, a.observable_constant.size(), "pauli_observable");
+    for (uint32_t mask : a.flip_mask) require(mask >> a.num_qubits == 0, "flip_mask");
+    for (uint32_t mask : a.pauli_z) require(mask >> a.num_qubits == 0, "pauli_z");
+}
+
+// A basis of {i : parity(i & z_q) = 0 for all q}: the representatives of the cosets of span{x_q}.
+std::vector<uint32_t> coset_basis(int num_qubits, const uint32_t* x, const uint32_t* z, int count) {
+    std::vector<uint32_t> reduced;  // in echelon form, to test independence
+    std::vector<uint32_t> basis;
+    for (int bit = 0; bit < num_qubits; ++bit) {
+        uint32_t candidate = uint32_t(1) << bit;
+        for (int q = 0; q < count; ++q)
+            if (odd((uint32_t(1) << bit) & z[q])) candidate ^= x[q];
+        uint32_t rest = candidate;
+        for (uint32_t row : reduced) rest = std::min(rest, rest ^ row);
+        if (rest == 0) continue;
+        reduced.push_back(rest);
+        basis.push_back(candidate);
+    }
+    return basis;
+}
+
+}  // namespace
+
+Plan::Plan(ProgramArrays arrays) : given_(std::move(arrays)) {
+    for (const auto* begin : {&given_.layer_run_begin, &given_.sweep_run_begin, &given_.group_character_begin})
+        require(!begin->empty(), "empty ranges");
+    check_angles(given_);
+    check_runs(given_);
+    check_phases(given_);
+    check_observables(given_);
+    derive_variation();
+    derive_sweeps();
+    derive_tables();
+    link();
+}
+
+void Plan::derive_variation() {
+    const ProgramArrays& a = given_;
+    for (size_t i = 0; i < a.angle_constant.size(); ++i) {
+        bool varies = false;
+        for (int32_t f = a.term_factor_begin[a.angle_term_begin[i]]; f < a.term_factor_begin[a.angle_term_begin[i + 1]];
+             ++f)
+            varies |= a.factor_variable[f] < a.num_inputs;
+        angle_varies_.push_back(varies);
+    }
+    for (size_t r = 0; r < a.run_x.size(); ++r) {
+        bool real = true, varies = false;
+        for (int32_t g = a.run_gate_begin[r]; g < a.run_gate_begin[r + 1]; ++g) {
+            real &= a.gate_axis[g] == axis_y;
+            varies |= bool(angle_varies_[a.gate_angle[g]]);
+        }
+        run_is_real_.push_back(real);
+        run_varies_.push_back(varies);
+    }
+    const size_t num_layers = a.layer_run_begin.size() - 1;
+    for (size_t l = 0; l < num_layers; ++l)
+        layer_varies_.push_back(std::any_of(run_varies_.begin() + a.layer_run_begin[l],
+                                            run_varies_.begin() + a.layer_run_begin[l + 1], [](bool v) { return v; }));
+    for (size_t phase = 0; phase <= num_layers; ++phase) {
+        bool varies = phase < num_layers && layer_varies_[phase];
+        const int32_t first = a.character_source_begin[a.group_character_begin[a.phase_group_begin[phase]]];
+        const int32_t last = a.character_source_begin[a.group_character_begin[a.phase_group_begin[phase + 1]]];
+        for (int32_t s = first; s < last; ++s)
+            varies |= bool(a.source_kind[s] == source_rotation ? angle_varies_[a.source_index[s]]
+                                                               : run_varies_[a.source_index[s]]);
+        phase_varies_.push_back(varies);
+    }
+}
+
+void Plan::derive_sweeps() {
+    const ProgramArrays& a = given_;
+    const int32_t num_sweeps = int32_t(a.sweep_run_begin.size()) - 1;
+    sweep_offset_begin_.push_back(0);
+    sweep_basis_begin_.push_back(0);
+    for (int32_t s = 0; s <= num_sweeps; ++s) {
+        // The last, additional sweep applies a phase to plain blocks.
+        std::vector<uint32_t> x, z;
+        if (s < num_sweeps) {
+            x.assign(a.run_x.begin() + a.sweep_run_begin[s], a.run_x.begin() + a.sweep_run_begin[s + 1]);
+            z.assign(a.run_z.begin() + a.sweep_run_begin[s], a.run_z.begin() + a.sweep_run_begin[s + 1]);
+        } else {
+            for (int bit = 0; bit < std::min(a.num_qubits, 7); ++bit) x.push_back(uint32_t(1) << bit);
+            z = x;
+        }
+        require(x.size() <= 10, "at most 10 runs a sweep");
+        const int bits = int(x.size());
+        sweep_bits_.push_back(bits);
+        std::vector<uint32_t> offsets{0};
+        for (uint32_t flip : x)
+            for (size_t j = 0, size = offsets.size(); j < size; ++j) offsets.push_back(offsets[j] ^ flip);
+        sweep_offset_.insert(sweep_offset_.end(), offsets.begin(), offsets.end());
+        const auto basis = coset_basis(a.num_qubits, x.data(), z.data(), bits);
+        require(int(basis.size()) == a.num_qubits - bits, "sweep cosets");
+        sweep_basis_.insert(sweep_basis_.end(), basis.begin(), basis.end());
+        sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
+        sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
+    }
+}
+
+void Plan::add_group_coordinates(int group, int sweep) {
+    const auto coordinates = [&](uint32_t index) {
+        uint32_t y = 0;
+        const int32_t begin = given_.group_character_begin[group];
+        for (int32_t c = begin; c < given_.group_character_begin[group + 1]; ++c)
+            y |= uint32_t(odd(given_.character_mask[c] & index)) << (c - begin);
+        return y;
+    };
+    group_offset_begin_.push_back(int32_t(group_offset_.size()));
+    group_basis_begin_.push_back(int32_t(group_basis_.size()));
+    for (int32_t i = sweep_offset_begin_[sweep]; i < sweep_offset_begin_[sweep + 1]; ++i)
+        group_offset_.push_back(coordinates(sweep_offset_[i]));
+    for (int32_t i = sweep_basis_begin_[sweep]; i < sweep_basis_begin_[sweep + 1]; ++i)
+        group_basis_.push_back(coordinates(sweep_basis_[i]));
+}
+
+void Plan::derive_tables() {
+    const ProgramArrays& a = given_;
+    const int32_t num_layers = int32_t(a.layer_run_begin.size()) - 1;
+    view_.table_vectors = view_.character_vectors = 0;
+    for (int32_t phase = 1; phase <= num_layers; ++phase) {
+        for (int32_t g = a.phase_group_begin[phase]; g < a.phase_group_begin[phase + 1]; ++g) {
+            // layer_sweep_begin[num_layers] is the additional sweep.
+            add_group_coordinates(g, a.layer_sweep_begin[phase]);
+            const int count = a.group_character_begin[g + 1] - a.group_character_begin[g];
+            group_table_begin_.push_back(view_.table_vectors);
+            view_.table_vectors += (1 << count / 2) + (1 << (count - count / 2));
+            view_.character_vectors = std::max(view_.character_vectors, count);
+        }
+    }
+    view_.max_block_bits = *std::max_element(sweep_bits_.begin(), sweep_bits_.end());
+}
+
+void Plan::link() {
+    const ProgramArrays& a = given_;
+    view_.num_qubits = a.num_qubits;
+    view_.num_inputs = a.num_inputs;
+    view_.num_weights = a.num_weights;
+    view_.num_angles = int32_t(a.angle_constant.size());
+    view_.num_runs = int32_t(a.run_x.size());
+    view_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
+    view_.num_groups = int32_t(a.group_character_begin.size()) - 1;
+    view_.num_observables = int32_t(a.observable_constant.size());
+    view_.num_flips = int32_t(a.flip_mask.size());
+    view_.last_phase_acts = false;
+    for (size_t f = 0; f < a.flip_mask.size(); ++f)
+        view_.last_phase_acts |= a.flip_mask[f] != 0 && a.phase_group_begin[view_.num_layers] <
+                                                            a.phase_group_begin[view_.num_layers + 1];
+#define QTM_LINK(name) view_.name = a.name.data()
+    QTM_LINK(angle_constant);
+    QTM_LINK(angle_term_begin);
+    QTM_LINK(term_coefficient);
+    QTM_LINK(term_factor_begin);
+    QTM_LINK(factor_variable);
+    QTM_LINK(run_gate_begin);
+    QTM_LINK(gate_axis);
+    QTM_LINK(gate_angle);
+    QTM_LINK(run_x);
+    QTM_LINK(run_z);
+    QTM_LINK(layer_run_begin);
+    QTM_LINK(layer_sweep_begin);
+    QTM_LINK(sweep_run_begin);
+    QTM_LINK(phase_group_begin);
+    QTM_LINK(group_character_begin);
+    QTM_LINK(character_mask);
+    QTM_LINK(character_source_begin);
+    QTM_LINK(source_kind);
+    QTM_LINK(source_index);
+    QTM_LINK(observable_constant);
+    QTM_LINK(flip_mask);
+    QTM_LINK(flip_term_begin);
+    QTM_LINK(pauli_z);
+    QTM_LINK(pauli_coefficient);
+    QTM_LINK(pauli_observable);
+#undef QTM_LINK
+#define QTM_LINK(name) view_.name = name##_.data()
+    QTM_LINK(angle_varies);
+    QTM_LINK(run_is_real);
+    QTM_LINK(run_varies);
+    QTM_LINK(layer_varies);
+    QTM_LINK(phase_varies);
+    QTM_LINK(sweep_bits);
+    QTM_LINK(sweep_offset_begin);
+    QTM_LINK(sweep_offset);
+    QTM_LINK(sweep_basis_begin);
+    QTM_LINK(sweep_basis);
+    QTM_LINK(group_offset_begin);
+    QTM_LINK(group_offset);
+    QTM_LINK(group_basis_begin);
+    QTM_LINK(group_basis);
+    QTM_LINK(group_table_begin);
+#undef QTM_LINK
+}
+
+Plan::Selection Plan::select(const uint8_t* wanted_variable) const {
+    const ProgramArrays& a = given_;
+    Selection s;
+    const int32_t num_layers = view_.num_layers;
+    for (int32_t i = 0; i < view_.num_angles; ++i) {
+        bool wanted = false;
+        for (int32_t f = a.term_factor_begin[a.angle_term_begin[i]]; f < a.term_factor_begin[a.angle_term_begin[i + 1]];
+             ++f)
+            wanted |= wanted_variable[a.factor_variable[f]] != 0;
+        s.angle.push_back(wanted);
+    }
+    s.wanted.first_layer = num_layers;
+    s.phase.assign(size_t(num_layers) + 1, 0);
+    for (int32_t layer = num_layers - 1; layer >= 0; --layer) {
+        bool in_layer = false;
+        for (int32_t c = a.group_character_begin[a.phase_group_begin[layer + 1]];
+             c < a.group_character_begin[a.phase_group_begin[layer + 2]]; ++c)
+            for (int32_t i = a.character_source_begin[c]; i < a.character_source_begin[c + 1]; ++i)
+                s.phase[layer + 1] |= a.source_kind[i] == source_rotation && s.angle[a.source_index[i]];
+        for (int32_t g = a.run_gate_begin[a.layer_run_begin[layer]]; g < a.run_gate_begin[a.layer_run_begin[layer + 1]];
+             ++g)
+            in_layer |= bool(s.angle[a.gate_angle[g]]);
+        if (in_layer || s.phase[layer + 1]) s.wanted.first_layer = layer;
+    }
+    for (int32_t r = 0; r < view_.num_runs; ++r) {
+        bool wanted = false;
+        for (int32_t g = a.run_gate_begin[r]; g < a.run_gate_begin[r + 1]; ++g)
+            wanted |= bool(s.angle[a.gate_angle[g]]);
+        s.run.push_back(wanted);
+    }
+    s.wanted.angle = s.angle.data();
+    s.wanted.run = s.run.data();
+    s.wanted.phase = s.phase.data();
+    return s;
+}
+
+}  // namespace qtm

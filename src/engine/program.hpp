@@ -1,0 +1,98 @@
+// The circuit as the engine sees it: flat arrays, no Qiskit, no Python.
+//
+// A circuit is an alternation of two primitives (see README.md in this folder):
+//
+//     |0...0> -> layer 1 -> phase 1 -> layer 2 -> ... -> layer L -> phase L -> observables
+//
+// A layer is a set of commuting *runs*. A run is a fused sequence of rotations of one *virtual qubit* (x, z): its
+// Pauli X is X^x (flips the index bits in mask x), its Pauli Z is Z^z (sign: parity of the index bits in mask z).
+// CNOTs, X and SWAPs never move an amplitude: the compiler folds them into these masks.
+// A phase is a product of diagonal factors, one for each *character* z: amplitudes whose parity with z is odd are
+// multiplied by a unit complex number.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace qtm {
+
+inline constexpr int max_qubits = 30;
+
+enum Axis : int32_t { axis_x = 0, axis_y = 1, axis_z = 2 };
+
+// What makes the factor of a character: a rotation of its own, or the left or right diagonal of a run, which acts
+// as (left diagonal) * RY * (right diagonal).
+enum Source : int32_t { source_rotation = 0, source_run_left = 1, source_run_right = 2 };
+
+// A batch-invariant view of everything the kernels read. Plain pointers, so that code compiled for one instruction
+// set shares no template instantiation with code compiled for another.
+struct ProgramView {
+    int32_t num_qubits, num_inputs, num_weights, num_angles, num_runs, num_layers, num_groups, num_observables;
+
+    // theta[a] = angle_constant[a] + sum_t term_coefficient[t] * prod_f variable[factor_variable[f]]
+    const double* angle_constant;      // [num_angles]
+    const int32_t* angle_term_begin;   // [num_angles + 1]
+    const double* term_coefficient;    // [num_terms]
+    const int32_t* term_factor_begin;  // [num_terms + 1]
+    const int32_t* factor_variable;    // [num_factors]: inputs first, then weights
+    const uint8_t* angle_varies;       // [num_angles]: depends on the inputs
+
+    const int32_t* run_gate_begin;  // [num_runs + 1]
+    const int32_t* gate_axis;       // [num_gates]
+    const int32_t* gate_angle;      // [num_gates]
+    const uint32_t* run_x;          // [num_runs]
+    const uint32_t* run_z;          // [num_runs]
+    const uint8_t* run_is_real;     // [num_runs]: only RY, so no diagonals
+    const uint8_t* run_varies;      // [num_runs]
+
+    const int32_t* layer_run_begin;    // [num_layers + 1]
+    const int32_t* layer_sweep_begin;  // [num_layers + 1]
+    const uint8_t* layer_varies;       // [num_layers]
+
+    // A sweep applies up to max_block_bits runs of a layer, one coset of span{x} at a time. Sweep number
+    // num_sweeps is no part of a layer: it applies the last phase alone.
+    const int32_t* sweep_run_begin;      // [num_sweeps + 1]
+    const int32_t* sweep_bits;           // [num_sweeps + 1]
+    const int32_t* sweep_offset_begin;   // [num_sweeps + 2]
+    const uint32_t* sweep_offset;        // 2^bits entries a sweep
+    const int32_t* sweep_basis_begin;    // [num_sweeps + 2]
+    const uint32_t* sweep_basis;         // num_qubits - bits entries a sweep: coset representatives
+
+    // Phase p (0 <= p <= num_layers; 0 and absent ones are empty) is a product of groups of independent characters.
+    const int32_t* phase_group_begin;      // [num_layers + 2]
+    const uint8_t* phase_varies;           // [num_layers + 1]
+    const int32_t* group_character_begin;  // [num_groups + 1]
+    const uint32_t* character_mask;        // [num_characters]
+    const int32_t* character_source_begin;  // [num_characters + 1]
+    const int32_t* source_kind;            // [num_sources]
+    const int32_t* source_index;           // [num_sources]: angle or run
+    // Where the sweep that applies the phase finds its table rows: coordinates of offsets and basis vectors.
+    const int32_t* group_offset_begin;    // [num_groups]
+    const uint32_t* group_offset;         // as sweep_offset, in coordinates of the group
+    const int32_t* group_basis_begin;     // [num_groups]
+    const uint32_t* group_basis;          // as sweep_basis, in coordinates of the group
+
+    // value[m] = observable_constant[m] + sum_t coefficient * sum_i (-1)^{z.i} {Re|Im} conj(k[i^x]) k[i]
+    const double* observable_constant;    // [num_observables]
+    int32_t num_flips;                    // distinct x masks
+    const uint32_t* flip_mask;            // [num_flips]
+    const int32_t* flip_term_begin;       // [2 * num_flips + 1]: per flip, first the real, then the imaginary terms
+    const uint32_t* pauli_z;              // [num_pauli_terms]
+    const double* pauli_coefficient;      // [num_pauli_terms]
+    const int32_t* pauli_observable;      // [num_pauli_terms]
+
+    // Scratch sizes, in vectors.
+    int32_t max_block_bits, table_vectors, character_vectors;
+    const int32_t* group_table_begin;  // [num_groups]: first vector of the group's low table; the high one follows
+    uint8_t last_phase_acts;           // an observable flips bits, so phase L matters
+};
+
+// Which angles the caller wants gradients of.
+struct Wanted {
+    const uint8_t* angle;  // [num_angles]
+    const uint8_t* run;    // [num_runs]: holds a wanted angle
+    const uint8_t* phase;  // [num_layers + 1]: holds a wanted rotation of its own
+    int32_t first_layer;   // nothing is wanted before this layer; num_layers: nothing at all
+};
+
+}  // namespace qtm

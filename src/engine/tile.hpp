@@ -1,0 +1,49 @@
+// One tile: the few samples that lie side by side in the lanes of a vector, evaluated by one thread.
+#pragma once
+
+#include "program.hpp"
+
+namespace qtm {
+
+// What a tile is evaluated for, and so what its scratch must hold. The adjoint pass needs the ket after every layer:
+// it either keeps all of them or undoes them along with the bra.
+enum class Mode { values, gradient_keeping_kets, gradient_undoing_kets };
+
+template <class Real>
+struct Tile {
+    const ProgramView* program;
+    const Real* inputs;   // [num_samples, num_inputs]
+    const Real* weights;  // [num_weights]
+    int64_t num_samples;  // 1 to lanes; the other lanes repeat the last sample
+    Mode mode;
+    void* scratch;  // scratch_bytes(program, mode), aligned to 64, kept between the tiles of one call
+    bool first;     // first tile that uses this scratch in this call: prepare what the batch shares
+    // values
+    Real* values;  // [num_samples, num_observables]
+    // vector-Jacobian product
+    const Real* cotangent;  // [num_samples, num_observables]
+    const Wanted* wanted;
+    Real* input_gradient;           // [num_samples, num_inputs], or null
+    double* weight_gradient;        // [num_weights], added to, or null
+};
+
+// The engine compiled for one instruction set and number of lanes.
+template <class Real>
+struct Kernel {
+    int lanes;
+    size_t (*scratch_bytes)(const ProgramView&, Mode);
+    void (*values)(const Tile<Real>&);
+    void (*vector_jacobian_product)(const Tile<Real>&);
+};
+
+// Every implementation offers, per precision, kernels from most lanes to fewest; the last has one lane.
+struct Implementation {
+    const char* name;
+    bool (*supported)();
+    const Kernel<float>* float_kernels;
+    int num_float_kernels;
+    const Kernel<double>* double_kernels;
+    int num_double_kernels;
+};
+
+}  // namespace qtm

@@ -1,0 +1,105 @@
+// One vector type for every width, and the few operations on it that operators do not spell.
+// Included by isa/*.cpp inside an unnamed namespace: nothing here may have external linkage.
+
+template <class Real, int lanes>
+struct VectorOf {
+    typedef Real Type __attribute__((vector_size(sizeof(Real) * lanes)));
+    using Bits = std::conditional_t<sizeof(Real) == 4, int32_t, int64_t>;
+    typedef Bits Integer __attribute__((vector_size(sizeof(Real) * lanes)));
+};
+
+template <class Real, int lanes>
+using Vector = typename VectorOf<Real, lanes>::Type;
+template <class Real, int lanes>
+using IntegerVector = typename VectorOf<Real, lanes>::Integer;
+
+template <class Real, int lanes>
+inline Vector<Real, lanes> broadcast(Real value) {
+    return Vector<Real, lanes>{} + value;
+}
+
+template <class Real, int lanes>
+inline Vector<Real, lanes> square_root(Vector<Real, lanes> x) {
+    Vector<Real, lanes> result;
+    for (int i = 0; i < lanes; ++i) result[i] = sizeof(Real) == 4 ? __builtin_sqrtf(x[i]) : __builtin_sqrt(x[i]);
+    return result;
+}
+
+template <class Real, int lanes>
+inline Real sum_of_lanes(Vector<Real, lanes> x) {
+    Real sum = 0;
+    for (int i = 0; i < lanes; ++i) sum += x[i];
+    return sum;
+}
+
+template <class Real, int lanes>
+struct SineCosine {
+    Vector<Real, lanes> sine, cosine;
+};
+
+// sin and cos by quadrant reduction (pi/2 split in three, Cody and Waite) and Taylor polynomials on [-pi/4, pi/4];
+// relative error a few units in the last place. Arguments too large for the reduction go through libm.
+template <class Real, int lanes>
+inline SineCosine<Real, lanes> sine_cosine(Vector<Real, lanes> x) {
+    using V = Vector<Real, lanes>;
+    using I = IntegerVector<Real, lanes>;
+    constexpr bool single = sizeof(Real) == 4;
+    // Adding 1.5 * 2^(mantissa bits) rounds to an integer and leaves it in the low bits of the sum.
+    const Real round = single ? Real(12582912.0) : Real(6755399441055744.0);
+    const Real high = single ? Real(1.5703125) : Real(1.57079632673412561417e+00);
+    const Real middle = single ? Real(4.837512969970703125e-4) : Real(6.07710050630396597660e-11);
+    const Real low = single ? Real(7.54978995489188216e-8) : Real(2.02226624879595063154e-21);
+    const Real limit = single ? Real(4096.0) : Real(1e6);
+
+    const V shifted = x * Real(0.63661977236758134308) + round;
+    const V quadrants = shifted - round;
+    V r = x - quadrants * high;
+    r = r - quadrants * middle;
+    r = r - quadrants * low;
+    const V r2 = r * r;
+    V sine, cosine;
+    if constexpr (single) {
+        sine = r2 * Real(1.0 / 362880) - Real(1.0 / 5040);
+        sine = sine * r2 + Real(1.0 / 120);
+        sine = sine * r2 - Real(1.0 / 6);
+        cosine = Real(1.0 / 40320) - r2 * Real(1.0 / 3628800);
+        cosine = cosine * r2 - Real(1.0 / 720);
+        cosine = cosine * r2 + Real(1.0 / 24);
+        cosine = cosine * r2 - Real(0.5);
+    } else {
+        sine = r2 * Real(1.0 / 355687428096000.0) - Real(1.0 / 1307674368000.0);
+        sine = sine * r2 + Real(1.0 / 6227020800.0);
+        sine = sine * r2 - Real(1.0 / 39916800.0);
+        sine = sine * r2 + Real(1.0 / 362880.0);
+        sine = sine * r2 - Real(1.0 / 5040.0);
+        sine = sine * r2 + Real(1.0 / 120.0);
+        sine = sine * r2 - Real(1.0 / 6.0);
+        cosine = r2 * Real(1.0 / 20922789888000.0) - Real(1.0 / 87178291200.0);
+        cosine = cosine * r2 + Real(1.0 / 479001600.0);
+        cosine = cosine * r2 - Real(1.0 / 3628800.0);
+        cosine = cosine * r2 + Real(1.0 / 40320.0);
+        cosine = cosine * r2 - Real(1.0 / 720.0);
+        cosine = cosine * r2 + Real(1.0 / 24.0);
+        cosine = cosine * r2 - Real(0.5);
+    }
+    sine = r + r * r2 * sine;
+    cosine = Real(1) + r2 * cosine;
+
+    const I quadrant = (I)shifted;
+    const I odd = (quadrant & 1) != 0;
+    const V swapped_sine = odd ? cosine : sine, swapped_cosine = odd ? sine : cosine;
+    SineCosine<Real, lanes> result{(quadrant & 2) != 0 ? -swapped_sine : swapped_sine,
+                                   ((quadrant + 1) & 2) != 0 ? -swapped_cosine : swapped_cosine};
+    bool large = false;
+    for (int i = 0; i < lanes; ++i) large |= !(x[i] < limit && x[i] > -limit);
+    if (large) {
+        for (int i = 0; i < lanes; ++i) {
+            if (x[i] < limit && x[i] > -limit) continue;
+            result.sine[i] = Real(__builtin_sin(double(x[i])));
+            result.cosine[i] = Real(__builtin_cos(double(x[i])));
+        }
+    }
+    return result;
+}
+
+inline int parity(uint32_t bits) { return __builtin_parity(bits); }

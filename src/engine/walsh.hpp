@@ -1,0 +1,53 @@
+// Sums with signs (-1)^{z.i} over the index: the Walsh-Hadamard transform, and direct sums where few are wanted.
+// Included by isa/*.cpp.
+
+template <class Real, int lanes>
+struct Walsh {
+    using V = Vector<Real, lanes>;
+
+    // data[z] <- sum_i (-1)^{z.i} data[i], in place, three bits a pass.
+    static void transform(V* data, int bits) {
+        int bit = 0;
+        for (; bit + 3 <= bits; bit += 3) pass<3>(data, bits, bit);
+        if (bits - bit == 2) pass<2>(data, bits, bit);
+        if (bits - bit == 1) pass<1>(data, bits, bit);
+    }
+
+    template <int count>
+    static void pass(V* data, int bits, int bit) {
+        const size_t stride = size_t(1) << bit;
+        for (size_t high = 0; high < size_t(1) << bits; high += stride << count) {
+            for (size_t j = high; j < high + stride; ++j) {
+                V x[1 << count];
+#pragma GCC unroll 8
+                for (int i = 0; i < 1 << count; ++i) x[i] = data[j + i * stride];
+#pragma GCC unroll 3
+                for (int q = 0; q < count; ++q) {
+#pragma GCC unroll 8
+                    for (int i = 0; i < 1 << count; ++i) {
+                        if (i >> q & 1) continue;
+                        const V x0 = x[i], x1 = x[i | 1 << q];
+                        x[i] = x0 + x1;
+                        x[i | 1 << q] = x0 - x1;
+                    }
+                }
+#pragma GCC unroll 8
+                for (int i = 0; i < 1 << count; ++i) data[j + i * stride] = x[i];
+            }
+        }
+    }
+
+    // One signed sum costs one addition an amplitude, the transform one per qubit and amplitude.
+    static bool prefers_transform(int num_terms, int bits) { return 2 * num_terms > bits; }
+
+    static V signed_sum(const V* data, int bits, uint32_t z) {
+        V even{}, odd{};
+        for (uint32_t i = 0; i < uint32_t(1) << bits; ++i) {
+            if (parity(i & z))
+                odd += data[i];
+            else
+                even += data[i];
+        }
+        return even - odd;
+    }
+};

@@ -1,0 +1,86 @@
+"""Which parameter of the circuit is which variable: bound by identity, in the order the user gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+
+
+def parameter_list(parameters: Iterable[Parameter] | None, argument: str) -> list[Parameter]:
+    """The parameters of one set as a list; None is the empty one.
+
+    Raises:
+        TypeError: something in the set is not a Parameter.
+    """
+    if parameters is None:
+        return []
+    if isinstance(parameters, Parameter):
+        parameters = [parameters]
+    listed = list(parameters)
+    for parameter in listed:
+        if not isinstance(parameter, Parameter):
+            raise TypeError(f"{argument}: expected qiskit Parameters, got {type(parameter).__name__} ({parameter!r})")
+    return listed
+
+
+def parameter_sets(parameters: Any, argument: str) -> list[list[Parameter]]:
+    """Variational parameters as a list of sets: one ParameterVector or flat sequence is a single set."""
+    if parameters is None:
+        return []
+    if isinstance(parameters, (Parameter, ParameterVector)):
+        return [parameter_list(parameters, argument)]
+    listed = list(parameters)
+    if listed and all(isinstance(parameter, Parameter) for parameter in listed):
+        return [listed]
+    sets = []
+    for index, one in enumerate(listed):
+        if isinstance(one, Parameter) or not isinstance(one, Iterable):
+            raise TypeError(
+                f"{argument}: expected a sequence of parameters or a sequence of such sets, got a mixture of both"
+                if isinstance(one, Parameter)
+                else f"{argument}: expected qiskit Parameters, got {type(one).__name__} ({one!r})"
+            )
+        sets.append(parameter_list(one, f"{argument}[{index}]"))
+        if not sets[-1]:
+            raise ValueError(f"{argument}[{index}]: expected at least one parameter, got an empty set; leave it out")
+    return sets
+
+
+def variable_indices(
+    circuit: QuantumCircuit, encoding: Sequence[Parameter], variational: Sequence[Sequence[Parameter]]
+) -> dict[Parameter, int]:
+    """Variable index of every parameter: the encoding parameters first, then the variational sets.
+
+    Raises:
+        ValueError: a parameter is listed twice, is not in the circuit, or one of the circuit is not listed.
+    """
+    listed = [*encoding, *(parameter for one in variational for parameter in one)]
+    indices: dict[Parameter, int] = {}
+    for index, parameter in enumerate(listed):
+        if parameter in indices:
+            raise ValueError(
+                f"parameter '{parameter.name}' is listed twice; list every parameter once, as encoding or variational"
+            )
+        indices[parameter] = index
+    present = set(circuit.parameters)
+    unused = [parameter.name for parameter in listed if parameter not in present]
+    if unused:
+        raise ValueError(
+            f"parameters not in the circuit: {_names(unused)}; pass the very Parameter objects that the circuit was "
+            "built from (a new Parameter of the same name is another one), and leave out those it does not use"
+        )
+    missing = sorted(parameter.name for parameter in present if parameter not in indices)
+    if missing:
+        raise ValueError(
+            f"parameters of the circuit in neither encoding_params nor variational_params: {_names(missing)}; "
+            "list them, or bind them with circuit.assign_parameters"
+        )
+    return indices
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

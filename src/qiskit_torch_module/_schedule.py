@@ -1,0 +1,268 @@
+"""From rotations in order of time to layers of runs and the phases between them, as the engine wants them.
+
+A rotation about Z, or about a product of Z, is a phase. The others turn a *virtual qubit* (x, z), whose Pauli X flips
+the index bits in ``x`` and whose Pauli Z is the parity of the bits in ``z``. Rotations of one virtual qubit with
+nothing in between that does not commute form a run; runs that commute share a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._polynomial import Polynomial
+
+X, Y, Z = 0, 1, 2
+
+# What makes the factor of a character (see src/engine/program.hpp).
+_ROTATION, _RUN_LEFT, _RUN_RIGHT = 0, 1, 2
+
+# A block of this many virtual qubits (2^7 amplitudes of 8 floats, twice, for bra and ket) fits half of a 32 KiB cache.
+MAX_SWEEP_RUNS = 7
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """exp(-i angle/2 P): P is Pauli ``axis`` of the virtual qubit (x, z); for Z only ``z`` counts and x is 0."""
+
+    axis: int
+    x: int
+    z: int
+    angle: Polynomial
+
+
+@dataclass
+class Run:
+    """A fused sequence of rotations of one virtual qubit, in order of time."""
+
+    x: int
+    z: int
+    gates: list[tuple[int, Polynomial]] = field(default_factory=list)
+
+    def append(self, axis: int, angle: Polynomial) -> None:
+        if self.gates and self.gates[-1][0] == axis:
+            angle = self.gates.pop()[1] + angle
+        if angle.terms:
+            self.gates.append((axis, angle))
+
+    @property
+    def is_real(self) -> bool:
+        return all(axis == Y for axis, _ in self.gates)
+
+
+@dataclass
+class Level:
+    """A layer of commuting runs and the phase after it: an angle for every mask of Z."""
+
+    runs: list[Run] = field(default_factory=list)
+    phase: dict[int, Polynomial] = field(default_factory=dict)
+
+
+def _odd(bits: int) -> bool:
+    return bits.bit_count() % 2 == 1
+
+
+def levels_of(rotations: Iterable[Rotation]) -> list[Level]:
+    """Layers as early as possible; what acts on |0...0> only by a phase is dropped."""
+    levels: list[Level] = []
+    for rotation in rotations:
+        if rotation.axis == Z:
+            _insert_phase(levels, rotation.z, rotation.angle)
+        else:
+            _insert_rotation(levels, rotation)
+    return _without_empty_layers(levels)
+
+
+def _without_empty_layers(levels: Iterable[Level]) -> list[Level]:
+    """Angles may cancel: where no run is left, the phase joins the one before (or acts on |0...0>, as nothing)."""
+    kept: list[Level] = []
+    for level in levels:
+        level.runs = [run for run in level.runs if run.gates]
+        if level.runs:
+            kept.append(level)
+        elif kept:
+            for mask, angle in level.phase.items():
+                kept[-1].phase[mask] = kept[-1].phase.get(mask, Polynomial()) + angle
+    return kept
+
+
+def _insert_phase(levels: list[Level], z: int, angle: Polynomial) -> None:
+    for level in reversed(levels):
+        for run in level.runs:
+            if run.z == z:
+                run.append(Z, angle)
+                return
+        if any(_odd(run.x & z) for run in level.runs):
+            level.phase[z] = level.phase.get(z, Polynomial()) + angle
+            return
+
+
+def _insert_rotation(levels: list[Level], rotation: Rotation) -> None:
+    x, z = rotation.x, rotation.z
+    gates = [(rotation.axis, rotation.angle)]
+    position = len(levels)
+    while position > 0:
+        level = levels[position - 1]
+        # A phase of the same virtual qubit joins the run; any other that does not commute stops the way down.
+        if z in level.phase:
+            gates.insert(0, (Z, level.phase.pop(z)))
+        if any(_odd(mask & x) for mask in level.phase):
+            break
+        same = next((run for run in level.runs if run.x == x and run.z == z), None)
+        if same is not None:
+            for axis, angle in gates:
+                same.append(axis, angle)
+            return
+        if any(_odd(run.x & z) or _odd(run.z & x) for run in level.runs):
+            break
+        position -= 1
+    if position == len(levels):
+        levels.append(Level())
+    run = Run(x, z)
+    for axis, angle in gates:
+        run.append(axis, angle)
+    levels[position].runs.append(run)
+
+
+def _independent_groups(masks: Iterable[int]) -> list[list[int]]:
+    """Greedy split into sets that are linearly independent over GF(2)."""
+    groups: list[list[int]] = []
+    echelons: list[list[int]] = []
+    for mask in masks:
+        for group, echelon in zip(groups, echelons, strict=True):
+            rest = mask
+            for row in echelon:
+                rest = min(rest, rest ^ row)
+            if rest:
+                group.append(mask)
+                echelon.append(rest)
+                break
+        else:
+            groups.append([mask])
+            echelons.append([mask])
+    return groups
+
+
+def _begins(sizes: Iterable[int]) -> list[int]:
+    begins = [0]
+    for size in sizes:
+        begins.append(begins[-1] + size)
+    return begins
+
+
+def _sweep_sizes(num_runs: int) -> list[int]:
+    count = -(-num_runs // MAX_SWEEP_RUNS)
+    return [num_runs * (i + 1) // count - num_runs * i // count for i in range(count)]
+
+
+class _Angles:
+    """The angle table: equal polynomials share a row."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Polynomial, int] = {}
+
+    def row(self, angle: Polynomial) -> int:
+        return self.rows.setdefault(angle, len(self.rows))
+
+    def arrays(self) -> dict[str, Any]:
+        constants, term_counts, coefficients, factor_counts, factors = [], [], [], [], []
+        for angle in self.rows:
+            terms = dict(angle.terms)
+            constants.append(terms.pop((), 0.0))
+            term_counts.append(len(terms))
+            coefficients.extend(terms.values())
+            factor_counts.extend(len(variables) for variables in terms)
+            factors.extend(index for variables in terms for index in variables)
+        return {
+            "angle_constant": _doubles(constants),
+            "angle_term_begin": _ints(_begins(term_counts)),
+            "term_coefficient": _doubles(coefficients),
+            "term_factor_begin": _ints(_begins(factor_counts)),
+            "factor_variable": _ints(factors),
+        }
+
+
+def _doubles(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _ints(values: Sequence[int]) -> npt.NDArray[np.int32]:
+    return np.asarray(values, dtype=np.int32)
+
+
+def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
+    return np.asarray(values, dtype=np.uint32)
+
+
+def engine_arrays(rotations: Iterable[Rotation]) -> dict[str, Any]:
+    """The circuit's share of the arrays that the engine takes (``ProgramArrays`` in src/engine/plan.hpp)."""
+    levels = levels_of(rotations)
+    angles = _Angles()
+    runs = [run for level in levels for run in level.runs]
+    sweeps = [_sweep_sizes(len(level.runs)) for level in levels]
+    arrays = {
+        "run_x": _masks([run.x for run in runs]),
+        "run_z": _masks([run.z for run in runs]),
+        "run_gate_begin": _ints(_begins(len(run.gates) for run in runs)),
+        "gate_axis": _ints([axis for run in runs for axis, _ in run.gates]),
+        "gate_angle": _ints([angles.row(angle) for run in runs for _, angle in run.gates]),
+        "layer_run_begin": _ints(_begins(len(level.runs) for level in levels)),
+        "layer_sweep_begin": _ints(_begins(len(sizes) for sizes in sweeps)),
+        "sweep_run_begin": _ints(_begins(size for sizes in sweeps for size in sizes)),
+    }
+    arrays.update(_phase_arrays(levels, angles))
+    arrays.update(angles.arrays())
+    return arrays
+
+
+def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> dict[str, Any]:
+    group_counts = [0]  # before the first layer every phase acts on |0...0>
+    character_counts: list[int] = []
+    masks: list[int] = []
+    source_counts: list[int] = []
+    sources: list[tuple[int, int]] = []
+    first_run = 0
+    for position, level in enumerate(levels):
+        is_last = position + 1 == len(levels)
+        characters = _characters(level, None if is_last else levels[position + 1], first_run, angles)
+        first_run += len(level.runs)
+        # A phase between layers also carries the scale of the next one, so it needs a group, if an empty one.
+        groups = _independent_groups(characters) or ([] if is_last else [[]])
+        group_counts.append(len(groups))
+        for group in groups:
+            character_counts.append(len(group))
+            for mask in group:
+                masks.append(mask)
+                source_counts.append(len(characters[mask]))
+                sources.extend(characters[mask])
+    return {
+        "phase_group_begin": _ints(_begins(group_counts)),
+        "group_character_begin": _ints(_begins(character_counts)),
+        "character_mask": _masks(masks),
+        "character_source_begin": _ints(_begins(source_counts)),
+        "source_kind": _ints([kind for kind, _ in sources]),
+        "source_index": _ints([index for _, index in sources]),
+    }
+
+
+def _characters(
+    level: Level, following: Level | None, first_run: int, angles: _Angles
+) -> dict[int, list[tuple[int, int]]]:
+    """What multiplies the amplitudes of odd parity, by mask: right diagonals of the runs that follow, left ones of the
+    runs before, and rotations of their own."""
+    characters: dict[int, list[tuple[int, int]]] = {}
+    after = first_run + len(level.runs)
+    for offset, run in enumerate(following.runs if following is not None else []):
+        if not run.is_real:
+            characters.setdefault(run.z, []).append((_RUN_RIGHT, after + offset))
+    for offset, run in enumerate(level.runs):
+        if not run.is_real:
+            characters.setdefault(run.z, []).append((_RUN_LEFT, first_run + offset))
+    for mask, angle in level.phase.items():
+        if angle.terms:
+            characters.setdefault(mask, []).append((_ROTATION, angles.row(angle)))
+    return characters

@@ -1,0 +1,207 @@
+"""A quantum circuit as a PyTorch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from ._autograd import ExpectationValues
+from ._compile import compile_program
+from ._initial import Initial, initial_values, is_single
+from ._observables import Observables
+from ._parameters import parameter_list, parameter_sets
+
+
+class QuantumModule(torch.nn.Module):
+    """Expectation values of a parameterised circuit, with exact gradients.
+
+    Simulates the state vector in the native engine: in complex64 for float32 parameters, in complex128 for float64
+    (the default dtype of PyTorch at construction decides; ``.double()`` and ``.float()`` change it later).
+
+    Args:
+        circuit: Unitary circuit; measurements are refused.
+        encoding_params: Parameters that take the columns of the input, in this order; None: the module has no input.
+        variational_params: Trainable parameters: one sequence, or a sequence of sets.
+        variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
+            ``variational_0``, ``variational_1``, ...
+        variational_params_initial: How each set starts, or all of them: "constant" (1), "uniform" (0 to 2 pi),
+            "normal" (0, 1), a pair such as ``("normal", {"std": 0.1})``, or explicit values.
+        seed_init: Seed for the initial values; the global random state is left as it was.
+        observables: "individualZ" (output q is <Z> of qubit q), "tensoredZ" (one output, Z on all qubits), a Pauli
+            label, a Qiskit operator, or a sequence of them; one output each.
+        num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
+        num_threads_backward: Threads for gradients, likewise.
+        encoding_gradients_flag: Gradients with respect to the input follow its ``requires_grad``; False forces them
+            off.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument cannot be used; the message names the gate or parameter and a remedy.
+
+    Source: Meyer et al., "Qiskit-Torch-Module: Fast Prototyping of Quantum Neural Networks", arXiv:2404.06314.
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        encoding_params: Iterable[Parameter] | None,
+        variational_params: Iterable[Any] | None,
+        variational_params_names: Sequence[str] | str | None = None,
+        variational_params_initial: Initial | Sequence[Initial] = "uniform",
+        seed_init: int | None = None,
+        observables: Observables = "individualZ",
+        num_threads_forward: int = 0,
+        num_threads_backward: int = 0,
+        encoding_gradients_flag: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
+        self.variational_parameters = parameter_sets(variational_params, "variational_params")
+        self._circuit = circuit
+        self._program = compile_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
+        self._names = _set_names(variational_params_names, len(self.variational_parameters))
+        self._register(_set_initials(variational_params_initial, len(self._names)), seed_init)
+        self._encoding_gradients_flag = encoding_gradients_flag
+        self.set_num_threads_forward(num_threads_forward)
+        self.set_num_threads_backward(num_threads_backward)
+
+    def _register(self, initials: Sequence[Any], seed: int | None) -> None:
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            for name, parameters, initial in zip(self._names, self.variational_parameters, initials, strict=True):
+                values = initial_values(initial, len(parameters), f"variational_params_initial of '{name}'")
+                if name in self._parameters or hasattr(self, name):
+                    raise ValueError(f"variational_params_names: '{name}' is taken by the module; choose another name")
+                self.register_parameter(name, torch.nn.Parameter(values))
+
+    def forward(self, input: torch.Tensor | None = None) -> torch.Tensor:
+        """Expectation values of all observables.
+
+        Args:
+            input: Shape (..., input_size); without one (a circuit without encoding parameters) shape (0,) or None.
+
+        Returns:
+            Shape (..., output_size), in the dtype of the parameters.
+
+        Raises:
+            TypeError: the input is no real tensor, or of higher precision than the parameters.
+            ValueError: the input has the wrong width or a value that is not finite.
+        """
+        weights = self.variational_
+        inputs = self._as_input(input, weights[0].dtype if weights else torch.get_default_dtype())
+        if self._encoding_gradients_flag is False:
+            inputs = inputs.detach()
+        flat = inputs.reshape(-1, inputs.shape[-1]).contiguous() if inputs.ndim != 2 else inputs.contiguous()
+        threads = (self._num_threads_forward, self._num_threads_backward)
+        values: torch.Tensor = ExpectationValues.apply(self._program.engine, threads, flat, *weights)
+        return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
+
+    def _as_input(self, input: Any, dtype: torch.dtype) -> torch.Tensor:
+        width = self.input_size
+        if input is None:
+            if width > 0:
+                raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
+            return torch.empty(0, dtype=dtype)
+        if not isinstance(input, torch.Tensor):
+            input = torch.as_tensor(input, dtype=dtype)
+        if input.is_complex():
+            raise TypeError(f"input: expected real values, got {input.dtype}")
+        if input.ndim == 0 or input.shape[-1] != width:
+            raise ValueError(
+                f"input: expected shape (..., {width}), one column for each encoding parameter, "
+                f"got {tuple(input.shape)}"
+            )
+        return input if input.dtype == dtype else input.to(dtype)
+
+    @property
+    def variational_(self) -> list[torch.nn.Parameter]:
+        """The trainable sets, in order; each is also an attribute under its own name."""
+        return [getattr(self, name) for name in self._names]
+
+    @property
+    def num_trainable_parameters(self) -> int:
+        """Number of trainable parameters in all sets together."""
+        return sum(len(parameters) for parameters in self.variational_parameters)
+
+    @property
+    def input_size(self) -> int:
+        """Number of encoding parameters: the width of the input."""
+        return len(self.encoding_parameters)
+
+    @property
+    def output_size(self) -> int:
+        """Number of observables: the width of the output."""
+        return self._program.num_observables
+
+    @property
+    def circuit(self) -> QuantumCircuit:
+        """The circuit as it was given."""
+        return self._circuit
+
+    @property
+    def num_threads_forward(self) -> int:
+        """Threads for values; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads_forward
+
+    @property
+    def num_threads_backward(self) -> int:
+        """Threads for gradients; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads_backward
+
+    def set_num_threads_forward(self, num_threads_forward: int) -> None:
+        """Sets the threads for values; 0: as ``torch.get_num_threads()``."""
+        self._num_threads_forward = _thread_count(num_threads_forward, "num_threads_forward")
+
+    def set_num_threads_backward(self, num_threads_backward: int) -> None:
+        """Sets the threads for gradients; 0: as ``torch.get_num_threads()``."""
+        self._num_threads_backward = _thread_count(num_threads_backward, "num_threads_backward")
+
+    def set_variational_gradients_flag(self, variational_gradients_flag: Sequence[bool] | bool) -> None:
+        """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``."""
+        sets = self.variational_
+        flags = [variational_gradients_flag] * len(sets) if isinstance(variational_gradients_flag, bool) else list(variational_gradients_flag)
+        if len(flags) != len(sets):
+            raise ValueError(f"variational_gradients_flag: expected {len(sets)} flags, one for each set, got {len(flags)}")
+        for one, flag in zip(sets, flags, strict=True):
+            one.requires_grad_(flag)
+
+    def extra_repr(self) -> str:
+        sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in self._names)
+        return (
+            f"num_qubits={self._circuit.num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
+            f"trainable: {sets or 'none'}"
+        )
+
+
+def _set_names(names: Sequence[str] | str | None, count: int) -> list[str]:
+    if names is None:
+        return [f"variational_{index}" for index in range(count)]
+    listed = [names] if isinstance(names, str) else list(names)
+    if len(listed) != count:
+        raise ValueError(f"variational_params_names: expected {count} names, one for each set, got {len(listed)}: {listed}")
+    for name in listed:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"variational_params_names: expected identifiers, got {name!r}")
+    return listed
+
+
+def _set_initials(initial: Any, count: int) -> list[Any]:
+    if is_single(initial):
+        return [initial] * count
+    listed = list(initial)
+    if len(listed) != count:
+        raise ValueError(
+            f"variational_params_initial: expected one entry for all sets or {count} entries, got {len(listed)}"
+        )
+    return listed
+
+
+def _thread_count(count: int, argument: str) -> int:
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise ValueError(f"{argument}: expected a number of threads, 0 for as many as PyTorch uses, got {count!r}")
+    return count
