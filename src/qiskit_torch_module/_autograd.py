@@ -47,9 +47,7 @@ class ExpectationValues(torch.autograd.Function):
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, weights = ctx.saved_tensors
         wants_inputs, *wants_sets = ctx.needs_input_grad[2:]
-        wanted = np.concatenate(
-            [_flags(wants_inputs, inputs.shape[1]), *map(_flags, wants_sets, ctx.sizes)]
-        )
+        wanted = np.concatenate([_flags(wants_inputs, inputs.shape[1]), *map(_flags, wants_sets, ctx.sizes)])
         input_gradient, weight_gradient = ctx.engine.vector_jacobian_product(
             inputs.detach().numpy(), weights.numpy(), cotangent.contiguous().numpy(), wanted, ctx.num_threads
         )
@@ -57,6 +55,6 @@ class ExpectationValues(torch.autograd.Function):
         if input_gradient is not None:
             gradients[2] = torch.from_numpy(input_gradient)
         if weight_gradient is not None:
-            parts = torch.from_numpy(weight_gradient).split(ctx.sizes)
+            parts = torch.split(torch.from_numpy(weight_gradient), ctx.sizes)
             gradients[3:] = [part if wants else None for part, wants in zip(parts, wants_sets, strict=True)]
         return tuple(gradients)

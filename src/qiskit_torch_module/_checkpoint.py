@@ -17,14 +17,15 @@ def write_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
     """Writes tensors and plain values; a kill in the middle leaves an older file of that name whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             torch.save({"kind": kind, "version": _VERSION, **content}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(name)
+        temporary.unlink()
         raise
 
 

@@ -52,9 +52,8 @@ def predict(model: QuantumModule, pixels: torch.Tensor) -> torch.Tensor:
     return labels
 
 
-def accuracy(model: QuantumModule, pixels: torch.Tensor, labels: torch.Tensor) -> float:
-    """Share of images classified correctly."""
-    return float((predict(model, pixels) == labels).double().mean())
+def _test_accuracy(model: QuantumModule, images: Images) -> float:
+    return float((predict(model, images.test_pixels) == images.test_labels).double().mean())
 
 
 def batches(images: Images, batch_size: int, epochs: int, seed: int) -> Iterator[tuple[int, torch.Tensor]]:
@@ -87,13 +86,13 @@ def train(
     with _interruptible() as interrupted:
         for epoch, batch in updates:
             if epoch > last_epoch:
-                history.test_accuracy.append((len(history.loss), accuracy(model, images.test_pixels, images.test_labels)))
+                history.test_accuracy.append((len(history.loss), _test_accuracy(model, images)))
                 last_epoch = epoch
             optimizer.zero_grad()
             output = model(images.train_pixels[batch])
             labels = images.train_labels[batch]
             loss = torch.nn.functional.cross_entropy(output, labels)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             history.loss.append(loss.item())
             history.accuracy.append(float((output.argmax(dim=1) == labels).double().mean()))
@@ -102,7 +101,7 @@ def train(
             if interrupted.is_set():
                 history.interrupted = True
                 break
-    history.test_accuracy.append((len(history.loss), accuracy(model, images.test_pixels, images.test_labels)))
+    history.test_accuracy.append((len(history.loss), _test_accuracy(model, images)))
     return history
 
 

@@ -13,7 +13,7 @@ from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
 from ._polynomial import Polynomial, polynomial
 from ._program import PauliTerm, Program
-from ._schedule import X, Y, Z, Rotation
+from ._schedule import Rotation, X, Y, Z
 
 MAX_QUBITS = 30
 
@@ -51,8 +51,9 @@ class _Frame:
             self.negative[target] ^= self.negative[control]
         else:
             first, second = qubits
-            for table in (self.flip, self.sign, self.negative):
-                table[first], table[second] = table[second], table[first]
+            self.flip[first], self.flip[second] = self.flip[second], self.flip[first]
+            self.sign[first], self.sign[second] = self.sign[second], self.sign[first]
+            self.negative[first], self.negative[second] = self.negative[second], self.negative[first]
 
     def signs(self, qubits: Sequence[int]) -> tuple[int, bool]:
         """The product of Z on the qubits: its mask, and whether it is negative."""
@@ -131,7 +132,7 @@ def _steps(
     circuit: QuantumCircuit, qubits: Sequence[int], variables: Mapping[Parameter, int]
 ) -> Iterator[tuple[str, tuple[int, ...], Polynomial]]:
     """Native steps of a circuit that sits on the given qubits, in order of time."""
-    position = {bit: index for bit, index in zip(circuit.qubits, qubits, strict=True)}
+    position = dict(zip(circuit.qubits, qubits, strict=True))
     for instruction in circuit.data:
         operation = instruction.operation
         on = [position[bit] for bit in instruction.qubits]

@@ -57,7 +57,9 @@ def _cp(lam: Polynomial) -> list[Step]:
     return [_rz(0.5 * lam, 0), _rz(0.5 * lam, 1), _rz(-0.5 * lam, 0, 1)]
 
 
-def _zz_in_basis(before: Callable[[int], list[Step]], after: Callable[[int], list[Step]], *qubits: int) -> Callable[[Polynomial], list[Step]]:
+def _zz_in_basis(
+    before: Callable[[int], list[Step]], after: Callable[[int], list[Step]], *qubits: int
+) -> Callable[[Polynomial], list[Step]]:
     """exp(-i angle/2 P Q) from exp(-i angle/2 Z Z) by a change of basis on some of the qubits."""
 
     def steps(angle: Polynomial) -> list[Step]:

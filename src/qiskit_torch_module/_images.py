@@ -6,8 +6,10 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 SIDE = 10  # pixels, as in Meyer et al., arXiv:2404.06314
@@ -16,7 +18,7 @@ TEST_SHARE = 0.2
 
 _WHERE = (
     "MNIST is not shipped with this package; download train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-    "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, e.g. from https://ossci-datasets.s3.amazonaws.com/mnist/, "
+    "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, e.g. from https://ossci-datasets.s3.amazonaws.com/mnist/ "
     "and name their folder with --data-dir"
 )
 
@@ -41,7 +43,7 @@ def load_digits(seed: int) -> Images:
 
 
 def load_mnist(folder: Path | None, seed: int) -> Images:
-    """MNIST from IDX files, compressed or not. Where the folder holds the test files alone, they are split.
+    """MNIST from IDX files, compressed or not. A folder with the test files alone is split.
 
     Raises:
         FileNotFoundError: no folder was given, or the files are not in it; the message says where to get them.
@@ -78,7 +80,7 @@ def _find(folder: Path, stem: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def read_idx(path: Path, num_dimensions: int) -> np.ndarray:
+def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
     """An IDX file of unsigned bytes (LeCun, Cortes and Burges) as an array.
 
     Raises:
@@ -93,11 +95,14 @@ def read_idx(path: Path, num_dimensions: int) -> np.ndarray:
         raise ValueError(f"{path} is no IDX file of unsigned bytes with {num_dimensions} dimensions; download it again")
     shape = tuple(int(extent) for extent in np.frombuffer(data, ">u4", num_dimensions, 4))
     if len(data) != header + int(np.prod(shape)):
-        raise ValueError(f"{path}: expected {int(np.prod(shape))} bytes of data for shape {shape}, got {len(data) - header}; download it again")
+        raise ValueError(
+            f"{path}: expected {int(np.prod(shape))} bytes of data for shape {shape}, got {len(data) - header}; "
+            "download it again"
+        )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
-def _rows(images: np.ndarray) -> torch.Tensor:
+def _rows(images: npt.NDArray[Any]) -> torch.Tensor:
     """Images (count, height, width) resized to SIDE x SIDE, as rows."""
     pixels = torch.as_tensor(images, dtype=torch.float32).unsqueeze(1)
     resized = torch.nn.functional.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", antialias=True)

@@ -55,14 +55,14 @@ def initial_values(initial: Any, size: int, argument: str) -> torch.Tensor:
     if _is_named(initial):
         name, options = initial
         if name not in _NAMED:
-            raise ValueError(f"{argument}: expected one of {', '.join(map(repr, _NAMED))} or explicit values, got {name!r}")
+            expected = ", ".join(map(repr, _NAMED))
+            raise ValueError(f"{argument}: expected one of {expected} or explicit values, got {name!r}")
         function, defaults = _NAMED[name]
         unknown = set(options) - set(defaults)
         if unknown:
-            raise ValueError(
-                f"{argument}: '{name}' takes {', '.join(map(repr, defaults))}, got {', '.join(map(repr, sorted(unknown)))}"
-            )
-        return function(torch.empty(size), **{**defaults, **options})
+            raise ValueError(f"{argument}: '{name}' takes {sorted(defaults)}, got {sorted(unknown)}")
+        started: torch.Tensor = function(torch.empty(size), **{**defaults, **options})
+        return started
     values = torch.as_tensor(initial, dtype=torch.get_default_dtype()).detach().clone()
     if values.shape != (size,):
         raise ValueError(f"{argument}: expected {size} values, got shape {tuple(values.shape)}")

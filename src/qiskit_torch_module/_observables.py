@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
@@ -20,7 +20,7 @@ class PauliString:
     coefficient: float
 
 
-Observables = str | BaseOperator | Sequence[str | BaseOperator]
+Observables: TypeAlias = str | BaseOperator | Sequence[str | BaseOperator]
 
 
 def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliString]]:
@@ -50,7 +50,7 @@ def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliStri
             f"or a sequence of them, got {type(observables).__name__}"
         )
     if len(observables) == 0:
-        raise ValueError("observables: expected at least one, got an empty sequence; use 'individualZ' for Z of every qubit")
+        raise ValueError("observables: expected at least one, got none; 'individualZ' is Z of every qubit")
     return [_pauli_sum(observable, index, num_qubits) for index, observable in enumerate(observables)]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ._classifier import History
 
 _SMOOTHING = 15  # updates
 
 
-def _running_mean(values: list[float]) -> np.ndarray:
+def _running_mean(values: list[float]) -> npt.NDArray[np.float64]:
     width = min(_SMOOTHING, len(values))
     return np.convolve(values, np.full(width, 1 / width), mode="valid")
 
@@ -28,7 +29,8 @@ def plot_learning_curve(history: History, title: str, path: Path) -> None:
     for axis, values, color in ((top, history.loss, "tab:blue"), (bottom, history.accuracy, "tab:orange")):
         mean = _running_mean(values)
         axis.plot(updates, values, color=color, alpha=0.25, linewidth=0.8, label="one batch")
-        axis.plot(updates[len(values) - len(mean) :], mean, color=color, label=f"mean of {len(values) - len(mean) + 1} batches")
+        width = len(values) - len(mean) + 1
+        axis.plot(updates[width - 1 :], mean, color=color, label=f"mean of {width} batches")
         axis.grid(alpha=0.3)
     bottom.plot(*zip(*history.test_accuracy, strict=True), "k.-", label="test set")
     bottom.axhline(0.1, color="gray", linestyle=":", label="chance")

@@ -169,7 +169,11 @@ class _Angles:
         return self.rows.setdefault(angle, len(self.rows))
 
     def arrays(self) -> dict[str, Any]:
-        constants, term_counts, coefficients, factor_counts, factors = [], [], [], [], []
+        constants: list[float] = []
+        coefficients: list[float] = []
+        term_counts: list[int] = []
+        factor_counts: list[int] = []
+        factors: list[int] = []
         for angle in self.rows:
             terms = dict(angle.terms)
             constants.append(terms.pop((), 0.0))
@@ -252,8 +256,10 @@ def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> dict[str, Any]:
 def _characters(
     level: Level, following: Level | None, first_run: int, angles: _Angles
 ) -> dict[int, list[tuple[int, int]]]:
-    """What multiplies the amplitudes of odd parity, by mask: right diagonals of the runs that follow, left ones of the
-    runs before, and rotations of their own."""
+    """What multiplies the amplitudes of odd parity, by mask.
+
+    Right diagonals of the runs that follow, left ones of the runs before, and rotations of their own.
+    """
     characters: dict[int, list[tuple[int, int]]] = {}
     after = first_run + len(level.runs)
     for offset, run in enumerate(following.runs if following is not None else []):

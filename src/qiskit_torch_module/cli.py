@@ -53,6 +53,8 @@ _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
 class Data(str, Enum):
+    """Which digits."""
+
     digits = "digits"
     mnist = "mnist"
 

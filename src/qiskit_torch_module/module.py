@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -83,40 +85,51 @@ class QuantumModule(torch.nn.Module):
         """Expectation values of all observables.
 
         Args:
-            input: Shape (..., input_size); without one (a circuit without encoding parameters) shape (0,) or None.
+            input: Shape (..., input_size); None (the same as shape (0,)) where the circuit has no encoding
+                parameters. A float64 tensor makes the computation float64; narrower and integer tensors, lists and
+                NumPy arrays take the dtype of the parameters.
 
         Returns:
-            Shape (..., output_size), in the dtype of the parameters.
+            Shape (..., output_size).
 
         Raises:
-            TypeError: the input is no real tensor, or of higher precision than the parameters.
+            TypeError: the input or the parameters are neither float32 nor float64, nor can become so.
             ValueError: the input has the wrong width or a value that is not finite.
         """
         weights = self.variational_
-        inputs = self._as_input(input, weights[0].dtype if weights else torch.get_default_dtype())
+        inputs, dtype = self._as_input(input, weights)
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
-        flat = inputs.reshape(-1, inputs.shape[-1]).contiguous() if inputs.ndim != 2 else inputs.contiguous()
+        leading = inputs.shape[:-1]
+        flat = inputs.reshape(math.prod(leading), self.input_size).to(dtype).contiguous()
         threads = (self._num_threads_forward, self._num_threads_backward)
-        values: torch.Tensor = ExpectationValues.apply(self._program.engine, threads, flat, *weights)
-        return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
+        values: torch.Tensor = ExpectationValues.apply(  # type: ignore[no-untyped-call]
+            self._program.engine, threads, flat, *(one.to(dtype) for one in weights)
+        )
+        return values.reshape(*leading, self.output_size)
 
-    def _as_input(self, input: Any, dtype: torch.dtype) -> torch.Tensor:
+    def _as_input(self, input: Any, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.dtype]:
+        """The input as a tensor of the right width, and the dtype to compute in."""
         width = self.input_size
-        if input is None:
-            if width > 0:
-                raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
-            return torch.empty(0, dtype=dtype)
+        dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
+        if not weights:
+            dtype = torch.get_default_dtype()
+        if input is None and width > 0:
+            raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
         if not isinstance(input, torch.Tensor):
-            input = torch.as_tensor(input, dtype=dtype)
-        if input.is_complex():
-            raise TypeError(f"input: expected real values, got {input.dtype}")
+            input = torch.as_tensor([] if input is None else input, dtype=dtype)
         if input.ndim == 0 or input.shape[-1] != width:
             raise ValueError(
                 f"input: expected shape (..., {width}), one column for each encoding parameter, "
                 f"got {tuple(input.shape)}"
             )
-        return input if input.dtype == dtype else input.to(dtype)
+        if input.is_floating_point() or input.is_complex():
+            dtype = torch.promote_types(dtype, input.dtype)
+        if dtype not in (torch.float32, torch.float64):
+            raise TypeError(
+                f"expected float32 or float64 for input and parameters, got {dtype}; use .float() or .double()"
+            )
+        return input, dtype
 
     @property
     def variational_(self) -> list[torch.nn.Parameter]:
@@ -164,13 +177,16 @@ class QuantumModule(torch.nn.Module):
     def set_variational_gradients_flag(self, variational_gradients_flag: Sequence[bool] | bool) -> None:
         """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``."""
         sets = self.variational_
-        flags = [variational_gradients_flag] * len(sets) if isinstance(variational_gradients_flag, bool) else list(variational_gradients_flag)
+        if isinstance(variational_gradients_flag, bool):
+            variational_gradients_flag = [variational_gradients_flag] * len(sets)
+        flags = list(variational_gradients_flag)
         if len(flags) != len(sets):
-            raise ValueError(f"variational_gradients_flag: expected {len(sets)} flags, one for each set, got {len(flags)}")
+            raise ValueError(f"variational_gradients_flag: expected one flag for all or {len(sets)}, got {len(flags)}")
         for one, flag in zip(sets, flags, strict=True):
             one.requires_grad_(flag)
 
     def extra_repr(self) -> str:
+        """Qubits, sizes and trainable sets, for ``print``."""
         sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in self._names)
         return (
             f"num_qubits={self._circuit.num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
@@ -183,7 +199,7 @@ def _set_names(names: Sequence[str] | str | None, count: int) -> list[str]:
         return [f"variational_{index}" for index in range(count)]
     listed = [names] if isinstance(names, str) else list(names)
     if len(listed) != count:
-        raise ValueError(f"variational_params_names: expected {count} names, one for each set, got {len(listed)}: {listed}")
+        raise ValueError(f"variational_params_names: expected one name for each of {count} sets, got {listed}")
     for name in listed:
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"variational_params_names: expected identifiers, got {name!r}")

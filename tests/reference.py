@@ -1,0 +1,53 @@
+"""A dense, slow, obvious simulator: the judge of the fast one. Multiplies every gate's matrix into the state."""
+
+from __future__ import annotations
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+
+
+def state(circuit: QuantumCircuit) -> np.ndarray:
+    """State vector of a circuit without free parameters, applied to |0...0>; shape (2^n,)."""
+    n = circuit.num_qubits
+    psi = np.zeros((2,) * n, dtype=complex)
+    psi[(0,) * n] = 1.0
+    for instruction in circuit.data:
+        if instruction.operation.name in ("barrier", "delay"):
+            continue
+        qubits = [circuit.find_bit(bit).index for bit in instruction.qubits]
+        k = len(qubits)
+        matrix = np.asarray(instruction.operation.to_matrix()).reshape((2,) * 2 * k)
+        # Axis of qubit q is n - 1 - q (little-endian); the gate's first qubit is its last axis.
+        axes = [n - 1 - q for q in reversed(qubits)]
+        psi = np.tensordot(matrix, psi, axes=(range(k, 2 * k), axes))
+        psi = np.moveaxis(psi, range(k), axes)
+    return psi.reshape(-1)
+
+
+def expectation_values(circuit: QuantumCircuit, observables: list[SparsePauliOp]) -> np.ndarray:
+    """Expectation value of every observable; shape (M,)."""
+    psi = state(circuit)
+    return np.array([np.vdot(psi, observable.to_matrix() @ psi).real for observable in observables])
+
+
+def batch_values(circuit, observables, columns, rows) -> np.ndarray:
+    """Values (B, M): `columns` are parameters, `rows` their values (B, len(columns))."""
+    return np.array(
+        [
+            expectation_values(circuit.assign_parameters(dict(zip(columns, row, strict=True))), observables)
+            for row in np.asarray(rows, dtype=float)
+        ]
+    )
+
+
+def central_differences(function, point: np.ndarray, step: float = 0.02, order: int = 8) -> np.ndarray:
+    """Derivative of `function` with respect to each entry of `point`: shape (P, ...), exact to step^(2 order)."""
+    k = np.arange(1, order + 1)
+    factorials = np.cumprod([1.0, *range(1, 2 * order + 1)])
+    weights = (-1.0) ** (k + 1) * factorials[order] ** 2 / (k * factorials[order - k] * factorials[order + k])
+    derivatives = []
+    for shift in np.eye(len(point)) * step:
+        differences = [function(point + i * shift) - function(point - i * shift) for i in k]
+        derivatives.append(sum(w * d for w, d in zip(weights, differences, strict=True)) / step)
+    return np.array(derivatives)

@@ -1,0 +1,158 @@
+"""Gradients against central differences, the parameter-shift rule and torch.autograd.gradcheck."""
+
+import numpy as np
+import pytest
+import reference
+import torch
+from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from test_values import FAMILIES, bound_rows, module_of
+
+from qiskit_torch_module import QuantumModule, _engine
+
+
+def gradients(model, inputs, cotangent):
+    """(inputs, weights) gradients of sum(cotangent * values); weights of all sets in one vector."""
+    inputs = inputs.clone().requires_grad_()
+    found = torch.autograd.grad(model(inputs), [inputs, *model.variational_], cotangent)
+    return found[0].numpy(), torch.cat(found[1:]).numpy()
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_against_central_differences_of_the_reference(n, family):
+    if n == 1 and family == "qaoa":
+        pytest.skip("needs two qubits")
+    case = {"qaoa": lambda: qaoa(n, 1), "reuploading": lambda: reuploading(n, 1)}.get(
+        family, lambda: fixed_and_free(n, n)
+    )()
+    observables = random_observables(n, n)
+    model = module_of(case, observables, variational_params_initial=("uniform", {"a": -1.0, "b": 1.0}))
+    generator = torch.Generator().manual_seed(n)
+    inputs = torch.rand(1, model.input_size, generator=generator)
+    cotangent = torch.randn(1, model.output_size, generator=generator)
+
+    def loss(row):
+        bound = case.circuit.assign_parameters(dict(zip(case.columns, row, strict=True)))
+        return reference.expectation_values(bound, observables) @ cotangent[0].numpy()
+
+    expected = reference.central_differences(loss, bound_rows(model, inputs)[0])
+    by_inputs, by_weights = gradients(model, inputs, cotangent)
+    np.testing.assert_allclose(np.concatenate([by_inputs[0], by_weights]), expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("n", [1, 3, 7, 10, 12])
+def test_against_parameter_shift(instruction_set, n):
+    weights = ParameterVector("w", 3 * n)
+    circuit = QuantumCircuit(n)
+    for q in range(n):
+        circuit.ry(weights[3 * q], q)
+        circuit.rz(weights[3 * q + 1], q)
+        circuit.cx(q, (q + 1) % n) if n > 1 else None
+        circuit.rx(weights[3 * q + 2], q)
+    observables = random_observables(n, n)
+    model = QuantumModule(circuit, None, weights, observables=observables, seed_init=0)
+    cotangent = torch.randn(model.output_size, generator=torch.Generator().manual_seed(0))
+    [found] = torch.autograd.grad(model(), [model.variational_0], cotangent)
+    point = model.variational_0.detach().clone()
+
+    def loss(values):
+        with torch.no_grad():
+            model.variational_0.copy_(values)
+            return float(model() @ cotangent)
+
+    checked = range(3 * n) if n < 10 else range(0, 3 * n, 5)
+    for i in checked:
+        shift = torch.zeros(3 * n)
+        shift[i] = np.pi / 2
+        expected = (loss(point + shift) - loss(point - shift)) / 2
+        assert found[i].item() == pytest.approx(expected, abs=1e-10 * max(1.0, abs(expected)))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gradcheck(instruction_set, family):
+    case, observables = cases(4)[family], random_observables(4, 4)
+    model = module_of(case, observables)
+    inputs = torch.randn(3, model.input_size, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, *_: model(x), (inputs, *model.variational_), atol=1e-6)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("batch_size", [1, 7, 48, 1000])
+def test_batch_sums_and_threads(instruction_set, batch_size):
+    case, observables = reuploading(5, 2), random_observables(5, 5)
+    generator = torch.Generator().manual_seed(batch_size)
+    inputs = torch.randn(batch_size, 5, generator=generator)
+    cotangent = torch.randn(batch_size, len(observables), generator=generator)
+    model = module_of(case, observables, num_threads_forward=1, num_threads_backward=1)
+    by_inputs, by_weights = gradients(model, inputs, cotangent)
+    parts = [gradients(model, x[None], c[None]) for x, c in zip(inputs[:20], cotangent[:20], strict=True)]
+    np.testing.assert_allclose(by_inputs[:20], np.concatenate([part[0] for part in parts]), atol=1e-10)
+    if batch_size <= 20:
+        np.testing.assert_allclose(by_weights, sum(part[1] for part in parts), atol=1e-10)
+    for threads in (2, 3, 5):
+        model.set_num_threads_backward(threads)
+        again = gradients(model, inputs, cotangent)
+        np.testing.assert_allclose(again[0], by_inputs, atol=1e-12)
+        np.testing.assert_allclose(again[1], by_weights, atol=1e-10 * max(1, batch_size / 10))
+
+
+@pytest.mark.usefixtures("float64")
+def test_undoing_kets_equals_keeping_them():
+    case, observables = reuploading(9, 6), random_observables(9, 2)
+    model = module_of(case, observables)
+    inputs, cotangent = torch.rand(5, 9), torch.rand(5, len(observables))
+    engine = model._program.engine
+    before = _engine.memory_budget()
+    assert engine.schedule_float64(5, 1, True)["keeps_kets"]
+    kept = gradients(model, inputs, cotangent)
+    try:
+        _engine.set_memory_budget(int(0.7 * engine.schedule_float64(1, 1, True)["scratch_bytes"]))
+        assert not engine.schedule_float64(5, 1, True)["keeps_kets"]
+        undone = gradients(model, inputs, cotangent)
+    finally:
+        _engine.set_memory_budget(before)
+    np.testing.assert_allclose(undone[0], kept[0], atol=1e-11)
+    np.testing.assert_allclose(undone[1], kept[1], atol=1e-11)
+
+
+@pytest.mark.parametrize("n", [3, 9])
+def test_float32_at_depth_50(instruction_set, n):
+    case, observables = reuploading(n, 50), "individualZ"
+    single, double = module_of(case, observables), module_of(case, observables).double()
+    generator = torch.Generator().manual_seed(n)
+    inputs, cotangent = torch.randn(4, n, generator=generator), torch.randn(4, n, generator=generator)
+    found, expected = gradients(single, inputs, cotangent), gradients(double, inputs.double(), cotangent.double())
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_allclose(one, other, atol=1e-4 * max(1.0, abs(other).max()), rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_frozen_sets_get_no_gradient_and_change_no_other():
+    case, observables = reuploading(4, 2), random_observables(4, 4)
+    model = module_of(case, observables)
+    inputs = torch.rand(3, 4)
+    model(inputs).sum().backward()
+    everything = model.variational_1.grad.clone()
+    model.zero_grad()
+    model.variational_0.requires_grad_(False)
+    model(inputs).sum().backward()
+    assert model.variational_0.grad is None
+    np.testing.assert_allclose(model.variational_1.grad.numpy(), everything.numpy(), atol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_rotation_with_z_only_in_the_last_phase_has_no_gradient():
+    w = ParameterVector("w", 2)
+    circuit = QuantumCircuit(2)
+    circuit.ry(w[0], 0)
+    circuit.rzz(w[1], 0, 1)
+    model = QuantumModule(circuit, None, w, seed_init=0)
+    model().sum().backward()
+    assert model.variational_0.grad[1].item() == 0.0
+    assert model.variational_0.grad[0].item() == pytest.approx(-torch.sin(model.variational_0[0]).item(), abs=1e-12)
