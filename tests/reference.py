@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import Operator, SparsePauliOp
 
 
 def state(circuit: QuantumCircuit) -> np.ndarray:
@@ -17,7 +17,7 @@ def state(circuit: QuantumCircuit) -> np.ndarray:
             continue
         qubits = [circuit.find_bit(bit).index for bit in instruction.qubits]
         k = len(qubits)
-        matrix = np.asarray(instruction.operation.to_matrix()).reshape((2,) * 2 * k)
+        matrix = Operator(instruction.operation).data.reshape((2,) * 2 * k)
         # Axis of qubit q is n - 1 - q (little-endian); the gate's first qubit is its last axis.
         axes = [n - 1 - q for q in reversed(qubits)]
         psi = np.tensordot(matrix, psi, axes=(range(k, 2 * k), axes))

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import reference
 import torch
-from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from test_values import FAMILIES, bound_rows, module_of
 
+import reference
+from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine
+from test_values import FAMILIES, bound_rows, module_of
 
 
 def gradients(model, inputs, cotangent):

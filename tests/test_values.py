@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import reference
 import torch
-from circuits_zoo import cases, random_observables, reuploading
 from qiskit.quantum_info import Statevector
 
+import reference
+from circuits_zoo import cases, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
 
 FAMILIES = ["reuploading", "qaoa", "fixed_and_free"]

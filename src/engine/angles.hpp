@@ -111,8 +111,10 @@ struct Angles {
     static C factor(const ProgramView& p, const Space& space, int source) {
         const int index = p.source_index[source];
         switch (p.source_kind[source]) {
-            case source_run_left: return space.run[index].left;
-            case source_run_right: return space.run[index].right;
+            case source_run_left:
+                return space.run[index].left;
+            case source_run_right:
+                return space.run[index].right;
             default: {
                 // exp(-i theta/2 Z) is diag(1, exp(i theta)) up to a phase; exp(i theta) = (c + is)^2.
                 const auto [s, c] = space.half[index];

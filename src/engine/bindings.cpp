@@ -45,8 +45,8 @@ std::string shape_text(size_t rows, size_t columns) {
 template <class Real>
 void require_shapes(const qtm::ProgramView& program, const Matrix<Real>& inputs, const Row<Real>& weights) {
     if (inputs.shape(1) != size_t(program.num_inputs))
-        throw std::invalid_argument("inputs: expected shape (batch, " + std::to_string(program.num_inputs) +
-                                    "), got " + shape_text(inputs.shape(0), inputs.shape(1)));
+        throw std::invalid_argument("inputs: expected shape (batch, " + std::to_string(program.num_inputs) + "), got " +
+                                    shape_text(inputs.shape(0), inputs.shape(1)));
     if (weights.shape(0) != size_t(program.num_weights))
         throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
                                     std::to_string(weights.shape(0)));
@@ -73,9 +73,9 @@ void require_finite(const Matrix<Real>& inputs, const Row<Real>& weights) {
                                     "; clean the data, e.g. with torch.nan_to_num");
     const int64_t weight = find_not_finite(weights.data(), weights.size());
     if (weight >= 0)
-        throw std::invalid_argument("weights: expected finite values, got " +
-                                    std::to_string(weights.data()[weight]) + " at position " +
-                                    std::to_string(weight) + "; a smaller learning rate may keep training stable");
+        throw std::invalid_argument("weights: expected finite values, got " + std::to_string(weights.data()[weight]) +
+                                    " at position " + std::to_string(weight) +
+                                    "; a smaller learning rate may keep training stable");
 }
 
 template <class Real>
@@ -122,9 +122,9 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     }
     {
         nb::gil_scoped_release release;
-        qtm::vector_jacobian_product<Real>(
-            plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, cotangent.data(),
-            reinterpret_cast<const uint8_t*>(wanted.data()), input_gradient, weight_gradient);
+        qtm::vector_jacobian_product<Real>(plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads},
+                                           cotangent.data(), reinterpret_cast<const uint8_t*>(wanted.data()),
+                                           input_gradient, weight_gradient);
     }
     return result;
 }

@@ -140,8 +140,7 @@ template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
                              const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient) {
     const ProgramView& view = plan.view();
-    if (input_gradient != nullptr)
-        std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
+    if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
     std::vector<double> sums;
     if (batch.size > 0) {
         const auto selection = plan.select(wanted_variable);

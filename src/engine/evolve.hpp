@@ -13,9 +13,7 @@ struct Evolve {
     using O = Observable<Real, lanes>;
     using W = Walsh<Real, lanes>;
 
-    static size_t scratch_bytes(const ProgramView& program, Mode mode) {
-        return Space(program, mode, nullptr).bytes;
-    }
+    static size_t scratch_bytes(const ProgramView& program, Mode mode) { return Space(program, mode, nullptr).bytes; }
 
     // The first layer acts on |0...0>: a product state, cosine or sine for every run. Cost 2^runs.
     static void product_state(const ProgramView& p, const Space& space, C* ket) {

@@ -35,8 +35,8 @@ struct Observable {
             const bool transformed = W::prefers_transform(end - begin, bits);
             if (transformed) W::transform(space.weight, bits);
             for (int t = begin; t < end; ++t) {
-                const V sum = transformed ? space.weight[p.pauli_z[t]]
-                                          : W::signed_sum(space.weight, bits, p.pauli_z[t]);
+                const V sum =
+                    transformed ? space.weight[p.pauli_z[t]] : W::signed_sum(space.weight, bits, p.pauli_z[t]);
                 const Real coefficient = Real(p.pauli_coefficient[t]);
                 Real* value = tile.values + p.pauli_observable[t];
                 for (int64_t lane = 0; lane < tile.num_samples; ++lane)

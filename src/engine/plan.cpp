@@ -224,8 +224,8 @@ void Plan::link() {
     view_.num_flips = int32_t(a.flip_mask.size());
     view_.last_phase_acts = false;
     for (size_t f = 0; f < a.flip_mask.size(); ++f)
-        view_.last_phase_acts |= a.flip_mask[f] != 0 && a.phase_group_begin[view_.num_layers] <
-                                                            a.phase_group_begin[view_.num_layers + 1];
+        view_.last_phase_acts |=
+            a.flip_mask[f] != 0 && a.phase_group_begin[view_.num_layers] < a.phase_group_begin[view_.num_layers + 1];
 #define QTM_LINK(name) view_.name = a.name.data()
     QTM_LINK(angle_constant);
     QTM_LINK(angle_term_begin);

@@ -51,35 +51,35 @@ struct ProgramView {
 
     // A sweep applies up to max_block_bits runs of a layer, one coset of span{x} at a time. Sweep number
     // num_sweeps is no part of a layer: it applies the last phase alone.
-    const int32_t* sweep_run_begin;      // [num_sweeps + 1]
-    const int32_t* sweep_bits;           // [num_sweeps + 1]
-    const int32_t* sweep_offset_begin;   // [num_sweeps + 2]
-    const uint32_t* sweep_offset;        // 2^bits entries a sweep
-    const int32_t* sweep_basis_begin;    // [num_sweeps + 2]
-    const uint32_t* sweep_basis;         // num_qubits - bits entries a sweep: coset representatives
+    const int32_t* sweep_run_begin;     // [num_sweeps + 1]
+    const int32_t* sweep_bits;          // [num_sweeps + 1]
+    const int32_t* sweep_offset_begin;  // [num_sweeps + 2]
+    const uint32_t* sweep_offset;       // 2^bits entries a sweep
+    const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
+    const uint32_t* sweep_basis;        // num_qubits - bits entries a sweep: coset representatives
 
     // Phase p (0 <= p <= num_layers; 0 and absent ones are empty) is a product of groups of independent characters.
-    const int32_t* phase_group_begin;      // [num_layers + 2]
-    const uint8_t* phase_varies;           // [num_layers + 1]
-    const int32_t* group_character_begin;  // [num_groups + 1]
-    const uint32_t* character_mask;        // [num_characters]
+    const int32_t* phase_group_begin;       // [num_layers + 2]
+    const uint8_t* phase_varies;            // [num_layers + 1]
+    const int32_t* group_character_begin;   // [num_groups + 1]
+    const uint32_t* character_mask;         // [num_characters]
     const int32_t* character_source_begin;  // [num_characters + 1]
-    const int32_t* source_kind;            // [num_sources]
-    const int32_t* source_index;           // [num_sources]: angle or run
+    const int32_t* source_kind;             // [num_sources]
+    const int32_t* source_index;            // [num_sources]: angle or run
     // Where the sweep that applies the phase finds its table rows: coordinates of offsets and basis vectors.
-    const int32_t* group_offset_begin;    // [num_groups]
-    const uint32_t* group_offset;         // as sweep_offset, in coordinates of the group
-    const int32_t* group_basis_begin;     // [num_groups]
-    const uint32_t* group_basis;          // as sweep_basis, in coordinates of the group
+    const int32_t* group_offset_begin;  // [num_groups]
+    const uint32_t* group_offset;       // as sweep_offset, in coordinates of the group
+    const int32_t* group_basis_begin;   // [num_groups]
+    const uint32_t* group_basis;        // as sweep_basis, in coordinates of the group
 
     // value[m] = observable_constant[m] + sum_t coefficient * sum_i (-1)^{z.i} {Re|Im} conj(k[i^x]) k[i]
-    const double* observable_constant;    // [num_observables]
-    int32_t num_flips;                    // distinct x masks
-    const uint32_t* flip_mask;            // [num_flips]
-    const int32_t* flip_term_begin;       // [2 * num_flips + 1]: per flip, first the real, then the imaginary terms
-    const uint32_t* pauli_z;              // [num_pauli_terms]
-    const double* pauli_coefficient;      // [num_pauli_terms]
-    const int32_t* pauli_observable;      // [num_pauli_terms]
+    const double* observable_constant;  // [num_observables]
+    int32_t num_flips;                  // distinct x masks
+    const uint32_t* flip_mask;          // [num_flips]
+    const int32_t* flip_term_begin;     // [2 * num_flips + 1]: per flip, first the real, then the imaginary terms
+    const uint32_t* pauli_z;            // [num_pauli_terms]
+    const double* pauli_coefficient;    // [num_pauli_terms]
+    const int32_t* pauli_observable;    // [num_pauli_terms]
 
     // Scratch sizes, in vectors.
     int32_t max_block_bits, table_vectors, character_vectors;

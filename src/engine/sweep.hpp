@@ -177,8 +177,7 @@ struct Sweep {
 
     // Z of all bits of a block at once: fold Im(conj(b) k) bit by bit. Overwrites `folded` (2^bits vectors).
     static void add_sign_moments(const C* bra, const C* ket, int bits, V* folded, Moments* moments) {
-        for (size_t j = 0; j < size_t(1) << bits; ++j)
-            folded[j] = bra[j].re * ket[j].im - bra[j].im * ket[j].re;
+        for (size_t j = 0; j < size_t(1) << bits; ++j) folded[j] = bra[j].re * ket[j].im - bra[j].im * ket[j].re;
         for (int q = bits - 1; q >= 0; --q) {
             const size_t half = size_t(1) << q;
             V difference{};

@@ -23,8 +23,8 @@ struct Tile {
     // vector-Jacobian product
     const Real* cotangent;  // [num_samples, num_observables]
     const Wanted* wanted;
-    Real* input_gradient;           // [num_samples, num_inputs], or null
-    double* weight_gradient;        // [num_weights], added to, or null
+    Real* input_gradient;     // [num_samples, num_inputs], or null
+    double* weight_gradient;  // [num_weights], added to, or null
 };
 
 // The engine compiled for one instruction set and number of lanes.

@@ -28,20 +28,20 @@ struct Workspace {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
 
-    V* input;                         // [num_inputs]
-    SineCosine<Real, lanes>* half;    // [num_angles]: of theta / 2
-    V* angle_gradient;                // [num_angles]
-    RunFactors<Real, lanes>* run;     // [num_runs]
-    V* layer_scale;                   // [num_layers]: product of the cosines left out of the layer
-    C* character;                     // factors of the characters of one group
-    C* table;                         // phase tables of all groups
-    C* block_ket;                     // [2^max_block_bits]
-    C* block_bra;                     // [2^max_block_bits]
-    V* weight;                        // [2^n]: Walsh-Hadamard transforms
-    C* ket;                           // [2^n], or, kept, one after each layer and after the last phase
-    C* bra;                           // [2^n]
-    uint32_t* position;               // [num_groups]: row of the phase tables at the current coset
-    size_t ket_stride;                // from one kept ket to the next; 0: there is only one
+    V* input;                       // [num_inputs]
+    SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
+    V* angle_gradient;              // [num_angles]
+    RunFactors<Real, lanes>* run;   // [num_runs]
+    V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
+    C* character;                   // factors of the characters of one group
+    C* table;                       // phase tables of all groups
+    C* block_ket;                   // [2^max_block_bits]
+    C* block_bra;                   // [2^max_block_bits]
+    V* weight;                      // [2^n]: Walsh-Hadamard transforms
+    C* ket;                         // [2^n], or, kept, one after each layer and after the last phase
+    C* bra;                         // [2^n]
+    uint32_t* position;             // [num_groups]: row of the phase tables at the current coset
+    size_t ket_stride;              // from one kept ket to the next; 0: there is only one
     size_t bytes;
 
     // Lays the arrays out from `memory` (which may be null, to learn their size).

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
 
 from ._engine import Engine
 
@@ -15,8 +15,26 @@ def _flags(wanted: bool, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.full(size, wanted)
 
 
-def _flat(weights: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    return (weights[0] if len(weights) == 1 else torch.cat(weights)).detach()
+def _flat(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    """All weights in one vector; an empty one of the dtype of the inputs where there are none."""
+    if len(weights) == 1:
+        return weights[0].detach()
+    return torch.cat(tuple(weights)).detach() if weights else inputs.new_empty(0)
+
+
+class _FirstOrderOnly(torch.autograd.Function):
+    """Passes a gradient on, but refuses to differentiate it: silence would drop terms from a derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: torch.Tensor, *depends_on: torch.Tensor) -> torch.Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        raise NotImplementedError(
+            "QuantumModule has no second derivatives yet: a gradient of it, taken with create_graph=True, cannot be "
+            "differentiated again; detach it if it is to be a constant"
+        )
 
 
 class ExpectationValues(torch.autograd.Function):
@@ -34,22 +52,25 @@ class ExpectationValues(torch.autograd.Function):
         inputs: torch.Tensor,
         *weights: torch.Tensor,
     ) -> torch.Tensor:
-        flat = _flat(weights) if weights else inputs.new_empty(0)
+        flat = _flat(weights, inputs)
         ctx.engine = engine
         ctx.num_threads = num_threads[1] or torch.get_num_threads()
         ctx.sizes = [len(one) for one in weights]
-        ctx.save_for_backward(inputs, flat)
+        ctx.save_for_backward(inputs, *weights)
         values = engine.values(inputs.detach().numpy(), flat.numpy(), num_threads[0] or torch.get_num_threads())
         return torch.from_numpy(values)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        inputs, weights = ctx.saved_tensors
+        inputs, *weights = ctx.saved_tensors
         wants_inputs, *wants_sets = ctx.needs_input_grad[2:]
         wanted = np.concatenate([_flags(wants_inputs, inputs.shape[1]), *map(_flags, wants_sets, ctx.sizes)])
         input_gradient, weight_gradient = ctx.engine.vector_jacobian_product(
-            inputs.detach().numpy(), weights.numpy(), cotangent.contiguous().numpy(), wanted, ctx.num_threads
+            inputs.detach().numpy(),
+            _flat(weights, inputs).numpy(),
+            cotangent.detach().contiguous().numpy(),
+            wanted,
+            ctx.num_threads,
         )
         gradients: list[torch.Tensor | None] = [None] * (3 + len(ctx.sizes))
         if input_gradient is not None:
@@ -57,4 +78,9 @@ class ExpectationValues(torch.autograd.Function):
         if weight_gradient is not None:
             parts = torch.split(torch.from_numpy(weight_gradient), ctx.sizes)
             gradients[3:] = [part if wants else None for part, wants in zip(parts, wants_sets, strict=True)]
+        if torch.is_grad_enabled():  # create_graph=True
+            gradients = [
+                None if gradient is None else _FirstOrderOnly.apply(gradient, cotangent, inputs, *weights)  # type: ignore[no-untyped-call]
+                for gradient in gradients
+            ]
         return tuple(gradients)

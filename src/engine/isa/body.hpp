@@ -9,19 +9,15 @@
 namespace qtm {
 namespace {
 
+// clang-format off: each builds on those before
 #include "../vector.hpp"
-
 #include "../workspace.hpp"
-
 #include "../angles.hpp"
-
 #include "../sweep.hpp"
-
 #include "../walsh.hpp"
-
 #include "../observable.hpp"
-
 #include "../evolve.hpp"
+// clang-format on
 
 }  // namespace
 }  // namespace qtm

@@ -1,0 +1,171 @@
+"""Gates and circuits: every native gate, decomposed ones, and those that are refused by name."""
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Parameter, ParameterVector
+from qiskit.circuit.library import CRYGate, MCXGate, UnitaryGate
+from qiskit.circuit.library import standard_gates as library
+from qiskit.quantum_info import random_unitary
+
+import reference
+from circuits_zoo import random_observables
+from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._compile import compile_program
+from qiskit_torch_module._gates import GATES
+
+STANDARD = {cls.__name__: cls for cls in vars(library).values() if isinstance(cls, type) and issubclass(cls, Gate)}
+BY_NAME = {
+    "id": "IGate", "x": "XGate", "y": "YGate", "z": "ZGate", "h": "HGate", "s": "SGate", "sdg": "SdgGate", "t": "TGate",
+    "tdg": "TdgGate", "sx": "SXGate", "sxdg": "SXdgGate", "rx": "RXGate", "ry": "RYGate", "rz": "RZGate",
+    "p": "PhaseGate", "u1": "U1Gate", "u2": "U2Gate", "u3": "U3Gate", "u": "UGate", "r": "RGate", "cx": "CXGate",
+    "cy": "CYGate", "cz": "CZGate", "cp": "CPhaseGate", "cu1": "CU1Gate", "crz": "CRZGate", "swap": "SwapGate",
+    "dcx": "DCXGate", "rzz": "RZZGate", "rxx": "RXXGate", "rzx": "RZXGate", "ryy": "RYYGate",
+}  # fmt: skip
+
+
+def check(circuit, columns, row, num_qubits):
+    """Values of all observables for one set of parameters against the reference."""
+    observables = random_observables(num_qubits, 7)
+    initial = [list(row)] if columns else "uniform"
+    model = QuantumModule(circuit, None, columns or None, variational_params_initial=initial, observables=observables)
+    [expected] = reference.batch_values(circuit, observables, columns, [row])
+    np.testing.assert_allclose(model().detach().numpy(), expected, atol=1e-10, rtol=0)
+
+
+def scrambled(num_qubits):
+    """A state without symmetry, with CX and X in front, so that masks and signs matter."""
+    circuit = QuantumCircuit(num_qubits)
+    for q in range(num_qubits):
+        circuit.u(0.3 + q, 1.1 * q - 0.2, 0.7, q)
+    circuit.x(0)
+    for q in range(num_qubits - 1):
+        circuit.cx(q, q + 1)
+    circuit.sx(num_qubits - 1)
+    return circuit
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", sorted(GATES))
+def test_every_native_gate(name):
+    gate = GATES[name]
+    angles = ParameterVector("a", gate.num_angles)
+    circuit = scrambled(3)
+    qiskit_gate = STANDARD[BY_NAME[name]](*angles)
+    circuit.append(qiskit_gate, [2, 0][: gate.num_qubits])
+    circuit.cx(2, 1)
+    circuit.append(qiskit_gate, [1, 2][: gate.num_qubits])
+    check(circuit, list(angles), np.linspace(-2.0, 3.0, gate.num_angles), 3)
+
+
+def test_every_record_has_a_name_in_qiskit():
+    assert set(GATES) == set(BY_NAME)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    ("build", "num_qubits"),
+    [
+        (lambda c: c.ccx(0, 1, 2), 3),
+        (lambda c: c.cswap(2, 0, 1), 3),
+        (lambda c: c.append(UnitaryGate(random_unitary(4, seed=1)), [2, 0]), 3),
+        (lambda c: c.append(MCXGate(2, ctrl_state=1), [2, 1, 0]) and c.append(CRYGate(0.7, ctrl_state=0), [2, 1]), 3),
+        (lambda c: c.cu(0.1, 0.2, 0.3, 0.4, 1, 0), 2),
+        (lambda c: c.rccx(0, 1, 2), 3),
+        (lambda c: c.barrier(), 2),
+        (lambda c: c.append(scrambled(2).to_gate(label="own"), [1, 0]), 2),
+        (lambda c: c.append(scrambled(2).inverse().to_instruction(), [1, 0]), 2),
+    ],
+    ids=["ccx", "cswap", "unitary", "open controls", "cu", "rccx", "barrier", "gate of a circuit", "inverse"],
+)
+def test_gates_taken_apart_by_their_definitions(build, num_qubits):
+    circuit = scrambled(num_qubits)
+    build(circuit)
+    circuit.ry(0.4, 0)
+    check(circuit, [], [], num_qubits)
+
+
+@pytest.mark.usefixtures("float64")
+def test_parameters_inside_nested_definitions():
+    inner_angle, outer = Parameter("inner"), ParameterVector("outer", 2)
+    inner = QuantumCircuit(2, name="inner")
+    inner.ry(2 * inner_angle, 0)
+    inner.cx(0, 1)
+    inner.p(inner_angle, 1)
+    circuit = scrambled(3)
+    for which, qubits in ((outer[0], [0, 2]), (outer[1] * outer[0], [2, 1])):
+        circuit.append(inner.assign_parameters({inner_angle: which}).to_gate(), qubits)
+    check(circuit, list(outer), [0.3, -1.2], 3)
+
+
+def measured():
+    circuit = QuantumCircuit(2, 2)
+    circuit.measure(0, 0)
+    return circuit
+
+
+def conditioned():
+    circuit = QuantumCircuit(1, 1)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+    return circuit
+
+
+def opaque():
+    circuit = QuantumCircuit(1)
+    circuit.append(Gate("mystery", 1, []), [0])
+    return circuit
+
+
+def reset():
+    circuit = QuantumCircuit(1)
+    circuit.reset(0)
+    return circuit
+
+
+def nested_measurement():
+    circuit = QuantumCircuit(2, 2)
+    circuit.append(measured().to_instruction(), [0, 1], [0, 1])
+    return circuit
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (measured, "'measure' on qubits [0]: remove it with circuit.remove_final_measurements"),
+        (reset, "'reset' on qubits [0]: start from |0...0>"),
+        (conditioned, "'if_else' on qubits [0]: classical control"),
+        (opaque, "gate 'mystery' on qubits [0] is not supported"),
+        (nested_measurement, "classical bits"),
+        (lambda: QuantumCircuit(0), "expected 1 to 30 qubits, got 0"),
+        (lambda: QuantumCircuit(31), "expected 1 to 30 qubits, got 31"),
+    ],
+)
+def test_refused_by_name(build, message):
+    with pytest.raises(ValueError, match="^circuit: ") as error:
+        QuantumModule(build(), None, None, observables="individualZ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_no_circuit_at_all():
+    with pytest.raises(TypeError, match="expected a qiskit QuantumCircuit, got str"):
+        QuantumModule("circuit", None, None)
+
+
+def test_programs_are_values():
+    first, second = (compile_program(scrambled(3), "individualZ", [], []) for _ in range(2))
+    assert first is not second
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first.engine is second.engine
+    assert first != compile_program(scrambled(3), "tensoredZ", [], [])
+
+
+def test_mutating_the_circuit_later_changes_nothing():
+    circuit = QuantumCircuit(1)
+    model = QuantumModule(circuit, None, None)
+    circuit.x(0)
+    assert model().tolist() == [1.0]
+    torch.testing.assert_close(QuantumModule(circuit, None, None)(), torch.tensor([-1.0]))

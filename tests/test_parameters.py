@@ -1,0 +1,86 @@
+"""Binding by identity: names never matter, and mistakes are named."""
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+
+import reference
+from circuits_zoo import random_observables
+from qiskit_torch_module import QuantumModule
+
+
+def rotations(parameters):
+    """A circuit where every parameter has another effect."""
+    circuit = QuantumCircuit(2)
+    for i, parameter in enumerate(parameters):
+        (circuit.ry if i % 2 else circuit.rx)((1 + 0.1 * i) * parameter, i % 2)
+        circuit.cx(0, 1)
+    return circuit
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["x2", "x10", "x1", "x0", "x11"],
+        ["θ", "a", "Ω", "α", "Z"],
+        ["b", "a", "d", "c", "B"],
+        ["x[1]", "x[0]", "x[10]", "x[2]", "x"],
+    ],
+)
+def test_misleading_names_change_nothing(names):
+    parameters = [Parameter(name) for name in names]
+    circuit, observables = rotations(parameters), random_observables(2, 0)
+    row = np.linspace(-1.0, 1.5, 5)
+    model = QuantumModule(
+        circuit, parameters[3:], parameters[:3], variational_params_initial=list(row[:3]), observables=observables
+    )
+    [expected] = reference.batch_values(circuit, observables, parameters, [row])
+    np.testing.assert_allclose(model(torch.tensor(row[3:])).detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.usefixtures("float64")
+def test_sets_in_any_order_from_slices():
+    vector = ParameterVector("v", 6)
+    circuit, observables = rotations(list(vector)), random_observables(2, 0)
+    order = [vector[4:], [vector[0], vector[2]], [vector[3], vector[1]]]
+    values = dict(zip(vector, np.linspace(-1, 2, 6), strict=True))
+    model = QuantumModule(
+        circuit,
+        None,
+        order,
+        variational_params_names=["tail", "even", "odd"],
+        variational_params_initial=[[values[p] for p in one] for one in order],
+        observables=observables,
+    )
+    expected = reference.expectation_values(circuit.assign_parameters(values), observables)
+    np.testing.assert_allclose(model().detach().numpy(), expected, atol=1e-12)
+    assert [name for name, _ in model.named_parameters()] == ["tail", "even", "odd"]
+
+
+X, W = ParameterVector("x", 2), ParameterVector("w", 2)
+CIRCUIT = rotations([*X, *W])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "variational", "error", "message"),
+    [
+        (X, [W, [W[0]]], ValueError, r"parameter 'w\[0\]' is listed twice"),
+        (X, [*W, X[1]], ValueError, r"parameter 'x\[1\]' is listed twice"),
+        (X, [W[0]], ValueError, r"in neither encoding_params nor variational_params: 'w\[1\]'; list them, or bind"),
+        (None, W, ValueError, r"'x\[0\]', 'x\[1\]'; list them, or bind"),
+        (X, [*W, Parameter("v")], ValueError, "parameters not in the circuit: 'v'"),
+        (X, [*W, Parameter("w[0]")], ValueError, r"not in the circuit: 'w\[0\]'.*of the same name is another one"),
+        (X, ["w"], TypeError, r"variational_params\[0\]: expected qiskit Parameters, got str"),
+        (X, [W, 3], TypeError, "expected qiskit Parameters, got int"),
+        (X, [W[0], [W[1]]], TypeError, "a mixture of both"),
+        (["x"], W, TypeError, "encoding_params: expected qiskit Parameters, got str"),
+        (X, [W, []], ValueError, r"variational_params\[1\]: expected at least one parameter"),
+    ],
+)
+def test_mistakes_are_named_at_construction(encoding, variational, error, message):
+    with pytest.raises(error, match=message) as caught:
+        QuantumModule(CIRCUIT, encoding, variational)
+    assert "\n" not in str(caught.value)
