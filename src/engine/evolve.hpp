@@ -107,35 +107,32 @@ struct Evolve {
         const bool is_first = s == p.layer_sweep_begin[layer];
         const bool undo_ket = undo && (!is_first || tile.mode == Mode::gradient_undoing_kets);
         const int phase = undo && is_first ? layer : 0;
-        const int bits = p.sweep_bits[s], size = 1 << bits, first_run = p.sweep_run_begin[s];
+        const int bits = p.sweep_bits[s], first_run = p.sweep_run_begin[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         typename S::Moments moments[16] = {};
-        bool wanted = false, wants_signs = false;
-        for (int q = 0; q < bits; ++q) {
-            wanted |= bool(tile.wanted->run[first_run + q]);
-            wants_signs |= tile.wanted->run[first_run + q] && !p.run_is_real[first_run + q];
+        bool wanted = false, with_x = false;
+        for (int r = first_run; r < first_run + bits; ++r) {
+            wanted |= bool(tile.wanted->run[r]);
+            with_x |= tile.wanted->run[r] && !p.run_is_real[r];
         }
         if (!wanted && !undo) return;
         S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            S::gather(space.bra, base, offset, space.block_bra, size);
-            if (wanted || undo_ket) S::gather(ket, base, offset, space.block_ket, size);
-            for (int q = 0; q < bits; ++q) {
-                if (!tile.wanted->run[first_run + q]) continue;
-                if (p.run_is_real[first_run + q])
-                    S::template add_flip_moments<false>(space.block_bra, space.block_ket, bits, q, moments[q]);
-                else
-                    S::template add_flip_moments<true>(space.block_bra, space.block_ket, bits, q, moments[q]);
+            const typename S::Coset bra_coset{space.bra, base, offset}, ket_coset{ket, base, offset};
+            if (wanted) {
+                S::add_all_moments(space, bits, with_x, bra_coset, ket_coset, moments);
+                using Block = typename S::Block;
+                if (undo) S::undo(p, space, s, phase, Block{space.block_bra}, bra_coset, space.block_bra);
+                if (undo_ket) S::undo(p, space, s, phase, Block{space.block_ket}, ket_coset, space.block_ket);
+            } else {
+                S::undo(p, space, s, phase, bra_coset, bra_coset, space.block_bra);
+                if (undo_ket) S::undo(p, space, s, phase, ket_coset, ket_coset, space.block_ket);
             }
-            if (wants_signs) S::add_sign_moments(space.block_bra, space.block_ket, bits, space.weight, moments);
-            if (undo) S::undo_block(p, space, s, phase, space.bra, base, space.block_bra);
-            if (undo_ket) S::undo_block(p, space, s, phase, ket, base, space.block_ket);
         });
-        for (int q = 0; q < bits; ++q) {
-            if (!tile.wanted->run[first_run + q]) continue;
-            const V square = scale * scale;
-            run_gradients(p, space, first_run + q,
-                          {moments[q].x * square, moments[q].y * square, moments[q].z * square});
-        }
+        const V square = scale * scale;
+        for (int q = 0; q < bits; ++q)
+            if (tile.wanted->run[first_run + q])
+                run_gradients(p, space, first_run + q,
+                              {moments[q].x * square, moments[q].y * square, moments[q].z * square});
     }
 
     static void adjoint_layer(const Tile<Real>& tile, Space& space, int layer, C* ket) {
@@ -169,8 +166,8 @@ struct Evolve {
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             const auto undo = [&](C* state) {
                 S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
-                    S::gather(state, base, offset, space.block_bra, 1 << p.sweep_bits[s]);
-                    S::undo_block(p, space, s, p.num_layers, state, base, space.block_bra);
+                    const typename S::Coset coset{state, base, offset};
+                    S::undo(p, space, s, p.num_layers, coset, coset, space.block_bra);
                 });
             };
             undo(space.bra);

@@ -30,42 +30,100 @@ struct Sweep {
         }
     }
 
-    // block[j] *= phase(base + offset j), or its conjugate.
+    // One coset of a state, as a block sees it.
+    struct Coset {
+        C* state;
+        uint32_t base;
+        const uint32_t* offset;
+
+        C load(size_t j) const { return state[base ^ offset[j]]; }
+        void store(size_t j, C amplitude) const { state[base ^ offset[j]] = amplitude; }
+    };
+
+    struct Block {
+        C* block;
+
+        C load(size_t j) const { return block[j]; }
+        void store(size_t j, C amplitude) const { block[j] = amplitude; }
+    };
+
+    // The factor of one group of a phase, on the current coset.
+    struct Group {
+        const C *low, *high;
+        const uint32_t* offset;
+        uint32_t position, low_mask;
+        int low_count;
+
+        Group(const ProgramView& p, const Space& space, int g) {
+            low_count = (p.group_character_begin[g + 1] - p.group_character_begin[g]) / 2;
+            low = space.table + p.group_table_begin[g];
+            high = low + (size_t(1) << low_count);
+            low_mask = (uint32_t(1) << low_count) - 1;
+            offset = p.group_offset + p.group_offset_begin[g];
+            position = space.position[g];
+        }
+
+        C factor(size_t j) const {
+            const uint32_t y = position ^ offset[j];
+            return product<false, Real, lanes>(low[y & low_mask], high[y >> low_count]);
+        }
+    };
+
+    // A coset that is multiplied by a phase of one or two groups when loaded, by its conjugate when stored.
+    template <int num_groups>
+    struct PhasedCoset {
+        Coset coset;
+        Group first, second;
+
+        PhasedCoset(const ProgramView& p, const Space& space, int phase, Coset on)
+            : coset(on),
+              first(p, space, p.phase_group_begin[phase]),
+              second(p, space, p.phase_group_begin[phase + 1] - 1) {}
+
+        C factor(size_t j) const {
+            if constexpr (num_groups == 1)
+                return first.factor(j);
+            else
+                return product<false, Real, lanes>(first.factor(j), second.factor(j));
+        }
+        C load(size_t j) const { return product<false, Real, lanes>(factor(j), coset.load(j)); }
+        void store(size_t j, C amplitude) const {
+            coset.store(j, product<true, Real, lanes>(factor(j), amplitude));
+        }
+    };
+
+    // block[j] *= phase(base + offset j), or its conjugate: for phases of any number of groups.
     template <bool conjugate>
     static void apply_phase(const ProgramView& p, const Space& space, int phase, C* block, int size) {
         for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
-            const int count = p.group_character_begin[g + 1] - p.group_character_begin[g];
-            const int low_count = count / 2;
-            const C* low = space.table + p.group_table_begin[g];
-            const C* high = low + (size_t(1) << low_count);
-            const uint32_t low_mask = (uint32_t(1) << low_count) - 1, position = space.position[g];
-            const uint32_t* offset = p.group_offset + p.group_offset_begin[g];
-            for (int j = 0; j < size; ++j) {
-                const uint32_t y = position ^ offset[j];
-                const C factor = product<false, Real, lanes>(low[y & low_mask], high[y >> low_count]);
-                block[j] = product<conjugate, Real, lanes>(factor, block[j]);
-            }
+            const Group group(p, space, g);
+            for (int j = 0; j < size; ++j)
+                block[j] = product<conjugate, Real, lanes>(group.factor(j), block[j]);
         }
     }
 
-    static void gather(const C* state, uint32_t base, const uint32_t* offset, C* block, int size) {
-        for (int j = 0; j < size; ++j) block[j] = state[base ^ offset[j]];
+    // Calls visit(coset with its phase, number of groups) for the phases that loads and stores can take along.
+    template <class Visit>
+    static bool with_phased_coset(const ProgramView& p, const Space& space, int phase, Coset coset, Visit visit) {
+        const int num_groups = p.phase_group_begin[phase + 1] - p.phase_group_begin[phase];
+        if (num_groups == 1) visit(PhasedCoset<1>(p, space, phase, coset));
+        if (num_groups == 2) visit(PhasedCoset<2>(p, space, phase, coset));
+        return num_groups == 1 || num_groups == 2;
     }
 
-    static void scatter(C* state, uint32_t base, const uint32_t* offset, const C* block, int size) {
-        for (int j = 0; j < size; ++j) state[base ^ offset[j]] = block[j];
-    }
-
-    // [[1, -t], [t, 1]] on each of `count` bits (ascending) of the block; real and imaginary parts alike.
-    template <int count>
-    static void rotate_by_tangent(C* block, int bits, const int* bit, const V* tangent) {
-        V* data = reinterpret_cast<V*>(block);
+    // RY on `count` bits (ascending) of a block, all in registers on the way from source to target. By tangent it is
+    // [[1, -t], [t, 1]]; otherwise cosine and sine are those of the bit.
+    template <int count, bool by_tangent, class Source, class Target>
+    static inline void rotate_bits(int bits, const int* bit, const V* cosine, const V* sine, Source source,
+                                   Target target) {
         size_t step[1 << count];
         step[0] = 0;
-        V t[count];
+        for (int q = 0; q < count; ++q)
+            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(1) << bit[q]);
+        V c[count + 1], s[count + 1];
         for (int q = 0; q < count; ++q) {
-            t[q] = tangent[q];
-            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(2) << bit[q]);
+            c[q] = cosine[q];
+            s[q] = sine[q];
         }
         for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
             size_t index = j;
@@ -73,119 +131,235 @@ struct Sweep {
                 const size_t low = (size_t(1) << bit[q]) - 1;
                 index = ((index & ~low) << 1) | (index & low);
             }
-            for (int part = 0; part < 2; ++part) {
-                V* at = data + 2 * index + part;
-                V x[1 << count];
+            V re[1 << count], im[1 << count];
 #pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i) x[i] = at[step[i]];
+            for (int i = 0; i < 1 << count; ++i) {
+                const C x = source.load(index + step[i]);
+                re[i] = x.re;
+                im[i] = x.im;
+            }
 #pragma GCC unroll 3
-                for (int q = 0; q < count; ++q) {
+            for (int q = 0; q < count; ++q) {
 #pragma GCC unroll 8
-                    for (int i = 0; i < 1 << count; ++i) {
-                        if (i >> q & 1) continue;
-                        const V x0 = x[i], x1 = x[i | 1 << q];
-                        x[i] = x0 - t[q] * x1;
-                        x[i | 1 << q] = x1 + t[q] * x0;
-                    }
+                for (int i = 0; i < 1 << count; ++i) {
+                    if (i >> q & 1) continue;
+                    rotate_pair<by_tangent>(c[q], s[q], re[i], re[i | 1 << q]);
+                    rotate_pair<by_tangent>(c[q], s[q], im[i], im[i | 1 << q]);
                 }
+            }
 #pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i) at[step[i]] = x[i];
-            }
+            for (int i = 0; i < 1 << count; ++i) target.store(index + step[i], {re[i], im[i]});
         }
     }
 
-    static void rotate_fully(C* block, int bits, int bit, V cosine, V sine) {
-        const size_t stride = size_t(1) << bit;
-        for (size_t high = 0; high < size_t(1) << bits; high += 2 * stride) {
-            for (size_t j = high; j < high + stride; ++j) {
-                const C x0 = block[j], x1 = block[j + stride];
-                block[j] = {cosine * x0.re - sine * x1.re, cosine * x0.im - sine * x1.im};
-                block[j + stride] = {sine * x0.re + cosine * x1.re, sine * x0.im + cosine * x1.im};
-            }
+    template <bool by_tangent>
+    static inline void rotate_pair(V c, V s, V& x0, V& x1) {
+        const V before = x0;
+        if constexpr (by_tangent) {
+            x0 = x0 - s * x1;
+            x1 = x1 + s * before;
+        } else {
+            x0 = c * x0 - s * x1;
+            x1 = c * x1 + s * before;
         }
     }
 
-    // All RY of a sweep, or their inverses, on one block. By tangent, the amplitudes grow by 1 / product of cosines.
-    template <bool inverse>
-    static void rotate(C* block, int bits, const Run* run) {
-        int bit[3], pending = 0;
-        V tangent[3];
-        for (int q = 0; q < bits; ++q) {
-            if (!run[q].by_tangent) {
-                rotate_fully(block, bits, q, run[q].cosine, inverse ? -run[q].sine : run[q].sine);
-                continue;
-            }
-            bit[pending] = q;
-            tangent[pending] = inverse ? -run[q].tangent : run[q].tangent;
-            if (++pending == 3) {
-                rotate_by_tangent<3>(block, bits, bit, tangent);
-                pending = 0;
-            }
+    // Bits that one pass over a block rotates: their amplitudes, real and imaginary, stay in registers.
+#if defined(__AVX512VL__) || defined(__aarch64__)
+    static constexpr int bits_a_pass = 3;
+#else
+    static constexpr int bits_a_pass = 2;
+#endif
+
+    // Bits first to first + count - 1 of a sweep (or their inverses).
+    template <bool inverse, int count, class Source, class Target>
+    [[gnu::noinline]] static void rotate_pass(int bits, int first, const Run* run, Source source, Target target) {
+        int bit[count + 1];
+        V cosine[count + 1], sine[count + 1];
+        bool by_tangent = true;
+        for (int q = 0; q < count; ++q) by_tangent &= run[first + q].by_tangent;
+        for (int q = 0; q < count; ++q) {
+            const Run& r = run[first + q];
+            bit[q] = first + q;
+            cosine[q] = r.by_tangent ? broadcast<Real, lanes>(1) : r.cosine;
+            sine[q] = r.by_tangent ? r.tangent : r.sine;
+            if (inverse) sine[q] = -sine[q];
         }
-        if (pending == 2) rotate_by_tangent<2>(block, bits, bit, tangent);
-        if (pending == 1) rotate_by_tangent<1>(block, bits, bit, tangent);
+        if (by_tangent)
+            rotate_bits<count, true>(bits, bit, cosine, sine, source, target);
+        else
+            rotate_bits<count, false>(bits, bit, cosine, sine, source, target);
+    }
+
+    template <bool inverse, class Source, class Target>
+    static void rotate_some(int bits, int first, int count, const Run* run, Source source, Target target) {
+        if (count == 3) rotate_pass<inverse, bits_a_pass>(bits, first, run, source, target);
+        if (count == 2) rotate_pass<inverse, 2>(bits, first, run, source, target);
+        if (count == 1) rotate_pass<inverse, 1>(bits, first, run, source, target);
+        if (count == 0) rotate_pass<inverse, 0>(bits, first, run, source, target);
+    }
+
+    // All RY of a sweep, or their inverses, from source to target by way of `block`. By tangent, the amplitudes grow
+    // by 1 / product of cosines.
+    template <bool inverse, class Source, class Target>
+    static void rotate(int bits, int num_runs, const Run* run, Source source, Target target, C* block) {
+        const int passes = num_runs == 0 ? 1 : (num_runs + bits_a_pass - 1) / bits_a_pass;
+        const auto first = [&](int pass) { return num_runs * pass / passes; };
+        const auto count = [&](int pass) { return first(pass + 1) - first(pass); };
+        if (passes == 1) {
+            rotate_some<inverse>(bits, 0, num_runs, run, source, target);
+            return;
+        }
+        const Block between{block};
+        rotate_some<inverse>(bits, 0, count(0), run, source, between);
+        for (int pass = 1; pass + 1 < passes; ++pass)
+            rotate_some<inverse>(bits, first(pass), count(pass), run, between, between);
+        rotate_some<inverse>(bits, first(passes - 1), count(passes - 1), run, between, target);
+    }
+
+    // Runs that sweep s rotates: none in the additional one.
+    static int num_runs(const ProgramView& p, int s) {
+        return s < p.layer_sweep_begin[p.num_layers] ? p.sweep_run_begin[s + 1] - p.sweep_run_begin[s] : 0;
     }
 
     // target = (RY of sweep s) (phase, if any) source; source and target may be the same state.
-    static void forward(const ProgramView& p, Space& space, int s, int phase, const C* source, C* target) {
-        const int bits = p.sweep_bits[s], size = 1 << bits;
+    static void forward(const ProgramView& p, Space& space, int s, int phase, C* source, C* target) {
+        const int bits = p.sweep_bits[s], runs = num_runs(p, s);
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         const Run* run = space.run + p.sweep_run_begin[s];
-        const bool rotates = s < p.layer_sweep_begin[p.num_layers];
+        C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            C* block = space.block_ket;
-            gather(source, base, offset, block, size);
-            if (phase > 0) apply_phase<false>(p, space, phase, block, size);
-            if (rotates) rotate<false>(block, bits, run);
-            scatter(target, base, offset, block, size);
+            const Coset from{source, base, offset}, to{target, base, offset};
+            const auto rotate_from = [&](const auto& phased) {
+                rotate<false>(bits, runs, run, phased, to, block);
+            };
+            if (phase == 0) return rotate_from(from);
+            if (with_phased_coset(p, space, phase, from, rotate_from)) return;
+            for (int j = 0; j < 1 << bits; ++j) block[j] = from.load(j);
+            apply_phase<false>(p, space, phase, block, 1 << bits);
+            rotate_from(Block{block});
         });
     }
 
-    // state = conj(phase) (inverse RY of sweep s) block, the last step of the adjoint of `forward`.
-    static void undo_block(const ProgramView& p, Space& space, int s, int phase, C* state, uint32_t base, C* block) {
-        const int bits = p.sweep_bits[s];
-        const bool rotates = s < p.layer_sweep_begin[p.num_layers];
-        if (rotates) rotate<true>(block, bits, space.run + p.sweep_run_begin[s]);
-        if (phase > 0) apply_phase<true>(p, space, phase, block, 1 << bits);
-        scatter(state, base, p.sweep_offset + p.sweep_offset_begin[s], block, 1 << bits);
+    // state = conj(phase) (inverse RY of sweep s) source: the adjoint of `forward` on one coset of it.
+    template <class Source>
+    static void undo(const ProgramView& p, Space& space, int s, int phase, Source source, Coset target, C* block) {
+        const int bits = p.sweep_bits[s], runs = num_runs(p, s);
+        const Run* run = space.run + p.sweep_run_begin[s];
+        const auto rotate_to = [&](const auto& phased) { rotate<true>(bits, runs, run, source, phased, block); };
+        if (phase == 0) return rotate_to(target);
+        if (with_phased_coset(p, space, phase, target, rotate_to)) return;
+        rotate_to(Block{block});
+        apply_phase<true>(p, space, phase, block, 1 << bits);
+        for (int j = 0; j < 1 << bits; ++j) target.store(j, block[j]);
     }
 
-    // Moments Im<b|P|k> of the virtual qubits of a sweep: P = X, Y, Z.
+    // Moments Im<b|P|k> of a virtual qubit: P = X, Y, Z.
     struct Moments {
         V x, y, z;
     };
 
-    // X and Y of one bit of a block: the off-diagonal part of the transition matrix.
-    template <bool with_x>
-    static void add_flip_moments(const C* bra, const C* ket, int bits, int bit, Moments& moments) {
-        const size_t stride = size_t(1) << bit;
-        V x0{}, x1{}, y0{}, y1{};
-        for (size_t high = 0; high < size_t(1) << bits; high += 2 * stride) {
-            for (size_t j = high; j < high + stride; ++j) {
-                const C b0 = bra[j], b1 = bra[j + stride], k0 = ket[j], k1 = ket[j + stride];
-                y0 += b1.re * k0.re + b1.im * k0.im;
-                y1 += b0.re * k1.re + b0.im * k1.im;
-                if constexpr (with_x) {
-                    x0 += b0.re * k1.im - b0.im * k1.re;
-                    x1 += b1.re * k0.im - b1.im * k0.re;
+    // One pass over a block that adds up the moments of `count` of its bits (ascending), and Z of bits 0 and 1.
+    // The first pass, on bits 0 and 1 or bit 0, also copies bra and ket into their blocks, and leaves in `folded`
+    // Im(conj(b) k) summed over its bits, for fold_signs.
+    template <int count, bool with_x, bool is_first, class Source>
+    [[gnu::noinline]] static void add_moments(int bits, const int* bit, Source bra, Source ket, C* block_bra,
+                                              C* block_ket, V* folded, Moments* moments) {
+        constexpr int size = 1 << count;
+        size_t step[size];
+        step[0] = 0;
+        for (int q = 0; q < count; ++q)
+            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(1) << bit[q]);
+        V x[count] = {}, even[count] = {}, odd[count] = {}, z[count] = {};
+        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
+            size_t index = j;
+            for (int q = 0; q < count; ++q) {
+                const size_t low = (size_t(1) << bit[q]) - 1;
+                index = ((index & ~low) << 1) | (index & low);
+            }
+            C b[size], k[size];
+#pragma GCC unroll 4
+            for (int i = 0; i < size; ++i) {
+                b[i] = bra.load(index + step[i]);
+                k[i] = ket.load(index + step[i]);
+                if constexpr (is_first) {
+                    block_bra[index + step[i]] = b[i];
+                    block_ket[index + step[i]] = k[i];
+                }
+            }
+#pragma GCC unroll 2
+            for (int q = 0; q < count; ++q) {
+#pragma GCC unroll 4
+                for (int i = 0; i < size; ++i) {
+                    if (i >> q & 1) continue;
+                    const int i1 = i | 1 << q;
+                    even[q] += b[i1].re * k[i].re;
+                    even[q] += b[i1].im * k[i].im;
+                    odd[q] += b[i].re * k[i1].re;
+                    odd[q] += b[i].im * k[i1].im;
+                    if constexpr (with_x) {
+                        x[q] += b[i].re * k[i1].im;
+                        x[q] -= b[i].im * k[i1].re;
+                        z[q] += b[i1].re * k[i].im;  // the other half of X, in an accumulator of its own
+                        z[q] -= b[i1].im * k[i].re;
+                    }
+                }
+            }
+            if constexpr (is_first) {
+                V sign[size];
+#pragma GCC unroll 4
+                for (int i = 0; i < size; ++i) sign[i] = b[i].re * k[i].im - b[i].im * k[i].re;
+                if constexpr (count == 2) {
+                    const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
+                    moments[0].z += (sign[0] - sign[1]) + (sign[2] - sign[3]);
+                    moments[1].z += plus0 - plus1;
+                    folded[j] = plus0 + plus1;
+                } else {
+                    moments[0].z += sign[0] - sign[1];
+                    folded[j] = sign[0] + sign[1];
                 }
             }
         }
-        moments.x += x0 + x1;
-        moments.y += y0 - y1;
+        for (int q = 0; q < count; ++q) {
+            moments[bit[q]].x += x[q] + z[q];
+            moments[bit[q]].y += even[q] - odd[q];
+        }
     }
 
-    // Z of all bits of a block at once: fold Im(conj(b) k) bit by bit. Overwrites `folded` (2^bits vectors).
-    static void add_sign_moments(const C* bra, const C* ket, int bits, V* folded, Moments* moments) {
-        for (size_t j = 0; j < size_t(1) << bits; ++j) folded[j] = bra[j].re * ket[j].im - bra[j].im * ket[j].re;
-        for (int q = bits - 1; q >= 0; --q) {
-            const size_t half = size_t(1) << q;
+    // Z of the bits that the first pass did not fold, from what it left in `folded`.
+    static void fold_signs(int bits, int done, V* folded, Moments* moments) {
+        for (int q = bits - 1; q >= done; --q) {
+            const size_t half = size_t(1) << (q - done);
             V difference{};
             for (size_t j = 0; j < half; ++j) {
                 difference += folded[j] - folded[j + half];
                 folded[j] += folded[j + half];
             }
             moments[q].z += difference;
+        }
+    }
+
+    // Moments of all bits of a coset; bra and ket end up in their blocks.
+    static void add_all_moments(Space& space, int bits, bool with_x, Coset bra, Coset ket, Moments* moments) {
+        C *block_bra = space.block_bra, *block_ket = space.block_ket;
+        const int done = bits >= 2 ? 2 : 1;
+        const int first[2] = {0, 1};
+        if (done == 2)
+            add_moments<2, true, true>(bits, first, bra, ket, block_bra, block_ket, space.weight, moments);
+        else
+            add_moments<1, true, true>(bits, first, bra, ket, block_bra, block_ket, space.weight, moments);
+        if (with_x) fold_signs(bits, done, space.weight, moments);
+        const Block from_bra{block_bra}, from_ket{block_ket};
+        for (int q = done; q < bits; q += 2) {
+            const int bit[2] = {q, q + 1};
+            if (q + 1 < bits && with_x)
+                add_moments<2, true, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
+            else if (q + 1 < bits)
+                add_moments<2, false, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
+            else if (with_x)
+                add_moments<1, true, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
+            else
+                add_moments<1, false, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
         }
     }
 };

@@ -3,6 +3,16 @@
 template <class Real, int lanes>
 struct Complex {
     Vector<Real, lanes> re, im;
+
+    Complex() = default;
+    Complex(Vector<Real, lanes> real, Vector<Real, lanes> imaginary) : re(real), im(imaginary) {}
+    // Member by member: compilers copy a plain struct of vectors in smaller pieces, which stalls the loads that follow.
+    Complex(const Complex& other) : re(other.re), im(other.im) {}
+    Complex& operator=(const Complex& other) {
+        re = other.re;
+        im = other.im;
+        return *this;
+    }
 };
 
 // z * w, or conj(z) * w.
