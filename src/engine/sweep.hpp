@@ -87,9 +87,7 @@ struct Sweep {
                 return product<false, Real, lanes>(first.factor(j), second.factor(j));
         }
         C load(size_t j) const { return product<false, Real, lanes>(factor(j), coset.load(j)); }
-        void store(size_t j, C amplitude) const {
-            coset.store(j, product<true, Real, lanes>(factor(j), amplitude));
-        }
+        void store(size_t j, C amplitude) const { coset.store(j, product<true, Real, lanes>(factor(j), amplitude)); }
     };
 
     // block[j] *= phase(base + offset j), or its conjugate: for phases of any number of groups.
@@ -97,8 +95,7 @@ struct Sweep {
     static void apply_phase(const ProgramView& p, const Space& space, int phase, C* block, int size) {
         for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
             const Group group(p, space, g);
-            for (int j = 0; j < size; ++j)
-                block[j] = product<conjugate, Real, lanes>(group.factor(j), block[j]);
+            for (int j = 0; j < size; ++j) block[j] = product<conjugate, Real, lanes>(group.factor(j), block[j]);
         }
     }
 
@@ -230,9 +227,7 @@ struct Sweep {
         C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
             const Coset from{source, base, offset}, to{target, base, offset};
-            const auto rotate_from = [&](const auto& phased) {
-                rotate<false>(bits, runs, run, phased, to, block);
-            };
+            const auto rotate_from = [&](const auto& phased) { rotate<false>(bits, runs, run, phased, to, block); };
             if (phase == 0) return rotate_from(from);
             if (with_phased_coset(p, space, phase, from, rotate_from)) return;
             for (int j = 0; j < 1 << bits; ++j) block[j] = from.load(j);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,16 @@ class Program:
     def num_observables(self) -> int:
         return len(self.observable_constants)
 
-    @property
+    @cached_property
     def engine(self) -> Engine:
-        """The native engine for this program; built once, cached by the program's value."""
+        """The native engine for this program: built once, shared by equal programs."""
         return _engine(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "engine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
 
 @lru_cache(maxsize=128)
