@@ -14,8 +14,16 @@ def float64():
 
 
 @pytest.fixture(params=_engine.instruction_sets())
-def instruction_set(request):
-    """Each instruction set of this machine, forced in turn."""
+def instruction_set(request, layout):
+    """Each instruction set of this machine, forced in turn, with each layout of states."""
     _engine.force_instruction_set(request.param)
     yield request.param
     _engine.force_instruction_set("")
+
+
+@pytest.fixture(params=["batched", "spread"])
+def layout(request):
+    """Each layout of states in memory: a sample in every lane, or one sample spread over the lanes."""
+    _engine.allow_layouts(getattr(_engine.Layouts, request.param))
+    yield request.param
+    _engine.allow_layouts(_engine.Layouts.any)

@@ -102,7 +102,7 @@ def test_a_circuit_that_cannot_fit_says_what_it_needs():
     case = reuploading(14, 1)
     model = QuantumModule(case.circuit, case.encoding, case.variational, seed_init=0)
     before = _engine.memory_budget()
-    set_memory_budget(100_000)
+    set_memory_budget(50_000)
     try:
         with pytest.raises(
             ValueError, match=r"14 qubits needs 1 MiB of scratch memory, but the budget is 1 MiB; raise it"

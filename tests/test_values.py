@@ -24,7 +24,7 @@ def bound_rows(model, inputs):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("n", range(1, 9))
 @pytest.mark.parametrize("family", FAMILIES)
-def test_against_reference(n, family):
+def test_against_reference(n, family, layout):
     if n == 1 and family == "qaoa":
         pytest.skip("needs two qubits")
     case, observables = cases(n)[family], random_observables(n, n)
@@ -36,7 +36,7 @@ def test_against_reference(n, family):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("n", [9, 10, 11, 12])
-def test_against_statevector(n):
+def test_against_statevector(n, layout):
     case, observables = reuploading(n, 2), random_observables(n, n)
     model = module_of(case, observables)
     inputs = torch.randn(1, n, generator=torch.Generator().manual_seed(n))

@@ -1,10 +1,10 @@
 // From inputs and weights to what the sweeps need: angles, run factors, phase tables. Included by isa/*.cpp.
 
-template <class Real, int lanes>
+template <class Real, int lanes, bool spread>
 struct Angles {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using Space = Workspace<Real, lanes>;
+    using Space = Workspace<Real, lanes, spread>;
 
     static void load_inputs(const Tile<Real>& tile, Space& space) {
         const int num_inputs = tile.program->num_inputs;
@@ -93,19 +93,31 @@ struct Angles {
                 run.by_tangent &= run.cosine[lane] > least_cosine || run.cosine[lane] < -least_cosine;
                 run.by_tangent &= next[lane] > least_scale || next[lane] < -least_scale;
             }
-            if (!run.by_tangent) continue;
-            run.tangent = run.sine / run.cosine;
-            scale = next;
+            if (run.by_tangent) scale = next;
+            run.applied_cosine = run.by_tangent ? broadcast<Real, lanes>(1) : run.cosine;
+            run.applied_sine = run.by_tangent ? run.sine / run.cosine : run.sine;
+            if constexpr (spread)
+                run.applied_sine *= lane_signs<Real, lanes>(p.run_z[r] & Layout<lanes, spread>::lane_mask);
         }
         space.layer_scale[layer] = scale;
     }
 
-    // table[j] = product of the factors of the characters set in j, times `first`.
-    static void fill_table(C* table, const C* character, int count, C first) {
+    // table[j] = product of the factors of the characters set in j, times `first`. Spread, a character that is set in
+    // the index of a lane starts set there, so that setting it in j takes it away: multiplies by the conjugate.
+    static void fill_table(C* table, const C* character, const uint32_t* mask, int count, C first) {
         table[0] = first;
-        for (int c = 0; c < count; ++c)
+        for (int c = 0; c < count; ++c) {
+            C factor = character[c];
+            if constexpr (spread) {
+                const V signs = lane_signs<Real, lanes>(mask[c] & Layout<lanes, spread>::lane_mask);
+                const auto set = signs < 0;
+                const C start{set ? factor.re : broadcast<Real, lanes>(1), set ? factor.im : V{}};
+                for (size_t j = 0; j < size_t(1) << c; ++j) table[j] = product<false, Real, lanes>(start, table[j]);
+                factor.im *= signs;
+            }
             for (size_t j = 0; j < size_t(1) << c; ++j)
-                table[(size_t(1) << c) + j] = product<false, Real, lanes>(character[c], table[j]);
+                table[(size_t(1) << c) + j] = product<false, Real, lanes>(factor, table[j]);
+        }
     }
 
     static C factor(const ProgramView& p, const Space& space, int source) {
@@ -136,8 +148,11 @@ struct Angles {
             }
             C* low = space.table + p.group_table_begin[g];
             const int low_count = count / 2;
-            fill_table(low, space.character, low_count, {broadcast<Real, lanes>(1), V{}});
-            fill_table(low + (size_t(1) << low_count), space.character + low_count, count - low_count, first);
+            const C* character = space.character;
+            const uint32_t* mask = p.character_mask + begin;
+            fill_table(low, character, mask, low_count, {broadcast<Real, lanes>(1), V{}});
+            fill_table(low + (size_t(1) << low_count), character + low_count, mask + low_count, count - low_count,
+                       first);
             first = {broadcast<Real, lanes>(1), V{}};
         }
     }
@@ -165,8 +180,7 @@ struct Angles {
         const ProgramView& p = *tile.program;
         for (int a = 0; a < p.num_angles; ++a) {
             if (!tile.wanted->angle[a]) continue;
-            V gradient = space.angle_gradient[a];
-            for (int lane = int(tile.num_samples); lane < lanes; ++lane) gradient[lane] = 0;
+            const V gradient = space.angle_gradient[a];
             for (int t = p.angle_term_begin[a]; t < p.angle_term_begin[a + 1]; ++t) {
                 const int begin = p.term_factor_begin[t], end = p.term_factor_begin[t + 1];
                 for (int f = begin; f < end; ++f) {
@@ -184,7 +198,7 @@ struct Angles {
         if (variable >= num_inputs) {
             if (tile.weight_gradient == nullptr) return;
             double sum = 0;
-            for (int lane = 0; lane < lanes; ++lane) sum += double(slope[lane]);
+            for (int64_t lane = 0; lane < tile.num_samples; ++lane) sum += double(slope[lane]);
             tile.weight_gradient[variable - num_inputs] += sum;
         } else if (tile.input_gradient != nullptr) {
             for (int lane = 0; lane < tile.num_samples; ++lane)

@@ -131,12 +131,13 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
 
 template <class Real>
 nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
-    const qtm::Schedule how = qtm::schedule<Real>(plan, batch_size, num_threads, gradient);
+    const qtm::Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, gradient);
     nb::dict result;
-    result["lanes"] = how.lanes;
+    result["lanes"] = how.kernel->lanes;
+    result["samples_in_a_tile"] = how.samples;
     result["num_threads"] = how.num_threads;
     result["num_tiles"] = how.num_tiles;
-    result["keeps_kets"] = how.keeps_kets;
+    result["keeps_kets"] = how.mode == qtm::Mode::gradient_keeping_kets;
     result["scratch_bytes"] = how.scratch_bytes;
     return result;
 }
@@ -164,8 +165,6 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     QTM_ASSIGN(run_x);
     QTM_ASSIGN(run_z);
     QTM_ASSIGN(layer_run_begin);
-    QTM_ASSIGN(layer_sweep_begin);
-    QTM_ASSIGN(sweep_run_begin);
     QTM_ASSIGN(phase_group_begin);
     QTM_ASSIGN(group_character_begin);
     QTM_ASSIGN(character_mask);
@@ -213,6 +212,11 @@ NB_MODULE(_engine, module) {
     module.def("instruction_set", [] { return std::string(qtm::implementation().name); }, "The one in use.");
     module.def("force_instruction_set", &qtm::force_implementation, "name"_a,
                "Changes the one in use; '' chooses as at start (QTM_INSTRUCTION_SET, else the best).");
+    nb::enum_<qtm::Layouts>(module, "Layouts", "How states may lie in memory.")
+        .value("any", qtm::Layouts::any, "Whichever is faster.")
+        .value("batched", qtm::Layouts::batched, "A sample in every lane.")
+        .value("spread", qtm::Layouts::spread, "One sample, its amplitudes in the lanes.");
+    module.def("allow_layouts", &qtm::allow_layouts, "layouts"_a, "For tests and measurements.");
     module.def("memory_budget", &qtm::memory_budget, "Most bytes of scratch memory that one call may take.");
     module.def("set_memory_budget", &qtm::set_memory_budget, "bytes"_a);
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "plan.hpp"
+#include "tile.hpp"
 
 namespace qtm {
 
@@ -17,16 +18,19 @@ struct Batch {
 };
 
 // How a batch will be run, and the memory it takes.
+template <class Real>
 struct Schedule {
-    int lanes, num_threads;
+    const Kernel<Real>* kernel;
+    const ProgramView* view;
+    int samples, num_threads;  // samples in a tile
     int64_t num_tiles;
-    bool keeps_kets;
+    Mode mode;
     size_t scratch_bytes;
 };
 
 // Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
 template <class Real>
-Schedule schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gradient);
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gradient);
 
 // values: [size, num_observables], row-major.
 template <class Real>
@@ -37,6 +41,11 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values);
 template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
                              const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient);
+
+// How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit
+// allows it), or what is faster.
+enum class Layouts { any, batched, spread };
+void allow_layouts(Layouts layouts);
 
 size_t memory_budget();
 void set_memory_budget(size_t bytes);

@@ -3,36 +3,46 @@
 // The adjoint pass follows Jones and Gacon (arXiv:2009.02823): with b the adjoint state pulled back to just after
 // exp(-i theta/2 P) and k the ket there, d<O>/d theta = Im<b|P|k>.
 
-template <class Real, int lanes>
+template <class Real, int lanes, bool spread>
 struct Evolve {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using Space = Workspace<Real, lanes>;
-    using A = Angles<Real, lanes>;
-    using S = Sweep<Real, lanes>;
-    using O = Observable<Real, lanes>;
-    using W = Walsh<Real, lanes>;
+    using Space = Workspace<Real, lanes, spread>;
+    using A = Angles<Real, lanes, spread>;
+    using L = Layout<lanes, spread>;
+    using S = Sweep<Real, lanes, spread>;
+    using O = Observable<Real, lanes, spread>;
+    using W = Walsh<Real, lanes, spread>;
 
     static size_t scratch_bytes(const ProgramView& program, Mode mode) { return Space(program, mode, nullptr).bytes; }
 
     // The first layer acts on |0...0>: a product state, cosine or sine for every run. Cost 2^runs.
     static void product_state(const ProgramView& p, const Space& space, C* ket) {
-        const int bits = p.num_qubits;
-        if (p.num_layers == 0 || p.layer_run_begin[1] - p.layer_run_begin[0] < bits)
-            __builtin_memset(static_cast<void*>(ket), 0, sizeof(C) << bits);
-        ket[0] = {broadcast<Real, lanes>(1), V{}};
-        if (p.num_layers == 0) return;
-        const int num_runs = p.layer_run_begin[1] - p.layer_run_begin[0];
+        const int num_runs = p.num_layers == 0 ? 0 : p.layer_run_begin[1];
+        if (num_runs < p.num_qubits) __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
+        if constexpr (spread) {
+            __builtin_memset(static_cast<void*>(ket), 0, sizeof(C));
+            ket[0].re[0] = 1;
+        } else {
+            ket[0] = {broadcast<Real, lanes>(1), V{}};
+        }
         for (int r = 0; r < num_runs; ++r) {
-            const auto& run = space.run[p.layer_run_begin[0] + r];
-            const uint32_t flip = p.run_x[p.layer_run_begin[0] + r];
+            // Runs that flip lanes only come first, then those that reach new vectors.
+            const auto& run = space.run[p.product_run[r]];
+            const uint32_t flip = p.run_x[p.product_run[r]];
+            if (r < p.num_product_lane_runs) {
+                ket[0].re = run.cosine * ket[0].re + run.sine * flip_lanes<Real, lanes>(ket[0].re, flip);
+                continue;
+            }
             uint32_t index = 0;
             for (uint32_t j = 0;;) {
-                const C amplitude = ket[index];
-                ket[index] = {run.cosine * amplitude.re, V{}};
-                ket[index ^ flip] = {run.sine * amplitude.re, V{}};
-                if (++j == uint32_t(1) << r) break;
-                index ^= p.run_x[p.layer_run_begin[0] + __builtin_ctz(j)];  // Gray code over the runs before
+                const V amplitude = ket[index >> L::lane_bits].re;
+                const uint32_t flipped = index ^ flip;
+                ket[index >> L::lane_bits] = {run.cosine * amplitude, V{}};
+                ket[flipped >> L::lane_bits] = {run.sine * L::element(&amplitude, flip & L::lane_mask), V{}};
+                if (++j == uint32_t(1) << (r - p.num_product_lane_runs)) break;
+                // Gray code over the runs before
+                index ^= p.run_x[p.product_run[p.num_product_lane_runs + __builtin_ctz(j)]];
             }
         }
     }
@@ -58,7 +68,7 @@ struct Evolve {
     static void phase_gradients(const Tile<Real>& tile, Space& space, int layer, const C* ket) {
         const ProgramView& p = *tile.program;
         const int phase = layer + 1;
-        const uint32_t dimension = uint32_t(1) << p.num_qubits;
+        const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
         for (uint32_t i = 0; i < dimension; ++i)
             space.weight[i] = space.bra[i].re * ket[i].im - space.bra[i].im * ket[i].re;
         W::transform(space.weight, p.num_qubits);
@@ -66,7 +76,7 @@ struct Evolve {
              c < p.group_character_begin[p.phase_group_begin[phase + 1]]; ++c) {
             for (int s = p.character_source_begin[c]; s < p.character_source_begin[c + 1]; ++s)
                 if (p.source_kind[s] == source_rotation)
-                    space.angle_gradient[p.source_index[s]] += space.weight[p.character_mask[c]];
+                    space.angle_gradient[p.source_index[s]] += W::coefficient(space.weight, p.character_mask[c]);
         }
     }
 
@@ -107,19 +117,22 @@ struct Evolve {
         const bool is_first = s == p.layer_sweep_begin[layer];
         const bool undo_ket = undo && (!is_first || tile.mode == Mode::gradient_undoing_kets);
         const int phase = undo && is_first ? layer : 0;
-        const int bits = p.sweep_bits[s], first_run = p.sweep_run_begin[s];
+        const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        typename S::Moments moments[16] = {};
+        typename S::Moments moments[16] = {}, lane_moments[8] = {};
         bool wanted = false, with_x = false;
-        for (int r = first_run; r < first_run + bits; ++r) {
+        for_each_run(p, s, [&](int r, int) {
             wanted |= bool(tile.wanted->run[r]);
             with_x |= tile.wanted->run[r] && !p.run_is_real[r];
-        }
+        });
         if (!wanted && !undo) return;
         S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
             const typename S::Coset bra_coset{space.bra, base, offset}, ket_coset{ket, base, offset};
             if (wanted) {
                 S::add_all_moments(space, bits, with_x, bra_coset, ket_coset, moments);
+                for (int i = p.sweep_lane_run_begin[s]; spread && i < p.sweep_lane_run_begin[s + 1]; ++i)
+                    S::add_lane_moments(bits, p.run_x[p.sweep_lane_run[i]], space.block_bra, space.block_ket,
+                                        lane_moments[i - p.sweep_lane_run_begin[s]]);
                 using Block = typename S::Block;
                 if (undo) S::undo(p, space, s, phase, Block{space.block_bra}, bra_coset, space.block_bra);
                 if (undo_ket) S::undo(p, space, s, phase, Block{space.block_ket}, ket_coset, space.block_ket);
@@ -129,10 +142,26 @@ struct Evolve {
             }
         });
         const V square = scale * scale;
-        for (int q = 0; q < bits; ++q)
-            if (tile.wanted->run[first_run + q])
-                run_gradients(p, space, first_run + q,
-                              {moments[q].x * square, moments[q].y * square, moments[q].z * square});
+        for_each_run(p, s, [&](int r, int position) {
+            if (!tile.wanted->run[r]) return;
+            typename S::Moments found = position < 16 ? moments[position] : lane_moments[position - 16];
+            if constexpr (spread) {
+                const V signs = lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask);
+                found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),
+                         W::sum_over_state(found.z * signs)};
+            }
+            run_gradients(p, space, r, {found.x * square, found.y * square, found.z * square});
+        });
+    }
+
+    // Calls visit(run, position) for the runs of a sweep: positions from 0 on for those on bits of the block, from 16
+    // on for those that flip lanes only.
+    template <class Visit>
+    static void for_each_run(const ProgramView& p, int s, Visit visit) {
+        for (int i = p.sweep_run_begin[s]; i < p.sweep_run_begin[s + 1]; ++i)
+            visit(p.sweep_run[i], i - p.sweep_run_begin[s]);
+        for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
+            visit(p.sweep_lane_run[i], 16 + i - p.sweep_lane_run_begin[s]);
     }
 
     static void adjoint_layer(const Tile<Real>& tile, Space& space, int layer, C* ket) {
@@ -143,8 +172,9 @@ struct Evolve {
         V scale = broadcast<Real, lanes>(1);
         for (int s = p.layer_sweep_begin[layer + 1] - 1; s >= p.layer_sweep_begin[layer]; --s) {
             adjoint_sweep(tile, space, s, layer, ket, undo, scale);
-            for (int r = p.sweep_run_begin[s]; undo && r < p.sweep_run_begin[s + 1]; ++r)
-                if (space.run[r].by_tangent) scale *= space.run[r].cosine;
+            for_each_run(p, s, [&](int r, int) {
+                if (undo && space.run[r].by_tangent) scale *= space.run[r].cosine;
+            });
         }
     }
 
@@ -178,5 +208,5 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes, scratch_bytes, values, vector_jacobian_product};
+    static constexpr Kernel<Real> kernel{lanes, L::lane_bits, scratch_bytes, values, vector_jacobian_product};
 };

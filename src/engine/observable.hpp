@@ -3,18 +3,19 @@
 // Terms that flip the same bits x share one sweep: <k| X^x Z^z |k> = sum_i (-1)^{z.i} conj(k[i^x]) k[i], a
 // Walsh-Hadamard coefficient of one vector for all z.
 
-template <class Real, int lanes>
+template <class Real, int lanes, bool spread>
 struct Observable {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using W = Walsh<Real, lanes>;
-    using Space = Workspace<Real, lanes>;
+    using L = Layout<lanes, spread>;
+    using W = Walsh<Real, lanes, spread>;
+    using Space = Workspace<Real, lanes, spread>;
 
     // overlap[i] = Re or Im of conj(ket[i ^ x]) ket[i]
     template <bool imaginary>
     static void overlaps(const C* ket, int bits, uint32_t x, V* overlap) {
-        for (uint32_t i = 0; i < uint32_t(1) << bits; ++i) {
-            const C from = ket[i], to = ket[i ^ x];
+        for (uint32_t i = 0; i < L::vectors(bits); ++i) {
+            const C from = ket[i], to = L::element(ket, i << L::lane_bits ^ x);
             overlap[i] = imaginary ? to.re * from.im - to.im * from.re : to.re * from.re + to.im * from.im;
         }
     }
@@ -35,8 +36,8 @@ struct Observable {
             const bool transformed = W::prefers_transform(end - begin, bits);
             if (transformed) W::transform(space.weight, bits);
             for (int t = begin; t < end; ++t) {
-                const V sum =
-                    transformed ? space.weight[p.pauli_z[t]] : W::signed_sum(space.weight, bits, p.pauli_z[t]);
+                const V sum = transformed ? W::coefficient(space.weight, p.pauli_z[t])
+                                          : W::signed_sum(space.weight, bits, p.pauli_z[t]);
                 const Real coefficient = Real(p.pauli_coefficient[t]);
                 Real* value = tile.values + p.pauli_observable[t];
                 for (int64_t lane = 0; lane < tile.num_samples; ++lane)
@@ -48,7 +49,7 @@ struct Observable {
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
     static void weights(const Tile<Real>& tile, int begin, int end, V* weight) {
         const ProgramView& p = *tile.program;
-        const uint32_t dimension = uint32_t(1) << p.num_qubits;
+        const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
         const bool transformed = W::prefers_transform(end - begin, p.num_qubits);
         __builtin_memset(static_cast<void*>(weight), 0, dimension * sizeof(V));
         for (int t = begin; t < end; ++t) {
@@ -57,11 +58,12 @@ struct Observable {
                 term[lane] = tile.cotangent[lane * p.num_observables + p.pauli_observable[t]];
             term *= Real(p.pauli_coefficient[t]);
             if (transformed) {
-                weight[p.pauli_z[t]] += term;
+                W::add_to_coefficient(weight, p.pauli_z[t], term);
                 continue;
             }
+            if (spread) term = term[0] * lane_signs<Real, lanes>(p.pauli_z[t] & L::lane_mask);
             for (uint32_t i = 0; i < dimension; ++i) {
-                if (parity(i & p.pauli_z[t]))
+                if (parity(i & p.pauli_z[t] >> L::lane_bits))
                     weight[i] -= term;
                 else
                     weight[i] += term;
@@ -73,7 +75,7 @@ struct Observable {
     // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables.
     static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
-        const uint32_t dimension = uint32_t(1) << p.num_qubits;
+        const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
         bool started = false;
         for (int f = 0; f < p.num_flips; ++f) {
             const int* begin = p.flip_term_begin + 2 * f;
@@ -81,8 +83,8 @@ struct Observable {
             if (begin[0] < begin[1]) {
                 weights(tile, begin[0], begin[1], space.weight);
                 for (uint32_t i = 0; i < dimension; ++i) {
-                    const V w = space.weight[i ^ x];
-                    const C k = ket[i ^ x], term{w * k.re, w * k.im};
+                    const V w = L::element(space.weight, i << L::lane_bits ^ x);
+                    const C k = L::element(ket, i << L::lane_bits ^ x), term{w * k.re, w * k.im};
                     bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
                 }
                 started = true;
@@ -91,8 +93,8 @@ struct Observable {
                 // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
                 weights(tile, begin[1], begin[2], space.weight);
                 for (uint32_t i = 0; i < dimension; ++i) {
-                    const V w = space.weight[i ^ x];
-                    const C k = ket[i ^ x], term{w * k.im, -(w * k.re)};
+                    const V w = L::element(space.weight, i << L::lane_bits ^ x);
+                    const C k = L::element(ket, i << L::lane_bits ^ x), term{w * k.im, -(w * k.re)};
                     bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
                 }
                 started = true;

@@ -12,6 +12,11 @@ void require(bool condition, const char* what) {
     if (!condition) throw std::invalid_argument(std::string("inconsistent program: ") + what);
 }
 
+// Virtual qubits of a block, for bra and ket: 2^6 vectors of 64 bytes, twice, fit half of a 32 KiB cache. Spread states
+// have fewer vectors and more sweeps; there 2^7 was measured to be the better compromise.
+size_t max_sweep_runs(int lane_bits) { return lane_bits > 0 ? 7 : 6; }
+constexpr int least_block_bits = 3;
+
 bool odd(uint32_t bits) { return std::popcount(bits) % 2 != 0; }
 
 // begin[0] = 0 <= begin[1] <= ... <= begin.back() = size
@@ -41,10 +46,8 @@ void check_runs(const ProgramArrays& a) {
     require(a.gate_angle.size() == a.gate_axis.size(), "gate_angle");
     require_indices(a.gate_angle, a.angle_constant.size(), "gate_angle");
     require_ranges(a.layer_run_begin, num_layers, num_runs, "layer_run_begin");
-    require_ranges(a.layer_sweep_begin, num_layers, a.sweep_run_begin.size() - 1, "layer_sweep_begin");
-    require_ranges(a.sweep_run_begin, a.sweep_run_begin.size() - 1, num_runs, "sweep_run_begin");
     for (size_t l = 0; l < num_layers; ++l) {
-        require(a.sweep_run_begin[a.layer_sweep_begin[l]] == a.layer_run_begin[l], "sweeps across layers");
+        require(a.layer_run_begin[l] < a.layer_run_begin[l + 1], "a layer needs a run");
         for (int32_t r = a.layer_run_begin[l]; r < a.layer_run_begin[l + 1]; ++r) {
             require((a.run_x[r] & ~all) == 0 && (a.run_z[r] & ~all) == 0, "run masks");
             for (int32_t other = a.layer_run_begin[l]; other < a.layer_run_begin[l + 1]; ++other)
@@ -83,36 +86,177 @@ void check_observables(const ProgramArrays& a) {
     for (uint32_t mask : a.pauli_z) require(mask >> a.num_qubits == 0, "pauli_z");
 }
 
-// A basis of {i : parity(i & z_q) = 0 for all q}: the representatives of the cosets of span{x_q}.
-std::vector<uint32_t> coset_basis(int num_qubits, const uint32_t* x, const uint32_t* z, int count) {
-    std::vector<uint32_t> reduced;  // in echelon form, to test independence
-    std::vector<uint32_t> basis;
-    for (int bit = 0; bit < num_qubits; ++bit) {
-        uint32_t candidate = uint32_t(1) << bit;
-        for (int q = 0; q < count; ++q)
-            if (odd((uint32_t(1) << bit) & z[q])) candidate ^= x[q];
-        uint32_t rest = candidate;
-        for (uint32_t row : reduced) rest = std::min(rest, rest ^ row);
-        if (rest == 0) continue;
-        reduced.push_back(rest);
-        basis.push_back(candidate);
+// Linear independence over GF(2), by echelon form.
+class Echelon {
+   public:
+    bool add_if_independent(uint32_t vector) {
+        for (uint32_t row : rows_) vector = std::min(vector, vector ^ row);
+        if (vector != 0) rows_.push_back(vector);
+        return vector != 0;
     }
-    return basis;
-}
+
+   private:
+    std::vector<uint32_t> rows_;
+};
 
 }  // namespace
 
+Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits) : given_(arrays), lane_bits_(lane_bits) {
+    for (int layer = 0; layer + 1 < int(given_.layer_run_begin.size()); ++layer) {
+        split_layer(layer);
+        layer_sweep_begin_.push_back(int32_t(sweep_bits_.size()));
+    }
+    add_sweep({}, {});
+    order_product();
+    add_group_coordinates();
+}
+
+// As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors.
+void Sweeps::split_layer(int layer) {
+    std::vector<int32_t> lane_runs, runs;
+    for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
+        (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
+    const size_t count =
+        std::max<size_t>(1, (runs.size() + max_sweep_runs(lane_bits_) - 1) / max_sweep_runs(lane_bits_));
+    const size_t most = (runs.size() + count - 1) / count;
+    std::vector<std::vector<int32_t>> sweeps(count);
+    std::vector<Echelon> echelons(count);
+    for (int32_t r : runs) {
+        size_t s = 0;
+        while (s < sweeps.size() &&
+               (sweeps[s].size() >= most || !echelons[s].add_if_independent(given_.run_x[r] >> lane_bits_)))
+            ++s;
+        if (s == sweeps.size()) {
+            sweeps.emplace_back();
+            echelons.emplace_back().add_if_independent(given_.run_x[r] >> lane_bits_);
+        }
+        sweeps[s].push_back(r);
+    }
+    for (size_t s = 0; s < sweeps.size(); ++s)
+        add_sweep(sweeps[s], s + 1 == sweeps.size() ? lane_runs : std::vector<int32_t>{});
+}
+
+void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs) {
+    std::vector<int32_t> turning = runs;
+    turning.insert(turning.end(), lane_runs.begin(), lane_runs.end());
+    Echelon reached;
+    std::vector<uint32_t> flips;
+    for (int32_t r : runs) {
+        reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+        flips.push_back(given_.run_x[r]);
+    }
+    // What completes the flips to all vectors: unit vectors, moved to where every run of the sweep has virtual bit 0.
+    std::vector<uint32_t> rest;
+    for (int bit = lane_bits_; bit < given_.num_qubits; ++bit) {
+        const uint32_t unit = uint32_t(1) << bit;
+        if (!reached.add_if_independent(unit >> lane_bits_)) continue;
+        uint32_t moved = unit;
+        for (int32_t r : turning)
+            if (odd(unit & given_.run_z[r])) moved ^= given_.run_x[r];
+        rest.push_back(moved);
+    }
+    const size_t filled = runs.empty() ? max_sweep_runs(lane_bits_) : std::max<size_t>(runs.size(), least_block_bits);
+    const size_t passive = std::min(rest.size(), filled - runs.size());
+    flips.insert(flips.end(), rest.begin(), rest.begin() + ptrdiff_t(passive));
+    std::vector<uint32_t> offsets{0};
+    for (uint32_t flip : flips)
+        for (size_t j = 0, size = offsets.size(); j < size; ++j) offsets.push_back(offsets[j] ^ flip);
+
+    sweep_run_.insert(sweep_run_.end(), runs.begin(), runs.end());
+    sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
+    sweep_lane_run_.insert(sweep_lane_run_.end(), lane_runs.begin(), lane_runs.end());
+    sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
+    sweep_bits_.push_back(int32_t(flips.size()));
+    sweep_offset_.insert(sweep_offset_.end(), offsets.begin(), offsets.end());
+    sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
+    sweep_basis_.insert(sweep_basis_.end(), rest.begin() + ptrdiff_t(passive), rest.end());
+    sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
+}
+
+void Sweeps::order_product() {
+    if (given_.layer_run_begin.size() < 2) return;
+    std::vector<int32_t> others;
+    Echelon reached;
+    for (int32_t r = 0; r < given_.layer_run_begin[1]; ++r) {
+        if (given_.run_x[r] >> lane_bits_ == 0) {
+            product_run_.push_back(r);
+        } else {
+            others.push_back(r);
+            usable_ &= reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+        }
+    }
+    num_product_lane_runs_ = int32_t(product_run_.size());
+    product_run_.insert(product_run_.end(), others.begin(), others.end());
+}
+
+// Row of a group's tables for every offset and basis vector of the sweep that applies its phase.
+void Sweeps::add_group_coordinates() {
+    for (size_t phase = 0; phase + 1 < given_.phase_group_begin.size(); ++phase) {
+        // layer_sweep_begin[num_layers] is the additional sweep.
+        const int32_t sweep = layer_sweep_begin_[phase];
+        for (int32_t g = given_.phase_group_begin[phase]; g < given_.phase_group_begin[phase + 1]; ++g) {
+            const int32_t begin = given_.group_character_begin[g], end = given_.group_character_begin[g + 1];
+            const auto coordinates = [&](uint32_t index) {
+                uint32_t y = 0;
+                for (int32_t c = begin; c < end; ++c)
+                    y |= uint32_t(odd(given_.character_mask[c] & index)) << (c - begin);
+                return y;
+            };
+            group_offset_begin_.push_back(int32_t(group_offset_.size()));
+            group_basis_begin_.push_back(int32_t(group_basis_.size()));
+            for (int32_t i = sweep_offset_begin_[sweep]; i < sweep_offset_begin_[sweep + 1]; ++i)
+                group_offset_.push_back(coordinates(sweep_offset_[i]));
+            for (int32_t i = sweep_basis_begin_[sweep]; i < sweep_basis_begin_[sweep + 1]; ++i)
+                group_basis_.push_back(coordinates(sweep_basis_[i]));
+        }
+    }
+}
+
+void Sweeps::link(ProgramView& view) const {
+    view.lane_bits = lane_bits_;
+    view.num_product_lane_runs = num_product_lane_runs_;
+    view.max_block_bits = *std::max_element(sweep_bits_.begin(), sweep_bits_.end());
+#define QTM_LINK(name) view.name = name##_.data()
+    QTM_LINK(layer_sweep_begin);
+    QTM_LINK(sweep_run_begin);
+    QTM_LINK(sweep_run);
+    QTM_LINK(sweep_lane_run_begin);
+    QTM_LINK(sweep_lane_run);
+    QTM_LINK(sweep_bits);
+    QTM_LINK(sweep_offset_begin);
+    QTM_LINK(sweep_offset);
+    QTM_LINK(sweep_basis_begin);
+    QTM_LINK(sweep_basis);
+    QTM_LINK(product_run);
+    QTM_LINK(group_offset_begin);
+    QTM_LINK(group_offset);
+    QTM_LINK(group_basis_begin);
+    QTM_LINK(group_basis);
+#undef QTM_LINK
+}
+
 Plan::Plan(ProgramArrays arrays) : given_(std::move(arrays)) {
-    for (const auto* begin : {&given_.layer_run_begin, &given_.sweep_run_begin, &given_.group_character_begin})
+    for (const auto* begin : {&given_.layer_run_begin, &given_.group_character_begin})
         require(!begin->empty(), "empty ranges");
     check_angles(given_);
     check_runs(given_);
     check_phases(given_);
     check_observables(given_);
     derive_variation();
-    derive_sweeps();
     derive_tables();
     link();
+}
+
+const ProgramView* Plan::view(int lane_bits) const {
+    // Fewer vectors than that make no block.
+    if (lane_bits > 0 && given_.num_qubits < lane_bits + least_block_bits) return nullptr;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    auto& geometry = geometry_[size_t(lane_bits)];
+    if (geometry == nullptr) {
+        geometry.reset(new Geometry{Sweeps(given_, lane_bits), common_});
+        geometry->sweeps.link(geometry->view);
+    }
+    return geometry->sweeps.is_usable() ? &geometry->view : nullptr;
 }
 
 void Plan::derive_variation() {
@@ -148,85 +292,32 @@ void Plan::derive_variation() {
     }
 }
 
-void Plan::derive_sweeps() {
-    const ProgramArrays& a = given_;
-    const int32_t num_sweeps = int32_t(a.sweep_run_begin.size()) - 1;
-    sweep_offset_begin_.push_back(0);
-    sweep_basis_begin_.push_back(0);
-    for (int32_t s = 0; s <= num_sweeps; ++s) {
-        // The last, additional sweep applies a phase to plain blocks.
-        std::vector<uint32_t> x, z;
-        if (s < num_sweeps) {
-            x.assign(a.run_x.begin() + a.sweep_run_begin[s], a.run_x.begin() + a.sweep_run_begin[s + 1]);
-            z.assign(a.run_z.begin() + a.sweep_run_begin[s], a.run_z.begin() + a.sweep_run_begin[s + 1]);
-        } else {
-            for (int bit = 0; bit < std::min(a.num_qubits, 7); ++bit) x.push_back(uint32_t(1) << bit);
-            z = x;
-        }
-        require(x.size() <= 10, "at most 10 runs a sweep");
-        const int bits = int(x.size());
-        sweep_bits_.push_back(bits);
-        std::vector<uint32_t> offsets{0};
-        for (uint32_t flip : x)
-            for (size_t j = 0, size = offsets.size(); j < size; ++j) offsets.push_back(offsets[j] ^ flip);
-        sweep_offset_.insert(sweep_offset_.end(), offsets.begin(), offsets.end());
-        const auto basis = coset_basis(a.num_qubits, x.data(), z.data(), bits);
-        require(int(basis.size()) == a.num_qubits - bits, "sweep cosets");
-        sweep_basis_.insert(sweep_basis_.end(), basis.begin(), basis.end());
-        sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
-        sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
-    }
-}
-
-void Plan::add_group_coordinates(int group, int sweep) {
-    const auto coordinates = [&](uint32_t index) {
-        uint32_t y = 0;
-        const int32_t begin = given_.group_character_begin[group];
-        for (int32_t c = begin; c < given_.group_character_begin[group + 1]; ++c)
-            y |= uint32_t(odd(given_.character_mask[c] & index)) << (c - begin);
-        return y;
-    };
-    group_offset_begin_.push_back(int32_t(group_offset_.size()));
-    group_basis_begin_.push_back(int32_t(group_basis_.size()));
-    for (int32_t i = sweep_offset_begin_[sweep]; i < sweep_offset_begin_[sweep + 1]; ++i)
-        group_offset_.push_back(coordinates(sweep_offset_[i]));
-    for (int32_t i = sweep_basis_begin_[sweep]; i < sweep_basis_begin_[sweep + 1]; ++i)
-        group_basis_.push_back(coordinates(sweep_basis_[i]));
-}
-
 void Plan::derive_tables() {
     const ProgramArrays& a = given_;
-    const int32_t num_layers = int32_t(a.layer_run_begin.size()) - 1;
-    view_.table_vectors = view_.character_vectors = 0;
-    for (int32_t phase = 1; phase <= num_layers; ++phase) {
-        for (int32_t g = a.phase_group_begin[phase]; g < a.phase_group_begin[phase + 1]; ++g) {
-            // layer_sweep_begin[num_layers] is the additional sweep.
-            add_group_coordinates(g, a.layer_sweep_begin[phase]);
-            const int count = a.group_character_begin[g + 1] - a.group_character_begin[g];
-            group_table_begin_.push_back(view_.table_vectors);
-            view_.table_vectors += (1 << count / 2) + (1 << (count - count / 2));
-            view_.character_vectors = std::max(view_.character_vectors, count);
-        }
+    for (size_t g = 0; g + 1 < a.group_character_begin.size(); ++g) {
+        const int count = a.group_character_begin[g + 1] - a.group_character_begin[g];
+        group_table_begin_.push_back(common_.table_vectors);
+        common_.table_vectors += (1 << count / 2) + (1 << (count - count / 2));
+        common_.character_vectors = std::max(common_.character_vectors, count);
     }
-    view_.max_block_bits = *std::max_element(sweep_bits_.begin(), sweep_bits_.end());
 }
 
 void Plan::link() {
     const ProgramArrays& a = given_;
-    view_.num_qubits = a.num_qubits;
-    view_.num_inputs = a.num_inputs;
-    view_.num_weights = a.num_weights;
-    view_.num_angles = int32_t(a.angle_constant.size());
-    view_.num_runs = int32_t(a.run_x.size());
-    view_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
-    view_.num_groups = int32_t(a.group_character_begin.size()) - 1;
-    view_.num_observables = int32_t(a.observable_constant.size());
-    view_.num_flips = int32_t(a.flip_mask.size());
-    view_.last_phase_acts = false;
+    common_.num_qubits = a.num_qubits;
+    common_.num_inputs = a.num_inputs;
+    common_.num_weights = a.num_weights;
+    common_.num_angles = int32_t(a.angle_constant.size());
+    common_.num_runs = int32_t(a.run_x.size());
+    common_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
+    common_.num_groups = int32_t(a.group_character_begin.size()) - 1;
+    common_.num_observables = int32_t(a.observable_constant.size());
+    common_.num_flips = int32_t(a.flip_mask.size());
+    common_.last_phase_acts = false;
     for (size_t f = 0; f < a.flip_mask.size(); ++f)
-        view_.last_phase_acts |=
-            a.flip_mask[f] != 0 && a.phase_group_begin[view_.num_layers] < a.phase_group_begin[view_.num_layers + 1];
-#define QTM_LINK(name) view_.name = a.name.data()
+        common_.last_phase_acts |= a.flip_mask[f] != 0 && a.phase_group_begin[common_.num_layers] <
+                                                              a.phase_group_begin[common_.num_layers + 1];
+#define QTM_LINK(name) common_.name = a.name.data()
     QTM_LINK(angle_constant);
     QTM_LINK(angle_term_begin);
     QTM_LINK(term_coefficient);
@@ -238,8 +329,6 @@ void Plan::link() {
     QTM_LINK(run_x);
     QTM_LINK(run_z);
     QTM_LINK(layer_run_begin);
-    QTM_LINK(layer_sweep_begin);
-    QTM_LINK(sweep_run_begin);
     QTM_LINK(phase_group_begin);
     QTM_LINK(group_character_begin);
     QTM_LINK(character_mask);
@@ -253,21 +342,12 @@ void Plan::link() {
     QTM_LINK(pauli_coefficient);
     QTM_LINK(pauli_observable);
 #undef QTM_LINK
-#define QTM_LINK(name) view_.name = name##_.data()
+#define QTM_LINK(name) common_.name = name##_.data()
     QTM_LINK(angle_varies);
     QTM_LINK(run_is_real);
     QTM_LINK(run_varies);
     QTM_LINK(layer_varies);
     QTM_LINK(phase_varies);
-    QTM_LINK(sweep_bits);
-    QTM_LINK(sweep_offset_begin);
-    QTM_LINK(sweep_offset);
-    QTM_LINK(sweep_basis_begin);
-    QTM_LINK(sweep_basis);
-    QTM_LINK(group_offset_begin);
-    QTM_LINK(group_offset);
-    QTM_LINK(group_basis_begin);
-    QTM_LINK(group_basis);
     QTM_LINK(group_table_begin);
 #undef QTM_LINK
 }
@@ -275,8 +355,8 @@ void Plan::link() {
 Plan::Selection Plan::select(const uint8_t* wanted_variable) const {
     const ProgramArrays& a = given_;
     Selection s;
-    const int32_t num_layers = view_.num_layers;
-    for (int32_t i = 0; i < view_.num_angles; ++i) {
+    const int32_t num_layers = common_.num_layers;
+    for (int32_t i = 0; i < common_.num_angles; ++i) {
         bool wanted = false;
         for (int32_t f = a.term_factor_begin[a.angle_term_begin[i]]; f < a.term_factor_begin[a.angle_term_begin[i + 1]];
              ++f)
@@ -296,7 +376,7 @@ Plan::Selection Plan::select(const uint8_t* wanted_variable) const {
             in_layer |= bool(s.angle[a.gate_angle[g]]);
         if (in_layer || s.phase[layer + 1]) s.wanted.first_layer = layer;
     }
-    for (int32_t r = 0; r < view_.num_runs; ++r) {
+    for (int32_t r = 0; r < common_.num_runs; ++r) {
         bool wanted = false;
         for (int32_t g = a.run_gate_begin[r]; g < a.run_gate_begin[r + 1]; ++g)
             wanted |= bool(s.angle[a.gate_angle[g]]);

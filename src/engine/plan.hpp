@@ -1,7 +1,10 @@
 // The owner of a program's arrays: checks what the compiler hands over and derives what the kernels need on top.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,11 +19,38 @@ struct ProgramArrays {
     std::vector<int32_t> angle_term_begin, term_factor_begin, factor_variable;
     std::vector<int32_t> run_gate_begin, gate_axis, gate_angle;
     std::vector<uint32_t> run_x, run_z;
-    std::vector<int32_t> layer_run_begin, layer_sweep_begin, sweep_run_begin;
+    std::vector<int32_t> layer_run_begin;
     std::vector<int32_t> phase_group_begin, group_character_begin, character_source_begin, source_kind, source_index;
     std::vector<uint32_t> character_mask;
     std::vector<uint32_t> flip_mask, pauli_z;
     std::vector<int32_t> flip_term_begin, pauli_observable;
+};
+
+// How sweeps visit the state when its lowest `lane_bits` index bits lie in the lanes of a vector.
+class Sweeps {
+   public:
+    Sweeps(const ProgramArrays& arrays, int lane_bits);
+
+    // Whether the first layer reaches a product state by whole vectors, as the kernels want it.
+    bool is_usable() const { return usable_; }
+    void link(ProgramView& view) const;
+
+   private:
+    void split_layer(int layer);
+    void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs);
+    void order_product();
+    void add_group_coordinates();
+
+    const ProgramArrays& given_;
+    int lane_bits_;
+    bool usable_ = true;
+    std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
+        sweep_lane_run_, sweep_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0};
+    std::vector<uint32_t> sweep_offset_, sweep_basis_;
+    std::vector<int32_t> product_run_;
+    int32_t num_product_lane_runs_ = 0;
+    std::vector<int32_t> group_offset_begin_, group_basis_begin_;
+    std::vector<uint32_t> group_offset_, group_basis_;
 };
 
 class Plan {
@@ -30,8 +60,10 @@ class Plan {
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
-    const ProgramView& view() const { return view_; }
-    const ProgramArrays& arrays() const { return given_; }
+    const ProgramView& view() const { return *view(0); }
+    // For kernels whose lanes hold `lane_bits` index bits; null where the circuit cannot be run so. Derived when first
+    // asked for.
+    const ProgramView* view(int lane_bits) const;
 
     // Runs, layers and phases that hold an angle depending on a wanted variable.
     struct Selection {
@@ -41,19 +73,21 @@ class Plan {
     Selection select(const uint8_t* wanted_variable) const;
 
    private:
+    struct Geometry {
+        Sweeps sweeps;
+        ProgramView view;
+    };
+
     void derive_variation();
-    void derive_sweeps();
     void derive_tables();
     void link();
-    void add_group_coordinates(int group, int sweep);
 
     ProgramArrays given_;
     std::vector<uint8_t> angle_varies_, run_is_real_, run_varies_, layer_varies_, phase_varies_;
-    std::vector<int32_t> sweep_bits_, sweep_offset_begin_, sweep_basis_begin_;
-    std::vector<uint32_t> sweep_offset_, sweep_basis_;
-    std::vector<int32_t> group_offset_begin_, group_basis_begin_, group_table_begin_;
-    std::vector<uint32_t> group_offset_, group_basis_;
-    ProgramView view_{};
+    std::vector<int32_t> group_table_begin_;
+    ProgramView common_{};
+    mutable std::mutex mutex_;  // guards geometry_
+    mutable std::array<std::unique_ptr<Geometry>, 6> geometry_;
 };
 
 }  // namespace qtm

@@ -45,18 +45,27 @@ struct ProgramView {
     const uint8_t* run_is_real;     // [num_runs]: only RY, so no diagonals
     const uint8_t* run_varies;      // [num_runs]
 
-    const int32_t* layer_run_begin;    // [num_layers + 1]
-    const int32_t* layer_sweep_begin;  // [num_layers + 1]
-    const uint8_t* layer_varies;       // [num_layers]
+    const int32_t* layer_run_begin;  // [num_layers + 1]
+    const uint8_t* layer_varies;     // [num_layers]
 
-    // A sweep applies up to max_block_bits runs of a layer, one coset of span{x} at a time. Sweep number
-    // num_sweeps is no part of a layer: it applies the last phase alone.
-    const int32_t* sweep_run_begin;     // [num_sweeps + 1]
+    // How sweeps visit the state; it depends on how many of the lowest index bits lie in the lanes of a vector.
+    int32_t lane_bits;
+    const int32_t* layer_sweep_begin;  // [num_layers + 1]
+    // A sweep works on cosets of the span of its block's flips: those of its runs, which must reach different vectors,
+    // and others to fill the block. Runs that flip lanes only come on top. Sweep number num_sweeps is no part of a
+    // layer: it applies the last phase alone.
+    const int32_t* sweep_run_begin;       // [num_sweeps + 2]
+    const int32_t* sweep_run;             // run q turns bit q of the block
+    const int32_t* sweep_lane_run_begin;  // [num_sweeps + 2]
+    const int32_t* sweep_lane_run;
     const int32_t* sweep_bits;          // [num_sweeps + 1]
     const int32_t* sweep_offset_begin;  // [num_sweeps + 2]
     const uint32_t* sweep_offset;       // 2^bits entries a sweep
     const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
-    const uint32_t* sweep_basis;        // num_qubits - bits entries a sweep: coset representatives
+    const uint32_t* sweep_basis;        // num_qubits - lane_bits - bits entries a sweep: coset representatives
+    // The first layer makes a product state: runs that flip lanes only first, then the others.
+    const int32_t* product_run;  // [layer_run_begin[1]]
+    int32_t num_product_lane_runs;
 
     // Phase p (0 <= p <= num_layers; 0 and absent ones are empty) is a product of groups of independent characters.
     const int32_t* phase_group_begin;       // [num_layers + 2]

@@ -4,12 +4,13 @@
 // virtual qubits of its runs are the plain bits 0 to k - 1, whatever CNOTs came before; base is chosen so that every
 // character z_j of the runs vanishes on it.
 
-template <class Real, int lanes>
+template <class Real, int lanes, bool spread>
 struct Sweep {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using Run = RunFactors<Real, lanes>;
-    using Space = Workspace<Real, lanes>;
+    using L = Layout<lanes, spread>;
+    using Space = Workspace<Real, lanes, spread>;
 
     // Calls visit(base) for every coset of sweep s; keeps the positions of the phase's groups in step (Gray code).
     template <class Visit>
@@ -36,8 +37,11 @@ struct Sweep {
         uint32_t base;
         const uint32_t* offset;
 
-        C load(size_t j) const { return state[base ^ offset[j]]; }
-        void store(size_t j, C amplitude) const { state[base ^ offset[j]] = amplitude; }
+        C load(size_t j) const { return L::element(state, base ^ offset[j]); }
+        void store(size_t j, C amplitude) const {
+            const uint32_t index = base ^ offset[j];
+            state[index >> L::lane_bits] = L::element(&amplitude, index & L::lane_mask);
+        }
     };
 
     struct Block {
@@ -168,19 +172,19 @@ struct Sweep {
     static constexpr int bits_a_pass = 2;
 #endif
 
-    // Bits first to first + count - 1 of a sweep (or their inverses).
+    // Runs first to first + count - 1 of a sweep (or their inverses); run q of the sweep turns bit q.
     template <bool inverse, int count, class Source, class Target>
-    [[gnu::noinline]] static void rotate_pass(int bits, int first, const Run* run, Source source, Target target) {
+    [[gnu::noinline]] static void rotate_pass(int bits, const Run* run, const int32_t* runs, int first, Source source,
+                                              Target target) {
         int bit[count + 1];
         V cosine[count + 1], sine[count + 1];
         bool by_tangent = true;
-        for (int q = 0; q < count; ++q) by_tangent &= run[first + q].by_tangent;
         for (int q = 0; q < count; ++q) {
-            const Run& r = run[first + q];
+            const Run& r = run[runs[first + q]];
+            by_tangent &= r.by_tangent;
             bit[q] = first + q;
-            cosine[q] = r.by_tangent ? broadcast<Real, lanes>(1) : r.cosine;
-            sine[q] = r.by_tangent ? r.tangent : r.sine;
-            if (inverse) sine[q] = -sine[q];
+            cosine[q] = r.applied_cosine;
+            sine[q] = inverse ? -r.applied_sine : r.applied_sine;
         }
         if (by_tangent)
             rotate_bits<count, true>(bits, bit, cosine, sine, source, target);
@@ -189,49 +193,59 @@ struct Sweep {
     }
 
     template <bool inverse, class Source, class Target>
-    static void rotate_some(int bits, int first, int count, const Run* run, Source source, Target target) {
-        if (count == 3) rotate_pass<inverse, bits_a_pass>(bits, first, run, source, target);
-        if (count == 2) rotate_pass<inverse, 2>(bits, first, run, source, target);
-        if (count == 1) rotate_pass<inverse, 1>(bits, first, run, source, target);
-        if (count == 0) rotate_pass<inverse, 0>(bits, first, run, source, target);
+    static void rotate_some(int bits, const Run* run, const int32_t* runs, int first, int count, Source source,
+                            Target target) {
+        if (count == 3) rotate_pass<inverse, bits_a_pass>(bits, run, runs, first, source, target);
+        if (count == 2) rotate_pass<inverse, 2>(bits, run, runs, first, source, target);
+        if (count == 1) rotate_pass<inverse, 1>(bits, run, runs, first, source, target);
+        if (count == 0) rotate_pass<inverse, 0>(bits, run, runs, first, source, target);
     }
 
-    // All RY of a sweep, or their inverses, from source to target by way of `block`. By tangent, the amplitudes grow
+    // A run that flips lanes only: its partner lies in the same vector.
+    template <bool inverse>
+    static void rotate_lanes(int bits, const Run& r, uint32_t flip, C* block) {
+        const V cosine = r.applied_cosine, sine = inverse ? -r.applied_sine : r.applied_sine;
+        for (size_t j = 0; j < size_t(1) << bits; ++j) {
+            const C x = block[j];
+            block[j] = {cosine * x.re - sine * flip_lanes<Real, lanes>(x.re, flip),
+                        cosine * x.im - sine * flip_lanes<Real, lanes>(x.im, flip)};
+        }
+    }
+
+    // All RY of sweep s, or their inverses, from source to target by way of `block`. By tangent, the amplitudes grow
     // by 1 / product of cosines.
     template <bool inverse, class Source, class Target>
-    static void rotate(int bits, int num_runs, const Run* run, Source source, Target target, C* block) {
+    static void rotate(const ProgramView& p, const Space& space, int s, Source source, Target target, C* block) {
+        const int32_t* runs = p.sweep_run + p.sweep_run_begin[s];
+        const int bits = p.sweep_bits[s], num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
         const int passes = num_runs == 0 ? 1 : (num_runs + bits_a_pass - 1) / bits_a_pass;
-        const auto first = [&](int pass) { return num_runs * pass / passes; };
-        const auto count = [&](int pass) { return first(pass + 1) - first(pass); };
-        if (passes == 1) {
-            rotate_some<inverse>(bits, 0, num_runs, run, source, target);
-            return;
-        }
         const Block between{block};
-        rotate_some<inverse>(bits, 0, count(0), run, source, between);
-        for (int pass = 1; pass + 1 < passes; ++pass)
-            rotate_some<inverse>(bits, first(pass), count(pass), run, between, between);
-        rotate_some<inverse>(bits, first(passes - 1), count(passes - 1), run, between, target);
-    }
-
-    // Runs that sweep s rotates: none in the additional one.
-    static int num_runs(const ProgramView& p, int s) {
-        return s < p.layer_sweep_begin[p.num_layers] ? p.sweep_run_begin[s + 1] - p.sweep_run_begin[s] : 0;
+        const bool flips_lanes = spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
+        const auto pass = [&](int i, auto from, auto to) {
+            const int first = num_runs * i / passes, count = num_runs * (i + 1) / passes - first;
+            rotate_some<inverse>(bits, space.run, runs, first, count, from, to);
+        };
+        if (passes == 1 && !flips_lanes) return pass(0, source, target);
+        pass(0, source, between);
+        for (int i = 1; i < (flips_lanes ? passes : passes - 1); ++i) pass(i, between, between);
+        if (!flips_lanes) return pass(passes - 1, between, target);
+        for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
+            rotate_lanes<inverse>(bits, space.run[p.sweep_lane_run[i]], p.run_x[p.sweep_lane_run[i]], block);
+        rotate_some<inverse>(bits, space.run, runs, 0, 0, between, target);
     }
 
     // target = (RY of sweep s) (phase, if any) source; source and target may be the same state.
     static void forward(const ProgramView& p, Space& space, int s, int phase, C* source, C* target) {
-        const int bits = p.sweep_bits[s], runs = num_runs(p, s);
+        const int size = 1 << p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        const Run* run = space.run + p.sweep_run_begin[s];
         C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
             const Coset from{source, base, offset}, to{target, base, offset};
-            const auto rotate_from = [&](const auto& phased) { rotate<false>(bits, runs, run, phased, to, block); };
+            const auto rotate_from = [&](const auto& phased) { rotate<false>(p, space, s, phased, to, block); };
             if (phase == 0) return rotate_from(from);
             if (with_phased_coset(p, space, phase, from, rotate_from)) return;
-            for (int j = 0; j < 1 << bits; ++j) block[j] = from.load(j);
-            apply_phase<false>(p, space, phase, block, 1 << bits);
+            for (int j = 0; j < size; ++j) block[j] = from.load(j);
+            apply_phase<false>(p, space, phase, block, size);
             rotate_from(Block{block});
         });
     }
@@ -239,14 +253,13 @@ struct Sweep {
     // state = conj(phase) (inverse RY of sweep s) source: the adjoint of `forward` on one coset of it.
     template <class Source>
     static void undo(const ProgramView& p, Space& space, int s, int phase, Source source, Coset target, C* block) {
-        const int bits = p.sweep_bits[s], runs = num_runs(p, s);
-        const Run* run = space.run + p.sweep_run_begin[s];
-        const auto rotate_to = [&](const auto& phased) { rotate<true>(bits, runs, run, source, phased, block); };
+        const int size = 1 << p.sweep_bits[s];
+        const auto rotate_to = [&](const auto& phased) { rotate<true>(p, space, s, source, phased, block); };
         if (phase == 0) return rotate_to(target);
         if (with_phased_coset(p, space, phase, target, rotate_to)) return;
         rotate_to(Block{block});
-        apply_phase<true>(p, space, phase, block, 1 << bits);
-        for (int j = 0; j < 1 << bits; ++j) target.store(j, block[j]);
+        apply_phase<true>(p, space, phase, block, size);
+        for (int j = 0; j < size; ++j) target.store(j, block[j]);
     }
 
     // Moments Im<b|P|k> of a virtual qubit: P = X, Y, Z.
@@ -332,6 +345,21 @@ struct Sweep {
             }
             moments[q].z += difference;
         }
+    }
+
+    // Moments of a run that flips lanes only, each lane its share.
+    static void add_lane_moments(int bits, uint32_t flip, const C* bra, const C* ket, Moments& moments) {
+        V x{}, y{}, z{};
+        for (size_t j = 0; j < size_t(1) << bits; ++j) {
+            const C b = bra[j], k = ket[j];
+            const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
+            x += b.re * flipped.im - b.im * flipped.re;
+            y -= b.re * flipped.re + b.im * flipped.im;
+            z += b.re * k.im - b.im * k.re;
+        }
+        moments.x += x;
+        moments.y += y;
+        moments.z += z;
     }
 
     // Moments of all bits of a coset; bra and ket end up in their blocks.

@@ -31,12 +31,13 @@ struct Tile {
 template <class Real>
 struct Kernel {
     int lanes;
+    int lane_bits;  // 0: a sample a lane; otherwise one sample a tile, spread over the lanes
     size_t (*scratch_bytes)(const ProgramView&, Mode);
     void (*values)(const Tile<Real>&);
     void (*vector_jacobian_product)(const Tile<Real>&);
 };
 
-// Every implementation offers, per precision, kernels from most lanes to fewest; the last has one lane.
+// Every implementation offers, per precision, kernels with a sample in every lane and one that is spread.
 struct Implementation {
     const char* name;
     bool (*supported)();

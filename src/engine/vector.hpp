@@ -32,6 +32,32 @@ inline Real sum_of_lanes(Vector<Real, lanes> x) {
     return sum;
 }
 
+// x with lane i taken from lane i ^ flip.
+template <class Real, int lanes>
+inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
+    using Bits = typename VectorOf<Real, lanes>::Bits;
+    IntegerVector<Real, lanes> index;
+    for (int i = 0; i < lanes; ++i) index[i] = i;
+    index ^= Bits(flip);
+#if defined(__clang__)
+    Vector<Real, lanes> flipped;
+    for (int i = 0; i < lanes; ++i) flipped[i] = x[index[i]];
+    return flipped;
+#else
+    return __builtin_shuffle(x, index);
+#endif
+}
+
+inline int parity(uint32_t bits) { return __builtin_parity(bits); }
+
+// (-1)^{mask.i} in lane i.
+template <class Real, int lanes>
+inline Vector<Real, lanes> lane_signs(uint32_t mask) {
+    Vector<Real, lanes> signs;
+    for (int i = 0; i < lanes; ++i) signs[i] = parity(mask & uint32_t(i)) ? Real(-1) : Real(1);
+    return signs;
+}
+
 template <class Real, int lanes>
 struct SineCosine {
     Vector<Real, lanes> sine, cosine;
@@ -101,5 +127,3 @@ inline SineCosine<Real, lanes> sine_cosine(Vector<Real, lanes> x) {
     }
     return result;
 }
-
-inline int parity(uint32_t bits) { return __builtin_parity(bits); }

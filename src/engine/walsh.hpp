@@ -1,16 +1,23 @@
 // Sums with signs (-1)^{z.i} over the index: the Walsh-Hadamard transform, and direct sums where few are wanted.
 // Included by isa/*.cpp.
 
-template <class Real, int lanes>
+template <class Real, int lanes, bool spread>
 struct Walsh {
     using V = Vector<Real, lanes>;
+    using L = Layout<lanes, spread>;
 
     // data[z] <- sum_i (-1)^{z.i} data[i], in place, three bits a pass.
-    static void transform(V* data, int bits) {
+    static void transform(V* data, int num_qubits) {
+        const int bits = num_qubits - L::lane_bits;
         int bit = 0;
         for (; bit + 3 <= bits; bit += 3) pass<3>(data, bits, bit);
         if (bits - bit == 2) pass<2>(data, bits, bit);
         if (bits - bit == 1) pass<1>(data, bits, bit);
+        for (int lane_bit = 0; lane_bit < L::lane_bits; ++lane_bit) {
+            const V signs = lane_signs<Real, lanes>(uint32_t(1) << lane_bit);
+            for (size_t i = 0; i < L::vectors(num_qubits); ++i)
+                data[i] = flip_lanes<Real, lanes>(data[i], uint32_t(1) << lane_bit) + signs * data[i];
+        }
     }
 
     template <int count>
@@ -40,14 +47,34 @@ struct Walsh {
     // One signed sum costs one addition an amplitude, the transform one per qubit and amplitude.
     static bool prefers_transform(int num_terms, int bits) { return 2 * num_terms > bits; }
 
-    static V signed_sum(const V* data, int bits, uint32_t z) {
+    static V signed_sum(const V* data, int num_qubits, uint32_t z) {
         V even{}, odd{};
-        for (uint32_t i = 0; i < uint32_t(1) << bits; ++i) {
-            if (parity(i & z))
+        for (uint32_t i = 0; i < L::vectors(num_qubits); ++i) {
+            if (parity(i & z >> L::lane_bits))
                 odd += data[i];
             else
                 even += data[i];
         }
-        return even - odd;
+        const V difference = even - odd;
+        return spread ? sum_over_state(difference * lane_signs<Real, lanes>(z & L::lane_mask)) : difference;
+    }
+
+    // Coefficient z of a transform.
+    static V coefficient(const V* data, uint32_t z) {
+        const V found = data[z >> L::lane_bits];
+        return spread ? broadcast<Real, lanes>(found[z & L::lane_mask]) : found;
+    }
+
+    // Adds to coefficient z, before a transform.
+    static void add_to_coefficient(V* data, uint32_t z, V value) {
+        if constexpr (spread)
+            data[z >> L::lane_bits][z & L::lane_mask] += value[0];
+        else
+            data[z] += value;
+    }
+
+    // What lanes that are parts of one state add up to, in every lane; otherwise every sample keeps its own.
+    static V sum_over_state(V parts) {
+        return spread ? broadcast<Real, lanes>(sum_of_lanes<Real, lanes>(parts)) : parts;
     }
 };

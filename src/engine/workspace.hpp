@@ -27,16 +27,47 @@ inline Complex<Real, lanes> product(Complex<Real, lanes> z, Complex<Real, lanes>
 // What a run comes down to: exp(i.) diag(1, left) RY diag(1, right), with RY = [[cosine, -sine], [sine, cosine]].
 template <class Real, int lanes>
 struct RunFactors {
-    Vector<Real, lanes> cosine, sine, tangent;
+    Vector<Real, lanes> cosine, sine;
     Complex<Real, lanes> left, right;
-    // RY is applied as cosine * [[1, -tangent], [tangent, 1]] where that is safe; the cosine goes into the phase.
+    // RY as it is applied: [[cosine, -sine], [sine, cosine]], or, where that is safe, [[1, -tangent], [tangent, 1]];
+    // the cosine then goes into the phase. Spread, the sign is that of the virtual qubit in each lane.
     bool by_tangent;
+    Vector<Real, lanes> applied_cosine, applied_sine;
 };
 
-template <class Real, int lanes>
+// How a state lies in memory. Not spread: every lane is a sample, so vector i holds amplitude i of all of them.
+// Spread: the lanes are the lowest bits of the index of a single state.
+template <int lanes, bool spread>
+struct Layout {
+    static constexpr int lane_bits = spread ? __builtin_ctz(lanes) : 0;
+    static constexpr uint32_t lane_mask = (uint32_t(1) << lane_bits) - 1;
+
+    static size_t vectors(int num_qubits) { return size_t(1) << (num_qubits - lane_bits); }
+
+    // Lane i of the result is the element of index `index ^ i` (spread), or `index` of sample i.
+    template <class V>
+    static V element(const V* data, uint32_t index) {
+        if constexpr (spread)
+            return flip_lanes<std::decay_t<decltype(data[0][0])>, lanes>(data[index >> lane_bits], index & lane_mask);
+        else
+            return data[index];
+    }
+    template <class Real>
+    static Complex<Real, lanes> element(const Complex<Real, lanes>* state, uint32_t index) {
+        const Complex<Real, lanes>& amplitude = state[index >> lane_bits];
+        if constexpr (spread)
+            return {flip_lanes<Real, lanes>(amplitude.re, index & lane_mask),
+                    flip_lanes<Real, lanes>(amplitude.im, index & lane_mask)};
+        else
+            return amplitude;
+    }
+};
+
+template <class Real, int lanes, bool spread>
 struct Workspace {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
+    using L = Layout<lanes, spread>;
 
     V* input;                       // [num_inputs]
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
@@ -57,7 +88,7 @@ struct Workspace {
     // Lays the arrays out from `memory` (which may be null, to learn their size).
     Workspace(const ProgramView& program, Mode mode, void* memory) {
         const bool gradient = mode != Mode::values, keep = mode == Mode::gradient_keeping_kets;
-        const size_t dimension = size_t(1) << program.num_qubits;
+        const size_t dimension = L::vectors(program.num_qubits);
         const size_t block = size_t(1) << program.max_block_bits;
         uintptr_t cursor = reinterpret_cast<uintptr_t>(memory);
         const auto take = [&](auto*& pointer, size_t count) {

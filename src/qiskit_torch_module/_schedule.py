@@ -21,9 +21,6 @@ X, Y, Z = 0, 1, 2
 # What makes the factor of a character (see src/engine/program.hpp).
 _ROTATION, _RUN_LEFT, _RUN_RIGHT = 0, 1, 2
 
-# A block of this many virtual qubits (2^7 amplitudes of 8 floats, twice, for bra and ket) fits half of a 32 KiB cache.
-MAX_SWEEP_RUNS = 7
-
 
 @dataclass(frozen=True)
 class Rotation:
@@ -154,11 +151,6 @@ def _begins(sizes: Iterable[int]) -> list[int]:
     return begins
 
 
-def _sweep_sizes(num_runs: int) -> list[int]:
-    count = -(-num_runs // MAX_SWEEP_RUNS)
-    return [num_runs * (i + 1) // count - num_runs * i // count for i in range(count)]
-
-
 class _Angles:
     """The angle table: equal polynomials share a row."""
 
@@ -207,7 +199,6 @@ def engine_arrays(rotations: Iterable[Rotation]) -> dict[str, Any]:
     levels = levels_of(rotations)
     angles = _Angles()
     runs = [run for level in levels for run in level.runs]
-    sweeps = [_sweep_sizes(len(level.runs)) for level in levels]
     arrays = {
         "run_x": _masks([run.x for run in runs]),
         "run_z": _masks([run.z for run in runs]),
@@ -215,8 +206,6 @@ def engine_arrays(rotations: Iterable[Rotation]) -> dict[str, Any]:
         "gate_axis": _ints([axis for run in runs for axis, _ in run.gates]),
         "gate_angle": _ints([angles.row(angle) for run in runs for _, angle in run.gates]),
         "layer_run_begin": _ints(_begins(len(level.runs) for level in levels)),
-        "layer_sweep_begin": _ints(_begins(len(sizes) for sizes in sweeps)),
-        "sweep_run_begin": _ints(_begins(size for sizes in sweeps for size in sizes)),
     }
     arrays.update(_phase_arrays(levels, angles))
     arrays.update(angles.arrays())

@@ -6,8 +6,8 @@ namespace {
 
 bool supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
-constexpr Kernel<float> float_kernels[] = {Evolve<float, 8>::kernel, Evolve<float, 1>::kernel};
-constexpr Kernel<double> double_kernels[] = {Evolve<double, 4>::kernel, Evolve<double, 1>::kernel};
+constexpr Kernel<float> float_kernels[] = {Evolve<float, 8, false>::kernel, Evolve<float, 8, true>::kernel};
+constexpr Kernel<double> double_kernels[] = {Evolve<double, 4, false>::kernel, Evolve<double, 4, true>::kernel};
 
 }  // namespace
 

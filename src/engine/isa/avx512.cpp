@@ -9,10 +9,10 @@ bool supported() {
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
 }
 
-constexpr Kernel<float> float_kernels[] = {Evolve<float, 16>::kernel, Evolve<float, 8>::kernel,
-                                           Evolve<float, 1>::kernel};
-constexpr Kernel<double> double_kernels[] = {Evolve<double, 8>::kernel, Evolve<double, 4>::kernel,
-                                             Evolve<double, 1>::kernel};
+constexpr Kernel<float> float_kernels[] = {Evolve<float, 16, false>::kernel, Evolve<float, 8, false>::kernel,
+                                           Evolve<float, 16, true>::kernel};
+constexpr Kernel<double> double_kernels[] = {Evolve<double, 8, false>::kernel, Evolve<double, 4, false>::kernel,
+                                             Evolve<double, 8, true>::kernel};
 
 }  // namespace
 

@@ -6,8 +6,8 @@ namespace {
 
 bool supported() { return true; }
 
-constexpr Kernel<float> float_kernels[] = {Evolve<float, 4>::kernel, Evolve<float, 1>::kernel};
-constexpr Kernel<double> double_kernels[] = {Evolve<double, 2>::kernel, Evolve<double, 1>::kernel};
+constexpr Kernel<float> float_kernels[] = {Evolve<float, 4, false>::kernel, Evolve<float, 4, true>::kernel};
+constexpr Kernel<double> double_kernels[] = {Evolve<double, 2, false>::kernel, Evolve<double, 2, true>::kernel};
 
 }  // namespace
 
