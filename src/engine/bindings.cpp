@@ -136,7 +136,6 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     result["lanes"] = how.kernel->lanes;
     result["samples_in_a_tile"] = how.samples;
     result["num_threads"] = how.num_threads;
-    result["num_tiles"] = how.num_tiles;
     result["keeps_kets"] = how.mode == qtm::Mode::gradient_keeping_kets;
     result["scratch_bytes"] = how.scratch_bytes;
     return result;

@@ -46,12 +46,12 @@ std::pair<const Kernel<Real>*, int> kernels() {
         return {chosen.double_kernels, chosen.num_double_kernels};
 }
 
-// A thread pays off from about this many amplitude updates on; below, waking it costs more.
-constexpr double least_work_per_thread = 4096;
+// A thread pays off from about this many updates of amplitudes by a run on (some 10 us); below, waking it costs more.
+constexpr double least_work_per_thread = 65536;
 
-int useful_threads(const Plan& plan, int64_t num_tiles, int num_threads) {
-    const double updates = double(num_tiles) * double(plan.view().num_runs + 1) * double(1u << plan.view().num_qubits);
-    const double most = std::min({double(num_threads), double(num_tiles), updates / least_work_per_thread});
+int useful_threads(const Plan& plan, int64_t batch_size, int num_threads) {
+    const double updates = double(batch_size) * double(plan.view().num_runs + 1) * double(1u << plan.view().num_qubits);
+    const double most = std::min({double(num_threads), double(batch_size), updates / least_work_per_thread});
     return std::max(1, int(most));
 }
 
@@ -61,16 +61,17 @@ std::string in_units(size_t bytes) {
     return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
-// Relative time of a tile, fitted to measurements. A vector operation costs the same whatever the lanes hold, but wide
-// vectors share overhead; a spread state is a fraction of the size, but angles and tables serve one sample only.
+// Time of a tile for each amplitude, as fitted to measurements of values and gradient from 4 to 20 qubits (ns for three
+// layers of runs, AVX-512 on a Zen 4 core; only ratios matter). Narrow tiles share overhead among fewer samples;
+// batched states outgrow the cache from about 12 qubits on; a spread state has its angles and tables for itself.
 double tile_cost(const ProgramView& view, int lanes, size_t bytes, bool keeps_kets) {
-    const double fits_cache = 1.0 + std::min(2.0, double(bytes) / double(size_t(4) << 20));
+    const double beyond_cache = std::clamp((double(bytes) - 1.2e6) / 2.9e6, 0.0, 2.0);
     const double undone = keeps_kets ? 1.0 : 1.3;
-    if (view.lane_bits == 0) return (lanes + 3) * fits_cache * undone;
-    return (lanes + 3) * fits_cache * undone * (1.5 / lanes + 40.0 / double(1u << view.num_qubits / 2) / lanes);
+    if (view.lane_bits == 0) return 13.2 * (lanes + 3) * (1 + beyond_cache) * undone;
+    return (24 + 7700.0 / double(1u << view.num_qubits)) * (1 + 0.1 * beyond_cache) * undone;
 }
 
-// The share of tile i of count, so that shares differ by at most one.
+// Where the share of thread i of count begins: shares differ by at most one.
 int64_t share(int64_t total, int i, int count) { return total * i / count; }
 
 }  // namespace
@@ -96,20 +97,27 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, b
         if (view == nullptr) continue;
         if (allowed == (kernel[i].lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
         const int samples = kernel[i].lane_bits > 0 ? 1 : kernel[i].lanes;
-        const int64_t num_tiles = std::max<int64_t>(1, (batch_size + samples - 1) / samples);
-        for (int threads = useful_threads(plan, num_tiles, num_threads); threads >= 1; --threads) {
+        for (int threads = useful_threads(plan, batch_size, num_threads); threads >= 1; --threads) {
+            // The longest share of a thread: whole tiles, and a rest in the narrowest kernel that holds it.
+            const int64_t share = std::max<int64_t>(1, (batch_size + threads - 1) / threads);
+            const int64_t whole = share / samples, rest = share % samples;
+            const Kernel<Real>* rest_kernel = &kernel[i];
+            for (int other = 0; other < count; ++other)
+                if (kernel[other].lane_bits == 0 && kernel[other].lanes >= rest &&
+                    kernel[other].lanes < rest_kernel->lanes)
+                    rest_kernel = &kernel[other];
             for (const bool keep : {true, false}) {
                 const Mode mode = !gradient ? Mode::values
                                   : keep    ? Mode::gradient_keeping_kets
                                             : Mode::gradient_undoing_kets;
-                const size_t bytes = (kernel[i].scratch_bytes(*view, mode) + 63) / 64 * 64 * size_t(threads);
-                least_bytes = std::min(least_bytes, bytes);
-                if (bytes > limit) continue;
-                const double rounds = double((num_tiles + threads - 1) / threads);
-                const double cost = rounds * tile_cost(*view, kernel[i].lanes, bytes / size_t(threads), keep);
+                const size_t bytes = (kernel[i].scratch_bytes(*view, mode) + 63) / 64 * 64;
+                least_bytes = std::min(least_bytes, bytes * size_t(threads));
+                if (bytes * size_t(threads) > limit) continue;
+                const double cost = double(whole) * tile_cost(*view, kernel[i].lanes, bytes, keep) +
+                                    double(rest > 0) * tile_cost(*view, rest_kernel->lanes, bytes, keep);
                 if (cost < best_cost) {
                     best_cost = cost;
-                    best = {&kernel[i], view, samples, threads, num_tiles, mode, bytes};
+                    best = {&kernel[i], rest_kernel, view, samples, threads, mode, bytes * size_t(threads)};
                 }
             }
         }
@@ -121,28 +129,37 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, b
     return best;
 }
 
-template <class Real>
-void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
-    if (batch.size == 0) return;
-    const ProgramView& view = plan.view();
-    const Schedule<Real> how = schedule<Real>(plan, batch.size, batch.num_threads, false);
+// Runs every sample of a batch: calls work(kernel, tile, first sample) for every tile, with all but its outputs set.
+template <class Real, class Work>
+void for_each_tile(const Schedule<Real>& how, const Batch<Real>& batch, Work work) {
     const Scratch scratch(how.scratch_bytes);
     run_in_parallel(how.num_threads, [&](int thread) {
-        const int64_t begin = share(how.num_tiles, thread, how.num_threads);
-        const int64_t end = share(how.num_tiles, thread + 1, how.num_threads);
         Tile<Real> tile{};
         tile.program = how.view;
         tile.weights = batch.weights;
         tile.mode = how.mode;
         tile.scratch = scratch.data() + how.scratch_bytes / size_t(how.num_threads) * size_t(thread);
-        for (int64_t t = begin; t < end; ++t) {
-            const int64_t sample = t * how.samples;
-            tile.inputs = batch.inputs + sample * view.num_inputs;
-            tile.num_samples = std::min<int64_t>(how.samples, batch.size - sample);
-            tile.first = t == begin;
-            tile.values = values + sample * view.num_observables;
-            how.kernel->values(tile);
+        const Kernel<Real>* before = nullptr;
+        const int64_t end = share(batch.size, thread + 1, how.num_threads);
+        for (int64_t sample = share(batch.size, thread, how.num_threads); sample < end; sample += tile.num_samples) {
+            tile.num_samples = std::min<int64_t>(how.samples, end - sample);
+            const bool is_rest = tile.num_samples < how.samples && tile.num_samples <= how.rest_kernel->lanes;
+            const Kernel<Real>* kernel = is_rest ? how.rest_kernel : how.kernel;
+            tile.inputs = batch.inputs + sample * how.view->num_inputs;
+            tile.first = kernel != before;
+            before = kernel;
+            work(*kernel, tile, thread, sample);
         }
+    });
+}
+
+template <class Real>
+void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
+    if (batch.size == 0) return;
+    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, false);
+    for_each_tile(how, batch, [&](const Kernel<Real>& kernel, Tile<Real>& tile, int, int64_t sample) {
+        tile.values = values + sample * how.view->num_observables;
+        kernel.values(tile);
     });
 }
 
@@ -150,39 +167,25 @@ template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
                              const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient) {
     const ProgramView& view = plan.view();
+    const auto num_weights = size_t(view.num_weights);
     if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
-    std::vector<double> sums;
+    std::vector<double> sums;  // weight gradients of each thread
     if (batch.size > 0) {
         const auto selection = plan.select(wanted_variable);
-        const Schedule<Real> how = schedule<Real>(plan, batch.size, batch.num_threads, true);
-        const Scratch scratch(how.scratch_bytes);
-        sums.assign(size_t(how.num_threads) * size_t(view.num_weights), 0.0);
-        run_in_parallel(how.num_threads, [&](int thread) {
-            const int64_t begin = share(how.num_tiles, thread, how.num_threads);
-            const int64_t end = share(how.num_tiles, thread + 1, how.num_threads);
-            Tile<Real> tile{};
-            tile.program = how.view;
-            tile.weights = batch.weights;
-            tile.mode = how.mode;
-            tile.scratch = scratch.data() + how.scratch_bytes / size_t(how.num_threads) * size_t(thread);
+        const auto how = schedule<Real>(plan, batch.size, batch.num_threads, true);
+        sums.assign(size_t(how.num_threads) * num_weights, 0.0);
+        for_each_tile(how, batch, [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
             tile.wanted = &selection.wanted;
-            if (weight_gradient != nullptr)
-                tile.weight_gradient = sums.data() + size_t(thread) * size_t(view.num_weights);
-            for (int64_t t = begin; t < end; ++t) {
-                const int64_t sample = t * how.samples;
-                tile.inputs = batch.inputs + sample * view.num_inputs;
-                tile.num_samples = std::min<int64_t>(how.samples, batch.size - sample);
-                tile.first = t == begin;
-                tile.cotangent = cotangent + sample * view.num_observables;
-                if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * view.num_inputs;
-                how.kernel->vector_jacobian_product(tile);
-            }
+            tile.cotangent = cotangent + sample * view.num_observables;
+            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
+            if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * view.num_inputs;
+            kernel.vector_jacobian_product(tile);
         });
     }
     if (weight_gradient == nullptr) return;
-    for (int32_t w = 0; w < view.num_weights; ++w) {
+    for (size_t w = 0; w < num_weights; ++w) {
         double sum = 0;
-        for (size_t at = size_t(w); at < sums.size(); at += size_t(view.num_weights)) sum += sums[at];
+        for (size_t at = w; at < sums.size(); at += num_weights) sum += sums[at];
         weight_gradient[w] = Real(sum);
     }
 }

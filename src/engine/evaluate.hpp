@@ -21,9 +21,9 @@ struct Batch {
 template <class Real>
 struct Schedule {
     const Kernel<Real>* kernel;
+    const Kernel<Real>* rest_kernel;  // for the last samples of a thread, where they do not fill a tile of `kernel`
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
-    int64_t num_tiles;
     Mode mode;
     size_t scratch_bytes;
 };
