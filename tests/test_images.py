@@ -92,6 +92,13 @@ def test_without_files_it_says_where_to_get_them(tmp_path, folder):
         load_mnist(None if folder is None else tmp_path / folder, 0)
 
 
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    write_mnist(tmp_path, "t10k", 20)
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read everything
+    with pytest.raises(PermissionError, match="cannot be read; change its permissions"):
+        load_mnist(tmp_path, 0)
+
+
 def test_labels_out_of_range(tmp_path):
     (tmp_path / "labels").write_bytes(idx(np.array([3, 1], np.uint8)))
     assert read_idx(tmp_path / "labels", 1).tolist() == [3, 1]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ._engine import Engine
 
 
-def _flags(wanted: bool, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.full(size, wanted)
+@lru_cache(maxsize=256)
+def _flags(wants: tuple[bool, ...], sizes: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """For inputs and sets of these sizes, whether each variable wants a gradient."""
+    flags = np.repeat(wants, sizes)
+    flags.setflags(write=False)
+    return flags
 
 
 def _flat(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
@@ -52,32 +58,32 @@ class ExpectationValues(torch.autograd.Function):
         inputs: torch.Tensor,
         *weights: torch.Tensor,
     ) -> torch.Tensor:
-        flat = _flat(weights, inputs)
         ctx.engine = engine
         ctx.num_threads = num_threads[1] or torch.get_num_threads()
-        ctx.sizes = [len(one) for one in weights]
+        ctx.sizes = (inputs.shape[1], *map(len, weights))
         ctx.save_for_backward(inputs, *weights)
-        values = engine.values(inputs.detach().numpy(), flat.numpy(), num_threads[0] or torch.get_num_threads())
+        values = engine.values(
+            inputs.detach().numpy(), _flat(weights, inputs).numpy(), num_threads[0] or torch.get_num_threads()
+        )
         return torch.from_numpy(values)
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, *weights = ctx.saved_tensors
-        wants_inputs, *wants_sets = ctx.needs_input_grad[2:]
-        wanted = np.concatenate([_flags(wants_inputs, inputs.shape[1]), *map(_flags, wants_sets, ctx.sizes)])
+        wants = ctx.needs_input_grad[2:]
         input_gradient, weight_gradient = ctx.engine.vector_jacobian_product(
             inputs.detach().numpy(),
             _flat(weights, inputs).numpy(),
             cotangent.detach().contiguous().numpy(),
-            wanted,
+            _flags(wants, ctx.sizes),
             ctx.num_threads,
         )
-        gradients: list[torch.Tensor | None] = [None] * (3 + len(ctx.sizes))
+        gradients: list[torch.Tensor | None] = [None] * (2 + len(ctx.sizes))
         if input_gradient is not None:
             gradients[2] = torch.from_numpy(input_gradient)
         if weight_gradient is not None:
-            parts = torch.split(torch.from_numpy(weight_gradient), ctx.sizes)
-            gradients[3:] = [part if wants else None for part, wants in zip(parts, wants_sets, strict=True)]
+            parts = torch.split(torch.from_numpy(weight_gradient), ctx.sizes[1:])
+            gradients[3:] = [part if wants else None for part, wants in zip(parts, wants[1:], strict=True)]
         if torch.is_grad_enabled():  # create_graph=True
             gradients = [
                 None if gradient is None else _FirstOrderOnly.apply(gradient, cotangent, inputs, *weights)  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,15 @@ def load_mnist(folder: Path | None, seed: int) -> Images:
 
     Raises:
         FileNotFoundError: no folder was given, or the files are not in it; the message says where to get them.
+        PermissionError: the folder cannot be read.
         ValueError: a file is not the IDX file that its name says.
     """
     if folder is None:
         raise FileNotFoundError(_WHERE)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; {_WHERE}")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise PermissionError(f"{folder} cannot be read; change its permissions, or copy the files elsewhere")
     test = _read_pair(folder, "t10k")
     if _find(folder, "train-images-idx3-ubyte") is None and test is not None:
         return _split("mnist (test files only)", *test, seed)

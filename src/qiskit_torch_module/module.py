@@ -96,17 +96,20 @@ class QuantumModule(torch.nn.Module):
             TypeError: the input or the parameters are neither float32 nor float64, nor can become so.
             ValueError: the input has the wrong width or a value that is not finite.
         """
-        weights = self.variational_
+        weights: list[torch.Tensor] = [*self.variational_]
         inputs, dtype = self._as_input(input, weights)
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
-        leading = inputs.shape[:-1]
-        flat = inputs.reshape(math.prod(leading), self.input_size).to(dtype).contiguous()
+        if any(one.dtype != dtype for one in weights):
+            weights = [one.to(dtype) for one in weights]
+        flat = inputs.to(dtype).contiguous()
+        if inputs.ndim != 2:
+            flat = flat.reshape(math.prod(inputs.shape[:-1]), self.input_size)
         threads = (self._num_threads_forward, self._num_threads_backward)
         values: torch.Tensor = ExpectationValues.apply(  # type: ignore[no-untyped-call]
-            self._program.engine, threads, flat, *(one.to(dtype) for one in weights)
+            self._program.engine, threads, flat, *weights
         )
-        return values.reshape(*leading, self.output_size)
+        return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
 
     def _as_input(self, input: Any, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.dtype]:
         """The input as a tensor of the right width, and the dtype to compute in."""
