@@ -32,19 +32,28 @@ inline Real sum_of_lanes(Vector<Real, lanes> x) {
     return sum;
 }
 
+#if defined(__clang__)
+template <int bit, class V, size_t... lane>
+inline V flip_lane_bit(V x, std::index_sequence<lane...>) {
+    return __builtin_shufflevector(x, x, (int(lane) ^ 1 << bit)...);
+}
+#endif
+
 // x with lane i taken from lane i ^ flip.
 template <class Real, int lanes>
 inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
+#if defined(__clang__)
+    constexpr std::make_index_sequence<lanes> all{};
+    if constexpr (lanes > 1) x = flip & 1 ? flip_lane_bit<0>(x, all) : x;
+    if constexpr (lanes > 2) x = flip & 2 ? flip_lane_bit<1>(x, all) : x;
+    if constexpr (lanes > 4) x = flip & 4 ? flip_lane_bit<2>(x, all) : x;
+    if constexpr (lanes > 8) x = flip & 8 ? flip_lane_bit<3>(x, all) : x;
+    return x;
+#else
     using Bits = typename VectorOf<Real, lanes>::Bits;
     IntegerVector<Real, lanes> index;
     for (int i = 0; i < lanes; ++i) index[i] = i;
-    index ^= Bits(flip);
-#if defined(__clang__)
-    Vector<Real, lanes> flipped;
-    for (int i = 0; i < lanes; ++i) flipped[i] = x[index[i]];
-    return flipped;
-#else
-    return __builtin_shuffle(x, index);
+    return __builtin_shuffle(x, index ^ Bits(flip));
 #endif
 }
 
