@@ -5,9 +5,14 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter, ParameterVector
-from qiskit.circuit.library import CRYGate, MCXGate, UnitaryGate
+from qiskit.circuit.library import CRYGate, MCXGate
 from qiskit.circuit.library import standard_gates as library
 from qiskit.quantum_info import random_unitary
+
+try:
+    from qiskit.circuit.library import UnitaryGate
+except ImportError:  # before Qiskit 0.45
+    from qiskit.extensions import UnitaryGate
 
 import reference
 from circuits_zoo import random_observables

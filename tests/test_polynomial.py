@@ -30,7 +30,7 @@ def value(found: Polynomial, at):
         (Q * P - P * Q, {}),
         ((P + 1) * (Q - 2), {(0, 1): 1.0, (0,): -2.0, (1,): 1.0, (): -2.0}),
         (P * P, {(0, 0): 1.0}),
-        (P * Q * R + P**3, {(0, 1, 2): 1.0, (0, 0, 0): 1.0}),
+        (P * Q * R + P * P * P, {(0, 1, 2): 1.0, (0, 0, 0): 1.0}),
     ],
 )
 def test_terms(angle, terms):
@@ -56,7 +56,7 @@ def test_sums_of_products_keep_their_value(terms, at):
     assert value(polynomial(expression, VARIABLES, "rx"), at) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("angle", [P.sin(), 1 / P, P.exp() * Q, P**5])
+@pytest.mark.parametrize("angle", [P.sin(), 1 / P, P.exp() * Q, P * P * P * P * P])
 def test_refused_with_the_gate_and_a_remedy(angle):
     with pytest.raises(ValueError, match=r"gate 'rx': expected an angle that is a polynomial .* bind the expression"):
         polynomial(angle, VARIABLES, "rx")

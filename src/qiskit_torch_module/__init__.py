@@ -2,6 +2,8 @@
 
 from ._engine import set_memory_budget
 from ._version import __version__
+from .estimator import FastEstimator
+from .gradient import FastReverseEstimatorGradient
 from .module import QuantumModule
 
-__all__ = ["QuantumModule", "__version__", "set_memory_budget"]
+__all__ = ["FastEstimator", "FastReverseEstimatorGradient", "QuantumModule", "__version__", "set_memory_budget"]

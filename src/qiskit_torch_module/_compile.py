@@ -8,6 +8,7 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from ._compat import is_conditioned
 from ._gates import GATES, IDLE
 from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
@@ -151,7 +152,7 @@ def _steps(
 def _refuse(operation: Any, qubits: Sequence[int]) -> None:
     if operation.name in _REFUSED:
         raise ValueError(f"circuit: '{operation.name}' on qubits {list(qubits)}: {_REFUSED[operation.name]}")
-    if getattr(operation, "condition", None) is not None or getattr(operation, "num_clbits", 0) > 0:
+    if is_conditioned(operation) or getattr(operation, "num_clbits", 0) > 0:
         raise ValueError(
             f"circuit: '{operation.name}' on qubits {list(qubits)} uses classical bits; only unitary gates are "
             "supported, remove or unroll it"

@@ -1,0 +1,143 @@
+"""FastEstimator: arrays, and the rules of Qiskit's estimator primitives."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import Pauli, SparsePauliOp
+
+import reference
+from circuits_zoo import qaoa, random_observables, reuploading
+from qiskit_torch_module import FastEstimator, _compat
+
+needs_v2 = pytest.mark.skipif(_compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
+
+
+def rows_for(circuit, batch, seed=0):
+    return np.random.default_rng(seed).normal(size=(batch, circuit.num_parameters))
+
+
+@pytest.mark.parametrize("case", [reuploading(3, 2), qaoa(4, 2)], ids=["reuploading", "qaoa"])
+def test_values_from_arrays(case):
+    circuit, observables = case.circuit, random_observables(case.circuit.num_qubits, 1)
+    rows = rows_for(circuit, 5)
+    expected = reference.batch_values(circuit, observables, list(circuit.parameters), rows)
+    found = FastEstimator().expectation_values(circuit, observables, rows)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_allclose(
+        FastEstimator().expectation_values(circuit, observables, rows[2]), expected[2:3], atol=1e-10
+    )
+
+
+def test_values_from_a_mapping():
+    case, observables = reuploading(3, 1), random_observables(3, 1)
+    x, (b, c) = case.encoding, case.variational
+    rng = np.random.default_rng(2)
+    values = {
+        x[1]: rng.normal(size=4),
+        tuple(b): rng.normal(size=(1, len(b))),
+        x[0]: 0.3,
+        x[2]: -1.0,
+        tuple(c): rng.normal(size=(4, len(c))),
+    }
+    columns = [x[1], *b, x[0], x[2], *c]
+    rows = np.column_stack(
+        [values[x[1]], np.repeat(values[tuple(b)], 4, 0), np.full(4, 0.3), np.full(4, -1.0), values[tuple(c)]]
+    )
+    expected = reference.batch_values(case.circuit, observables, columns, rows)
+    np.testing.assert_allclose(
+        FastEstimator().expectation_values(case.circuit, observables, values), expected, atol=1e-10
+    )
+
+
+def test_mutating_a_circuit_after_a_call_gives_fresh_results():
+    circuit, estimator = QuantumCircuit(1), FastEstimator()
+    assert estimator.expectation_values(circuit, "Z").tolist() == [[1.0]]
+    circuit.x(0)
+    assert estimator.expectation_values(circuit, "Z").tolist() == [[-1.0]]
+
+
+A, B = Parameter("a"), ParameterVector("b", 2)
+CIRCUIT = QuantumCircuit(2)
+CIRCUIT.ry(A, 0)
+CIRCUIT.rx(B[0] * B[1], 1)
+CIRCUIT.cx(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((2, 2)), r"expected shape \(batch, 3\), one column for each parameter, got \(2, 2\)"),
+        (np.zeros((2, 2, 3)), r"expected shape \(batch, 3\)"),
+        (None, r"expected shape \(batch, 3\)"),
+        ({A: 0.0}, "in neither encoding_params nor variational_params"),
+        ({A: [0.0] * 3, tuple(B): np.zeros((2, 2))}, "expected columns of one length"),
+        ({A: 0.0, tuple(B): np.zeros((2, 3))}, "expected 2 columns, got shape"),
+        ([[0.0, float("nan"), 0.0]], "expected finite values, got nan"),
+    ],
+)
+def test_wrong_values_are_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        FastEstimator().expectation_values(CIRCUIT, "ZZ", values)
+
+
+@needs_v2
+@pytest.mark.parametrize(
+    ("observables_shape", "values_shape"),
+    [((), ()), ((3,), ()), ((), (4,)), ((3, 1), (4,)), ((4,), (4,)), ((2, 3, 1), (3, 4)), ((0,), ()), ((), (0,))],
+)
+def test_pubs_broadcast_as_in_statevector_estimator(observables_shape, values_shape):
+    from qiskit.primitives import StatevectorEstimator
+
+    rng = np.random.default_rng(1)
+    pool = [SparsePauliOp(["ZZ", "XI"], [0.5, 2.0]), Pauli("YX"), SparsePauliOp("IZ")]
+    observables = np.empty(observables_shape, dtype=object)
+    for index in np.ndindex(observables_shape):
+        observables[index] = pool[rng.integers(3)]
+    pub = (CIRCUIT, observables.tolist(), rng.normal(size=(*values_shape, 3)))
+    [found], [expected] = (cls().run([pub]).result() for cls in (FastEstimator, StatevectorEstimator))
+    assert found.data.evs.shape == expected.data.evs.shape
+    np.testing.assert_allclose(found.data.evs, np.asarray(expected.data.evs, dtype=float), atol=1e-10)
+    assert found.data.stds.shape == expected.data.stds.shape
+    assert found.metadata == {"target_precision": 0.0, "circuit_metadata": CIRCUIT.metadata}
+
+
+@needs_v2
+def test_several_pubs_metadata_and_job():
+    circuit = QuantumCircuit(1, metadata={"name": "one"})
+    job = FastEstimator(default_precision=0.0).run([(circuit, "Z"), (circuit, ["X", "Z"], [], 0.0)], precision=0.0)
+    result = job.result()
+    assert len(result) == 2
+    assert job.done()
+    assert result[0].metadata["circuit_metadata"] == {"name": "one"}
+    assert result[1].data.evs.tolist() == [0.0, 1.0]
+
+
+@needs_v2
+def test_precision_is_seeded_normal_noise():
+    circuit = QuantumCircuit(1)
+    pub = (circuit, ["Z"] * 2000)
+    first, second = (FastEstimator(seed=3).run([pub], precision=0.1).result()[0].data.evs for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert abs(first.mean() - 1.0) < 0.01
+    assert abs(first.std() - 0.1) < 0.01
+
+
+def test_v1_call():
+    observables = [SparsePauliOp("ZI"), SparsePauliOp("XX")]
+    rows = rows_for(CIRCUIT, 2)
+    if _compat.EstimatorResult is None:
+        with pytest.raises(TypeError, match="Qiskit 2 has no V1 primitives; pass PUBs"):
+            FastEstimator().run([CIRCUIT] * 2, observables, rows)
+        return
+    result = FastEstimator().run([CIRCUIT] * 2, observables, rows).result()
+    expected = reference.batch_values(CIRCUIT, observables, list(CIRCUIT.parameters), rows)
+    np.testing.assert_allclose(result.values, np.diag(expected), atol=1e-10)
+    with pytest.raises(ValueError, match="got 2, 1 and 2"):
+        FastEstimator().run([CIRCUIT] * 2, observables[:1], rows).result()
+
+
+def test_bad_precision():
+    with pytest.raises(ValueError, match="default_precision: expected a finite number, at least 0, got -1"):
+        FastEstimator(default_precision=-1)

@@ -1,0 +1,52 @@
+"""FastReverseEstimatorGradient against differences of the reference simulator."""
+
+import numpy as np
+import pytest
+from qiskit.circuit import Parameter
+
+import reference
+from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
+from qiskit_torch_module import FastReverseEstimatorGradient
+
+
+def expected_jacobian(circuit, observables, rows):
+    """(B, M, P) by central differences, in the order of circuit.parameters."""
+    parameters = list(circuit.parameters)
+
+    def values(row):
+        return reference.expectation_values(
+            circuit.assign_parameters(dict(zip(parameters, row, strict=True))), observables
+        )
+
+    return np.array([reference.central_differences(values, row).T for row in rows])
+
+
+@pytest.mark.parametrize(
+    "case", [reuploading(3, 1), qaoa(4, 1), fixed_and_free(3, 5)], ids=["reuploading", "qaoa", "fixed_and_free"]
+)
+def test_against_central_differences(case):
+    circuit, observables = case.circuit, random_observables(case.circuit.num_qubits, 2)
+    rows = np.random.default_rng(0).uniform(-1, 1, (2, circuit.num_parameters))
+    found = FastReverseEstimatorGradient().jacobian(circuit, observables, rows)
+    assert found.shape == (2, len(observables), circuit.num_parameters)
+    np.testing.assert_allclose(found, expected_jacobian(circuit, observables, rows), atol=1e-9)
+
+
+def test_any_subset_in_any_order():
+    case, observables = reuploading(3, 1), random_observables(3, 2)
+    circuit, gradient = case.circuit, FastReverseEstimatorGradient(num_threads=1)
+    rows = np.random.default_rng(0).uniform(-1, 1, (3, circuit.num_parameters))
+    everything = gradient.jacobian(circuit, observables, rows)
+    parameters = list(circuit.parameters)
+    order = np.random.default_rng(1).permutation(len(parameters))[:5]
+    chosen = gradient.jacobian(circuit, observables, rows, [parameters[i] for i in order])
+    np.testing.assert_allclose(chosen, everything[:, :, order], atol=1e-12)
+    mapping = {parameters[i]: rows[:, i] for i in reversed(range(len(parameters)))}
+    np.testing.assert_allclose(gradient.jacobian(circuit, observables, mapping), everything, atol=1e-12)
+    assert gradient.jacobian(circuit, observables, rows, []).shape == (3, len(observables), 0)
+
+
+def test_unknown_parameters_are_named():
+    circuit = reuploading(2, 1).circuit
+    with pytest.raises(ValueError, match=r"parameters: \['other'\] are not in the circuit"):
+        FastReverseEstimatorGradient().jacobian(circuit, "ZZ", np.zeros(circuit.num_parameters), [Parameter("other")])
