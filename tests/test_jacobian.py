@@ -46,6 +46,26 @@ def test_any_subset_in_any_order():
     assert gradient.jacobian(circuit, observables, rows, []).shape == (3, len(observables), 0)
 
 
+def test_run_gives_one_gradient_for_each_circuit():
+    first, second = reuploading(2, 1).circuit, qaoa(3, 1).circuit
+    gradient, rng = FastReverseEstimatorGradient(), np.random.default_rng(0)
+    observables = {id(first): random_observables(2, 0)[:2], id(second): random_observables(3, 0)[:2]}
+    calls = [
+        (c, o, rng.normal(size=c.num_parameters)) for c in (first, second) for o in observables[id(c)] for _ in range(2)
+    ]
+    calls = [calls[i] for i in rng.permutation(len(calls))]
+    wanted = [
+        None if i % 2 else [circuit.parameters[2], circuit.parameters[0]] for i, (circuit, *_) in enumerate(calls)
+    ]
+    result = gradient.run(*zip(*calls, strict=True), parameters=wanted).result()
+    for (circuit, observable, row), chosen, found, metadata in zip(
+        calls, wanted, result.gradients, result.metadata, strict=True
+    ):
+        order = list(circuit.parameters) if chosen is None else chosen
+        assert metadata["parameters"] == order
+        np.testing.assert_allclose(found, gradient.jacobian(circuit, observable, row, order)[0, 0], atol=1e-12)
+
+
 def test_unknown_parameters_are_named():
     circuit = reuploading(2, 1).circuit
     with pytest.raises(ValueError, match=r"parameters: \['other'\] are not in the circuit"):

@@ -12,7 +12,7 @@ README = Path(__file__).parent.parent / "README.md"
 @pytest.mark.skipif(not README.is_file(), reason="the README is not beside the tests")
 def test_the_python_of_the_readme_runs():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    first, second, _, module = blocks
+    first, second, _, module, _ = blocks
     torch.manual_seed(0)
     scope: dict = {"print": lambda *_: None}
     exec(first, scope)

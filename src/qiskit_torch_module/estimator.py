@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ._compile import compile_program
 from ._observables import Observables
 from ._parameters import parameter_list
 from ._program import Program
+from ._triples import grouped
 
 Columns = Mapping[Parameter, Any]
 
@@ -168,27 +169,14 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         return _compat.PubResult(data, metadata=metadata)
 
     def _run_v1(self, circuits: Any, observables: Any, parameter_values: Any) -> Any:
-        triples = v1_arguments(circuits, observables, parameter_values)
-        values = [float(self.expectation_values(*triple)[0, 0]) for triple in triples]
-        return _compat.EstimatorResult(np.asarray(values), [{} for _ in values])
+        groups = grouped(circuits, observables, parameter_values)
+        values = np.empty(sum(len(group.positions) for group in groups))
+        for group in groups:
+            found = self.expectation_values(group.circuit, group.observables, group.rows)
+            values[group.positions] = found[group.row_index, group.observable_index]
+        return _compat.EstimatorResult(values, [{} for _ in values])
 
 
 def _pauli_sum(observable: Any) -> SparsePauliOp:
     """One element of an ``ObservablesArray``: a mapping from Pauli label to coefficient."""
     return SparsePauliOp(list(observable.keys()), list(observable.values()))
-
-
-def v1_arguments(circuits: Any, observables: Any, parameter_values: Any) -> list[tuple[QuantumCircuit, Any, Any]]:
-    """The arguments of a V1 call, one triple (circuit, observable, values) for each circuit."""
-    circuits = [circuits] if isinstance(circuits, QuantumCircuit) else list(circuits)
-    if isinstance(observables, str) or not isinstance(observables, Sequence):
-        observables = [observables]
-    rows = [[]] * len(circuits) if parameter_values is None else list(parameter_values)
-    if rows and np.ndim(rows[0]) == 0:
-        rows = [rows]
-    if not len(circuits) == len(observables) == len(rows):
-        raise ValueError(
-            "run: expected as many circuits as observables and rows of parameter values, "
-            f"got {len(circuits)}, {len(observables)} and {len(rows)}"
-        )
-    return list(zip(circuits, observables, rows, strict=True))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +12,20 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from . import _compat
 from ._observables import Observables
 from ._parameters import parameter_list
+from ._triples import grouped
 from .estimator import Columns, program_and_rows
+
+
+@dataclass(frozen=True)
+class EstimatorGradientResult:
+    """Gradients and metadata, one entry for each circuit of a call; and the options of the call."""
+
+    gradients: list[npt.NDArray[np.float64]]
+    metadata: list[dict[str, Any]]
+    options: dict[str, Any]
 
 
 class FastReverseEstimatorGradient:
@@ -61,6 +74,48 @@ class FastReverseEstimatorGradient:
             if gradient is not None:
                 jacobian[:, observable] = gradient[:, columns]
         return jacobian
+
+    def run(
+        self,
+        circuits: Any,
+        observables: Any,
+        parameter_values: Any,
+        parameters: Sequence[Iterable[Parameter] | None] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Starts a job, with the interface of the gradient classes that ``EstimatorQNN`` and ``VQE`` take.
+
+        Args:
+            circuits: One circuit for each gradient.
+            observables: One observable for each gradient.
+            parameter_values: One row of values for each gradient, in the order of ``circuit.parameters``.
+            parameters: For each gradient, the parameters to differentiate with respect to, in this order; None: all of
+                them, in the order of ``circuit.parameters``.
+            options: Passed on to the result; exact simulation takes none.
+
+        Returns:
+            A job whose ``result()`` is an `EstimatorGradientResult`.
+        """
+        return _compat.submitted(self._run, circuits, observables, parameter_values, parameters, options)
+
+    def _run(
+        self, circuits: Any, observables: Any, parameter_values: Any, parameters: Any, options: dict[str, Any]
+    ) -> EstimatorGradientResult:
+        groups = grouped(circuits, observables, parameter_values)
+        gradients: dict[int, npt.NDArray[np.float64]] = {}
+        metadata: dict[int, dict[str, Any]] = {}
+        for group in groups:
+            order = list(group.circuit.parameters)
+            wanted = [list((parameters and parameters[i]) or order) for i in group.positions]
+            union = list(dict.fromkeys(parameter for one in wanted for parameter in one))
+            found = self.jacobian(group.circuit, group.observables, group.rows, union)
+            for position, row, observable, one in zip(
+                group.positions, group.row_index, group.observable_index, wanted, strict=True
+            ):
+                gradients[position] = found[row, observable, [union.index(parameter) for parameter in one]]
+                metadata[position] = {"parameters": one}
+        positions = sorted(gradients)
+        return EstimatorGradientResult([gradients[i] for i in positions], [metadata[i] for i in positions], options)
 
 
 def _columns_of(

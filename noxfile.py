@@ -1,0 +1,24 @@
+"""The test suite under the versions of Qiskit that are supported: `nox`, or `nox -s "compatibility(qiskit='1.0.2')"`."""
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+
+# PyTorch as everywhere else; Qiskit and what goes with it as each version wants.
+TORCH = next(line for line in Path("constraints.txt").read_text().splitlines() if line.startswith("torch=="))
+COMPANIONS = {
+    "0.44.3": ["numpy<2"],
+    "1.0.2": ["numpy<2", "qiskit-algorithms==0.3.0", "qiskit-machine-learning==0.7.1"],
+    "1.4.5": ["qiskit-algorithms==0.3.1"],
+}
+
+
+@nox.session
+@nox.parametrize("qiskit", list(COMPANIONS))
+def compatibility(session: nox.Session, qiskit: str) -> None:
+    """Installs the package beside one version of Qiskit and runs all tests."""
+    session.install(TORCH, f"qiskit=={qiskit}", *COMPANIONS[qiskit], ".[test]")
+    # Old versions of Qiskit warn of their own futures.
+    session.run("pytest", "-W", "default", *session.posargs)
