@@ -1,4 +1,4 @@
-"""The test suite under the versions of Qiskit that are supported: `nox`, or `nox -s "compatibility(qiskit='1.0.2')"`."""
+"""The test suite under older versions of Qiskit: `nox`, or one of them as listed by `nox -l`."""
 
 from pathlib import Path
 
