@@ -1,7 +1,15 @@
+import os
+
 import pytest
 import torch
+from hypothesis import settings
 
 from qiskit_torch_module import _engine
+
+# The same hundred examples each time, or thousands of new ones: HYPOTHESIS_PROFILE=nightly.
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("nightly", max_examples=3000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture

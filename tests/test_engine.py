@@ -124,9 +124,9 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     case = reuploading(3, 1)
     program = QuantumModule(case.circuit, case.encoding, case.variational)._program
     from qiskit_torch_module._program import _observable_arrays
-    from qiskit_torch_module._schedule import engine_arrays
+    from qiskit_torch_module._schedule import engine_arrays, levels_of
 
-    arrays = {**engine_arrays(program.rotations), **_observable_arrays(program)}
+    arrays = {**engine_arrays(levels_of(program.rotations)[0]), **_observable_arrays(program)}
     _engine.Engine(3, program.num_inputs, program.num_weights, arrays)
     for name, array in arrays.items():
         for broken in (np.append(array, array[-1:]), array[:-1], np.full_like(array, 10**6)):

@@ -9,13 +9,13 @@ from qiskit_torch_module._schedule import X, Y, Z, levels_of
 
 
 def levels(circuit, parameters=()):
-    return levels_of(compile_program(circuit, "individualZ", list(parameters), []).rotations)
+    return levels_of(compile_program(circuit, "individualZ", list(parameters), []).rotations)[0]
 
 
 def test_the_reference_workload_is_one_layer_per_entangling_ring():
     case = reuploading(5, 3)
     program = compile_program(case.circuit, "individualZ", case.encoding, case.variational)
-    found = levels_of(program.rotations)
+    found, _ = levels_of(program.rotations)
     assert [len(level.runs) for level in found] == [5] * 4
     assert all(not level.phase for level in found)
     # RY(c x) RZ(c x) RZ(b) RY(b) between two rings: three rotations, the two RZ in one.

@@ -96,7 +96,7 @@ using Gradients = std::tuple<std::optional<NumpyMatrix<Real>>, std::optional<Num
 
 template <class Real>
 Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> weights,
-                                        Matrix<Real> cotangent, Flags wanted, int num_threads) {
+                                        Matrix<Real> cotangent, Flags wanted, int num_threads, bool imaginary) {
     const qtm::ProgramView& program = plan.view();
     require_shapes(program, inputs, weights);
     require_finite(inputs, weights);
@@ -122,9 +122,10 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     }
     {
         nb::gil_scoped_release release;
-        qtm::vector_jacobian_product<Real>(plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads},
-                                           cotangent.data(), reinterpret_cast<const uint8_t*>(wanted.data()),
-                                           input_gradient, weight_gradient);
+        qtm::vector_jacobian_product<Real>(
+            plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, cotangent.data(),
+            imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
+            reinterpret_cast<const uint8_t*>(wanted.data()), input_gradient, weight_gradient);
     }
     return result;
 }
@@ -198,11 +199,13 @@ NB_MODULE(_engine, module) {
              "Expectation values (batch, observables) for inputs (batch, inputs) and weights (weights,).")
         .def("values", &values<double>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a)
         .def("vector_jacobian_product", &vector_jacobian_product<float>, "inputs"_a.noconvert(),
-             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a,
+             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
              "Gradients of sum(cotangent * values): for the inputs (batch, inputs) and, summed over the batch, for the "
-             "weights (weights,); None where `wanted` flags none of them.")
+             "weights (weights,); None where `wanted` flags none of them. Imaginary: of 2 Im<k|O|dk> in place of the "
+             "real "
+             "part, up to the global phase of the state.")
         .def("vector_jacobian_product", &vector_jacobian_product<double>, "inputs"_a.noconvert(),
-             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a)
+             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false)
         .def("schedule_float32", &schedule<float>, "batch_size"_a, "num_threads"_a, "gradient"_a,
              "How a batch would be run in single precision, and the scratch memory it would take.")
         .def("schedule_float64", &schedule<double>, "batch_size"_a, "num_threads"_a, "gradient"_a,

@@ -164,18 +164,19 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
 }
 
 template <class Real>
-void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
+void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
                              const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient) {
     const ProgramView& view = plan.view();
     const auto num_weights = size_t(view.num_weights);
     if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
     std::vector<double> sums;  // weight gradients of each thread
     if (batch.size > 0) {
-        const auto selection = plan.select(wanted_variable);
+        const auto selection = plan.select(wanted_variable, derivative);
         const auto how = schedule<Real>(plan, batch.size, batch.num_threads, true);
         sums.assign(size_t(how.num_threads) * num_weights, 0.0);
         for_each_tile(how, batch, [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
             tile.wanted = &selection.wanted;
+            tile.derivative = derivative;
             tile.cotangent = cotangent + sample * view.num_observables;
             if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
             if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * view.num_inputs;
@@ -194,8 +195,9 @@ template Schedule<float> schedule<float>(const Plan&, int64_t, int, bool);
 template Schedule<double> schedule<double>(const Plan&, int64_t, int, bool);
 template void values(const Plan&, const Batch<float>&, float*);
 template void values(const Plan&, const Batch<double>&, double*);
-template void vector_jacobian_product(const Plan&, const Batch<float>&, const float*, const uint8_t*, float*, float*);
-template void vector_jacobian_product(const Plan&, const Batch<double>&, const double*, const uint8_t*, double*,
-                                      double*);
+template void vector_jacobian_product(const Plan&, const Batch<float>&, const float*, Derivative, const uint8_t*,
+                                      float*, float*);
+template void vector_jacobian_product(const Plan&, const Batch<double>&, const double*, Derivative, const uint8_t*,
+                                      double*, double*);
 
 }  // namespace qtm

@@ -39,7 +39,7 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values);
 // input_gradient [size, num_inputs] and weight_gradient [num_weights] may be null where not wanted; wanted_variable
 // [num_inputs + num_weights] says of which variables gradients are needed.
 template <class Real>
-void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
+void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
                              const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient);
 
 // How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit

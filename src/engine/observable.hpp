@@ -101,5 +101,19 @@ struct Observable {
             }
         }
         if (!started) __builtin_memset(static_cast<void*>(bra), 0, dimension * sizeof(C));
+        if (tile.derivative == Derivative::imaginary) turn(tile, ket, bra);
+    }
+
+    // For an imaginary derivative: adds what the identity contributes, and multiplies by i, because Im<ib|P|k> is
+    // -Re<b|P|k>.
+    static void turn(const Tile<Real>& tile, const C* ket, C* bra) {
+        const ProgramView& p = *tile.program;
+        V constant{};
+        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+            for (int m = 0; m < p.num_observables; ++m)
+                constant[lane] += tile.cotangent[lane * p.num_observables + m] * Real(p.observable_constant[m]);
+        if (spread) constant = broadcast<Real, lanes>(constant[0]);
+        for (uint32_t i = 0; i < L::vectors(p.num_qubits); ++i)
+            bra[i] = {-(bra[i].im + constant * ket[i].im), bra[i].re + constant * ket[i].re};
     }
 };

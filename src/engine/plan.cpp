@@ -352,7 +352,7 @@ void Plan::link() {
 #undef QTM_LINK
 }
 
-Plan::Selection Plan::select(const uint8_t* wanted_variable) const {
+Plan::Selection Plan::select(const uint8_t* wanted_variable, Derivative derivative) const {
     const ProgramArrays& a = given_;
     Selection s;
     const int32_t num_layers = common_.num_layers;
@@ -367,10 +367,13 @@ Plan::Selection Plan::select(const uint8_t* wanted_variable) const {
     s.phase.assign(size_t(num_layers) + 1, 0);
     for (int32_t layer = num_layers - 1; layer >= 0; --layer) {
         bool in_layer = false;
+        // The last phase shows only where an observable flips bits, or in an imaginary derivative.
+        const bool phase_shows =
+            layer + 1 < num_layers || common_.last_phase_acts || derivative == Derivative::imaginary;
         for (int32_t c = a.group_character_begin[a.phase_group_begin[layer + 1]];
              c < a.group_character_begin[a.phase_group_begin[layer + 2]]; ++c)
             for (int32_t i = a.character_source_begin[c]; i < a.character_source_begin[c + 1]; ++i)
-                s.phase[layer + 1] |= a.source_kind[i] == source_rotation && s.angle[a.source_index[i]];
+                s.phase[layer + 1] |= phase_shows && a.source_kind[i] == source_rotation && s.angle[a.source_index[i]];
         for (int32_t g = a.run_gate_begin[a.layer_run_begin[layer]]; g < a.run_gate_begin[a.layer_run_begin[layer + 1]];
              ++g)
             in_layer |= bool(s.angle[a.gate_angle[g]]);

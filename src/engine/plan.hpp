@@ -70,7 +70,7 @@ class Plan {
         std::vector<uint8_t> angle, run, phase;
         Wanted wanted;
     };
-    Selection select(const uint8_t* wanted_variable) const;
+    Selection select(const uint8_t* wanted_variable, Derivative derivative) const;
 
    private:
     struct Geometry {

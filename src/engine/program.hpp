@@ -96,6 +96,10 @@ struct ProgramView {
     uint8_t last_phase_acts;           // an observable flips bits, so phase L matters
 };
 
+// Which part of 2 <k|O|dk> a gradient is made of: the real part is the derivative of the expectation value; the
+// imaginary one serves linear combinations of unitaries and sees the global phase.
+enum class Derivative { real, imaginary };
+
 // Which angles the caller wants gradients of.
 struct Wanted {
     const uint8_t* angle;  // [num_angles]

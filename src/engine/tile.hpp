@@ -22,6 +22,7 @@ struct Tile {
     Real* values;  // [num_samples, num_observables]
     // vector-Jacobian product
     const Real* cotangent;  // [num_samples, num_observables]
+    Derivative derivative;
     const Wanted* wanted;
     Real* input_gradient;     // [num_samples, num_inputs], or null
     double* weight_gradient;  // [num_weights], added to, or null

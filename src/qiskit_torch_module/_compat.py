@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,34 @@ try:
 except ImportError:  # Qiskit 2 has no V1 primitives
     EstimatorResult = None
 
+try:
+    from qiskit.quantum_info import SparseObservable
+except ImportError:  # before Qiskit 1.3
+    SparseObservable = None
+
+try:
+    from qiskit.circuit.library import DiagonalGate, HamiltonianGate, Initialize, UnitaryGate
+except ImportError:  # before Qiskit 0.45
+    from qiskit.extensions import HamiltonianGate, Initialize, UnitaryGate
+    from qiskit.extensions.quantum_initializer.diagonal import DiagonalGate
+
+from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.primitives.primitive_job import PrimitiveJob
 
 __all__ = [
     "BaseEstimatorV2",
+    "DiagonalGate",
     "EstimatorPub",
     "EstimatorResult",
+    "HamiltonianGate",
+    "Initialize",
     "PrimitiveJob",
     "PrimitiveResult",
     "PubResult",
+    "SparseObservable",
+    "UnitaryGate",
     "estimates",
+    "expression_steps",
     "is_conditioned",
     "submitted",
 ]
@@ -45,6 +64,69 @@ def estimates(values: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) 
         kinds = [("evs", np.ndarray), ("stds", np.ndarray)]
         return make_data_bin(kinds, shape=values.shape)(evs=values, stds=errors)
     return DataBin(evs=values, stds=errors, shape=values.shape)
+
+
+def expression_steps(expression: Any) -> Iterator[tuple[str, int, Any]]:
+    """A ``ParameterExpression`` in postfix order: steps (operation, number of operands, None) or ("leaf", 0, value).
+
+    The value of a leaf is a ``Parameter`` or a number. Before Qiskit 2 expressions are those of symengine or SymPy;
+    since then they are Qiskit's own and record how they were built.
+    """
+    symbols = getattr(expression, "_parameter_symbols", None)
+    if symbols is None:
+        yield from _replayed(expression)
+    else:
+        by_name = {parameter.name: parameter for parameter in expression.parameters}
+        yield from _symbolic(expression._symbol_expr, by_name)
+
+
+_SYMBOLIC_NAMES = {"Abs": "abs", "ASin": "asin", "ACos": "acos", "ATan": "atan"}
+
+
+def _symbolic(node: Any, by_name: dict[str, Any]) -> Iterator[tuple[str, int, Any]]:
+    if not node.args:
+        name = getattr(node, "name", "")
+        yield "leaf", 0, by_name.get(name, node)
+        return
+    name = type(node).__name__
+    if not node.free_symbols:
+        yield "leaf", 0, node
+        return
+    for argument in node.args:
+        yield from _symbolic(argument, by_name)
+    yield _SYMBOLIC_NAMES.get(name, name.lower()), len(node.args), None
+
+
+# Operations of Qiskit 2 whose operands come in the other order.
+_REVERSED = {"RSUB": "sub", "RDIV": "div", "RPOW": "pow"}
+_BINARY = {"ADD": "add", "SUB": "sub", "MUL": "mul", "DIV": "div", "POW": "pow"}
+_UNARY = {"CONJ": "conjugate"}
+
+
+def _replayed(expression: Any) -> list[tuple[str, int, Any]]:
+    stack: list[list[tuple[str, int, Any]]] = []
+    for step in expression._qpy_replay:
+        operation = str(step.op).rpartition(".")[2]
+        for operand in (step.lhs, step.rhs):
+            if operand is not None:
+                stack.append(_operand(operand))
+        if operation in _REVERSED or operation in _BINARY:
+            right, left = stack.pop(), stack.pop()
+            if operation in _REVERSED:
+                left, right = right, left
+            name = _REVERSED.get(operation) or _BINARY[operation]
+            stack.append([*left, *right, (name, 2, None)])
+        else:
+            stack.append([*stack.pop(), (_UNARY.get(operation, operation.lower()), 1, None)])
+    if not stack:
+        stack.append([("leaf", 0, next(iter(expression.parameters)))])
+    return stack[-1]
+
+
+def _operand(operand: Any) -> list[tuple[str, int, Any]]:
+    if isinstance(operand, Parameter) or not isinstance(operand, ParameterExpression):
+        return [("leaf", 0, operand)]
+    return _replayed(operand)
 
 
 def is_conditioned(operation: Any) -> bool:

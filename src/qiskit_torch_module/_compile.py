@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import pi
 from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from ._compat import is_conditioned
-from ._gates import GATES, IDLE
+from ._compat import Initialize, is_conditioned
+from ._definitions import definition
+from ._gates import IDLE, Step, steps_of
 from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
-from ._polynomial import Polynomial, polynomial
-from ._program import PauliTerm, Program
+from ._polynomial import Angles, Polynomial
+from ._program import PauliTerm, Program, with_derived
 from ._schedule import Rotation, X, Y, Z
 
 MAX_QUBITS = 30
@@ -21,13 +24,29 @@ MAX_QUBITS = 30
 # What cannot be part of a unitary circuit, and what to do about it.
 _REFUSED = {
     "measure": "remove it with circuit.remove_final_measurements(); observables replace measurements",
-    "reset": "start from |0...0> without it; every circuit starts there",
-    "initialize": "it resets qubits; prepare the state with gates, e.g. StatePreparation",
+    "reset": "remove it; every circuit starts in |0...0>",
     "if_else": "classical control is not supported; unroll it",
     "for_loop": "classical control is not supported; unroll it",
     "while_loop": "classical control is not supported; unroll it",
     "switch_case": "classical control is not supported; unroll it",
+    "box": "boxes are not supported; put its gates into the circuit",
+    "break_loop": "classical control is not supported; unroll it",
+    "continue_loop": "classical control is not supported; unroll it",
+    "store": "classical variables are not supported; remove it",
 }
+
+
+@dataclass(frozen=True)
+class _EnginePauli:
+    """sign * X^x Z^z on the basis states of the engine, times i where that makes it Hermitian."""
+
+    x: int
+    z: int
+    sign: float
+
+    @property
+    def is_imaginary(self) -> bool:
+        return (self.x & self.z).bit_count() % 2 == 1
 
 
 class _Frame:
@@ -42,7 +61,7 @@ class _Frame:
         self.sign = [1 << qubit for qubit in range(num_qubits)]
         self.negative = [False] * num_qubits
 
-    def apply(self, name: str, qubits: Sequence[int]) -> None:
+    def relabel(self, name: str, qubits: Sequence[int]) -> None:
         if name == "x":
             self.negative[qubits[0]] ^= True
         elif name == "cx":
@@ -64,23 +83,43 @@ class _Frame:
             negative ^= self.negative[qubit]
         return mask, negative
 
-    def rotation(self, name: str, qubits: Sequence[int], angle: Polynomial) -> Rotation:
-        mask, negative = self.signs(qubits)
-        if name == "rz":
-            return Rotation(Z, 0, mask, -angle if negative else angle)
-        if name == "ry":
-            return Rotation(Y, self.flip[qubits[0]], mask, -angle if negative else angle)
-        return Rotation(X, self.flip[qubits[0]], mask, angle)
+    def pauli(self, letters: str, qubits: Sequence[int]) -> _EnginePauli:
+        """What a product of Paulis has become: letter i on qubit i."""
+        flips = [qubit for letter, qubit in zip(letters, qubits, strict=True) if letter != "Z"]
+        signed = [qubit for letter, qubit in zip(letters, qubits, strict=True) if letter != "X"]
+        x = 0
+        for qubit in flips:
+            x ^= self.flip[qubit]
+        z, negative = self.signs(signed)
+        # Each Y is i X Z, and X, Z of different qubits commute: i^(number of Y) X^x Z^z, and i or 1 is left of it.
+        negative ^= letters.count("Y") % 4 in (2, 3)
+        return _EnginePauli(x, z, -1.0 if negative else 1.0)
 
-    def pauli(self, observable: int, string: PauliString) -> PauliTerm:
-        flip = 0
-        for qubit in string.x:
-            flip ^= self.flip[qubit]
-        mask, negative = self.signs(string.z)
-        # A product of Y contributes i each: real or imaginary part, and a sign (see src/engine/observable.hpp).
-        num_y = len(set(string.x) & set(string.z))
-        negative ^= (num_y + 1) // 2 % 2 == 1
-        return PauliTerm(observable, flip, mask, -string.coefficient if negative else string.coefficient)
+    def rotations(self, letters: str, qubits: Sequence[int], angle: Polynomial) -> list[Rotation]:
+        """exp(-i angle/2 P) of a product of Paulis."""
+        pauli = self.pauli(letters, qubits)
+        angle = angle * pauli.sign
+        if pauli.x == 0:
+            return [Rotation(Z, 0, pauli.z, angle)]
+        if pauli.is_imaginary:
+            return [Rotation(Y, pauli.x, pauli.z, angle)]
+        # A Z that anticommutes with the flip: that of its first qubit.
+        own, _ = self.signs([next(q for letter, q in zip(letters, qubits, strict=True) if letter != "Z")])
+        if pauli.z == 0:
+            return [Rotation(X, pauli.x, own, angle)]
+        # X^x Z^z is the Y of the virtual qubit (x, z ^ own), turned by a quarter about own.
+        quarter = Polynomial.constant(pi / 2)
+        return [
+            Rotation(Z, 0, own, quarter),
+            Rotation(Y, pauli.x, pauli.z ^ own, angle),
+            Rotation(Z, 0, own, -quarter),
+        ]
+
+    def term(self, observable: int, string: PauliString) -> PauliTerm:
+        pauli = self.pauli(string.letters, string.qubits)
+        # i X^x Z^z has the opposite sign of the imaginary part (see src/engine/observable.hpp).
+        sign = -pauli.sign if pauli.is_imaginary else pauli.sign
+        return PauliTerm(observable, pauli.x, pauli.z, sign * string.coefficient)
 
 
 def compile_program(
@@ -106,64 +145,79 @@ def compile_program(
     if not 1 <= circuit.num_qubits <= MAX_QUBITS:
         raise ValueError(f"circuit: expected 1 to {MAX_QUBITS} qubits, got {circuit.num_qubits}")
     variables = variable_indices(circuit, encoding, variational)
-    frame = _Frame(circuit.num_qubits)
-    rotations = []
-    for name, qubits, angle in _steps(circuit, list(range(circuit.num_qubits)), variables):
-        if name in ("rx", "ry", "rz"):
-            rotations.append(frame.rotation(name, qubits, angle))
+    reader, frame = _Reader(variables), _Frame(circuit.num_qubits)
+    rotations: list[Rotation] = []
+    for name, qubits, angle in reader.steps(circuit, range(circuit.num_qubits)):
+        if name in ("cx", "swap", "x"):
+            frame.relabel(name, qubits)
         else:
-            frame.apply(name, qubits)
+            rotations += frame.rotations(name, qubits, angle)
     sums = pauli_sums(observables, circuit.num_qubits)
-    terms = [frame.pauli(index, string) for index, sum_ in enumerate(sums) for string in sum_]
+    terms = [frame.term(index, string) for index, sum_ in enumerate(sums) for string in sum_]
     constants = [0.0] * len(sums)
     for term in terms:
         if term.x == 0 and term.z == 0:
             constants[term.observable] += term.coefficient
-    return Program(
-        num_qubits=circuit.num_qubits,
-        num_inputs=len(encoding),
-        num_weights=len(variables) - len(encoding),
-        rotations=tuple(rotations),
-        observable_constants=tuple(constants),
-        observable_terms=tuple(term for term in terms if term.x or term.z),
+    return with_derived(
+        Program(
+            num_qubits=circuit.num_qubits,
+            num_inputs=len(encoding),
+            num_weights=len(variables) - len(encoding),
+            rotations=tuple(rotations),
+            phase=Polynomial.sum(reader.phases),
+            observable_constants=tuple(constants),
+            observable_terms=tuple(term for term in terms if term.x or term.z),
+        ),
+        reader.angles.derived,
     )
 
 
-def _steps(
-    circuit: QuantumCircuit, qubits: Sequence[int], variables: Mapping[Parameter, int]
-) -> Iterator[tuple[str, tuple[int, ...], Polynomial]]:
-    """Native steps of a circuit that sits on the given qubits, in order of time."""
-    position = dict(zip(circuit.qubits, qubits, strict=True))
-    for instruction in circuit.data:
-        operation = instruction.operation
-        on = [position[bit] for bit in instruction.qubits]
-        if operation.name in IDLE:
-            continue
-        _refuse(operation, on)
-        gate = GATES.get(operation.name)
-        if gate is not None and (len(on), len(operation.params)) == (gate.num_qubits, gate.num_angles):
-            angles = [polynomial(angle, variables, operation.name) for angle in operation.params]
-            for name, which, angle in gate.steps(*angles):
-                yield name, tuple(on[i] for i in which), angle
-        else:
-            yield from _steps(_definition(operation, on), on, variables)
+class _Reader:
+    """Reads a circuit step by step, and what it meets on the way.
 
+    Attributes:
+        angles: Reads angles, and collects the derived variables they need.
+        phases: Global phases.
+    """
 
-def _refuse(operation: Any, qubits: Sequence[int]) -> None:
-    if operation.name in _REFUSED:
-        raise ValueError(f"circuit: '{operation.name}' on qubits {list(qubits)}: {_REFUSED[operation.name]}")
-    if is_conditioned(operation) or getattr(operation, "num_clbits", 0) > 0:
-        raise ValueError(
-            f"circuit: '{operation.name}' on qubits {list(qubits)} uses classical bits; only unitary gates are "
-            "supported, remove or unroll it"
-        )
+    def __init__(self, variables: Mapping[Parameter, int]) -> None:
+        self.angles = Angles(variables)
+        self.phases: list[Polynomial] = []
+        self._touched: set[int] = set()
 
+    def steps(self, circuit: QuantumCircuit, qubits: Sequence[int]) -> Iterator[Step]:
+        """Native steps of a circuit that sits on the given qubits, in order of time."""
+        self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
+        position = dict(zip(circuit.qubits, qubits, strict=True))
+        for instruction in circuit.data:
+            operation = instruction.operation
+            on = [position[bit] for bit in instruction.qubits]
+            if operation.name not in IDLE:
+                self._refuse(operation, on)
+                yield from self._steps_of(operation, on)
 
-def _definition(operation: Any, qubits: Sequence[int]) -> QuantumCircuit:
-    definition = getattr(operation, "definition", None)
-    if definition is None:
-        raise ValueError(
-            f"circuit: gate '{operation.name}' on qubits {list(qubits)} is not supported: it is neither native "
-            f"({', '.join(sorted(GATES))}) nor has it a definition; decompose it with qiskit.transpile first"
-        )
-    return definition
+    def _steps_of(self, operation: Any, qubits: Sequence[int]) -> Iterator[Step]:
+        found = steps_of(operation, lambda angle: self.angles.polynomial(angle, operation.name))
+        if found is None:
+            yield from self.steps(definition(operation, qubits), qubits)
+            return
+        self._touched.update(qubits)
+        for name, which, angle in found:
+            if name == "phase":
+                self.phases.append(angle)
+            else:
+                yield name, tuple(qubits[i] for i in which), angle
+
+    def _refuse(self, operation: Any, qubits: Sequence[int]) -> None:
+        if operation.name in _REFUSED:
+            raise ValueError(f"circuit: '{operation.name}' on qubits {list(qubits)}: {_REFUSED[operation.name]}")
+        if isinstance(operation, Initialize) and not self._touched.isdisjoint(qubits):
+            raise ValueError(
+                f"circuit: 'initialize' on qubits {list(qubits)} resets qubits that other gates have acted on; move it "
+                "to the start, or prepare the state with gates, e.g. StatePreparation"
+            )
+        if is_conditioned(operation) or getattr(operation, "num_clbits", 0) > 0:
+            raise ValueError(
+                f"circuit: '{operation.name}' on qubits {list(qubits)} uses classical bits; only unitary gates are "
+                "supported, remove or unroll it"
+            )

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
+import numpy.typing as npt
+import scipy.sparse
+from qiskit.quantum_info import Operator, Pauli, PauliList, SparsePauliOp
 from qiskit.quantum_info.operators.base_operator import BaseOperator
+
+from ._compat import SparseObservable
 
 
 @dataclass(frozen=True)
 class PauliString:
-    """A real coefficient times a product of Paulis: X on the qubits in ``x`` only, Z in ``z`` only, Y in both."""
+    """A real coefficient times a product of Paulis: letter i (X, Y or Z) on qubit i."""
 
-    x: tuple[int, ...]
-    z: tuple[int, ...]
+    letters: str
+    qubits: tuple[int, ...]
     coefficient: float
 
 
-Observables: TypeAlias = str | BaseOperator | Sequence[str | BaseOperator]
+Observables: TypeAlias = Any  # see `pauli_sums`
+
+# A matrix becomes a sum of at most this many Pauli strings.
+MAX_MATRIX_TERMS = 1 << 24
 
 
 def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliString]]:
     """One list of Pauli strings for each observable.
 
     Args:
-        observables: "individualZ" (Z of qubit 0, 1, ...), "tensoredZ" (Z on all qubits at once), a Pauli label such as
-            "ZZI" (qubit 0 is the rightmost letter), a ``Pauli``, ``SparsePauliOp`` or other Qiskit operator, or a
-            sequence of them.
+        observables: "individualZ" (Z of qubit 0, 1, ...), "tensoredZ" (Z on all qubits at once), or one or a sequence
+            of: a Pauli label such as "ZZI" (qubit 0 is the rightmost letter), a ``Pauli``, ``SparsePauliOp``,
+            ``SparseObservable``, ``Operator`` or other Qiskit operator, a mapping from label to coefficient, a
+            dense or SciPy sparse matrix of shape (2^n, 2^n). A ``PauliList`` is a sequence.
         num_qubits: Number of qubits of the circuit.
 
     Raises:
@@ -37,17 +45,17 @@ def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliStri
         ValueError: wrong size, not Hermitian, not a Pauli label, or an empty sequence.
     """
     if isinstance(observables, str) and observables == "individualZ":
-        return [[PauliString((), (qubit,), 1.0)] for qubit in range(num_qubits)]
+        return [[PauliString("Z", (qubit,), 1.0)] for qubit in range(num_qubits)]
     if isinstance(observables, str) and observables == "tensoredZ":
-        return [[PauliString((), tuple(range(num_qubits)), 1.0)]]
+        return [[PauliString("Z" * num_qubits, tuple(range(num_qubits)), 1.0)]]
     if isinstance(observables, PauliList):
         observables = list(observables)
-    if isinstance(observables, (str, BaseOperator)):
+    if isinstance(observables, _KINDS):
         observables = [observables]
     if not isinstance(observables, Sequence):
         raise TypeError(
-            "observables: expected 'individualZ', 'tensoredZ', a Pauli label, a Qiskit operator such as SparsePauliOp, "
-            f"or a sequence of them, got {type(observables).__name__}"
+            f"observables: expected 'individualZ', 'tensoredZ', {_EXPECTED}, or a sequence of them, "
+            f"got {type(observables).__name__}"
         )
     if len(observables) == 0:
         raise ValueError("observables: expected at least one, got none; 'individualZ' is Z of every qubit")
@@ -61,8 +69,11 @@ def _pauli_sum(observable: Any, index: int, num_qubits: int) -> list[PauliString
             f"observables[{index}]: expected {num_qubits} qubits as in the circuit, got {operator.num_qubits}; pad it "
             "with identities (apply_layout or tensor)"
         )
-    operator = operator.simplify(atol=0.0)
-    coefficients = np.asarray(operator.coeffs, dtype=complex)
+    try:
+        operator = operator.simplify(atol=0.0)
+        coefficients = np.asarray(operator.coeffs, dtype=complex)
+    except TypeError as error:
+        raise ValueError(f"observables[{index}]: expected numbers as coefficients; bind its parameters") from error
     if not np.all(np.isfinite(coefficients)):
         raise ValueError(f"observables[{index}]: expected finite coefficients, got {coefficients.tolist()}")
     if np.any(np.abs(coefficients.imag) > 1e-12 * np.max(np.abs(coefficients))):
@@ -70,26 +81,86 @@ def _pauli_sum(observable: Any, index: int, num_qubits: int) -> list[PauliString
             f"observables[{index}]: expected a Hermitian operator (real Pauli coefficients), got imaginary parts; "
             "split it as A = (A + A^dagger)/2 + i (A - A^dagger)/(2i) into two observables"
         )
-    return [
-        PauliString(tuple(np.flatnonzero(x).tolist()), tuple(np.flatnonzero(z).tolist()), float(coefficient))
-        for x, z, coefficient in zip(operator.paulis.x, operator.paulis.z, coefficients.real, strict=True)
-    ]
+    # Pauli.z and .x of all terms at once: letter number x + 2 z.
+    codes = operator.paulis.x + 2 * operator.paulis.z.astype(np.int8)
+    strings = []
+    for row, coefficient in zip(codes, coefficients.real.tolist(), strict=True):
+        qubits = np.flatnonzero(row)
+        strings.append(PauliString("".join("_XZY"[code] for code in row[qubits]), tuple(qubits.tolist()), coefficient))
+    return strings
+
+
+_KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray, scipy.sparse.spmatrix, scipy.sparse.sparray)
+if SparseObservable is not None:
+    _KINDS = (*_KINDS, SparseObservable)
+_EXPECTED = (
+    "a Pauli label, a Qiskit operator such as SparsePauliOp, a mapping from Pauli label to coefficient or a matrix"
+)
 
 
 def _sparse(observable: Any, index: int) -> SparsePauliOp:
     if isinstance(observable, SparsePauliOp):
         return observable
-    if isinstance(observable, (str, Pauli)):
+    if isinstance(observable, Mapping):
+        observable, coefficients = list(observable.keys()), list(observable.values())
+    else:
+        coefficients = None
+    if isinstance(observable, (str, Pauli, list)):
         try:
-            return SparsePauliOp(observable)
+            return SparsePauliOp(observable, coefficients)
         except Exception as error:
             raise ValueError(
                 f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
                 f"got {observable!r}"
             ) from error
+    if SparseObservable is not None and isinstance(observable, SparseObservable):
+        return SparsePauliOp.from_sparse_observable(observable)
     if isinstance(observable, BaseOperator):
-        return SparsePauliOp.from_operator(observable)
-    raise TypeError(
-        f"observables[{index}]: expected a Pauli label or a Qiskit operator such as SparsePauliOp, "
-        f"got {type(observable).__name__}"
-    )
+        observable = Operator(observable).data
+    if isinstance(observable, _KINDS):
+        return matrix_pauli_sum(observable, f"observables[{index}]")
+    raise TypeError(f"observables[{index}]: expected {_EXPECTED}, got {type(observable).__name__}")
+
+
+def matrix_pauli_sum(matrix: Any, argument: str = "matrix") -> SparsePauliOp:
+    """A dense or sparse matrix (2^n, 2^n) as a sum of Pauli strings.
+
+    The entries with row = column ^ x are, for each x, the Walsh-Hadamard transform of the coefficients of X^x Z^z.
+
+    Raises:
+        ValueError: not of this shape, not finite, or too many Pauli strings.
+    """
+    entries = scipy.sparse.coo_array(matrix, dtype=complex)
+    dimension = entries.shape[0]
+    num_qubits = max(dimension, 1).bit_length() - 1
+    if len(entries.shape) != 2 or entries.shape != (2**num_qubits, 2**num_qubits) or num_qubits == 0:
+        raise ValueError(f"{argument}: expected a matrix of shape (2^n, 2^n), got {entries.shape}")
+    if not np.all(np.isfinite(entries.data)):
+        raise ValueError(f"{argument}: expected finite entries")
+    rows, columns = entries.coords
+    flips, group = np.unique(rows ^ columns, return_inverse=True)
+    if len(flips) * dimension > MAX_MATRIX_TERMS:
+        raise ValueError(
+            f"{argument}: a matrix on {num_qubits} qubits has up to {len(flips) * dimension} Pauli strings, more than "
+            f"{MAX_MATRIX_TERMS}; give it as a SparsePauliOp"
+        )
+    spectrum = np.zeros((len(flips), dimension), dtype=complex)
+    np.add.at(spectrum, (group, columns), entries.data / dimension)
+    spectrum = _walsh_hadamard(spectrum, num_qubits)
+    scale = max(1e-300, float(np.max(np.abs(spectrum), initial=0.0)))
+    which, signs = np.nonzero(np.abs(spectrum) > 1e-15 * scale)
+    bits = np.arange(num_qubits)
+    x, z = (flips[which, None] >> bits & 1).astype(bool), (signs[:, None] >> bits & 1).astype(bool)
+    # X Z = -i Y
+    coefficients = spectrum[which, signs] * (-1j) ** np.sum(x & z, axis=1)
+    if len(coefficients) == 0:
+        return SparsePauliOp("I" * num_qubits, 0.0)
+    return SparsePauliOp(PauliList.from_symplectic(z, x), coefficients)
+
+
+def _walsh_hadamard(vectors: npt.NDArray[Any], num_qubits: int) -> npt.NDArray[Any]:
+    """Transform of every row."""
+    for bit in range(num_qubits):
+        pairs = vectors.reshape(len(vectors), -1, 2, 1 << bit)
+        vectors = np.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], axis=2)
+    return vectors.reshape(len(vectors), -1)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from ._engine import Engine
-from ._schedule import Rotation, engine_arrays
+from ._expressions import Derived, evaluate, variables_in
+from ._polynomial import Polynomial
+from ._schedule import Rotation, engine_arrays, levels_of
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,30 @@ class Program:
     """A circuit with its observables: immutable, hashable, picklable.
 
     Basis states are those of the engine: CX, SWAP and X gates of the circuit are folded into the masks, so that
-    rotations and observables are all that is left.
+    rotations and observables are all that is left. The engine numbers its variables: inputs, derived inputs, weights,
+    derived weights.
 
     Attributes:
         num_qubits: Number of qubits.
-        num_inputs: Number of variables that differ from sample to sample; they are variables 0, 1, ...
-        num_weights: Number of variables shared by the batch; they follow the inputs.
+        num_inputs: Number of inputs, which differ from sample to sample.
+        num_weights: Number of weights, shared by the batch.
         rotations: In order of time.
+        phase: Global phase of the circuit, up to a constant.
         observable_constants: What the identity contributes to each observable.
         observable_terms: All other Pauli terms.
+        derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
+        derived_weights: Variables computed from weights alone, likewise.
     """
 
     num_qubits: int
     num_inputs: int
     num_weights: int
     rotations: tuple[Rotation, ...]
+    phase: Polynomial
     observable_constants: tuple[float, ...]
     observable_terms: tuple[PauliTerm, ...]
+    derived_inputs: tuple[Derived, ...] = ()
+    derived_weights: tuple[Derived, ...] = ()
 
     @property
     def num_observables(self) -> int:
@@ -59,18 +70,89 @@ class Program:
         """The native engine for this program: built once, shared by equal programs."""
         return _engine(self)
 
+    @cached_property
+    def whole_phase(self) -> Polynomial:
+        """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
+        return Polynomial.sum([self.phase, levels_of(self.rotations)[1]])
+
+    @property
+    def has_derived(self) -> bool:
+        return bool(self.derived_inputs or self.derived_weights)
+
+    def with_derived_columns(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs (B, num_inputs) and weights (num_weights,) with the derived ones behind; differentiable.
+
+        Raises:
+            ValueError: an angle is not finite.
+        """
+        if not (self.derived_inputs or self.derived_weights):
+            return inputs, weights
+        variables = [*inputs.unbind(1), *weights.unbind(0)]
+        columns = [_finite(one, variables).expand(len(inputs)) for one in self.derived_inputs]
+        scalars = [_finite(one, variables) for one in self.derived_weights]
+        if columns:
+            inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
+        if scalars:
+            weights = torch.cat([weights, torch.stack(scalars)])
+        return inputs, weights
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "engine"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("engine", "whole_phase")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
 
+def _finite(derived: Derived, variables: Sequence[torch.Tensor]) -> torch.Tensor:
+    value = evaluate(derived.expression, variables)
+    # Where an input is at fault the engine says so.
+    if not _is_finite(value) and all(_is_finite(variables[i]) for i in variables_in(derived.expression)):
+        raise ValueError(f"{derived.angle} is not finite for some of the parameter values; keep them within its domain")
+    return value
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
+
+
+def with_derived(program: Program, derived: Sequence[Derived]) -> Program:
+    """Numbers the variables as the engine does; so far derived ones come last, and some may not be used."""
+    if not derived:
+        return program
+    num_inputs, num_variables = program.num_inputs, program.num_inputs + program.num_weights
+    used = {i for angle in _angles_of(program) for variables, _ in angle.terms for i in variables}
+    chosen = [i for i in range(num_variables, num_variables + len(derived)) if i in used]
+
+    def varies(index: int) -> bool:
+        return any(i < num_inputs for i in variables_in(derived[index - num_variables].expression))
+
+    inputs = [*range(num_inputs), *(i for i in chosen if varies(i))]
+    weights = [*range(num_inputs, num_variables), *(i for i in chosen if not varies(i))]
+    new_index = [0] * (num_variables + len(derived))
+    for position, index in enumerate([*inputs, *weights]):
+        new_index[index] = position
+    return replace(
+        program,
+        rotations=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in program.rotations),
+        phase=program.phase.relabelled(new_index),
+        derived_inputs=tuple(derived[i - num_variables] for i in inputs[num_inputs:]),
+        derived_weights=tuple(derived[i - num_variables] for i in weights[program.num_weights :]),
+    )
+
+
+def _angles_of(program: Program) -> Iterable[Polynomial]:
+    yield program.phase
+    for rotation in program.rotations:
+        yield rotation.angle
+
+
 @lru_cache(maxsize=128)
 def _engine(program: Program) -> Engine:
-    arrays = engine_arrays(program.rotations)
+    levels, _ = levels_of(program.rotations)
+    arrays = engine_arrays(levels)
     arrays.update(_observable_arrays(program))
-    return Engine(program.num_qubits, program.num_inputs, program.num_weights, arrays)
+    num_inputs = program.num_inputs + len(program.derived_inputs)
+    return Engine(program.num_qubits, num_inputs, program.num_weights + len(program.derived_weights), arrays)
 
 
 def _observable_arrays(program: Program) -> dict[str, Any]:

@@ -24,7 +24,10 @@ _ROTATION, _RUN_LEFT, _RUN_RIGHT = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rotation:
-    """exp(-i angle/2 P): P is Pauli ``axis`` of the virtual qubit (x, z); for Z only ``z`` counts and x is 0."""
+    """exp(-i angle/2 P): P is Pauli ``axis`` of the virtual qubit (x, z); for Z only ``z`` counts and x is 0.
+
+    For X only ``x`` counts; ``z`` is what the virtual qubit should have for its Z if there is a choice.
+    """
 
     axis: int
     x: int
@@ -63,20 +66,23 @@ def _odd(bits: int) -> bool:
     return bits.bit_count() % 2 == 1
 
 
-def levels_of(rotations: Iterable[Rotation]) -> list[Level]:
-    """Layers as early as possible; what acts on |0...0> only by a phase is dropped."""
+def levels_of(rotations: Iterable[Rotation]) -> tuple[list[Level], Polynomial]:
+    """Layers as early as possible; and the phase of what acts on |0...0> by no more than a phase, and is dropped."""
     levels: list[Level] = []
+    dropped: list[Polynomial] = []
     for rotation in rotations:
-        if rotation.axis == Z:
-            _insert_phase(levels, rotation.z, rotation.angle)
-        else:
+        if rotation.axis != Z:
             _insert_rotation(levels, rotation)
-    return _without_empty_layers(levels)
+        elif not _insert_phase(levels, rotation.z, rotation.angle):
+            dropped.append(rotation.angle)
+    levels, on_zero = _without_empty_layers(levels)
+    return levels, -0.5 * Polynomial.sum([*dropped, *on_zero])
 
 
-def _without_empty_layers(levels: Iterable[Level]) -> list[Level]:
-    """Angles may cancel: where no run is left, the phase joins the one before (or acts on |0...0>, as nothing)."""
+def _without_empty_layers(levels: Iterable[Level]) -> tuple[list[Level], list[Polynomial]]:
+    """Angles may cancel: where no run is left, the phase joins the one before, or acts on |0...0> as nothing."""
     kept: list[Level] = []
+    on_zero: list[Polynomial] = []
     for level in levels:
         level.runs = [run for run in level.runs if run.gates]
         if level.runs:
@@ -84,45 +90,82 @@ def _without_empty_layers(levels: Iterable[Level]) -> list[Level]:
         elif kept:
             for mask, angle in level.phase.items():
                 kept[-1].phase[mask] = kept[-1].phase.get(mask, Polynomial()) + angle
-    return kept
+        else:
+            on_zero.extend(level.phase.values())
+    return kept, on_zero
 
 
-def _insert_phase(levels: list[Level], z: int, angle: Polynomial) -> None:
+def _insert_phase(levels: list[Level], z: int, angle: Polynomial) -> bool:
+    """Puts a phase as early as it can act; False: it acts on |0...0>."""
     for level in reversed(levels):
         for run in level.runs:
             if run.z == z:
                 run.append(Z, angle)
-                return
+                return True
         if any(_odd(run.x & z) for run in level.runs):
             level.phase[z] = level.phase.get(z, Polynomial()) + angle
-            return
+            return True
+    return False
 
 
 def _insert_rotation(levels: list[Level], rotation: Rotation) -> None:
-    x, z = rotation.x, rotation.z
+    x, z, is_flip = rotation.x, rotation.z, rotation.axis == X
     gates = [(rotation.axis, rotation.angle)]
     position = len(levels)
     while position > 0:
         level = levels[position - 1]
-        # A phase of the same virtual qubit joins the run; any other that does not commute stops the way down.
-        if z in level.phase:
+        # A phase of the same virtual qubit joins the run, where the run may start above it; any other that does not
+        # commute stops the way down.
+        above = levels[position].runs if position < len(levels) else []
+        if z in level.phase and not any(_odd(run.x & z) for run in above):
             gates.insert(0, (Z, level.phase.pop(z)))
+            is_flip = False
         if any(_odd(mask & x) for mask in level.phase):
             break
-        same = next((run for run in level.runs if run.x == x and run.z == z), None)
+        same = next((run for run in level.runs if run.x == x and (is_flip or run.z == z)), None)
         if same is not None:
             for axis, angle in gates:
                 same.append(axis, angle)
             return
-        if any(_odd(run.x & z) or _odd(run.z & x) for run in level.runs):
+        if any(_odd(run.z & x) or (not is_flip and _odd(run.x & z)) for run in level.runs):
             break
         position -= 1
+    _start_run(levels, position, x, z if not is_flip else None, z, gates)
+
+
+def _start_run(
+    levels: list[Level], position: int, x: int, z: int | None, preferred: int, gates: Sequence[tuple[int, Polynomial]]
+) -> None:
+    """Starts a run in the first level from `position` on that has room; for a pure flip (no z) any Z will do."""
+    while position < len(levels) and z is None:
+        z = _conjugate_to(x, [run.x for run in levels[position].runs], preferred)
+        position += z is None
     if position == len(levels):
         levels.append(Level())
-    run = Run(x, z)
+    run = Run(x, preferred if z is None else z)
     for axis, angle in gates:
         run.append(axis, angle)
     levels[position].runs.append(run)
+
+
+def _conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
+    """A mask of odd overlap with x and even overlap with the others, `preferred` if it is one; None: there is none."""
+    if not any(_odd(other & preferred) for other in others):
+        return preferred
+    # Gauss-Jordan elimination over GF(2): rows (mask, wanted parity of the overlap), each with a pivot bit of its own.
+    rows: list[tuple[int, bool, int]] = []
+    for mask, wanted in [*((other, False) for other in others), (x, True)]:
+        for row, parity, pivot in rows:
+            if mask & pivot:
+                mask, wanted = mask ^ row, wanted ^ parity
+        if mask == 0:
+            if wanted:
+                return None
+            continue
+        pivot = mask & -mask
+        rows = [(r ^ mask, p ^ wanted, b) if r & pivot else (r, p, b) for r, p, b in rows]
+        rows.append((mask, wanted, pivot))
+    return sum(pivot for _, wanted, pivot in rows if wanted)
 
 
 def _independent_groups(masks: Iterable[int]) -> list[list[int]]:
@@ -194,9 +237,8 @@ def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
     return np.asarray(values, dtype=np.uint32)
 
 
-def engine_arrays(rotations: Iterable[Rotation]) -> dict[str, Any]:
+def engine_arrays(levels: Sequence[Level]) -> dict[str, Any]:
     """The circuit's share of the arrays that the engine takes (``ProgramArrays`` in src/engine/plan.hpp)."""
-    levels = levels_of(rotations)
     angles = _Angles()
     runs = [run for level in levels for run in level.runs]
     arrays = {

@@ -13,7 +13,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from . import _compat
-from ._compile import compile_program
+from ._cache import cached_program
 from ._observables import Observables
 from ._parameters import parameter_list
 from ._program import Program
@@ -39,7 +39,7 @@ def program_and_rows(
     if isinstance(parameter_values, Mapping):
         parameters, rows = _columns(parameter_values)
     else:
-        parameters = list(circuit.parameters)
+        parameters = list(circuit.parameters) if isinstance(circuit, QuantumCircuit) else []
         rows = np.asarray([[]] if parameter_values is None else parameter_values, dtype=np.float64)
         rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
     if rows.ndim != 2 or rows.shape[1] != len(parameters):
@@ -47,7 +47,7 @@ def program_and_rows(
             f"parameter_values: expected shape (batch, {len(parameters)}), one column for each parameter, "
             f"got {rows.shape}"
         )
-    return compile_program(circuit, observables, parameters, []), np.ascontiguousarray(rows)
+    return cached_program(circuit, observables, parameters), np.ascontiguousarray(rows)
 
 
 def _columns(values: Columns) -> tuple[list[Parameter], npt.NDArray[np.float64]]:
@@ -113,7 +113,8 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
             ValueError: an argument cannot be used; the message names it and a remedy.
         """
         program, rows = program_and_rows(circuit, observables, parameter_values)
-        return program.engine.values(rows, np.empty(0), self.num_threads or torch.get_num_threads())
+        inputs, _ = program.with_derived_columns(torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
+        return program.engine.values(inputs.numpy(), np.empty(0), self.num_threads or torch.get_num_threads())
 
     def run(
         self,

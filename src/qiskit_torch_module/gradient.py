@@ -15,6 +15,7 @@ from qiskit.circuit import Parameter
 from . import _compat
 from ._observables import Observables
 from ._parameters import parameter_list
+from ._program import Program
 from ._triples import grouped
 from .estimator import Columns, program_and_rows
 
@@ -34,10 +35,17 @@ class FastReverseEstimatorGradient:
     Source: Jones and Gacon, arXiv:2009.02823; extended to many observables by Meyer et al., arXiv:2404.06314.
 
     Args:
+        derivative_type: What `run` returns of 2 <psi|O|d psi>: "real" (the derivative of the expectation value),
+            "imaginary" or "complex"; or the ``DerivativeType`` of ``qiskit-algorithms`` or ``qiskit-machine-learning``.
         num_threads: Threads; 0: as ``torch.get_num_threads()``.
+
+    Raises:
+        ValueError: not a derivative type.
     """
 
-    def __init__(self, *, num_threads: int = 0) -> None:
+    def __init__(self, derivative_type: Any = "real", *, num_threads: int = 0) -> None:
+        self.derivative_type = derivative_type
+        self._part = _part(derivative_type)
         self.num_threads = num_threads
 
     def jacobian(
@@ -60,19 +68,31 @@ class FastReverseEstimatorGradient:
             TypeError: an argument is of the wrong kind.
             ValueError: an argument cannot be used, or a parameter is not in the circuit.
         """
+        return self._jacobian(circuit, observables, parameter_values, parameters, imaginary=False)
+
+    def _jacobian(
+        self,
+        circuit: QuantumCircuit,
+        observables: Observables,
+        parameter_values: npt.ArrayLike | Columns | None,
+        parameters: Iterable[Parameter] | None,
+        *,
+        imaginary: bool,
+    ) -> npt.NDArray[np.float64]:
         program, rows = program_and_rows(circuit, observables, parameter_values)
         columns = _columns_of(circuit, parameter_values, parameters)
+        threads = self.num_threads or torch.get_num_threads()
         wanted = np.zeros(program.num_inputs, dtype=bool)
         wanted[columns] = True
-        batch, num_observables = len(rows), program.num_observables
-        jacobian = np.zeros((batch, num_observables, len(columns)))
-        threads = self.num_threads or torch.get_num_threads()
-        for observable in range(num_observables if wanted.any() else 0):
-            cotangent = np.zeros((batch, num_observables))
-            cotangent[:, observable] = 1.0
-            gradient, _ = program.engine.vector_jacobian_product(rows, np.empty(0), cotangent, wanted, threads)
-            if gradient is not None:
-                jacobian[:, observable] = gradient[:, columns]
+        inputs, chain = _engine_inputs(program, rows, columns)
+        found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
+        if imaginary and columns:
+            # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
+            values = program.engine.values(inputs, np.empty(0), threads)
+            found += 2.0 * values[:, :, None] * program.whole_phase.gradient(inputs)[:, None, :]
+        jacobian: npt.NDArray[np.float64] = found[:, :, columns]
+        if program.derived_inputs:
+            jacobian += np.einsum("bmk,bkp->bmp", found[:, :, program.num_inputs :], chain)
         return jacobian
 
     def run(
@@ -108,14 +128,60 @@ class FastReverseEstimatorGradient:
             order = list(group.circuit.parameters)
             wanted = [list((parameters and parameters[i]) or order) for i in group.positions]
             union = list(dict.fromkeys(parameter for one in wanted for parameter in one))
-            found = self.jacobian(group.circuit, group.observables, group.rows, union)
+            found = self._derivatives(group.circuit, group.observables, group.rows, union)
             for position, row, observable, one in zip(
                 group.positions, group.row_index, group.observable_index, wanted, strict=True
             ):
                 gradients[position] = found[row, observable, [union.index(parameter) for parameter in one]]
-                metadata[position] = {"parameters": one}
+                metadata[position] = {"parameters": one, "derivative_type": self.derivative_type}
         positions = sorted(gradients)
         return EstimatorGradientResult([gradients[i] for i in positions], [metadata[i] for i in positions], options)
+
+    def _derivatives(self, *arguments: Any) -> npt.NDArray[Any]:
+        if self._part == "real":
+            return self._jacobian(*arguments, imaginary=False)
+        if self._part == "imaginary":
+            return self._jacobian(*arguments, imaginary=True)
+        return self._jacobian(*arguments, imaginary=False) + 1j * self._jacobian(*arguments, imaginary=True)
+
+
+def _part(derivative_type: Any) -> str:
+    """The name of a derivative type: a string, or a member of an enumeration such as ``DerivativeType.IMAG``."""
+    name = str(getattr(derivative_type, "name", derivative_type)).lower()
+    for part in ("real", "imaginary", "complex"):
+        if len(name) >= 4 and part.startswith(name):
+            return part
+    raise ValueError(f"derivative_type: expected 'real', 'imaginary' or 'complex', got {derivative_type!r}")
+
+
+def _engine_inputs(
+    program: Program, rows: npt.NDArray[np.float64], columns: Sequence[int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """All inputs of the engine, and how the K derived ones follow the chosen columns: shape (B, K, len(columns))."""
+    inputs = torch.from_numpy(rows).requires_grad_(bool(program.derived_inputs))
+    extended, _ = program.with_derived_columns(inputs, inputs.new_empty(0))
+    chain = np.zeros((len(rows), len(program.derived_inputs), len(columns)))
+    for k in range(len(program.derived_inputs) if columns else 0):
+        # Samples do not depend on each other: the gradient of a sum over the batch holds that of every sample.
+        (slope,) = torch.autograd.grad(extended[:, program.num_inputs + k].sum(), inputs, retain_graph=True)
+        chain[:, k] = slope.numpy()[:, columns]
+    return extended.detach().numpy(), chain
+
+
+def _engine_jacobian(
+    program: Program, inputs: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_], threads: int, imaginary: bool
+) -> npt.NDArray[np.float64]:
+    """Shape (B, M, all inputs of the engine); zero where not wanted. Derived inputs are always wanted."""
+    flags = np.concatenate([wanted, np.full(len(program.derived_inputs), wanted.any())])
+    shape = (len(inputs), program.num_observables)
+    jacobian = np.zeros((*shape, len(flags)))
+    for observable in range(program.num_observables if flags.any() else 0):
+        cotangent = np.zeros(shape)
+        cotangent[:, observable] = 1.0
+        gradient, _ = program.engine.vector_jacobian_product(inputs, np.empty(0), cotangent, flags, threads, imaginary)
+        if gradient is not None:
+            jacobian[:, observable] = gradient
+    return jacobian
 
 
 def _columns_of(

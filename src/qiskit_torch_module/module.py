@@ -105,6 +105,10 @@ class QuantumModule(torch.nn.Module):
         flat = inputs.to(dtype).contiguous()
         if inputs.ndim != 2:
             flat = flat.reshape(math.prod(inputs.shape[:-1]), self.input_size)
+        if self._program.has_derived:
+            all_weights = torch.cat(weights) if weights else flat.new_empty(0)
+            flat, all_weights = self._program.with_derived_columns(flat, all_weights)
+            weights = [all_weights]
         threads = (self._num_threads_forward, self._num_threads_backward)
         values: torch.Tensor = ExpectationValues.apply(  # type: ignore[no-untyped-call]
             self._program.engine, threads, flat, *weights

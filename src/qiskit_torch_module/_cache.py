@@ -1,0 +1,93 @@
+"""Programs that were compiled before, found again by the content of circuit and observables."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.quantum_info import SparsePauliOp
+
+from ._compat import expression_steps
+from ._compile import compile_program
+from ._definitions import definition
+from ._gates import is_standard
+from ._observables import Observables, pauli_sums
+from ._program import Program
+
+MAX_PROGRAMS = 128
+
+_programs: OrderedDict[Hashable, Program] = OrderedDict()
+_lock = threading.Lock()
+
+
+def cached_program(circuit: QuantumCircuit, observables: Observables, parameters: Sequence[Parameter]) -> Program:
+    """The program whose inputs are the given parameters, compiled now or before.
+
+    Circuits are compared gate by gate, so that one changed in place is a new one.
+
+    Raises:
+        TypeError, ValueError: as `compile_program`.
+    """
+    if not isinstance(circuit, QuantumCircuit):
+        return compile_program(circuit, observables, parameters, [])  # says what is wrong
+    key = (_content(circuit), _observables_key(observables, circuit.num_qubits), tuple(parameters))
+    with _lock:
+        program = _programs.get(key)
+        if program is not None:
+            _programs.move_to_end(key)
+            return program
+    program = compile_program(circuit, observables, parameters, [])
+    with _lock:
+        _programs[key] = program
+        if len(_programs) > MAX_PROGRAMS:
+            _programs.popitem(last=False)
+    return program
+
+
+def _content(circuit: QuantumCircuit) -> Hashable:
+    position = {bit: index for index, bit in enumerate(circuit.qubits)}
+    return (
+        len(position),
+        _angle(circuit.global_phase),
+        tuple(
+            (_operation(instruction.operation), *(position[bit] for bit in instruction.qubits))
+            for instruction in circuit.data
+        ),
+    )
+
+
+def _operation(operation: Any) -> Hashable:
+    if is_standard(operation):
+        return (operation.name, *map(_angle, operation.params))
+    if getattr(operation, "num_clbits", 0):
+        return (operation.name, id(operation))  # refused
+    return (operation.name, _content(definition(operation, [])))
+
+
+def _angle(angle: Any) -> Hashable:
+    if isinstance(angle, ParameterExpression) and not isinstance(angle, Parameter):
+        return tuple(expression_steps(angle))  # Qiskit's own hash fails for some (2.6)
+    return float(angle) if isinstance(angle, np.generic) else angle
+
+
+def _observables_key(observables: Observables, num_qubits: int) -> Hashable:
+    if isinstance(observables, str):
+        return observables
+    if isinstance(observables, SparsePauliOp):
+        observables = [observables]
+    if isinstance(observables, Sequence) and all(isinstance(one, SparsePauliOp) for one in observables):
+        return tuple(_sum_key(one) for one in observables)
+    return tuple(tuple(strings) for strings in pauli_sums(observables, num_qubits))
+
+
+def _sum_key(observable: SparsePauliOp) -> Hashable:
+    paulis = observable.paulis
+    coefficients = np.asarray(observable.coeffs)
+    if coefficients.dtype == object:
+        return id(observable)  # has parameters: refused
+    return (paulis.num_qubits, paulis.x.tobytes(), paulis.z.tobytes(), paulis.phase.tobytes(), coefficients.tobytes())
