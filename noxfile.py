@@ -9,9 +9,9 @@ nox.options.default_venv_backend = "venv"
 # PyTorch as everywhere else; Qiskit and what goes with it as each version wants.
 TORCH = next(line for line in Path("constraints.txt").read_text().splitlines() if line.startswith("torch=="))
 COMPANIONS = {
-    "0.44.3": ["numpy<2"],
+    "0.44.3": ["numpy<2", "qiskit-algorithms==0.2.2", "qiskit-machine-learning==0.7.0"],
     "1.0.2": ["numpy<2", "qiskit-algorithms==0.3.0", "qiskit-machine-learning==0.7.1"],
-    "1.4.5": ["qiskit-algorithms==0.3.1"],
+    "1.4.5": ["qiskit-algorithms==0.3.1", "qiskit-machine-learning==0.8.4"],
 }
 
 

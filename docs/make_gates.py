@@ -36,8 +36,8 @@ to the whole state are left out.
 
 FURTHER = f"""
 Also native: `DiagonalGate` on up to {MAX_DIAGONAL_QUBITS} qubits and `HamiltonianGate` with a free time (rotations
-about products of Z); `PauliEvolutionGate` with a product formula (one rotation for each Pauli term, from Qiskit 1.3 on);
-`mcx` and `mcphase` on up to {MAX_DIAGONAL_QUBITS} qubits. Barriers and delays do nothing.
+about products of Z); `PauliEvolutionGate` with a product formula (one rotation for each Pauli term, from Qiskit 1.3
+on); `mcx` and `mcphase` on up to {MAX_DIAGONAL_QUBITS} qubits. Barriers and delays do nothing.
 
 """
 

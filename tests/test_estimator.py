@@ -141,3 +141,101 @@ def test_v1_call():
 def test_bad_precision():
     with pytest.raises(ValueError, match="default_precision: expected a finite number, at least 0, got -1"):
         FastEstimator(default_precision=-1)
+
+
+@needs_v2
+@pytest.mark.parametrize(
+    "pub",
+    [
+        (CIRCUIT, "ZX", [0.1, 0.2, 0.3]),
+        (CIRCUIT, ["ZX", {"XX": 0.5, "II": 2.0}], [[0.1, 0.2, 0.3], [1.0, -1.0, 0.5]]),
+        (CIRCUIT, [["ZX"], ["YY"]], {A: [0.1, 0.4], B: [[0.2, 0.3], [0.5, 0.6]]}),
+        (CIRCUIT, ["ZX"] * 5, {(A, B[1]): [0.1, 0.2], B[0]: 0.4}, 0.25),
+        (CIRCUIT.assign_parameters([0.1, 0.2, 0.3]), [SparsePauliOp("IZ"), Pauli("-XY")], None, 0.5),
+    ],
+    ids=["label", "mapping", "broadcast", "noise", "bound"],
+)
+def test_pubs_of_every_form_agree_with_statevector_estimator_noise_included(pub):
+    from qiskit.primitives import StatevectorEstimator
+
+    found, expected = (
+        cls(seed=11, default_precision=0.125).run([pub]).result()[0].data
+        for cls in (FastEstimator, StatevectorEstimator)
+    )
+    np.testing.assert_allclose(found.evs, np.asarray(expected.evs, dtype=float), atol=1e-10)
+    np.testing.assert_array_equal(found.stds, np.asarray(expected.stds, dtype=float))
+
+
+@needs_v2
+@pytest.mark.parametrize(
+    ("pubs", "precision", "message"),
+    [
+        ((CIRCUIT, "ZZ", [0, 0, 0]), None, "."),  # the list around it is missing
+        ([(CIRCUIT, "ZZ")], None, "."),
+        ([(CIRCUIT, "ZZZ", [0, 0, 0])], None, "."),
+        ([(CIRCUIT, ["ZZ", "Z"], [0, 0, 0])], None, "."),
+        ([(CIRCUIT, "ZZ", [[0, 0]])], None, "."),
+        ([(CIRCUIT, ["ZZ", "XX"], [[0, 0, 0]] * 3)], None, "."),
+        ([(CIRCUIT, "ZZ", [0, 0, 0])], -1, "."),
+        ([(CIRCUIT, 1j * SparsePauliOp("ZZ"), [0, 0, 0])], 0.1, "Hermitian"),
+    ],
+)
+def test_bad_pubs_are_refused(pubs, precision, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        FastEstimator().run(pubs, precision=precision).result()
+
+
+@needs_v2
+def test_pubs_from_a_generator_and_pub_objects():
+    pubs = [(CIRCUIT, "ZZ", [0.1, 0.2, 0.3]), _compat.EstimatorPub.coerce((CIRCUIT, "XX", [0.1, 0.2, 0.3]))]
+    result = FastEstimator().run(pub for pub in pubs).result()
+    assert [float(one.data.evs) for one in result] == pytest.approx(
+        FastEstimator().expectation_values(CIRCUIT, ["ZZ", "XX"], [0.1, 0.2, 0.3])[0].tolist()
+    )
+
+
+@needs_v2
+@pytest.mark.skipif(_compat.SparseObservable is None, reason="this Qiskit has no projectors")
+def test_projectors():
+    circuit = QuantumCircuit(2)
+    circuit.ry(0.7, 0)
+    circuit.h(1)
+    [found] = FastEstimator().run([(circuit, [{"I1": 1.0}, {"+0": 2.0, "ZZ": 0.5}])]).result()
+    np.testing.assert_allclose(found.data.evs, [np.sin(0.35) ** 2, 2 * np.cos(0.35) ** 2], atol=1e-12)
+
+
+@needs_v2
+def test_resets_are_left_to_qiskit():
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.reset(0)
+    [found] = FastEstimator(seed=12).run([(circuit, [SparsePauliOp("ZI")] * 500)]).result()
+    assert set(np.round(found.data.evs, 9)) == {-1.0, 1.0}
+    with pytest.raises(ValueError, match=r"'reset' on qubits \[0\]"):
+        FastEstimator().expectation_values(circuit, "ZI")
+
+
+def test_programs_are_found_again_by_content():
+    from qiskit_torch_module._cache import cached_program
+
+    def make(angle, gate_angle=0.1):
+        inner = QuantumCircuit(1, name="inner")
+        inner.ry(gate_angle, 0)
+        circuit = QuantumCircuit(2)
+        circuit.rx(2 * angle, 0)
+        circuit.append(inner.to_gate(), [1])
+        return circuit
+
+    parameters = [A]
+    first = cached_program(make(A), "ZZ", parameters)
+    assert cached_program(make(A), "ZZ", parameters) is first
+    others = [
+        cached_program(make(A, 0.2), "ZZ", parameters),
+        cached_program(make(A * A), "ZZ", parameters),
+        cached_program(make(A), ["ZZ"], parameters),
+        cached_program(make(A), SparsePauliOp("XX"), parameters),
+        cached_program(make(B[0]), "ZZ", [B[0]]),
+    ]
+    assert all(other is not first for other in others)
+    assert others[2] == first

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
-from qiskit.circuit import Parameter
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit.library import PauliEvolutionGate
+from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import reference
 from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
@@ -70,3 +73,37 @@ def test_unknown_parameters_are_named():
     circuit = reuploading(2, 1).circuit
     with pytest.raises(ValueError, match=r"parameters: \['other'\] are not in the circuit"):
         FastReverseEstimatorGradient().jacobian(circuit, "ZZ", np.zeros(circuit.num_parameters), [Parameter("other")])
+
+
+def whole_derivative(circuit, observable, parameters, point):
+    """2 <psi|O|d psi> by central differences of Qiskit's state vector, global phase included."""
+
+    def state(at):
+        return Statevector(circuit.assign_parameters(dict(zip(parameters, at, strict=True)))).data
+
+    slopes = reference.central_differences(state, np.asarray(point))
+    return 2 * slopes @ (observable.to_matrix() @ state(np.asarray(point))).conj()
+
+
+@pytest.mark.parametrize("observable", ["ZI", "XY"])
+def test_imaginary_derivatives_see_the_global_phase(observable):
+    a = ParameterVector("a", 4)
+    circuit = QuantumCircuit(2, global_phase=0.7 * a[0])
+    circuit.rz(a[1], 0)  # acts on |0> by a phase only
+    circuit.u(a[2], a[0] * a[1], 0.3, 0)
+    circuit.cp(2 * a[3], 0, 1)
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["XZ", "II"], [0.4, 0.8]), a[0]), [0, 1])
+    circuit.h(1)
+    circuit.cp(a[2].sin(), 0, 1)
+    circuit.p(a[3], 1)  # last: shows in no value of Z, but in the imaginary part
+    point, operator = [0.3, -0.8, 1.2, 0.5], SparsePauliOp([observable, "II"], [1.0, 0.4])
+    expected = whole_derivative(circuit, operator, list(a), point)
+    values = [point]
+    for kind, wanted in (("real", expected.real), ("imaginary", expected.imag), ("complex", expected)):
+        [found] = FastReverseEstimatorGradient(kind).run([circuit], [operator], values, [list(a)]).result().gradients
+        np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_unknown_derivative_types_are_refused():
+    with pytest.raises(ValueError, match="derivative_type: expected 'real', 'imaginary' or 'complex', got 'both'"):
+        FastReverseEstimatorGradient("both")

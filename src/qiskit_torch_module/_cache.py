@@ -33,9 +33,10 @@ def cached_program(circuit: QuantumCircuit, observables: Observables, parameters
     Raises:
         TypeError, ValueError: as `compile_program`.
     """
-    if not isinstance(circuit, QuantumCircuit):
+    try:
+        key = (_content(circuit), _observables_key(observables, circuit.num_qubits), tuple(parameters))
+    except (AttributeError, TypeError, ValueError):
         return compile_program(circuit, observables, parameters, [])  # says what is wrong
-    key = (_content(circuit), _observables_key(observables, circuit.num_qubits), tuple(parameters))
     with _lock:
         program = _programs.get(key)
         if program is not None:
@@ -80,8 +81,11 @@ def _observables_key(observables: Observables, num_qubits: int) -> Hashable:
         return observables
     if isinstance(observables, SparsePauliOp):
         observables = [observables]
-    if isinstance(observables, Sequence) and all(isinstance(one, SparsePauliOp) for one in observables):
-        return tuple(_sum_key(one) for one in observables)
+    if isinstance(observables, Sequence):
+        if all(isinstance(one, SparsePauliOp) for one in observables):
+            return tuple(_sum_key(one) for one in observables)
+        if all(isinstance(one, dict) for one in observables):
+            return tuple(tuple(one.items()) for one in observables)
     return tuple(tuple(strings) for strings in pauli_sums(observables, num_qubits))
 
 

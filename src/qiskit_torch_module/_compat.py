@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 try:
-    from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveResult, PubResult
+    from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveResult, PubResult, StatevectorEstimator
     from qiskit.primitives.containers.estimator_pub import EstimatorPub
 except ImportError:  # before Qiskit 1.0
     BaseEstimatorV2 = object
-    DataBin = PrimitiveResult = PubResult = EstimatorPub = None
+    DataBin = PrimitiveResult = PubResult = StatevectorEstimator = EstimatorPub = None
 
 try:
     from qiskit.primitives.containers import make_data_bin
@@ -50,6 +50,7 @@ __all__ = [
     "PrimitiveResult",
     "PubResult",
     "SparseObservable",
+    "StatevectorEstimator",
     "UnitaryGate",
     "estimates",
     "expression_steps",

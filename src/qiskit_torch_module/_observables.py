@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -101,25 +103,50 @@ _EXPECTED = (
 def _sparse(observable: Any, index: int) -> SparsePauliOp:
     if isinstance(observable, SparsePauliOp):
         return observable
-    if isinstance(observable, Mapping):
-        observable, coefficients = list(observable.keys()), list(observable.values())
-    else:
-        coefficients = None
-    if isinstance(observable, (str, Pauli, list)):
+    if isinstance(observable, (str, Pauli, Mapping)):
         try:
-            return SparsePauliOp(observable, coefficients)
+            return _labelled(observable)
         except Exception as error:
             raise ValueError(
                 f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
                 f"got {observable!r}"
             ) from error
     if SparseObservable is not None and isinstance(observable, SparseObservable):
-        return SparsePauliOp.from_sparse_observable(observable)
+        return _without_projectors(observable)
     if isinstance(observable, BaseOperator):
         observable = Operator(observable).data
     if isinstance(observable, _KINDS):
         return matrix_pauli_sum(observable, f"observables[{index}]")
     raise TypeError(f"observables[{index}]: expected {_EXPECTED}, got {type(observable).__name__}")
+
+
+def _labelled(observable: Any) -> SparsePauliOp:
+    """A Pauli label, a Pauli, or a mapping from labels to coefficients; from Qiskit 1.3 on also with projectors."""
+    if not isinstance(observable, Mapping):
+        return SparsePauliOp(observable)
+    if SparseObservable is not None and set("".join(map(str, observable))) - set("IXYZ"):
+        return _without_projectors(SparseObservable.from_list(list(observable.items())))
+    return SparsePauliOp(list(observable.keys()), list(observable.values()))
+
+
+# Each is (I + sign * letter) / 2.
+_PROJECTORS = {"0": (1, "Z"), "1": (-1, "Z"), "+": (1, "X"), "-": (-1, "X"), "r": (1, "Y"), "l": (-1, "Y")}
+
+
+def _without_projectors(observable: Any) -> SparsePauliOp:
+    """A ``SparseObservable`` with its projectors multiplied out."""
+    terms: list[tuple[str, list[int], complex]] = []
+    for term in observable:
+        choices = [((1.0, letter),) if letter in "XYZ" else _halves(letter) for letter in term.bit_labels()]
+        for choice in itertools.product(*choices):
+            factor, letters = math.prod(factor for factor, _ in choice), "".join(letter for _, letter in choice)
+            terms.append((letters, list(term.indices), term.coeff * factor))
+    return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], num_qubits=observable.num_qubits)
+
+
+def _halves(projector: str) -> tuple[tuple[float, str], tuple[float, str]]:
+    sign, letter = _PROJECTORS[projector]
+    return (0.5, "I"), (0.5 * sign, letter)
 
 
 def matrix_pauli_sum(matrix: Any, argument: str = "matrix") -> SparsePauliOp:

@@ -121,8 +121,8 @@ class Angles:
         hidden = [parameter.name for parameter in free if parameter not in self._variables]
         if hidden:
             raise ValueError(
-                f"gate '{gate}': parameter '{hidden[0]}' is not among circuit.parameters, because the gate that holds it "
-                "does not tell Qiskit; unroll that gate with circuit.decompose or qiskit.transpile first"
+                f"gate '{gate}': parameter '{hidden[0]}' is not among circuit.parameters, because the gate that holds "
+                "it does not tell Qiskit; unroll that gate with circuit.decompose or qiskit.transpile first"
             )
         if isinstance(angle, Parameter):
             return Polynomial.variable(self._variables[angle])

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import SparsePauliOp
 
 from . import _compat
 from ._cache import cached_program
@@ -73,7 +72,8 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
     """Exact expectation values from the native engine, in complex128: all observables from one state.
 
     `expectation_values` takes and gives arrays. `run` makes it an estimator primitive: V2 (a sequence of PUBs) from
-    Qiskit 1.0 on, and the V1 call ``run(circuits, observables, parameter_values)`` where Qiskit still has V1.
+    Qiskit 1.0 on, and the V1 call ``run(circuits, observables, parameter_values)`` where Qiskit still has V1. A PUB
+    whose circuit holds a reset, and so has no single final state, is handed to Qiskit's ``StatevectorEstimator``.
 
     Args:
         default_precision: Standard deviation of the simulated sampling noise where a PUB gives none; 0: exact.
@@ -151,20 +151,26 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         return _compat.PrimitiveResult([self._run_pub(pub) for pub in pubs], metadata={"version": 2})
 
     def _run_pub(self, pub: Any) -> Any:
-        # Observables and parameter values broadcast against each other; each distinct row is evaluated once, for all
-        # observables that any element pairs it with.
+        if any(instruction.operation.name == "reset" for instruction in pub.circuit.data):
+            # Resets are random: no single state to evaluate. Qiskit draws one for every element.
+            stochastic = _compat.StatevectorEstimator(seed=self.seed)
+            return stochastic.run([pub]).result()[0]
+        # Observables and parameter values broadcast against each other; each row is evaluated once, for all distinct
+        # observables.
         rows = pub.parameter_values.as_array(pub.circuit.parameters)
         rows = rows.reshape(pub.parameter_values.size, pub.circuit.num_parameters)
         row_index = np.arange(len(rows)).reshape(pub.parameter_values.shape)
-        sums = [_pauli_sum(pub.observables[index]) for index in np.ndindex(pub.observables.shape)]
-        sum_index = np.arange(len(sums)).reshape(pub.observables.shape)
+        sums: dict[Any, int] = {}
+        sum_index = np.empty(pub.observables.shape, dtype=int)
+        for index in np.ndindex(pub.observables.shape):
+            sum_index[index] = sums.setdefault(tuple(pub.observables[index].items()), len(sums))
         row_index, sum_index = np.broadcast_arrays(row_index, sum_index)
         if row_index.size == 0:
             values = np.zeros(row_index.shape)
         else:
-            values = self.expectation_values(pub.circuit, sums, rows)[row_index, sum_index]
+            values = self.expectation_values(pub.circuit, [dict(one) for one in sums], rows)[row_index, sum_index]
         if pub.precision:
-            values = np.random.default_rng(self.seed).normal(values, pub.precision)
+            values = np.asarray(np.random.default_rng(self.seed).normal(values, pub.precision))
         data = _compat.estimates(values, np.zeros(values.shape))
         metadata = {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
         return _compat.PubResult(data, metadata=metadata)
@@ -176,8 +182,3 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
             found = self.expectation_values(group.circuit, group.observables, group.rows)
             values[group.positions] = found[group.row_index, group.observable_index]
         return _compat.EstimatorResult(values, [{} for _ in values])
-
-
-def _pauli_sum(observable: Any) -> SparsePauliOp:
-    """One element of an ``ObservablesArray``: a mapping from Pauli label to coefficient."""
-    return SparsePauliOp(list(observable.keys()), list(observable.values()))
