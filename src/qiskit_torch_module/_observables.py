@@ -137,10 +137,11 @@ def _without_projectors(observable: Any) -> SparsePauliOp:
     """A ``SparseObservable`` with its projectors multiplied out."""
     terms: list[tuple[str, list[int], complex]] = []
     for term in observable:
-        choices = [((1.0, letter),) if letter in "XYZ" else _halves(letter) for letter in term.bit_labels()]
+        letters = [bit_term.label for bit_term in term.bit_terms]
+        choices = [((1.0, letter),) if letter in "XYZ" else _halves(letter) for letter in letters]
         for choice in itertools.product(*choices):
-            factor, letters = math.prod(factor for factor, _ in choice), "".join(letter for _, letter in choice)
-            terms.append((letters, list(term.indices), term.coeff * factor))
+            factor, word = math.prod(factor for factor, _ in choice), "".join(letter for _, letter in choice)
+            terms.append((word, [int(qubit) for qubit in term.indices], term.coeff * factor))
     return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], num_qubits=observable.num_qubits)
 
 
