@@ -137,7 +137,7 @@ def _without_projectors(observable: Any) -> SparsePauliOp:
     """A ``SparseObservable`` with its projectors multiplied out."""
     terms: list[tuple[str, list[int], complex]] = []
     for term in observable:
-        letters = [bit_term.label for bit_term in term.bit_terms]
+        letters = [SparseObservable.BitTerm(int(bit)).label for bit in term.bit_terms]
         choices = [((1.0, letter),) if letter in "XYZ" else _halves(letter) for letter in letters]
         for choice in itertools.product(*choices):
             factor, word = math.prod(factor for factor, _ in choice), "".join(letter for _, letter in choice)
