@@ -130,15 +130,22 @@ def _labelled(observable: Any) -> SparsePauliOp:
 
 
 # Each is (I + sign * letter) / 2.
-_PROJECTORS = {"0": (1, "Z"), "1": (-1, "Z"), "+": (1, "X"), "-": (-1, "X"), "r": (1, "Y"), "l": (-1, "Y")}
+_PROJECTORS = {
+    "ZERO": (1, "Z"),
+    "ONE": (-1, "Z"),
+    "PLUS": (1, "X"),
+    "MINUS": (-1, "X"),
+    "RIGHT": (1, "Y"),
+    "LEFT": (-1, "Y"),
+}
 
 
 def _without_projectors(observable: Any) -> SparsePauliOp:
     """A ``SparseObservable`` with its projectors multiplied out."""
     terms: list[tuple[str, list[int], complex]] = []
     for term in observable:
-        letters = [SparseObservable.BitTerm(int(bit)).label for bit in term.bit_terms]
-        choices = [((1.0, letter),) if letter in "XYZ" else _halves(letter) for letter in letters]
+        names = [SparseObservable.BitTerm(int(bit)).name for bit in term.bit_terms]
+        choices = [_halves(name) if name in _PROJECTORS else ((1.0, name),) for name in names]
         for choice in itertools.product(*choices):
             factor, word = math.prod(factor for factor, _ in choice), "".join(letter for _, letter in choice)
             terms.append((word, [int(qubit) for qubit in term.indices], term.coeff * factor))
