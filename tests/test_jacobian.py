@@ -85,6 +85,7 @@ def whole_derivative(circuit, observable, parameters, point):
     return 2 * slopes @ (observable.to_matrix() @ state(np.asarray(point))).conj()
 
 
+@pytest.mark.filterwarnings("ignore")  # SciPy warns Qiskit of the kind of sparse matrix it exponentiates
 @pytest.mark.parametrize("observable", ["ZI", "XY"])
 def test_imaginary_derivatives_see_the_global_phase(observable):
     a = ParameterVector("a", 4)

@@ -1,8 +1,13 @@
-"""The engine as a differentiable PyTorch function."""
+"""The native engine as differentiable PyTorch functions.
+
+Values and gradients come from the engine; derivatives of gradients, and forward-mode derivatives, from the same circuit
+in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an ensemble) becomes one native call in
+which the weights are inputs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +15,67 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._engine import Engine
+from . import _torch_engine
+from ._program import Program
+
+Tensors = tuple[torch.Tensor, ...]
+Optional = tuple[torch.Tensor | None, ...]
+
+# Private names of PyTorch; without them every call goes the general way.
+_is_legacy_batch: Callable[[torch.Tensor], bool] = getattr(torch._C, "_is_legacy_batchedtensor", lambda tensor: False)
+_transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+
+
+def expectation_values(
+    program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
+) -> torch.Tensor:
+    """Values (B, M) of inputs (B, N) and sets of weights, derived variables included; differentiable.
+
+    Args:
+        program: Compiled circuit.
+        num_threads: For values and for gradients; 0: as ``torch.get_num_threads()``.
+        inputs: Contiguous, of the same dtype as the weights, float32 or float64.
+        weights: Sets of weights.
+    """
+    if inputs.device.type != "cpu":
+        return _torch_engine.expectation_values(program, inputs, joined(weights, inputs))
+    function = TransformableValues if _transforms_active() else ExpectationValues
+    values: torch.Tensor = function.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+    return values
+
+
+def native_values(
+    program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Values (B, M) without a graph."""
+    threads = num_threads or torch.get_num_threads()
+    return torch.from_numpy(program.engine.values(_array(inputs), _array(joined(weights, inputs)), threads))
+
+
+def native_gradients(
+    program: Program,
+    num_threads: int,
+    wants: tuple[bool, ...],
+    cotangent: torch.Tensor,
+    inputs: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+) -> Optional:
+    """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
+    sizes = (inputs.shape[1], *map(len, weights))
+    input_gradient, weight_gradient = program.engine.vector_jacobian_product(
+        _array(inputs),
+        _array(joined(weights, inputs)),
+        _array(cotangent),
+        _flags(wants, sizes),
+        num_threads or torch.get_num_threads(),
+    )
+    found: list[torch.Tensor | None] = [None] * len(sizes)
+    if input_gradient is not None:
+        found[0] = torch.from_numpy(input_gradient)
+    if weight_gradient is not None:
+        parts = torch.split(torch.from_numpy(weight_gradient), sizes[1:])
+        found[1:] = [part if want else None for part, want in zip(parts, wants[1:], strict=True)]
+    return tuple(found)
 
 
 @lru_cache(maxsize=256)
@@ -21,72 +86,178 @@ def _flags(wants: tuple[bool, ...], sizes: tuple[int, ...]) -> npt.NDArray[np.bo
     return flags
 
 
-def _flat(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+def _array(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = tensor.detach().contiguous().numpy()
+    return array
+
+
+def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
     """All weights in one vector; an empty one of the dtype of the inputs where there are none."""
     if len(weights) == 1:
-        return weights[0].detach()
-    return torch.cat(tuple(weights)).detach() if weights else inputs.new_empty(0)
-
-
-class _FirstOrderOnly(torch.autograd.Function):
-    """Passes a gradient on, but refuses to differentiate it: silence would drop terms from a derivative."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: torch.Tensor, *depends_on: torch.Tensor) -> torch.Tensor:
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
-        raise NotImplementedError(
-            "QuantumModule has no second derivatives yet: a gradient of it, taken with create_graph=True, cannot be "
-            "differentiated again; detach it if it is to be a constant"
-        )
+        return weights[0]
+    return torch.cat(tuple(weights)) if weights else inputs.new_empty(0)
 
 
 class ExpectationValues(torch.autograd.Function):
-    """Expectation values (batch, observables) of inputs (batch, inputs) and sets of weights.
+    """Values with gradients: one adjoint state for all observables, swept back once.
 
-    The backward pass makes one adjoint state for all observables and sweeps back once (Meyer et al.,
-    arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823).
+    Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        engine: Engine,
-        num_threads: tuple[int, int],
-        inputs: torch.Tensor,
-        *weights: torch.Tensor,
+        ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        ctx.engine = engine
-        ctx.num_threads = num_threads[1] or torch.get_num_threads()
-        ctx.sizes = (inputs.shape[1], *map(len, weights))
+        ctx.program, ctx.num_threads = program, num_threads[1]
         ctx.save_for_backward(inputs, *weights)
-        values = engine.values(
-            inputs.detach().numpy(), _flat(weights, inputs).numpy(), num_threads[0] or torch.get_num_threads()
-        )
-        return torch.from_numpy(values)
+        ctx.save_for_forward(inputs, *weights)
+        return native_values(program, num_threads[0], inputs, weights)
 
     @staticmethod
-    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
+        if _is_legacy_batch(cotangent):
+            raise NotImplementedError(
+                "QuantumModule: is_grads_batched and vectorize=True rest on an old vmap of PyTorch that takes no custom "
+                "functions; use torch.func.jacrev or torch.func.vmap instead"
+            )
+        wants = tuple(ctx.needs_input_grad[2:])
+        arguments = (ctx.program, ctx.num_threads, wants, cotangent, *ctx.saved_tensors)
+        if torch.is_grad_enabled() or _transforms_active():  # create_graph=True, or within torch.func
+            found = iter(Gradients.apply(*arguments))  # type: ignore[no-untyped-call]
+            return (None, None, *(next(found) if want else None for want in wants))
+        return (None, None, *native_gradients(*arguments[:5], arguments[5:]))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
         inputs, *weights = ctx.saved_tensors
-        wants = ctx.needs_input_grad[2:]
-        input_gradient, weight_gradient = ctx.engine.vector_jacobian_product(
-            inputs.detach().numpy(),
-            _flat(weights, inputs).numpy(),
-            cotangent.detach().contiguous().numpy(),
-            _flags(wants, ctx.sizes),
-            ctx.num_threads,
-        )
-        gradients: list[torch.Tensor | None] = [None] * (2 + len(ctx.sizes))
-        if input_gradient is not None:
-            gradients[2] = torch.from_numpy(input_gradient)
-        if weight_gradient is not None:
-            parts = torch.split(torch.from_numpy(weight_gradient), ctx.sizes[1:])
-            gradients[3:] = [part if wants else None for part, wants in zip(parts, wants[1:], strict=True)]
-        if torch.is_grad_enabled():  # create_graph=True
-            gradients = [
-                None if gradient is None else _FirstOrderOnly.apply(gradient, cotangent, inputs, *weights)  # type: ignore[no-untyped-call]
-                for gradient in gradients
-            ]
-        return tuple(gradients)
+        function = _values_function(ctx.program)
+        return _jvp(function, (inputs, *weights), tangents[2:])[0]
+
+
+class TransformableValues(ExpectationValues):
+    """The same for ``torch.func``, which wants the context set up apart; this costs more time a call."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
+    ) -> torch.Tensor:
+        return native_values(program, num_threads[0], inputs, weights)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.program, ctx.num_threads = inputs[0], inputs[1][1]
+        ctx.save_for_backward(*inputs[2:])
+        ctx.save_for_forward(*inputs[2:])
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], program: Program, num_threads: tuple[int, int], *variables: torch.Tensor
+    ) -> tuple[torch.Tensor, int]:
+        if all(dim is None for dim in in_dims[3:]):
+            inputs = _leading(variables[0], in_dims[2], info.batch_size)
+            flat, sets = inputs.flatten(0, 1).contiguous(), variables[1:]
+        else:
+            program, flat, sets = program.unshared, _unshared(info, in_dims[2:], variables), ()
+        values = expectation_values(program, num_threads, flat, *sets)
+        return values.unflatten(0, (info.batch_size, -1)), 0
+
+
+class Gradients(torch.autograd.Function):
+    """Gradients of sum(cotangent * values) with respect to the wanted ones of inputs and sets, themselves
+    differentiable.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
+    ) -> Tensors:
+        found = native_gradients(program, num_threads, wants, cotangent, variables[0], variables[1:])
+        return chosen(found, wants, variables)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.program, ctx.wants = inputs[0], inputs[2]
+        ctx.save_for_backward(*inputs[3:])
+        ctx.save_for_forward(*inputs[3:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
+        _, pull_back = torch.func.vjp(gradient_function(ctx.program, ctx.wants), *ctx.saved_tensors)
+        return (None, None, None, *pull_back(cotangents))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
+        return _jvp(gradient_function(ctx.program, ctx.wants), ctx.saved_tensors, tangents[3:])
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        program: Program,
+        num_threads: int,
+        wants: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *variables: torch.Tensor,
+    ) -> tuple[Tensors, tuple[int, ...]]:
+        # Weight gradients are summed over the batch, but not over what is mapped: every sample has its own weights.
+        flat = _unshared(info, in_dims[4:], variables)
+        cotangents = _leading(cotangent, in_dims[3], info.batch_size).flatten(0, 1).contiguous()
+        sizes = [variables[0].shape[-1]]
+        sizes += [
+            one.shape[-1] if dim is None else one.movedim(dim, 0).shape[-1]
+            for one, dim in zip(variables[1:], in_dims[5:], strict=True)
+        ]
+        if in_dims[4] is not None:
+            sizes[0] = variables[0].movedim(in_dims[4], 0).shape[-1]
+        (gradient,) = Gradients.apply(program.unshared, num_threads, (True,), cotangents, flat)  # type: ignore[no-untyped-call]
+        parts = torch.split(gradient.unflatten(0, (info.batch_size, -1)), sizes, dim=-1)
+        found = (parts[0], *(part.sum(1) for part in parts[1:]))
+        chosen = tuple(part for part, want in zip(found, wants, strict=True) if want)
+        return chosen, (0,) * len(chosen)
+
+
+def chosen(found: Optional, wants: Sequence[bool], variables: Sequence[torch.Tensor]) -> Tensors:
+    """The wanted gradients; zero where the engine has none, because nothing depends on an empty set."""
+    return tuple(
+        torch.zeros_like(variable) if gradient is None else gradient
+        for gradient, want, variable in zip(found, wants, variables, strict=True)
+        if want
+    )
+
+
+def _leading(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
+    """The mapped dimension in front, or the tensor repeated along it."""
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+def _unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Inputs and weights side by side for every sample of every element that is mapped: rows (V * B, N + W)."""
+    inputs, *weights = (
+        _leading(one, dim, info.batch_size) for one, dim in zip(variables, in_dims, strict=True)
+    )
+    columns = [inputs, *(one[:, None, :].expand(-1, inputs.shape[1], -1) for one in weights)]
+    return torch.cat(columns, dim=2).flatten(0, 1).contiguous()
+
+
+def _values_function(program: Program) -> Callable[..., Tensors]:
+    def values(inputs: torch.Tensor, *weights: torch.Tensor) -> Tensors:
+        return (_torch_engine.expectation_values(program, inputs, joined(weights, inputs)),)
+
+    return values
+
+
+def gradient_function(program: Program, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
+    def gradients(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
+        _, pull_back = torch.func.vjp(_values_function(program), *variables)
+        return tuple(one for one, want in zip(pull_back((cotangent,)), wants, strict=True) if want)
+
+    return gradients
+
+
+def _jvp(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:
+    """Forward-mode derivative from two reverse ones: the pull-back is linear, and its transpose pushes forward."""
+    outputs, pull_back = torch.func.vjp(function, *at)
+    _, push_forward = torch.func.vjp(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, outputs))
+    filled = tuple(torch.zeros_like(one) if t is None else t for one, t in zip(at, tangents, strict=True))
+    pushed: Tensors = push_forward(filled)
+    return pushed

@@ -75,6 +75,12 @@ class Program:
         """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
         return Polynomial.sum([self.phase, levels_of(self.rotations)[1]])
 
+    @cached_property
+    def unshared(self) -> Program:
+        """The same with every variable of the engine as an input, so that weights may differ from sample to sample."""
+        num_inputs = self.num_inputs + len(self.derived_inputs) + self.num_weights + len(self.derived_weights)
+        return replace(self, num_inputs=num_inputs, num_weights=0, derived_inputs=(), derived_weights=())
+
     @property
     def has_derived(self) -> bool:
         return bool(self.derived_inputs or self.derived_weights)
@@ -97,7 +103,8 @@ class Program:
         return inputs, weights
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("engine", "whole_phase")}
+        cached = ("engine", "number", "unshared", "whole_phase")
+        return {name: value for name, value in self.__dict__.items() if name not in cached}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -105,6 +112,8 @@ class Program:
 
 def _finite(derived: Derived, variables: Sequence[torch.Tensor]) -> torch.Tensor:
     value = evaluate(derived.expression, variables)
+    if torch.compiler.is_compiling():
+        return value
     # Where an input is at fault the engine says so.
     if not _is_finite(value) and all(_is_finite(variables[i]) for i in variables_in(derived.expression)):
         raise ValueError(f"{derived.angle} is not finite for some of the parameter values; keep them within its domain")

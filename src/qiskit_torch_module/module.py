@@ -11,7 +11,8 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from ._autograd import ExpectationValues
+from . import _operator
+from ._autograd import expectation_values, joined
 from ._compile import compile_program
 from ._initial import Initial, initial_values, is_single
 from ._observables import Observables
@@ -110,10 +111,16 @@ class QuantumModule(torch.nn.Module):
             flat, all_weights = self._program.with_derived_columns(flat, all_weights)
             weights = [all_weights]
         threads = (self._num_threads_forward, self._num_threads_backward)
-        values: torch.Tensor = ExpectationValues.apply(  # type: ignore[no-untyped-call]
-            self._program.engine, threads, flat, *weights
-        )
+        values = self._values(threads, flat, weights)
         return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
+
+    def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
+        if torch.compiler.is_compiling() and inputs.device.type == "cpu":
+            compiled: torch.Tensor = _operator.values(
+                inputs, joined(weights, inputs), _operator.number_of(self._program), *threads
+            )
+            return compiled
+        return expectation_values(self._program, threads, inputs, *weights)
 
     def _as_input(self, input: Any, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.dtype]:
         """The input as a tensor of the right width, and the dtype to compute in."""

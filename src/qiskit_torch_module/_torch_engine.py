@@ -1,0 +1,110 @@
+"""The same simulation in plain PyTorch: slower, but differentiable to any order and on any device.
+
+The native engine gives values and first derivatives on the CPU. Whatever lies beyond comes from here: derivatives of
+derivatives, and tensors on other devices. Real and imaginary parts are separate tensors, gates act one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ._polynomial import Polynomial
+from ._program import PauliTerm, Program
+from ._schedule import X, Z
+
+
+def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Values (B, M) of inputs (B, N) and weights (W,), the derived ones included in both."""
+    with torch.autocast(inputs.device.type, enabled=False):
+        variables = [*inputs.unbind(1), *weights.unbind(0)]
+        states = _final_states(program, variables, inputs)
+        return _values(program, *states)
+
+
+def _final_states(
+    program: Program, variables: Sequence[torch.Tensor], inputs: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Real and imaginary parts (B, 2^n) of the states before the observables."""
+    real = torch.nn.functional.one_hot(inputs.new_zeros(1, dtype=torch.int64), 1 << program.num_qubits).to(inputs.dtype)
+    real = real.expand(inputs.shape[0], -1)
+    imaginary = torch.zeros_like(real)
+    for rotation in program.rotations:
+        half = 0.5 * _angle(rotation.angle, variables, inputs)
+        cosine, sine = torch.cos(half)[..., None], torch.sin(half)[..., None]
+        if rotation.axis == Z:
+            sine = sine * _signs(program.num_qubits, rotation.z, 0, inputs.dtype, inputs.device)
+            real, imaginary = cosine * real + sine * imaginary, cosine * imaginary - sine * real
+            continue
+        flip = _flip(program.num_qubits, rotation.x, inputs.device)
+        flipped_real, flipped_imaginary = real[:, flip], imaginary[:, flip]
+        if rotation.axis == X:
+            real, imaginary = cosine * real + sine * flipped_imaginary, cosine * imaginary - sine * flipped_real
+        else:
+            sine = sine * _signs(program.num_qubits, rotation.z, rotation.x, inputs.dtype, inputs.device)
+            real, imaginary = cosine * real + sine * flipped_real, cosine * imaginary + sine * flipped_imaginary
+    return real, imaginary
+
+
+def _angle(angle: Polynomial, variables: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    total = inputs.new_tensor(angle.constant_value)
+    for factors, coefficient in angle.terms:
+        if factors:
+            product = variables[factors[0]]
+            for index in factors[1:]:
+                product = product * variables[index]
+            total = total + coefficient * product
+    return total
+
+
+def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+    """Terms that flip the same bits share the products of amplitudes."""
+    values = real.new_tensor(program.observable_constants).expand(real.shape[0], -1)
+    groups: dict[tuple[int, bool], list[PauliTerm]] = {}
+    for term in program.observable_terms:
+        groups.setdefault((term.x, term.is_imaginary), []).append(term)
+    for (x, is_imaginary), terms in groups.items():
+        flip = _flip(program.num_qubits, x, real.device)
+        if is_imaginary:
+            products = real[:, flip] * imaginary - imaginary[:, flip] * real
+        else:
+            products = real[:, flip] * real + imaginary[:, flip] * imaginary
+        for term in terms:
+            signs = _signs(program.num_qubits, term.z, 0, real.dtype, real.device)
+            column = torch.nn.functional.one_hot(
+                torch.tensor(term.observable, device=real.device), program.num_observables
+            )
+            values = values + term.coefficient * (products * signs).sum(1, keepdim=True) * column
+    return values
+
+
+def _flip(num_qubits: int, x: int, device: torch.device) -> torch.Tensor:
+    """Index i ^ x of every i."""
+    return torch.from_numpy(_flip_table(num_qubits, x)).to(device)
+
+
+def _signs(num_qubits: int, z: int, x: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(-1)^|z & (i ^ x)| of every i."""
+    return torch.from_numpy(_sign_table(num_qubits, z, x)).to(device=device, dtype=dtype)
+
+
+# Tables are cached as arrays: a tensor made within torch.func must not outlive it.
+
+
+@lru_cache(maxsize=1024)
+def _flip_table(num_qubits: int, x: int) -> npt.NDArray[np.int64]:
+    return np.arange(1 << num_qubits) ^ x
+
+
+@lru_cache(maxsize=1024)
+def _sign_table(num_qubits: int, z: int, x: int) -> npt.NDArray[np.float32]:
+    parity = np.zeros(1 << num_qubits, dtype=np.int64)
+    index = np.arange(1 << num_qubits) ^ x
+    for bit in range(num_qubits):
+        if z >> bit & 1:
+            parity ^= index >> bit & 1
+    return (1 - 2 * parity).astype(np.float32)
