@@ -179,16 +179,44 @@ def test_gradient_flags_of_sets():
         model.set_variational_gradients_flag([True] * 3)
 
 
-def test_no_grad_and_second_order():
+def test_no_grad_and_inference_mode():
     model = module()
-    with torch.no_grad():
-        assert not model(torch.rand(1, 3)).requires_grad
-    inputs = torch.rand(1, 3, requires_grad=True)
-    [gradient] = torch.autograd.grad(model(inputs).sum(), inputs, create_graph=True)
-    with pytest.raises(NotImplementedError, match="second derivatives"):
-        gradient.sum().backward()
-    with pytest.raises(NotImplementedError, match="second derivatives"):
-        (model(inputs).sum() + gradient.square().sum()).backward()
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            assert not model(torch.rand(1, 3)).requires_grad
+
+
+def test_graphs_that_are_kept_hooks_and_checkpoints():
+    model, inputs = module(), torch.rand(4, 3, requires_grad=True)
+    loss = model(inputs).square().sum()
+    loss.backward(retain_graph=True)
+    once, seen = [one.grad.clone() for one in model.variational_], []
+    loss.backward()
+    for one, first in zip(model.variational_, once, strict=True):
+        torch.testing.assert_close(one.grad, 2 * first)
+    model.zero_grad()
+    model.variational_0.register_hook(lambda gradient: seen.append(gradient.shape))
+    model.register_full_backward_hook(lambda module, before, after: seen.append(after[0].shape))
+    checkpointed = torch.utils.checkpoint.checkpoint(model, inputs, use_reentrant=False)
+    checkpointed.square().sum().backward()
+    assert torch.Size([4, 3]) in seen
+    assert model.variational_0.shape in seen
+    for one, first in zip(model.variational_, once, strict=True):
+        torch.testing.assert_close(one.grad, first)
+
+
+def test_integers_and_halves_take_the_dtype_of_the_parameters():
+    model = module()
+    for dtype in (torch.int64, torch.bool, torch.float16, torch.bfloat16):
+        inputs = torch.tensor([[1, 0, 1]], dtype=dtype)
+        torch.testing.assert_close(model(inputs), model(inputs.float()))
+    half, inputs = module().half(), torch.rand(1, 3).half()
+    values = half(inputs)
+    assert values.dtype == torch.float32
+    values.sum().backward()
+    assert half.variational_0.grad.dtype == torch.float16
+    with pytest.raises(TypeError, match="got torch.complex64"):
+        model(torch.rand(1, 3, dtype=torch.complex64))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ Tensors = tuple[torch.Tensor, ...]
 Optional = tuple[torch.Tensor | None, ...]
 
 # Private names of PyTorch; without them every call goes the general way.
-_is_legacy_batch: Callable[[torch.Tensor], bool] = getattr(torch._C, "_is_legacy_batchedtensor", lambda tensor: False)
+_is_old_batch: Callable[[torch.Tensor], bool] = getattr(
+    torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
+)
 _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 
 
@@ -73,7 +75,7 @@ def native_gradients(
     if input_gradient is not None:
         found[0] = torch.from_numpy(input_gradient)
     if weight_gradient is not None:
-        parts = torch.split(torch.from_numpy(weight_gradient), sizes[1:])
+        parts = torch.split(torch.from_numpy(weight_gradient), list(sizes[1:]))
         found[1:] = [part if want else None for part, want in zip(parts, wants[1:], strict=True)]
     return tuple(found)
 
@@ -115,17 +117,17 @@ class ExpectationValues(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
-        if _is_legacy_batch(cotangent):
+        if _is_old_batch(cotangent):
             raise NotImplementedError(
-                "QuantumModule: is_grads_batched and vectorize=True rest on an old vmap of PyTorch that takes no custom "
-                "functions; use torch.func.jacrev or torch.func.vmap instead"
+                "QuantumModule: is_grads_batched and vectorize=True rest on an old vmap of PyTorch that takes no "
+                "custom functions; use torch.func.jacrev or torch.func.vmap instead"
             )
         wants = tuple(ctx.needs_input_grad[2:])
-        arguments = (ctx.program, ctx.num_threads, wants, cotangent, *ctx.saved_tensors)
+        inputs, *weights = ctx.saved_tensors
         if torch.is_grad_enabled() or _transforms_active():  # create_graph=True, or within torch.func
-            found = iter(Gradients.apply(*arguments))  # type: ignore[no-untyped-call]
+            found = iter(differentiable_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
-        return (None, None, *native_gradients(*arguments[:5], arguments[5:]))
+        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, weights))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
@@ -159,16 +161,14 @@ class TransformableValues(ExpectationValues):
         else:
             program, flat, sets = program.unshared, _unshared(info, in_dims[2:], variables), ()
         values = expectation_values(program, num_threads, flat, *sets)
-        return values.unflatten(0, (info.batch_size, -1)), 0
+        return values.reshape(info.batch_size, -1, values.shape[1]), 0
 
 
 class Gradients(torch.autograd.Function):
-    """Gradients of sum(cotangent * values) with respect to the wanted ones of inputs and sets, themselves
-    differentiable.
-    """
+    """Gradients of sum(cotangent * values) with respect to inputs and sets where wanted: differentiable themselves."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
     ) -> Tensors:
         found = native_gradients(program, num_threads, wants, cotangent, variables[0], variables[1:])
@@ -182,7 +182,7 @@ class Gradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-        _, pull_back = torch.func.vjp(gradient_function(ctx.program, ctx.wants), *ctx.saved_tensors)
+        _, pull_back = pulled_back(gradient_function(ctx.program, ctx.wants), *ctx.saved_tensors)
         return (None, None, None, *pull_back(cotangents))
 
     @staticmethod
@@ -209,11 +209,19 @@ class Gradients(torch.autograd.Function):
         ]
         if in_dims[4] is not None:
             sizes[0] = variables[0].movedim(in_dims[4], 0).shape[-1]
-        (gradient,) = Gradients.apply(program.unshared, num_threads, (True,), cotangents, flat)  # type: ignore[no-untyped-call]
-        parts = torch.split(gradient.unflatten(0, (info.batch_size, -1)), sizes, dim=-1)
+        (gradient,) = differentiable_gradients(program.unshared, num_threads, (True,), cotangents, flat)
+        parts = torch.split(gradient.reshape(info.batch_size, -1, gradient.shape[1]), sizes, dim=-1)
         found = (parts[0], *(part.sum(1) for part in parts[1:]))
         chosen = tuple(part for part, want in zip(found, wants, strict=True) if want)
         return chosen, (0,) * len(chosen)
+
+
+def differentiable_gradients(
+    program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
+) -> Tensors:
+    """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
+    found: Tensors = Gradients.apply(program, num_threads, wants, cotangent, *variables)  # type: ignore[no-untyped-call]
+    return found
 
 
 def chosen(found: Optional, wants: Sequence[bool], variables: Sequence[torch.Tensor]) -> Tensors:
@@ -232,11 +240,15 @@ def _leading(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
 
 def _unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch.Tensor]) -> torch.Tensor:
     """Inputs and weights side by side for every sample of every element that is mapped: rows (V * B, N + W)."""
-    inputs, *weights = (
-        _leading(one, dim, info.batch_size) for one, dim in zip(variables, in_dims, strict=True)
-    )
+    inputs, *weights = (_leading(one, dim, info.batch_size) for one, dim in zip(variables, in_dims, strict=True))
     columns = [inputs, *(one[:, None, :].expand(-1, inputs.shape[1], -1) for one in weights)]
     return torch.cat(columns, dim=2).flatten(0, 1).contiguous()
+
+
+def pulled_back(function: Callable[..., Tensors], *at: torch.Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+    """Values of a function, and what turns cotangents of them into gradients."""
+    outputs, pull_back, *_ = torch.func.vjp(function, *at)
+    return outputs, pull_back
 
 
 def _values_function(program: Program) -> Callable[..., Tensors]:
@@ -248,7 +260,7 @@ def _values_function(program: Program) -> Callable[..., Tensors]:
 
 def gradient_function(program: Program, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
     def gradients(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
-        _, pull_back = torch.func.vjp(_values_function(program), *variables)
+        _, pull_back = pulled_back(_values_function(program), *variables)
         return tuple(one for one, want in zip(pull_back((cotangent,)), wants, strict=True) if want)
 
     return gradients
@@ -256,8 +268,8 @@ def gradient_function(program: Program, wants: tuple[bool, ...]) -> Callable[...
 
 def _jvp(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:
     """Forward-mode derivative from two reverse ones: the pull-back is linear, and its transpose pushes forward."""
-    outputs, pull_back = torch.func.vjp(function, *at)
-    _, push_forward = torch.func.vjp(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, outputs))
+    outputs, pull_back = pulled_back(function, *at)
+    _, push_forward = pulled_back(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, outputs))
     filled = tuple(torch.zeros_like(one) if t is None else t for one, t in zip(at, tangents, strict=True))
     pushed: Tensors = push_forward(filled)
     return pushed

@@ -37,15 +37,15 @@ def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
         ValueError: the file is damaged, of another kind, or from a newer version.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file; expected one that 'qtm train' saved")
+        raise FileNotFoundError(f"{path} is no file; expected one saved by this package")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns of old formats; an error of ours follows
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes can fail in any way
-        raise ValueError(f"{path} is damaged or no checkpoint; expected a file that 'qtm train' saved") from error
+        raise ValueError(f"{path} is damaged or no checkpoint; expected a file saved by this package") from error
     if not isinstance(content, dict) or content.get("kind") != kind:
-        raise ValueError(f"{path} is no {kind}; expected a file that 'qtm train' saved")
+        raise ValueError(f"{path} is no {kind}; expected one saved as such by this package")
     if content.get("version", 0) > _VERSION:
         raise ValueError(f"{path} was written by a newer version of qiskit-torch-module; update the package")
     return content

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import pi
 from typing import Any
 
@@ -15,12 +16,21 @@ _NAMED: dict[str, tuple[Any, dict[str, float]]] = {
     "normal": (torch.nn.init.normal_, {"mean": 0.0, "std": 1.0}),
 }
 
-Initial = str | tuple[str, Mapping[str, float]] | Sequence[float] | torch.Tensor
+Initial = str | tuple[str, Mapping[str, float]] | Sequence[float] | torch.Tensor | Callable[[torch.Tensor], Any]
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Random numbers from a seed, if there is one; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
 
 
 def is_single(initial: Any) -> bool:
     """Whether `initial` starts one set, rather than being a sequence with one entry for each set."""
-    if isinstance(initial, (str, torch.Tensor)) or _is_named(initial):
+    if isinstance(initial, (str, torch.Tensor)) or callable(initial) or _is_named(initial):
         return True
     return all(isinstance(value, (int, float)) or _is_scalar(value) for value in initial)
 
@@ -38,18 +48,31 @@ def _is_named(initial: Any) -> bool:
     )
 
 
+def _filled(initial: Callable[[torch.Tensor], Any], size: int, argument: str) -> torch.Tensor:
+    values = torch.empty(size)
+    with torch.no_grad():
+        try:
+            initial(values)
+        except ValueError as error:  # Xavier and Kaiming want a matrix
+            raise ValueError(f"{argument}: the function cannot fill a vector of {size} values: {error}") from error
+    return values
+
+
 def initial_values(initial: Any, size: int, argument: str) -> torch.Tensor:
     """Initial values of a set of `size` parameters, in the default dtype of PyTorch.
 
     Args:
         initial: "constant", "uniform" (0 to 2 pi) or "normal"; a pair of such a name and keyword arguments for the
-            function of ``torch.nn.init``, e.g. ``("normal", {"std": 0.1})``; or `size` explicit values.
+            function of ``torch.nn.init``, e.g. ``("normal", {"std": 0.1})``; `size` explicit values; or a function that
+            fills a tensor of shape (size,) in place, such as those of ``torch.nn.init`` and `small_angles`.
         size: Number of parameters in the set.
         argument: What to call it in an error.
 
     Raises:
         ValueError: unknown name or option, or the wrong number of values.
     """
+    if callable(initial):
+        return _filled(initial, size, argument)
     if isinstance(initial, str):
         initial = (initial, {})
     if _is_named(initial):

@@ -5,39 +5,12 @@ Operators take tensors and numbers only, so that a program goes by its number in
 
 from __future__ import annotations
 
-import itertools
-import threading
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 
 from . import _autograd
-from ._program import Program
-
-_programs: WeakValueDictionary[int, Program] = WeakValueDictionary()
-_numbers = itertools.count()
-_lock = threading.Lock()
-
-
-def number_of(program: Program) -> int:
-    """The number under which operators of this process find a program, as long as the program lives."""
-    with _lock:
-        number = program.__dict__.get("number")
-        if number is None:
-            number = program.__dict__["number"] = next(_numbers)
-            _programs[number] = program
-    return int(number)
-
-
-def _program(number: int) -> Program:
-    try:
-        return _programs[number]
-    except KeyError:
-        raise RuntimeError(
-            f"no program number {number} in this process: an exported graph works only while the QuantumModule it came "
-            "from is alive; export the module again here"
-        ) from None
+from ._program import numbered
 
 
 @torch.library.custom_op("qiskit_torch_module::values", mutates_args=())
@@ -45,14 +18,14 @@ def values(
     inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
     """Expectation values (B, M) of inputs (B, N) and weights (W,)."""
-    return _autograd.native_values(_program(program), num_threads, inputs, [weights])
+    return _autograd.native_values(numbered(program), num_threads, inputs, [weights])
 
 
 @values.register_fake
 def _(
     inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    return inputs.new_empty(inputs.shape[0], _program(program).num_observables)
+    return inputs.new_empty(inputs.shape[0], numbered(program).num_observables)
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=())
@@ -61,9 +34,7 @@ def gradients(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of sum(cotangent * values) with respect to inputs and weights."""
     variables = (inputs, weights)
-    found = _autograd.native_gradients(
-        _program(program), num_threads, (True, True), cotangent, inputs, [weights]
-    )
+    found = _autograd.native_gradients(numbered(program), num_threads, (True, True), cotangent, inputs, [weights])
     first, second = _autograd.chosen(found, (True, True), variables)
     return first, second
 
@@ -90,8 +61,8 @@ def _keep_for_gradients(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _gradients_backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-    function = _autograd.gradient_function(_program(ctx.program), (True, True))
-    _, pull_back = torch.func.vjp(function, *ctx.saved_tensors)
+    function = _autograd.gradient_function(numbered(ctx.program), (True, True))
+    _, pull_back = _autograd.pulled_back(function, *ctx.saved_tensors)
     return (*pull_back(cotangents), None, None)
 
 

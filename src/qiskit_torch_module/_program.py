@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -31,6 +33,37 @@ class PauliTerm:
         return (self.x & self.z).bit_count() % 2 == 1
 
 
+class _Numbers:
+    """Gives every living program a number by which operators of PyTorch, which take no other objects, find it."""
+
+    def __init__(self) -> None:
+        self.programs: WeakValueDictionary[int, Program] = WeakValueDictionary()
+        self._next = itertools.count()
+
+    def __call__(self, program: Program) -> int:
+        number = next(self._next)
+        self.programs[number] = program
+        return number
+
+
+_numbers = _Numbers()
+
+
+def numbered(number: int) -> Program:
+    """The program of a number.
+
+    Raises:
+        RuntimeError: there is none in this process.
+    """
+    program = _numbers.programs.get(number)
+    if program is None:
+        raise RuntimeError(
+            f"no program number {number} in this process: an exported graph works only while the QuantumModule it came "
+            "from is alive; export the module again"
+        )
+    return program
+
+
 @dataclass(frozen=True)
 class Program:
     """A circuit with its observables: immutable, hashable, picklable.
@@ -49,6 +82,7 @@ class Program:
         observable_terms: All other Pauli terms.
         derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
         derived_weights: Variables computed from weights alone, likewise.
+        number: By which `numbered` finds it; another one in every process, and no part of its value.
     """
 
     num_qubits: int
@@ -60,6 +94,10 @@ class Program:
     observable_terms: tuple[PauliTerm, ...]
     derived_inputs: tuple[Derived, ...] = ()
     derived_weights: tuple[Derived, ...] = ()
+    number: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.__dict__["number"] = _numbers(self)
 
     @property
     def num_observables(self) -> int:
@@ -108,6 +146,7 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.__post_init__()
 
 
 def _finite(derived: Derived, variables: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from qiskit.circuit import Parameter
 from . import _operator
 from ._autograd import expectation_values, joined
 from ._compile import compile_program
-from ._initial import Initial, initial_values, is_single
+from ._initial import Initial, initial_values, is_single, seeded
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
 
@@ -32,7 +32,8 @@ class QuantumModule(torch.nn.Module):
         variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
             ``variational_0``, ``variational_1``, ...
         variational_params_initial: How each set starts, or all of them: "constant" (1), "uniform" (0 to 2 pi),
-            "normal" (0, 1), a pair such as ``("normal", {"std": 0.1})``, or explicit values.
+            "normal" (0, 1), a pair such as ``("normal", {"std": 0.1})``, explicit values, or a function that fills a
+            vector in place, such as those of ``torch.nn.init`` and of `qiskit_torch_module.initializers`.
         seed_init: Seed for the initial values; the global random state is left as it was.
         observables: "individualZ" (output q is <Z> of qubit q), "tensoredZ" (one output, Z on all qubits), a Pauli
             label, a Qiskit operator, or a sequence of them; one output each.
@@ -64,23 +65,36 @@ class QuantumModule(torch.nn.Module):
         super().__init__()
         self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
         self.variational_parameters = parameter_sets(variational_params, "variational_params")
-        self._circuit = circuit
         self._program = compile_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
+        self._circuit = circuit.copy()
         self._names = _set_names(variational_params_names, len(self.variational_parameters))
-        self._register(_set_initials(variational_params_initial, len(self._names)), seed_init)
+        self._initials = _set_initials(variational_params_initial, len(self._names))
+        self._observables = observables
+        self._register(seed_init)
         self._encoding_gradients_flag = encoding_gradients_flag
         self.set_num_threads_forward(num_threads_forward)
         self.set_num_threads_backward(num_threads_backward)
 
-    def _register(self, initials: Sequence[Any], seed: int | None) -> None:
-        with torch.random.fork_rng(devices=[], enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
-            for name, parameters, initial in zip(self._names, self.variational_parameters, initials, strict=True):
-                values = initial_values(initial, len(parameters), f"variational_params_initial of '{name}'")
+    def _register(self, seed: int | None) -> None:
+        with seeded(seed):
+            for name, values in self._initial_values():
                 if name in self._parameters or hasattr(self, name):
                     raise ValueError(f"variational_params_names: '{name}' is taken by the module; choose another name")
                 self.register_parameter(name, torch.nn.Parameter(values))
+
+    def _initial_values(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, parameters, initial in zip(self._names, self.variational_parameters, self._initials, strict=True):
+            yield name, initial_values(initial, len(parameters), f"variational_params_initial of '{name}'")
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Starts every set anew, as at construction.
+
+        Args:
+            seed: Seed for the new values; the global random state is then left as it was. None: the global state.
+        """
+        with seeded(seed), torch.no_grad():
+            for name, values in self._initial_values():
+                getattr(self, name).copy_(values)
 
     def forward(self, input: torch.Tensor | None = None) -> torch.Tensor:
         """Expectation values of all observables.
@@ -116,9 +130,7 @@ class QuantumModule(torch.nn.Module):
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
         if torch.compiler.is_compiling() and inputs.device.type == "cpu":
-            compiled: torch.Tensor = _operator.values(
-                inputs, joined(weights, inputs), _operator.number_of(self._program), *threads
-            )
+            compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.number, *threads)
             return compiled
         return expectation_values(self._program, threads, inputs, *weights)
 
@@ -151,6 +163,21 @@ class QuantumModule(torch.nn.Module):
         return [getattr(self, name) for name in self._names]
 
     @property
+    def variational_names(self) -> list[str]:
+        """Names of the trainable sets, in order."""
+        return list(self._names)
+
+    @property
+    def observables(self) -> Observables:
+        """The observables as they were given."""
+        return self._observables
+
+    @property
+    def encoding_gradients_flag(self) -> bool | None:
+        """False: gradients with respect to the input are forced off."""
+        return self._encoding_gradients_flag
+
+    @property
     def num_trainable_parameters(self) -> int:
         """Number of trainable parameters in all sets together."""
         return sum(len(parameters) for parameters in self.variational_parameters)
@@ -167,7 +194,7 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def circuit(self) -> QuantumCircuit:
-        """The circuit as it was given."""
+        """A copy of the circuit as it was given."""
         return self._circuit
 
     @property
@@ -198,6 +225,10 @@ class QuantumModule(torch.nn.Module):
             raise ValueError(f"variational_gradients_flag: expected one flag for all or {len(sets)}, got {len(flags)}")
         for one, flag in zip(sets, flags, strict=True):
             one.requires_grad_(flag)
+
+    def draw(self, *arguments: Any, **options: Any) -> Any:
+        """Draws the circuit: arguments and result are those of ``QuantumCircuit.draw``."""
+        return self._circuit.draw(*arguments, **options)
 
     def extra_repr(self) -> str:
         """Qubits, sizes and trainable sets, for ``print``."""

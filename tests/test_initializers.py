@@ -1,0 +1,75 @@
+"""How sets start: functions, starts against barren plateaus, and starting anew."""
+
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+
+from circuits_zoo import reuploading
+from qiskit_torch_module import QuantumModule, initializers
+
+CASE = reuploading(3, 2)
+
+
+def module(initial, **options):
+    return QuantumModule(CASE.circuit, CASE.encoding, CASE.variational, variational_params_initial=initial, **options)
+
+
+def test_functions_that_fill_a_vector():
+    model = module([torch.nn.init.zeros_, lambda values: values.fill_(0.25)])
+    assert model.variational_0.unique().tolist() == [0.0]
+    assert model.variational_1.unique().tolist() == [0.25]
+    assert module(torch.nn.init.trunc_normal_).variational_1.abs().max() <= 2.0
+    with pytest.raises(
+        ValueError, match="variational_params_initial of 'variational_0': the function cannot fill a vector"
+    ):
+        module(torch.nn.init.xavier_uniform_)
+
+
+def test_small_angles_have_the_variance_of_the_paper():
+    torch.manual_seed(0)
+    values = initializers.small_angles(4, 3)(torch.empty(200_000))
+    assert values.var().item() == pytest.approx(1 / (4 * 4 * 5), rel=0.02)
+    with pytest.raises(ValueError, match="expected positive num_qubits and depth, got 0 and 3"):
+        initializers.small_angles(0, 3)
+
+
+def test_identity_blocks_start_as_the_identity():
+    w = ParameterVector("w", 16)
+    circuit = QuantumCircuit(2)
+    for block in range(2):
+        first = w[8 * block : 8 * block + 8]
+        circuit.ry(first[0], 0)
+        circuit.ry(first[1], 1)
+        circuit.cz(0, 1)
+        circuit.rx(first[2], 0)
+        circuit.rx(first[3], 1)
+        circuit.rx(first[4], 1)
+        circuit.rx(first[5], 0)
+        circuit.cz(0, 1)
+        circuit.ry(first[6], 1)
+        circuit.ry(first[7], 0)
+    model = QuantumModule(circuit, None, w, variational_params_initial=initializers.identity_blocks(8), seed_init=1)
+    torch.testing.assert_close(model(), torch.ones(2), atol=1e-6, rtol=0)
+    assert model.variational_0.abs().min() > 0
+    with pytest.raises(ValueError, match="expected a positive even block_size, got 3"):
+        initializers.identity_blocks(3)
+    with pytest.raises(ValueError, match="blocks of 6 do not divide 16 values"):
+        QuantumModule(circuit, None, w, variational_params_initial=initializers.identity_blocks(6))
+
+
+def test_starting_anew():
+    model = module(["normal", "constant"], seed_init=7)
+    first = [one.detach().clone() for one in model.variational_]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(torch.rand(4, 3)).sum().backward()
+    optimizer.step()
+    state = torch.random.get_rng_state()
+    model.reset_parameters(seed=7)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for one, start in zip(model.variational_, first, strict=True):
+        assert torch.equal(one, start)
+    model.reset_parameters()
+    assert not torch.equal(torch.random.get_rng_state(), state)
+    assert not torch.equal(model.variational_0, first[0])
+    assert torch.equal(model.variational_1, first[1])
