@@ -1,8 +1,5 @@
 """Stock classes of qiskit-machine-learning and qiskit-algorithms, with our estimator and gradient swapped in."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -132,9 +129,3 @@ def test_parameters_come_out_in_the_order_they_were_asked_for():
     )
     np.testing.assert_allclose(fast.gradients[0], stock.gradients[0], atol=1e-9)
     assert fast.metadata[0]["parameters"] == stock.metadata[0]["parameters"] == order
-
-
-def test_the_example():
-    pytest.importorskip("qiskit_machine_learning")
-    example = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "drop_in.py"))
-    assert example["main"](num_qubits=2, depth=1, batch=2) > 0  # it compares values and gradients itself

@@ -41,8 +41,8 @@ from ._classifier import (
     train,
 )
 from ._images import NUM_CLASSES, Images, load_digits, load_mnist
-from ._plots import plot_learning_curve
 from .module import QuantumModule
+from .plots import plot_learning_curve
 
 app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False)
 train_app = typer.Typer(help="Train a model.", no_args_is_help=True)

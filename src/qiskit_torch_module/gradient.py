@@ -19,6 +19,9 @@ from ._program import Program
 from ._triples import grouped
 from .estimator import Columns, program_and_rows
 
+# Samples of one native call of a Jacobian.
+_MAX_ROWS = 1024
+
 
 @dataclass(frozen=True)
 class EstimatorGradientResult:
@@ -173,14 +176,22 @@ def _engine_jacobian(
 ) -> npt.NDArray[np.float64]:
     """Shape (B, M, all inputs of the engine); zero where not wanted. Derived inputs are always wanted."""
     flags = np.concatenate([wanted, np.full(len(program.derived_inputs), wanted.any())])
-    shape = (len(inputs), program.num_observables)
-    jacobian = np.zeros((*shape, len(flags)))
-    for observable in range(program.num_observables if flags.any() else 0):
-        cotangent = np.zeros(shape)
-        cotangent[:, observable] = 1.0
-        gradient, _ = program.engine.vector_jacobian_product(inputs, np.empty(0), cotangent, flags, threads, imaginary)
+    batch, num_observables = len(inputs), program.num_observables
+    jacobian = np.zeros((batch, num_observables, len(flags)))
+    if not flags.any():
+        return jacobian
+    # Small batches fill lanes and threads better when several observables go in one call, each with its own copy of the
+    # samples.
+    together = max(1, min(num_observables, _MAX_ROWS // max(1, batch)))
+    for first in range(0, num_observables, together):
+        count = min(together, num_observables - first)
+        cotangent = np.zeros((count, batch, num_observables))
+        cotangent[np.arange(count), :, first + np.arange(count)] = 1.0
+        gradient, _ = program.engine.vector_jacobian_product(
+            np.tile(inputs, (count, 1)), np.empty(0), cotangent.reshape(-1, num_observables), flags, threads, imaginary
+        )
         if gradient is not None:
-            jacobian[:, observable] = gradient
+            jacobian[:, first : first + count] = gradient.reshape(count, batch, -1).swapaxes(0, 1)
     return jacobian
 
 

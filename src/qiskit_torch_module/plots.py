@@ -1,0 +1,152 @@
+"""Figures: learning curves, variance of gradients, loss landscapes. Needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ._classifier import History
+from ._initial import seeded
+from .module import QuantumModule
+
+_SMOOTHING = 15  # updates
+
+
+def _running_mean(values: list[float]) -> npt.NDArray[np.float64]:
+    width = min(_SMOOTHING, len(values))
+    return np.convolve(values, np.full(width, 1 / width), mode="valid")
+
+
+def plot_learning_curve(history: History, title: str, path: Path) -> None:
+    """Loss, training and test accuracy against updates, as a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (top, bottom) = pyplot.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
+    updates = np.arange(1, len(history.loss) + 1)
+    for axis, values, color in ((top, history.loss, "tab:blue"), (bottom, history.accuracy, "tab:orange")):
+        mean = _running_mean(values)
+        axis.plot(updates, values, color=color, alpha=0.25, linewidth=0.8, label="one batch")
+        width = len(values) - len(mean) + 1
+        axis.plot(updates[width - 1 :], mean, color=color, label=f"mean of {width} batches")
+        axis.grid(alpha=0.3)
+    bottom.plot(*zip(*history.test_accuracy, strict=True), "k.-", label="test set")
+    bottom.axhline(0.1, color="gray", linestyle=":", label="chance")
+    top.set(ylabel="cross-entropy", title=title)
+    bottom.set(xlabel="update", ylabel="accuracy", ylim=(0, 1))
+    top.legend()
+    bottom.legend(loc="lower right")
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def gradient_variance(
+    models: Sequence[QuantumModule], samples: int = 100, seed: int = 0, axes: Any = None
+) -> npt.NDArray[np.float64]:
+    """Variance of the gradient at the start against the number of qubits: a line that falls fast is a barren plateau.
+
+    Every model starts anew `samples` times, by its own initialisers and with random inputs from 0 to 2 pi; its weights
+    are put back afterwards. The variance is that of the derivative of the first output, averaged over the weights.
+
+    Source: McClean et al., "Barren plateaus in quantum neural network training landscapes", Nature Communications 9,
+    4812 (2018), arXiv:1803.11173.
+
+    Args:
+        models: One model for each number of qubits.
+        samples: Number of starts.
+        seed: Seed for starts and inputs; the global random state is left as it was.
+        axes: Matplotlib axes to draw on; None: the current ones.
+
+    Returns:
+        The variances, shape (len(models),).
+    """
+    with seeded(seed):
+        variances = np.array([_variance(model, samples) for model in models])
+    axes = _axes(axes)
+    axes.semilogy([model.circuit.num_qubits for model in models], variances, "o-")
+    axes.set(xlabel="qubits", ylabel="variance of the gradient")
+    axes.grid(alpha=0.3, which="both")
+    return variances
+
+
+def _variance(model: QuantumModule, samples: int) -> float:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    gradients = []
+    for _ in range(samples):
+        model.reset_parameters()
+        inputs = 2 * np.pi * torch.rand(1, model.input_size)
+        found = torch.autograd.grad(model(inputs)[0, 0], model.variational_)
+        gradients.append(torch.cat(found))
+    model.load_state_dict(before)
+    return float(torch.stack(gradients).var(dim=0).mean())
+
+
+def loss_landscape(
+    model: torch.nn.Module,
+    loss: Callable[[], torch.Tensor],
+    span: float = 0.3,
+    resolution: int = 25,
+    seed: int = 0,
+    axes: Any = None,
+) -> npt.NDArray[np.float64]:
+    """The loss in a plane through the present weights, along two random directions at right angles.
+
+    Directions are scaled set by set to the length of the weights (Li et al., "Visualizing the loss landscape of neural
+    nets", NeurIPS 2018, arXiv:1712.09913). The weights are put back afterwards.
+
+    Args:
+        model: Any module; its trainable parameters are moved.
+        loss: Computes the loss with the weights as they are.
+        span: How far to go, as a multiple of the length of the weights.
+        resolution: Points along each direction.
+        seed: Seed for the directions; the global random state is left as it was.
+        axes: Matplotlib axes to draw on; None: the current ones.
+
+    Returns:
+        The losses, shape (resolution, resolution): second direction, first direction.
+    """
+    weights = [one for one in model.parameters() if one.requires_grad]
+    start = [one.detach().clone() for one in weights]
+    with seeded(seed):
+        first, second = _directions(start)
+    steps = np.linspace(-span, span, resolution)
+    losses = np.empty((resolution, resolution))
+    with torch.no_grad():
+        for i, along_second in enumerate(steps):
+            for j, along_first in enumerate(steps):
+                for one, origin, a, b in zip(weights, start, first, second, strict=True):
+                    one.copy_(origin + along_first * a + along_second * b)
+                losses[i, j] = float(loss())
+        for one, origin in zip(weights, start, strict=True):
+            one.copy_(origin)
+    axes = _axes(axes)
+    contours = axes.contourf(steps, steps, losses, levels=20)
+    axes.figure.colorbar(contours, ax=axes, label="loss")
+    axes.plot(0, 0, "r+")
+    axes.set(xlabel="first direction", ylabel="second direction", aspect="equal")
+    return losses
+
+
+def _directions(start: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    first, second = [], []
+    for one in start:
+        a, b = torch.randn_like(one), torch.randn_like(one)
+        if one.numel() > 1:
+            b = b - (a * b).sum() / (a * a).sum() * a
+        length = one.norm() if one.norm() > 0 else torch.ones(())
+        first.append(a / a.norm() * length)
+        second.append(b / b.norm() * length)
+    return first, second
+
+
+def _axes(axes: Any) -> Any:
+    from matplotlib import pyplot
+
+    return pyplot.gca() if axes is None else axes

@@ -1,0 +1,118 @@
+"""Several processes and threads: DistributedDataParallel, DataLoader workers, modules in Python threads."""
+
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+
+from circuits_zoo import reuploading
+from qiskit_torch_module import HybridModule, QuantumModule
+
+CASE = reuploading(4, 2)
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def network():
+    return HybridModule(CASE.circuit, CASE.encoding, CASE.variational, 6, 2, seed_init=4)
+
+
+def batch():
+    return torch.rand(8, 6, generator=torch.Generator().manual_seed(1))
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _rank(rank, world, port, path):
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    dist.init_process_group("gloo", rank=rank, world_size=world)
+    torch.set_num_threads(1)
+    model = DistributedDataParallel(network())
+    model(batch()[rank::world]).square().mean().backward()
+    if rank == 0:
+        torch.save([one.grad for one in model.module.parameters()], path)
+    dist.destroy_process_group()
+
+
+def test_two_processes_have_the_gradients_of_one(tmp_path):
+    torch.multiprocessing.spawn(_rank, args=(2, free_port(), tmp_path / "gradients"), nprocs=2)
+    model = network()
+    model(batch()).square().mean().backward()
+    for one, found in zip(model.parameters(), torch.load(tmp_path / "gradients"), strict=True):
+        torch.testing.assert_close(found, one.grad, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun there has no gloo over libuv")
+def test_the_distributed_example_learns():
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        str(free_port()),
+    ]
+    done = subprocess.run(
+        [*launcher, str(EXAMPLES / "distributed.py")], capture_output=True, text=True, check=True, timeout=300
+    )
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in done.stdout.splitlines() if "loss" in line]
+    assert len(losses) == 3
+    assert losses[-1] < 0.5 * losses[0]
+
+
+class _Points(Dataset):
+    """Samples that a quantum layer makes in the worker."""
+
+    def __init__(self):
+        self.layer = QuantumModule(CASE.circuit, CASE.encoding, CASE.variational, seed_init=1)
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        with torch.no_grad():
+            inputs = torch.full((4,), index / 12)
+            return inputs, self.layer(inputs)
+
+
+@pytest.mark.filterwarnings("ignore")  # Python 3.12 on warns of fork beside threads
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_layers_inside_and_outside_of_data_loader_workers(start):
+    if start not in torch.multiprocessing.get_all_start_methods():
+        pytest.skip("not on this system")
+    points = _Points()
+    points.layer(torch.rand(64, 4)).sum().backward()  # the pool of the parent is alive when workers fork
+    for inputs, targets in DataLoader(points, batch_size=3, num_workers=2, multiprocessing_context=start):
+        torch.testing.assert_close(points.layer(inputs).detach(), targets)
+
+
+def test_several_modules_in_several_threads_at_once():
+    models = [QuantumModule(CASE.circuit, CASE.encoding, CASE.variational, seed_init=seed) for seed in range(4)]
+    inputs = torch.rand(50, 4)
+
+    def gradient(model):
+        found = []
+        for _ in range(10):
+            model.zero_grad()
+            model(inputs).square().sum().backward()
+            found.append([one.grad.clone() for one in model.variational_])
+        return found
+
+    expected = [gradient(model)[0] for model in models]
+    with ThreadPoolExecutor(4) as pool:
+        for found, wanted in zip(pool.map(gradient, models), expected, strict=True):
+            for repetition in found:
+                for one, other in zip(repetition, wanted, strict=True):
+                    torch.testing.assert_close(one, other)
