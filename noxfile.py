@@ -1,5 +1,7 @@
 """The test suite under older versions of Qiskit: `nox`, or one of them as listed by `nox -l`."""
 
+import functools
+import tempfile
 from pathlib import Path
 
 import nox
@@ -15,10 +17,23 @@ COMPANIONS = {
 }
 
 
+@functools.cache
+def wheel_folder() -> Path:
+    """A new folder for this run of nox."""
+    return Path(tempfile.mkdtemp(prefix="wheel-"))
+
+
+def wheel(session: nox.Session) -> Path:
+    """The package, built by the first session for all."""
+    if not list(wheel_folder().glob("*.whl")):
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheel_folder()), ".")
+    return next(wheel_folder().glob("*.whl"))
+
+
 @nox.session
 @nox.parametrize("qiskit", list(COMPANIONS))
 def compatibility(session: nox.Session, qiskit: str) -> None:
     """Installs the package beside one version of Qiskit and runs all tests."""
-    session.install(TORCH, f"qiskit=={qiskit}", *COMPANIONS[qiskit], ".[test]")
+    session.install(TORCH, f"qiskit=={qiskit}", *COMPANIONS[qiskit], f"{wheel(session)}[test]")
     # Old versions of Qiskit warn of their own futures.
     session.run("pytest", "-W", "default", *session.posargs)

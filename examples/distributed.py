@@ -22,18 +22,18 @@ from qiskit_torch_module.circuits import incremental_data_uploading
 
 
 def build(seed: int = 0) -> HybridModule:
-    """A linear layer, 8 qubits with 32 encoded values, a linear layer."""
-    circuit, features, weights = incremental_data_uploading(8, 4)
+    """A linear layer, 10 qubits with 100 encoded values, a linear layer."""
+    circuit, features, weights = incremental_data_uploading(10, 10)
     return HybridModule(circuit, features, weights, input_size=16, output_size=1, seed_init=seed)
 
 
-def data(size: int = 1024) -> TensorDataset:
+def data(size: int = 4096) -> TensorDataset:
     """Points in 16 dimensions, and a smooth function of them."""
     inputs = torch.rand(size, 16, generator=torch.Generator().manual_seed(1))
     return TensorDataset(inputs, torch.sin(3 * inputs[:, :4]).sum(dim=1, keepdim=True))
 
 
-def main(epochs: int = 3, batch_size: int = 64) -> None:
+def main(epochs: int = 3, batch_size: int = 256) -> None:
     """Trains in every process of the group; rank 0 reports."""
     dist.init_process_group("gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
