@@ -179,6 +179,12 @@ def test_gradient_flags_of_sets():
         model.set_variational_gradients_flag([True] * 3)
 
 
+def test_drawing_and_printing():
+    model = module()
+    assert "q_2" in str(model.draw("text"))
+    assert "variational_0=12, variational_1=6" in repr(model)
+
+
 def test_no_grad_and_inference_mode():
     model = module()
     for context in (torch.no_grad(), torch.inference_mode()):

@@ -119,6 +119,22 @@ def test_an_ensemble_of_gradients_is_that_of_its_members(run, at):
             torch.testing.assert_close(one[i], expected)
 
 
+def test_backward_through_vmap(run, at):
+    x, b, c = at
+    many = torch.rand(4, *b.shape, requires_grad=True)
+    vmap(lambda b: run(x, b, c))(many).square().sum().backward()
+    for one, gradient in zip(many.detach(), many.grad, strict=True):
+        torch.testing.assert_close(gradient, grad(lambda b: run(x, b, c).square().sum())(one))
+
+
+def test_changes_in_place_between_forward_and_backward_are_noticed(model):
+    loss = model(torch.rand(3, 2)).sum()
+    with torch.no_grad():
+        model.b.add_(0.1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_gradients_of_every_sample(run, at):
     x, b, c = at
     found = vmap(grad(lambda b, row: run(row, b, c).sum()), in_dims=(None, 0))(b, x)

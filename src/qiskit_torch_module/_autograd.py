@@ -46,12 +46,18 @@ def expectation_values(
     return values
 
 
-def native_values(
-    program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
-) -> torch.Tensor:
+# Inputs and all weights, as the engine reads them.
+Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+def arrays_of(inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> Arrays:
+    """Views where tensors are contiguous and there is a single set of weights; copies otherwise."""
+    return _array(inputs), _array(joined(weights, inputs))
+
+
+def native_values(program: Program, num_threads: int, arrays: Arrays) -> torch.Tensor:
     """Values (B, M) without a graph."""
-    threads = num_threads or torch.get_num_threads()
-    return torch.from_numpy(program.engine.values(_array(inputs), _array(joined(weights, inputs)), threads))
+    return torch.from_numpy(program.engine.values(*arrays, num_threads or torch.get_num_threads()))
 
 
 def native_gradients(
@@ -59,23 +65,21 @@ def native_gradients(
     num_threads: int,
     wants: tuple[bool, ...],
     cotangent: torch.Tensor,
-    inputs: torch.Tensor,
-    weights: Sequence[torch.Tensor],
+    arrays: Arrays,
+    set_sizes: Sequence[int],
 ) -> Optional:
     """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
-    sizes = (inputs.shape[1], *map(len, weights))
     input_gradient, weight_gradient = program.engine.vector_jacobian_product(
-        _array(inputs),
-        _array(joined(weights, inputs)),
+        *arrays,
         _array(cotangent),
-        _flags(wants, sizes),
+        _flags(wants, (arrays[0].shape[1], *set_sizes)),
         num_threads or torch.get_num_threads(),
     )
-    found: list[torch.Tensor | None] = [None] * len(sizes)
+    found: list[torch.Tensor | None] = [None] * len(wants)
     if input_gradient is not None:
         found[0] = torch.from_numpy(input_gradient)
     if weight_gradient is not None:
-        parts = torch.split(torch.from_numpy(weight_gradient), list(sizes[1:]))
+        parts = torch.from_numpy(weight_gradient).split_with_sizes(list(set_sizes))
         found[1:] = [part if want else None for part, want in zip(parts, wants[1:], strict=True)]
     return tuple(found)
 
@@ -113,7 +117,8 @@ class ExpectationValues(torch.autograd.Function):
         ctx.program, ctx.num_threads = program, num_threads[1]
         ctx.save_for_backward(inputs, *weights)
         ctx.save_for_forward(inputs, *weights)
-        return native_values(program, num_threads[0], inputs, weights)
+        ctx.arrays = arrays_of(inputs, weights)
+        return native_values(program, num_threads[0], ctx.arrays)
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
@@ -123,11 +128,13 @@ class ExpectationValues(torch.autograd.Function):
                 "custom functions; use torch.func.jacrev or torch.func.vmap instead"
             )
         wants = tuple(ctx.needs_input_grad[2:])
-        inputs, *weights = ctx.saved_tensors
+        inputs, *weights = ctx.saved_tensors  # raises if they were changed in place since
         if torch.is_grad_enabled() or _transforms_active():  # create_graph=True, or within torch.func
             found = iter(differentiable_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
-        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, weights))
+        sizes = [len(one) for one in weights]
+        arrays = ctx.arrays if hasattr(ctx, "arrays") else arrays_of(inputs, weights)
+        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, arrays, sizes))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
@@ -143,7 +150,7 @@ class TransformableValues(ExpectationValues):
     def forward(  # type: ignore[override]
         program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        return native_values(program, num_threads[0], inputs, weights)
+        return native_values(program, num_threads[0], arrays_of(inputs, weights))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -171,7 +178,9 @@ class Gradients(torch.autograd.Function):
     def forward(
         program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
     ) -> Tensors:
-        found = native_gradients(program, num_threads, wants, cotangent, variables[0], variables[1:])
+        inputs, *weights = variables
+        arrays, sizes = arrays_of(inputs, weights), [len(one) for one in weights]
+        found = native_gradients(program, num_threads, wants, cotangent, arrays, sizes)
         return chosen(found, wants, variables)
 
     @staticmethod
