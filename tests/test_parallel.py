@@ -1,7 +1,5 @@
 """Several processes and threads: DistributedDataParallel, DataLoader workers, modules in Python threads."""
 
-import os
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -28,25 +26,19 @@ def batch():
     return torch.rand(8, 6, generator=torch.Generator().manual_seed(1))
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def _rank(rank, world, port, path):
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+def _rank(rank, world, folder):
+    meeting = (folder / "meeting").as_uri()  # a file: no port that another process could take
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
     torch.set_num_threads(1)
     model = DistributedDataParallel(network())
     model(batch()[rank::world]).square().mean().backward()
     if rank == 0:
-        torch.save([one.grad for one in model.module.parameters()], path)
+        torch.save([one.grad for one in model.module.parameters()], folder / "gradients")
     dist.destroy_process_group()
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path):
-    torch.multiprocessing.spawn(_rank, args=(2, free_port(), tmp_path / "gradients"), nprocs=2)
+    torch.multiprocessing.spawn(_rank, args=(2, tmp_path), nprocs=2)
     model = network()
     model(batch()).square().mean().backward()
     for one, found in zip(model.parameters(), torch.load(tmp_path / "gradients"), strict=True):
@@ -55,18 +47,9 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun there has no gloo over libuv")
 def test_the_distributed_example_learns():
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--master-port",
-        str(free_port()),
-    ]
-    done = subprocess.run(
-        [*launcher, str(EXAMPLES / "distributed.py")], capture_output=True, text=True, check=True, timeout=300
-    )
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run([*launcher, str(EXAMPLES / "distributed.py")], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in done.stdout.splitlines() if "loss" in line]
     assert len(losses) == 3
     assert losses[-1] < 0.5 * losses[0]
