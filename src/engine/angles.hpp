@@ -88,7 +88,7 @@ struct Angles {
         for (int r = p.layer_run_begin[layer]; r < p.layer_run_begin[layer + 1]; ++r) {
             auto& run = space.run[r];
             const V next = scale * run.cosine;
-            run.by_tangent = layer > 0;
+            run.by_tangent = layer > 0 && !(p.absorbs && layer + 1 == p.num_layers);
             for (int lane = 0; lane < lanes; ++lane) {
                 run.by_tangent &= run.cosine[lane] > least_cosine || run.cosine[lane] < -least_cosine;
                 run.by_tangent &= next[lane] > least_scale || next[lane] < -least_scale;

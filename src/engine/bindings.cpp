@@ -2,11 +2,14 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
@@ -92,11 +95,30 @@ NumpyMatrix<Real> values(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> w
 }
 
 template <class Real>
+using Tape = qtm::Tape<Real>;
+
+template <class Real>
+std::pair<NumpyMatrix<Real>, std::unique_ptr<Tape<Real>>> record(const qtm::Plan& plan, Matrix<Real> inputs,
+                                                                 Row<Real> weights, int num_threads) {
+    require_shapes(plan.view(), inputs, weights);
+    require_finite(inputs, weights);
+    auto result = make_array<NumpyMatrix<Real>, Real>({inputs.shape(0), size_t(plan.view().num_observables)});
+    Real* out = result.data();
+    std::unique_ptr<Tape<Real>> tape;
+    {
+        nb::gil_scoped_release release;
+        tape = qtm::record<Real>(plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, out);
+    }
+    return {std::move(result), std::move(tape)};
+}
+
+template <class Real>
 using Gradients = std::tuple<std::optional<NumpyMatrix<Real>>, std::optional<NumpyRow<Real>>>;
 
 template <class Real>
 Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> weights,
-                                        Matrix<Real> cotangent, Flags wanted, int num_threads, bool imaginary) {
+                                        Matrix<Real> cotangent, Flags wanted, int num_threads, bool imaginary,
+                                        const Tape<Real>* tape) {
     const qtm::ProgramView& program = plan.view();
     require_shapes(program, inputs, weights);
     require_finite(inputs, weights);
@@ -104,6 +126,9 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
         throw std::invalid_argument("cotangent: expected shape " +
                                     shape_text(inputs.shape(0), size_t(program.num_observables)) + ", got " +
                                     shape_text(cotangent.shape(0), cotangent.shape(1)));
+    if (tape != nullptr && tape->size != int64_t(inputs.shape(0)))
+        throw std::invalid_argument("tape: expected that of a batch of " + std::to_string(inputs.shape(0)) + ", got " +
+                                    std::to_string(tape->size));
     const auto num_inputs = size_t(program.num_inputs), num_weights = size_t(program.num_weights);
     if (wanted.shape(0) != num_inputs + num_weights)
         throw std::invalid_argument("wanted: expected one flag for each input and weight");
@@ -125,20 +150,24 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
         qtm::vector_jacobian_product<Real>(
             plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, cotangent.data(),
             imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
-            reinterpret_cast<const uint8_t*>(wanted.data()), input_gradient, weight_gradient);
+            reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient, weight_gradient);
     }
     return result;
 }
 
 template <class Real>
 nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
-    const qtm::Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, gradient);
+    const auto purpose = gradient ? qtm::Purpose::gradient : qtm::Purpose::values;
+    const qtm::Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, purpose);
     nb::dict result;
     result["lanes"] = how.kernel->lanes;
     result["samples_in_a_tile"] = how.samples;
     result["num_threads"] = how.num_threads;
-    result["keeps_kets"] = how.mode == qtm::Mode::gradient_keeping_kets;
+    result["keeps_kets"] = how.storage.mode == qtm::Mode::gradient_keeping_kets;
+    result["shares_prefix"] = how.storage.shares_prefix;
+    result["absorbs_observables"] = bool(how.view->absorbs);
     result["scratch_bytes"] = how.scratch_bytes;
+    result["tape_bytes"] = how.tape_bytes;
     return result;
 }
 
@@ -178,6 +207,8 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     QTM_ASSIGN(pauli_coefficient);
     QTM_ASSIGN(pauli_observable);
 #undef QTM_ASSIGN
+    given.shares_prefix = nb::cast<bool>(arrays["shares_prefix"]);
+    given.absorbs_observables = nb::cast<bool>(arrays["absorbs_observables"]);
     new (place) qtm::Plan(std::move(given));
 }
 
@@ -193,19 +224,27 @@ std::vector<std::string> instruction_sets() {
 NB_MODULE(_engine, module) {
     nb::set_leak_warnings(false);  // the cache of engines lives until the interpreter ends
     module.doc() = "The native state-vector engine. It knows neither Qiskit nor PyTorch.";
+    nb::class_<Tape<float>>(module, "Tape32", "States of a batch, from a forward to a backward call.");
+    nb::class_<Tape<double>>(module, "Tape64", "States of a batch, from a forward to a backward call.");
     nb::class_<qtm::Plan>(module, "Engine", "A program made ready to run: immutable, safe to share between threads.")
         .def("__init__", &construct, "num_qubits"_a, "num_inputs"_a, "num_weights"_a, "arrays"_a)
         .def("values", &values<float>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a,
              "Expectation values (batch, observables) for inputs (batch, inputs) and weights (weights,).")
         .def("values", &values<double>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a)
+        .def("record", &record<float>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a,
+             "Values as above, and a tape for `vector_jacobian_product` of the same inputs and weights; None where "
+             "gradients would not profit from one.")
+        .def("record", &record<double>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a)
         .def("vector_jacobian_product", &vector_jacobian_product<float>, "inputs"_a.noconvert(),
              "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
+             "tape"_a = nb::none(),
              "Gradients of sum(cotangent * values): for the inputs (batch, inputs) and, summed over the batch, for the "
              "weights (weights,); None where `wanted` flags none of them. Imaginary: of 2 Im<k|O|dk> in place of the "
              "real "
              "part, up to the global phase of the state.")
         .def("vector_jacobian_product", &vector_jacobian_product<double>, "inputs"_a.noconvert(),
-             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false)
+             "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
+             "tape"_a = nb::none())
         .def("schedule_float32", &schedule<float>, "batch_size"_a, "num_threads"_a, "gradient"_a,
              "How a batch would be run in single precision, and the scratch memory it would take.")
         .def("schedule_float64", &schedule<double>, "batch_size"_a, "num_threads"_a, "gradient"_a,

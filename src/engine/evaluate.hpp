@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "plan.hpp"
+#include "scratch.hpp"
 #include "tile.hpp"
 
 namespace qtm {
@@ -24,23 +26,40 @@ struct Schedule {
     const Kernel<Real>* rest_kernel;  // for the last samples of a thread, where they do not fill a tile of `kernel`
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
-    Mode mode;
-    size_t scratch_bytes;
+    Storage storage;
+    size_t scratch_bytes;  // of all threads
+    size_t tape_bytes;     // of all tiles, if their kets are kept from the forward call for the backward call
 };
+
+enum class Purpose { values, gradient, imaginary_gradient };
 
 // Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
 template <class Real>
-Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gradient);
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose);
+
+// The kets of a batch, from a forward call to the backward calls that follow.
+template <class Real>
+struct Tape {
+    Schedule<Real> how;
+    int64_t size;
+    Scratch memory;
+};
 
 // values: [size, num_observables], row-major.
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values);
 
+// The same with a tape, where gradients will profit from one; otherwise null.
+template <class Real>
+std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values);
+
 // input_gradient [size, num_inputs] and weight_gradient [num_weights] may be null where not wanted; wanted_variable
-// [num_inputs + num_weights] says of which variables gradients are needed.
+// [num_inputs + num_weights] says of which variables gradients are needed; a tape of the same batch may be given, and
+// serves real derivatives.
 template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
-                             const uint8_t* wanted_variable, Real* input_gradient, Real* weight_gradient);
+                             const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
+                             Real* weight_gradient);
 
 // How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit
 // allows it), or what is faster.

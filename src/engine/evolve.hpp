@@ -13,8 +13,14 @@ struct Evolve {
     using S = Sweep<Real, lanes, spread>;
     using O = Observable<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
+    using Absorbed = Absorb<Real, lanes, spread>;
 
-    static size_t scratch_bytes(const ProgramView& program, Mode mode) { return Space(program, mode, nullptr).bytes; }
+    static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
+        return Space(program, storage, nullptr, nullptr).bytes;
+    }
+    static size_t ket_bytes(const ProgramView& program, const Storage& storage) {
+        return Space(program, storage, nullptr, nullptr).ket_bytes;
+    }
 
     // The first layer acts on |0...0>: a product state, cosine or sine for every run. Cost 2^runs.
     static void product_state(const ProgramView& p, const Space& space, C* ket) {
@@ -47,26 +53,34 @@ struct Evolve {
         }
     }
 
-    // The ket after layer 1, 2, ..., L and, where it matters, after the last phase; returns the last of them.
-    static C* forward(const ProgramView& p, Space& space) {
-        C* ket = space.ket;
-        product_state(p, space, ket);
-        for (int layer = 1; layer < p.num_layers; ++layer) {
-            C* target = ket + space.ket_stride;
+    // Layers begin to end - 1, from the ket before them.
+    static void apply_layers(const ProgramView& p, Space& space, int begin, int end) {
+        if (begin == 0) product_state(p, space, space.ket(0));
+        for (int layer = begin == 0 ? 1 : begin; layer < end; ++layer) {
             for (int s = p.layer_sweep_begin[layer]; s < p.layer_sweep_begin[layer + 1]; ++s) {
-                const bool is_first = s == p.layer_sweep_begin[layer];
-                S::forward(p, space, s, is_first ? layer : 0, is_first ? ket : target, target);
+                const int number = Space::ket_after_sweep(p, s);
+                const int phase = s == p.layer_sweep_begin[layer] ? layer : 0;
+                S::forward(p, space, s, phase, space.ket(number - 1), space.ket(number));
             }
-            ket = target;
         }
-        if (!p.last_phase_acts || p.num_layers == 0) return ket;
-        S::forward(p, space, p.layer_sweep_begin[p.num_layers], p.num_layers, ket, ket + space.ket_stride);
-        return ket + space.ket_stride;
+    }
+
+    // All layers, and the last phase where it matters; returns the last ket.
+    static C* forward(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        if (tile.first && space.shared_layers > 0) apply_layers(p, space, 0, space.shared_layers);
+        const int last = Space::num_kets(p) - 1, end = p.absorbs ? p.num_layers - 1 : p.num_layers;
+        apply_layers(p, space, space.shared_layers, end);
+        if (p.absorbs) Absorbed::measure(p, space, tile.storage.mode, space.ket(last - 1), space.ket(last));
+        if (p.last_phase_acts && p.num_layers > 0)
+            S::forward(p, space, p.layer_sweep_begin[p.num_layers], p.num_layers, space.ket(last - 1), space.ket(last));
+        return space.ket(last);
     }
 
     // Gradients of rotations of their own in the phase that follows `layer`: all of them from one transform.
-    static void phase_gradients(const Tile<Real>& tile, Space& space, int layer, const C* ket) {
+    static void phase_gradients(const Tile<Real>& tile, Space& space, int layer) {
         const ProgramView& p = *tile.program;
+        const C* ket = space.ket(Space::ket_after_layer(p, layer));
         const int phase = layer + 1;
         const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
         for (uint32_t i = 0; i < dimension; ++i)
@@ -82,7 +96,7 @@ struct Evolve {
 
     // From the moments of a run right after its RY to the gradient of every rotation in it: carry the moments, which
     // turn like a Bloch vector, through the left diagonal and back through the rotations.
-    static void run_gradients(const ProgramView& p, Space& space, int r, typename S::Moments moments) {
+    static void run_gradients(const ProgramView& p, Space& space, int r, Moments<Real, lanes> moments) {
         const auto& run = space.run[r];
         V x = moments.x, y = moments.y, z = moments.z;
         const auto turn = [](V& from, V& to, V cosine, V sine) {
@@ -111,12 +125,13 @@ struct Evolve {
         }
     }
 
-    // One sweep of the adjoint pass: gradients of its runs, then both states go back before it.
-    static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, C* ket, bool undo, V scale) {
+    // One sweep of the adjoint pass: gradients of its runs, then the bra, and the ket if it is the only one, go back
+    // before it.
+    static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, bool undo, V scale) {
         const ProgramView& p = *tile.program;
-        const bool is_first = s == p.layer_sweep_begin[layer];
-        const bool undo_ket = undo && (!is_first || tile.mode == Mode::gradient_undoing_kets);
-        const int phase = undo && is_first ? layer : 0;
+        C* ket = space.ket(Space::ket_after_sweep(p, s));
+        const bool undo_ket = undo && tile.storage.mode == Mode::gradient_undoing_kets;
+        const int phase = undo && s == p.layer_sweep_begin[layer] ? layer : 0;
         const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         typename S::Moments moments[16] = {}, lane_moments[8] = {};
@@ -164,49 +179,133 @@ struct Evolve {
             visit(p.sweep_lane_run[i], 16 + i - p.sweep_lane_run_begin[s]);
     }
 
-    static void adjoint_layer(const Tile<Real>& tile, Space& space, int layer, C* ket) {
+    static void adjoint_layer(const Tile<Real>& tile, Space& space, int layer) {
         const ProgramView& p = *tile.program;
-        if (tile.wanted->phase[layer + 1]) phase_gradients(tile, space, layer, ket);
         const bool undo = layer > tile.wanted->first_layer;
-        // What bra and ket lack since sweeps of this layer were undone by tangent.
+        const bool undo_ket = undo && tile.storage.mode == Mode::gradient_undoing_kets;
+        // What bra and ket both lack since sweeps of this layer were undone by tangent. A kept ket has gained from the
+        // sweeps up to its own what the bra lacks from those after it.
         V scale = broadcast<Real, lanes>(1);
         for (int s = p.layer_sweep_begin[layer + 1] - 1; s >= p.layer_sweep_begin[layer]; --s) {
-            adjoint_sweep(tile, space, s, layer, ket, undo, scale);
+            adjoint_sweep(tile, space, s, layer, undo, scale);
             for_each_run(p, s, [&](int r, int) {
-                if (undo && space.run[r].by_tangent) scale *= space.run[r].cosine;
+                if (undo_ket && space.run[r].by_tangent) scale *= space.run[r].cosine;
             });
         }
     }
 
     static void values(const Tile<Real>& tile) {
-        Space space(*tile.program, tile.mode, tile.scratch);
+        Space space(*tile.program, tile.storage, tile.scratch, tile.kets);
         A::prepare(tile, space);
-        O::values(tile, space, forward(*tile.program, space));
+        O::values(tile, space, forward(tile, space));
+    }
+
+    // The bra before an absorbed last layer, or before a last phase that acts, and the gradients of that layer.
+    static void start_adjoint(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        C* last = space.ket(Space::num_kets(p) - 1);
+        if (p.absorbs) {
+            Absorbed::sum_cotangents(tile, space);
+            for (int r = p.layer_run_begin[p.num_layers - 1]; r < p.layer_run_begin[p.num_layers]; ++r)
+                if (tile.wanted->run[r] && p.run_is_measured[r])
+                    run_gradients(p, space, r, Absorbed::moments(p, space, r));
+            if (tile.wanted->first_layer >= p.num_layers - 1) return;
+            if (p.has_unabsorbed_terms) O::adjoint_state(tile, space, last, space.bra);
+            return Absorbed::adjoint_state(tile, space, last, p.has_unabsorbed_terms);
+        }
+        O::adjoint_state(tile, space, last, space.bra);
+        if (!p.last_phase_acts || p.num_layers == 0) return;
+        const int s = p.layer_sweep_begin[p.num_layers];
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        const auto undo = [&](C* state) {
+            S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
+                const typename S::Coset coset{state, base, offset};
+                S::undo(p, space, s, p.num_layers, coset, coset, space.block_bra);
+            });
+        };
+        undo(space.bra);
+        if (tile.storage.mode == Mode::gradient_undoing_kets) undo(last);
+    }
+
+    // Gradients of layers end - 1 to begin and of the phases after them.
+    static void adjoint_layers(const Tile<Real>& tile, Space& space, int begin, int end) {
+        for (int layer = end - 1; layer >= begin; --layer) {
+            if (tile.wanted->phase[layer + 1]) phase_gradients(tile, space, layer);
+            adjoint_layer(tile, space, layer);
+        }
     }
 
     static void vector_jacobian_product(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
-        Space space(p, tile.mode, tile.scratch);
+        Space space(p, tile.storage, tile.scratch, tile.kets);
         A::prepare(tile, space);
-        C* last = forward(p, space);
-        O::adjoint_state(tile, space, last, space.bra);
+        if (!tile.recorded)
+            forward(tile, space);
+        else if (tile.first && space.shared_layers > 0)
+            apply_layers(p, space, 0, space.shared_layers);
         for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
-        if (p.last_phase_acts && p.num_layers > 0) {
-            const int s = p.layer_sweep_begin[p.num_layers];
-            const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-            const auto undo = [&](C* state) {
-                S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
-                    const typename S::Coset coset{state, base, offset};
-                    S::undo(p, space, s, p.num_layers, coset, coset, space.block_bra);
-                });
-            };
-            undo(space.bra);
-            if (tile.mode == Mode::gradient_undoing_kets) undo(space.ket);
+        start_adjoint(tile, space);
+        const int first = tile.wanted->first_layer, shared = space.shared_layers;
+        adjoint_layers(tile, space, first > shared ? first : shared, p.absorbs ? p.num_layers - 1 : p.num_layers);
+        if (first < shared) {
+            if (tile.wanted->phase[shared]) phase_gradients(tile, space, shared - 1);
+            add_to_prefix(tile, space);
         }
-        for (int layer = p.num_layers - 1; layer >= tile.wanted->first_layer; --layer)
-            adjoint_layer(tile, space, layer, space.ket + layer * space.ket_stride);
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes, L::lane_bits, scratch_bytes, values, vector_jacobian_product};
+    static void add_to_prefix(const Tile<Real>& tile, Space& space) {
+        const size_t dimension = L::vectors(tile.program->num_qubits);
+        if (tile.first) __builtin_memset(static_cast<void*>(space.prefix_bra), 0, dimension * sizeof(C));
+        for (size_t i = 0; i < dimension; ++i) {
+            space.prefix_bra[i].re += space.bra[i].re;
+            space.prefix_bra[i].im += space.bra[i].im;
+        }
+    }
+
+    static void collect_prefix(const Tile<Real>& tile) {
+        const Space space(*tile.program, tile.storage, tile.scratch, tile.kets);
+        const size_t vectors = L::vectors(tile.program->num_qubits), dimension = size_t(1) << tile.program->num_qubits;
+        for (size_t i = 0; i < vectors; ++i) {
+            const C bra = space.prefix_bra[i];
+            if constexpr (spread) {
+                for (int lane = 0; lane < lanes; ++lane) {
+                    tile.prefix_bra[i * lanes + lane] += bra.re[lane];
+                    tile.prefix_bra[dimension + i * lanes + lane] += bra.im[lane];
+                }
+            } else {
+                tile.prefix_bra[i] += sum_of_lanes<Real, lanes>(bra.re);
+                tile.prefix_bra[dimension + i] += sum_of_lanes<Real, lanes>(bra.im);
+            }
+        }
+    }
+
+    // As vector_jacobian_product from the end of the prefix on, where the gradients of its phase have been added.
+    static void prefix_gradient(const Tile<Real>& tile) {
+        const ProgramView& p = *tile.program;
+        Space space(p, tile.storage, tile.scratch, tile.kets);
+        A::prepare(tile, space);
+        apply_layers(p, space, 0, p.prefix_layers);
+        const size_t vectors = L::vectors(p.num_qubits), dimension = size_t(1) << p.num_qubits;
+        for (size_t i = 0; i < vectors; ++i) {
+            space.bra[i] = {V{}, V{}};
+            for (int lane = 0; lane < (spread ? lanes : 1); ++lane) {
+                space.bra[i].re[lane] = tile.prefix_bra[i * (spread ? lanes : 1) + lane];
+                space.bra[i].im[lane] = tile.prefix_bra[dimension + i * (spread ? lanes : 1) + lane];
+            }
+        }
+        for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
+        adjoint_layer(tile, space, p.prefix_layers - 1);
+        adjoint_layers(tile, space, tile.wanted->first_layer, p.prefix_layers - 1);
+        A::pull_back(tile, space);
+    }
+
+    static constexpr Kernel<Real> kernel{lanes,
+                                         L::lane_bits,
+                                         scratch_bytes,
+                                         ket_bytes,
+                                         values,
+                                         vector_jacobian_product,
+                                         collect_prefix,
+                                         prefix_gradient};
 };

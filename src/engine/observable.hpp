@@ -10,6 +10,9 @@ struct Observable {
     using L = Layout<lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
+    using Absorbed = Absorb<Real, lanes, spread>;
+
+    static bool is_absorbed(const ProgramView& p, int term) { return p.absorbs && p.term_run[term] >= 0; }
 
     // overlap[i] = Re or Im of conj(ket[i ^ x]) ket[i]
     template <bool imaginary>
@@ -28,7 +31,8 @@ struct Observable {
                 tile.values[lane * num_observables + m] = Real(p.observable_constant[m]);
         for (int part = 0; part < 2 * p.num_flips; ++part) {
             const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
-            if (begin == end) continue;
+            if (p.absorbs) absorbed_values(tile, space);
+            if (begin == end || (p.absorbs && !p.has_unabsorbed_terms)) continue;
             if (part % 2)
                 overlaps<true>(ket, bits, p.flip_mask[part / 2], space.weight);
             else
@@ -36,14 +40,26 @@ struct Observable {
             const bool transformed = W::prefers_transform(end - begin, bits);
             if (transformed) W::transform(space.weight, bits);
             for (int t = begin; t < end; ++t) {
+                if (is_absorbed(p, t)) continue;
                 const V sum = transformed ? W::coefficient(space.weight, p.pauli_z[t])
                                           : W::signed_sum(space.weight, bits, p.pauli_z[t]);
-                const Real coefficient = Real(p.pauli_coefficient[t]);
-                Real* value = tile.values + p.pauli_observable[t];
-                for (int64_t lane = 0; lane < tile.num_samples; ++lane)
-                    value[lane * num_observables] += coefficient * sum[lane];
+                add_value(tile, t, sum);
             }
         }
+    }
+
+    static void add_value(const Tile<Real>& tile, int term, V expectation) {
+        const ProgramView& p = *tile.program;
+        const Real coefficient = Real(p.pauli_coefficient[term]);
+        Real* value = tile.values + p.pauli_observable[term];
+        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+            value[lane * p.num_observables] += coefficient * expectation[lane];
+    }
+
+    static void absorbed_values(const Tile<Real>& tile, const Space& space) {
+        const ProgramView& p = *tile.program;
+        for (int t = p.flip_term_begin[0]; t < p.flip_term_begin[1]; ++t)
+            if (is_absorbed(p, t)) add_value(tile, t, Absorbed::expectation(p, space, p.term_run[t]));
     }
 
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
@@ -53,6 +69,7 @@ struct Observable {
         const bool transformed = W::prefers_transform(end - begin, p.num_qubits);
         __builtin_memset(static_cast<void*>(weight), 0, dimension * sizeof(V));
         for (int t = begin; t < end; ++t) {
+            if (is_absorbed(p, t)) continue;
             V term{};
             for (int64_t lane = 0; lane < tile.num_samples; ++lane)
                 term[lane] = tile.cotangent[lane * p.num_observables + p.pauli_observable[t]];
@@ -72,7 +89,7 @@ struct Observable {
         if (transformed) W::transform(weight, p.num_qubits);
     }
 
-    // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables.
+    // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables but what a last layer is absorbed by.
     static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
         const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));

@@ -101,9 +101,11 @@ class Echelon {
 
 }  // namespace
 
-Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits) : given_(arrays), lane_bits_(lane_bits) {
-    for (int layer = 0; layer + 1 < int(given_.layer_run_begin.size()); ++layer) {
-        split_layer(layer);
+Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run)
+    : given_(arrays), lane_bits_(lane_bits) {
+    const int num_layers = int(given_.layer_run_begin.size()) - 1;
+    for (int layer = 0; layer < num_layers; ++layer) {
+        split_layer(layer, layer + 1 == num_layers ? measured_run : nullptr);
         layer_sweep_begin_.push_back(int32_t(sweep_bits_.size()));
     }
     add_sweep({}, {});
@@ -112,10 +114,11 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits) : given_(arrays), lan
 }
 
 // As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors.
-void Sweeps::split_layer(int layer) {
+void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     std::vector<int32_t> lane_runs, runs;
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
-        (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
+        if (swept_run == nullptr || (*swept_run)[size_t(r)])
+            (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
     const size_t count =
         std::max<size_t>(1, (runs.size() + max_sweep_runs(lane_bits_) - 1) / max_sweep_runs(lane_bits_));
     const size_t most = (runs.size() + count - 1) / count;
@@ -244,17 +247,20 @@ Plan::Plan(ProgramArrays arrays) : given_(std::move(arrays)) {
     check_observables(given_);
     derive_variation();
     derive_tables();
+    derive_absorption();
     link();
 }
 
-const ProgramView* Plan::view(int lane_bits) const {
+const ProgramView* Plan::view(int lane_bits, bool may_absorb) const {
     // Fewer vectors than that make no block.
     if (lane_bits > 0 && given_.num_qubits < lane_bits + least_block_bits) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
-    auto& geometry = geometry_[size_t(lane_bits)];
+    const bool absorbs = may_absorb && can_absorb_;
+    auto& geometry = geometry_[2 * size_t(lane_bits) + absorbs];
     if (geometry == nullptr) {
-        geometry.reset(new Geometry{Sweeps(given_, lane_bits), common_});
+        geometry.reset(new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr), common_});
         geometry->sweeps.link(geometry->view);
+        geometry->view.absorbs = absorbs;
     }
     return geometry->sweeps.is_usable() ? &geometry->view : nullptr;
 }
@@ -290,6 +296,29 @@ void Plan::derive_variation() {
                                                                : run_varies_[a.source_index[s]]);
         phase_varies_.push_back(varies);
     }
+    int32_t& prefix = common_.prefix_layers;
+    while (a.shares_prefix && prefix + 1 < int32_t(num_layers) && !layer_varies_[size_t(prefix)] &&
+           !(prefix > 0 && phase_varies_[size_t(prefix)]))
+        ++prefix;
+}
+
+// A term is absorbed where it is the Z of a run of the last layer, and left alone where it commutes with all of them.
+void Plan::derive_absorption() {
+    const ProgramArrays& a = given_;
+    const size_t num_layers = a.layer_run_begin.size() - 1;
+    term_run_.assign(a.pauli_z.size(), -1);
+    run_is_measured_.assign(a.run_x.size(), 0);
+    if (!a.absorbs_observables || num_layers < 2 || a.flip_mask.size() != 1 || a.flip_mask[0] != 0) return;
+    for (size_t t = 0; t < a.pauli_z.size(); ++t) {
+        for (int32_t r = a.layer_run_begin[num_layers - 1]; r < a.layer_run_begin[num_layers]; ++r) {
+            if (!odd(a.run_x[r] & a.pauli_z[t])) continue;
+            if (a.run_z[r] != a.pauli_z[t]) return;
+            term_run_[t] = r;
+            run_is_measured_[r] = 1;
+        }
+    }
+    can_absorb_ = std::count(run_is_measured_.begin(), run_is_measured_.end(), 1) > 0;
+    common_.has_unabsorbed_terms = std::count(term_run_.begin(), term_run_.end(), -1) > 0;
 }
 
 void Plan::derive_tables() {
@@ -349,6 +378,8 @@ void Plan::link() {
     QTM_LINK(layer_varies);
     QTM_LINK(phase_varies);
     QTM_LINK(group_table_begin);
+    QTM_LINK(term_run);
+    QTM_LINK(run_is_measured);
 #undef QTM_LINK
 }
 

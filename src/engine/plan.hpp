@@ -24,19 +24,21 @@ struct ProgramArrays {
     std::vector<uint32_t> character_mask;
     std::vector<uint32_t> flip_mask, pauli_z;
     std::vector<int32_t> flip_term_begin, pauli_observable;
+    bool shares_prefix = true, absorbs_observables = true;  // passes that may be switched off
 };
 
 // How sweeps visit the state when its lowest `lane_bits` index bits lie in the lanes of a vector.
 class Sweeps {
    public:
-    Sweeps(const ProgramArrays& arrays, int lane_bits);
+    // Of the last layer, only runs that are measured are swept, where they are given.
+    Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run);
 
     // Whether the first layer reaches a product state by whole vectors, as the kernels want it.
     bool is_usable() const { return usable_; }
     void link(ProgramView& view) const;
 
    private:
-    void split_layer(int layer);
+    void split_layer(int layer, const std::vector<uint8_t>* swept_run);
     void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs);
     void order_product();
     void add_group_coordinates();
@@ -60,10 +62,10 @@ class Plan {
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
-    const ProgramView& view() const { return *view(0); }
-    // For kernels whose lanes hold `lane_bits` index bits; null where the circuit cannot be run so. Derived when first
-    // asked for.
-    const ProgramView* view(int lane_bits) const;
+    const ProgramView& view() const { return common_; }
+    // For kernels whose lanes hold `lane_bits` index bits, with the last layer absorbed by the observables if that is
+    // allowed and possible; null where the circuit cannot be run so. Derived when first asked for.
+    const ProgramView* view(int lane_bits, bool may_absorb) const;
 
     // Runs, layers and phases that hold an angle depending on a wanted variable.
     struct Selection {
@@ -80,14 +82,17 @@ class Plan {
 
     void derive_variation();
     void derive_tables();
+    void derive_absorption();
     void link();
 
     ProgramArrays given_;
     std::vector<uint8_t> angle_varies_, run_is_real_, run_varies_, layer_varies_, phase_varies_;
-    std::vector<int32_t> group_table_begin_;
+    std::vector<int32_t> group_table_begin_, term_run_;
+    std::vector<uint8_t> run_is_measured_;
+    bool can_absorb_ = false;
     ProgramView common_{};
     mutable std::mutex mutex_;  // guards geometry_
-    mutable std::array<std::unique_ptr<Geometry>, 6> geometry_;
+    mutable std::array<std::unique_ptr<Geometry>, 2 * 6> geometry_;
 };
 
 }  // namespace qtm

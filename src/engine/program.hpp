@@ -90,6 +90,15 @@ struct ProgramView {
     const double* pauli_coefficient;    // [num_pauli_terms]
     const int32_t* pauli_observable;    // [num_pauli_terms]
 
+    // The first layers are the same for the whole batch: as many as there are, but never the last one.
+    int32_t prefix_layers;
+    // Whether the last layer is absorbed by the observables: U^+ Z U = cos(theta) Z - sin(theta) X for every term that
+    // is the Z of a run of that layer. Its sweeps then hold only runs that are measured so.
+    uint8_t absorbs;
+    const int32_t* term_run;  // [num_pauli_terms]: that run; -1: the term commutes with the whole layer
+    uint8_t has_unabsorbed_terms;
+    const uint8_t* run_is_measured;  // [num_runs]: the Z of some term
+
     // Scratch sizes, in vectors.
     int32_t max_block_bits, table_vectors, character_vectors;
     const int32_t* group_table_begin;  // [num_groups]: first vector of the group's low table; the high one follows

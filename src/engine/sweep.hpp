@@ -11,6 +11,7 @@ struct Sweep {
     using Run = RunFactors<Real, lanes>;
     using L = Layout<lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
+    using Moments = qtm::Moments<Real, lanes>;
 
     // Calls visit(base) for every coset of sweep s; keeps the positions of the phase's groups in step (Gray code).
     template <class Visit>
@@ -37,8 +38,8 @@ struct Sweep {
         uint32_t base;
         const uint32_t* offset;
 
-        C load(size_t j) const { return L::element(state, base ^ offset[j]); }
-        void store(size_t j, C amplitude) const {
+        [[gnu::always_inline]] C load(size_t j) const { return L::element(state, base ^ offset[j]); }
+        [[gnu::always_inline]] void store(size_t j, C amplitude) const {
             const uint32_t index = base ^ offset[j];
             state[index >> L::lane_bits] = L::element(&amplitude, index & L::lane_mask);
         }
@@ -47,8 +48,8 @@ struct Sweep {
     struct Block {
         C* block;
 
-        C load(size_t j) const { return block[j]; }
-        void store(size_t j, C amplitude) const { block[j] = amplitude; }
+        [[gnu::always_inline]] C load(size_t j) const { return block[j]; }
+        [[gnu::always_inline]] void store(size_t j, C amplitude) const { block[j] = amplitude; }
     };
 
     // The factor of one group of a phase, on the current coset.
@@ -67,7 +68,7 @@ struct Sweep {
             position = space.position[g];
         }
 
-        C factor(size_t j) const {
+        [[gnu::always_inline]] C factor(size_t j) const {
             const uint32_t y = position ^ offset[j];
             return product<false, Real, lanes>(low[y & low_mask], high[y >> low_count]);
         }
@@ -84,14 +85,14 @@ struct Sweep {
               first(p, space, p.phase_group_begin[phase]),
               second(p, space, p.phase_group_begin[phase + 1] - 1) {}
 
-        C factor(size_t j) const {
+        [[gnu::always_inline]] C factor(size_t j) const {
             if constexpr (num_groups == 1)
                 return first.factor(j);
             else
                 return product<false, Real, lanes>(first.factor(j), second.factor(j));
         }
-        C load(size_t j) const { return product<false, Real, lanes>(factor(j), coset.load(j)); }
-        void store(size_t j, C amplitude) const { coset.store(j, product<true, Real, lanes>(factor(j), amplitude)); }
+        [[gnu::always_inline]] C load(size_t j) const { return product<false, Real, lanes>(factor(j), coset.load(j)); }
+        [[gnu::always_inline]] void store(size_t j, C amplitude) const { coset.store(j, product<true, Real, lanes>(factor(j), amplitude)); }
     };
 
     // block[j] *= phase(base + offset j), or its conjugate: for phases of any number of groups.
@@ -112,26 +113,58 @@ struct Sweep {
         return num_groups == 1 || num_groups == 2;
     }
 
+    // block = (phase, if any) coset
+    static void load_block(const ProgramView& p, const Space& space, int phase, Coset coset, int size, C* block) {
+        const auto load = [&](const auto& from) {
+            for (int j = 0; j < size; ++j) block[j] = from.load(j);
+        };
+        if (phase > 0 && with_phased_coset(p, space, phase, coset, load)) return;
+        load(coset);
+        if (phase > 0) apply_phase<false>(p, space, phase, block, size);
+    }
+
+    // coset = conj(phase, if any) block
+    static void store_block(const ProgramView& p, const Space& space, int phase, C* block, int size, Coset coset) {
+        const auto store = [&](const auto& to) {
+            for (int j = 0; j < size; ++j) to.store(j, block[j]);
+        };
+        if (phase > 0 && with_phased_coset(p, space, phase, coset, store)) return;
+        if (phase > 0) apply_phase<true>(p, space, phase, block, size);
+        store(coset);
+    }
+
+    // Bits `count` of an index inserted as zeros: position j of a pass over a block.
+    template <int count>
+    [[gnu::always_inline]] static size_t spread_out(size_t j, const int* bit) {
+        for (int q = 0; q < count; ++q) {
+            const size_t low = (size_t(1) << bit[q]) - 1;
+            j = ((j & ~low) << 1) | (j & low);
+        }
+        return j;
+    }
+
+    // step[i]: the offset in a block of the bits set in i.
+    template <int count>
+    [[gnu::always_inline]] static void fill_steps(const int* bit, size_t* step) {
+        step[0] = 0;
+        for (int q = 0; q < count; ++q)
+            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(1) << bit[q]);
+    }
+
     // RY on `count` bits (ascending) of a block, all in registers on the way from source to target. By tangent it is
     // [[1, -t], [t, 1]]; otherwise cosine and sine are those of the bit.
     template <int count, bool by_tangent, class Source, class Target>
     static inline void rotate_bits(int bits, const int* bit, const V* cosine, const V* sine, Source source,
                                    Target target) {
         size_t step[1 << count];
-        step[0] = 0;
-        for (int q = 0; q < count; ++q)
-            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(1) << bit[q]);
+        fill_steps<count>(bit, step);
         V c[count + 1], s[count + 1];
         for (int q = 0; q < count; ++q) {
             c[q] = cosine[q];
             s[q] = sine[q];
         }
         for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
-            size_t index = j;
-            for (int q = 0; q < count; ++q) {
-                const size_t low = (size_t(1) << bit[q]) - 1;
-                index = ((index & ~low) << 1) | (index & low);
-            }
+            const size_t index = spread_out<count>(j, bit);
             V re[1 << count], im[1 << count];
 #pragma GCC unroll 8
             for (int i = 0; i < 1 << count; ++i) {
@@ -154,7 +187,7 @@ struct Sweep {
     }
 
     template <bool by_tangent>
-    static inline void rotate_pair(V c, V s, V& x0, V& x1) {
+    [[gnu::always_inline]] static inline void rotate_pair(V c, V s, V& x0, V& x1) {
         const V before = x0;
         if constexpr (by_tangent) {
             x0 = x0 - s * x1;
@@ -244,8 +277,7 @@ struct Sweep {
             const auto rotate_from = [&](const auto& phased) { rotate<false>(p, space, s, phased, to, block); };
             if (phase == 0) return rotate_from(from);
             if (with_phased_coset(p, space, phase, from, rotate_from)) return;
-            for (int j = 0; j < size; ++j) block[j] = from.load(j);
-            apply_phase<false>(p, space, phase, block, size);
+            load_block(p, space, phase, from, size, block);
             rotate_from(Block{block});
         });
     }
@@ -258,14 +290,8 @@ struct Sweep {
         if (phase == 0) return rotate_to(target);
         if (with_phased_coset(p, space, phase, target, rotate_to)) return;
         rotate_to(Block{block});
-        apply_phase<true>(p, space, phase, block, size);
-        for (int j = 0; j < size; ++j) target.store(j, block[j]);
+        store_block(p, space, phase, block, size, target);
     }
-
-    // Moments Im<b|P|k> of a virtual qubit: P = X, Y, Z.
-    struct Moments {
-        V x, y, z;
-    };
 
     // One pass over a block that adds up the moments of `count` of its bits (ascending), and Z of bits 0 and 1.
     // The first pass, on bits 0 and 1 or bit 0, also copies bra and ket into their blocks, and leaves in `folded`
@@ -275,16 +301,10 @@ struct Sweep {
                                               C* block_ket, V* folded, Moments* moments) {
         constexpr int size = 1 << count;
         size_t step[size];
-        step[0] = 0;
-        for (int q = 0; q < count; ++q)
-            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(1) << bit[q]);
+        fill_steps<count>(bit, step);
         V x[count] = {}, even[count] = {}, odd[count] = {}, z[count] = {};
         for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
-            size_t index = j;
-            for (int q = 0; q < count; ++q) {
-                const size_t low = (size_t(1) << bit[q]) - 1;
-                index = ((index & ~low) << 1) | (index & low);
-            }
+            const size_t index = spread_out<count>(j, bit);
             C b[size], k[size];
 #pragma GCC unroll 4
             for (int i = 0; i < size; ++i) {

@@ -5,9 +5,16 @@
 
 namespace qtm {
 
-// What a tile is evaluated for, and so what its scratch must hold. The adjoint pass needs the ket after every layer:
+// What a tile is evaluated for, and so what its scratch must hold. The adjoint pass needs the ket after every sweep:
 // it either keeps all of them or undoes them along with the bra.
 enum class Mode { values, gradient_keeping_kets, gradient_undoing_kets };
+
+// What the scratch of a thread holds.
+struct Storage {
+    Mode mode;
+    bool shares_prefix;  // tiles start from, and add their bras up after, the layers that are the same for all
+    bool kets_outside;   // on a tape, from a forward call to the backward call that follows
+};
 
 template <class Real>
 struct Tile {
@@ -15,8 +22,9 @@ struct Tile {
     const Real* inputs;   // [num_samples, num_inputs]
     const Real* weights;  // [num_weights]
     int64_t num_samples;  // 1 to lanes; the other lanes repeat the last sample
-    Mode mode;
-    void* scratch;  // scratch_bytes(program, mode), aligned to 64, kept between the tiles of one call
+    Storage storage;
+    void* scratch;  // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
+    void* kets;     // ket_bytes(program, storage), aligned to 64, if they are outside
     bool first;     // first tile that uses this scratch in this call: prepare what the batch shares
     // values
     Real* values;  // [num_samples, num_observables]
@@ -24,8 +32,10 @@ struct Tile {
     const Real* cotangent;  // [num_samples, num_observables]
     Derivative derivative;
     const Wanted* wanted;
+    bool recorded;           // the kets are there from the forward call
     Real* input_gradient;     // [num_samples, num_inputs], or null
     double* weight_gradient;  // [num_weights], added to, or null
+    Real* prefix_bra;         // [2, 2^n]: real and imaginary part of the bras after the shared prefix, added up
 };
 
 // The engine compiled for one instruction set and number of lanes.
@@ -33,9 +43,14 @@ template <class Real>
 struct Kernel {
     int lanes;
     int lane_bits;  // 0: a sample a lane; otherwise one sample a tile, spread over the lanes
-    size_t (*scratch_bytes)(const ProgramView&, Mode);
+    size_t (*scratch_bytes)(const ProgramView&, const Storage&);
+    size_t (*ket_bytes)(const ProgramView&, const Storage&);
     void (*values)(const Tile<Real>&);
     void (*vector_jacobian_product)(const Tile<Real>&);
+    // Adds to tile.prefix_bra what the tiles before have left in this scratch.
+    void (*collect_prefix)(const Tile<Real>&);
+    // The rest of the adjoint pass, from tile.prefix_bra down.
+    void (*prefix_gradient)(const Tile<Real>&);
 };
 
 // Every implementation offers, per precision, kernels with a sample in every lane and one that is spread.

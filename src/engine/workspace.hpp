@@ -17,7 +17,7 @@ struct Complex {
 
 // z * w, or conj(z) * w.
 template <bool conjugate, class Real, int lanes>
-inline Complex<Real, lanes> product(Complex<Real, lanes> z, Complex<Real, lanes> w) {
+[[gnu::always_inline]] inline Complex<Real, lanes> product(Complex<Real, lanes> z, Complex<Real, lanes> w) {
     if constexpr (conjugate)
         return {z.re * w.re + z.im * w.im, z.re * w.im - z.im * w.re};
     else
@@ -63,6 +63,12 @@ struct Layout {
     }
 };
 
+// <P> for P = X, Y, Z of a virtual qubit; or moments Im<b|P|k>.
+template <class Real, int lanes>
+struct Moments {
+    Vector<Real, lanes> x, y, z;
+};
+
 template <class Real, int lanes, bool spread>
 struct Workspace {
     using V = Vector<Real, lanes>;
@@ -79,36 +85,86 @@ struct Workspace {
     C* block_ket;                   // [2^max_block_bits]
     C* block_bra;                   // [2^max_block_bits]
     V* weight;                      // [2^n]: Walsh-Hadamard transforms
-    C* ket;                         // [2^n], or, kept, one after each layer and after the last phase
     C* bra;                         // [2^n]
     uint32_t* position;             // [num_groups]: row of the phase tables at the current coset
-    size_t ket_stride;              // from one kept ket to the next; 0: there is only one
-    size_t bytes;
+    Moments<Real, lanes>* bloch;    // [num_runs of the last layer], before it, if it is absorbed
+    V* run_cotangent;               // [num_runs of the last layer]: of <Z> after it, likewise
+    int shared_layers;              // those of the prefix, if it is shared
+    C* prefix_bra;                  // [2^n]: bras after the shared prefix, added up lane by lane
+    size_t bytes, ket_bytes;
 
-    // Lays the arrays out from `memory` (which may be null, to learn their size).
-    Workspace(const ProgramView& program, Mode mode, void* memory) {
-        const bool gradient = mode != Mode::values, keep = mode == Mode::gradient_keeping_kets;
+    // Lays the arrays out from `memory` and `kets` (which may be null, to learn their size).
+    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* kets) {
+        const bool gradient = storage.mode != Mode::values, keep = storage.mode == Mode::gradient_keeping_kets;
         const size_t dimension = L::vectors(program.num_qubits);
         const size_t block = size_t(1) << program.max_block_bits;
-        uintptr_t cursor = reinterpret_cast<uintptr_t>(memory);
-        const auto take = [&](auto*& pointer, size_t count) {
-            pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(cursor);
-            cursor += (count * sizeof(*pointer) + 63) / 64 * 64;
-        };
-        take(input, program.num_inputs);
-        take(half, program.num_angles);
-        take(angle_gradient, gradient ? program.num_angles : 0);
-        take(run, program.num_runs);
-        take(layer_scale, program.num_layers);
-        take(character, program.character_vectors);
-        take(table, program.table_vectors);
-        take(block_ket, block);
-        take(block_bra, gradient ? block : 0);
-        take(weight, dimension);
-        ket_stride = keep ? dimension : 0;
-        take(ket, dimension * (keep ? program.num_layers + program.last_phase_acts : 1));
-        take(position, program.num_groups);
-        take(bra, gradient ? dimension : 0);
-        bytes = cursor - reinterpret_cast<uintptr_t>(memory);
+        shared_layers = storage.shares_prefix ? program.prefix_layers : 0;
+        shared_kets_ = shared_layers == 0 ? 0 : ket_after_layer(program, shared_layers - 1) + 1;
+        stride_ = keep ? dimension : 0;
+        const size_t num_shared = keep ? size_t(shared_kets_) : size_t(shared_kets_ > 0);
+        const size_t num_kets = keep ? size_t(this->num_kets(program) - shared_kets_) : 1;
+        Arena scratch(memory);
+        scratch.take(input, program.num_inputs);
+        scratch.take(half, program.num_angles);
+        scratch.take(angle_gradient, gradient ? program.num_angles : 0);
+        scratch.take(run, program.num_runs);
+        scratch.take(layer_scale, program.num_layers);
+        scratch.take(character, program.character_vectors);
+        scratch.take(table, program.table_vectors);
+        scratch.take(block_ket, block);
+        scratch.take(block_bra, gradient ? block : 0);
+        scratch.take(weight, dimension);
+        scratch.take(shared_ket_, num_shared * dimension);
+        scratch.take(position, program.num_groups);
+        scratch.take(bra, gradient ? dimension : 0);
+        scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
+        const size_t absorbed =
+            program.absorbs
+                ? program.layer_run_begin[program.num_layers] - program.layer_run_begin[program.num_layers - 1]
+                : 0;
+        scratch.take(run_cotangent, absorbed);
+        Arena outside(kets);
+        Arena& states = storage.kets_outside ? outside : scratch;
+        states.take(ket_, num_kets * dimension);
+        states.take(bloch, absorbed);
+        bytes = scratch.bytes();
+        ket_bytes = outside.bytes();
     }
+
+    // Kets are counted: the product state is number 0, then there is one after every sweep and after the last phase.
+    // Of an absorbed last layer there is only the ket before its rotations.
+    C* ket(int number) const {
+        return number < shared_kets_ ? shared_ket_ + size_t(number) * stride_
+                                     : ket_ + size_t(number - shared_kets_) * stride_;
+    }
+    static int ket_after_sweep(const ProgramView& p, int sweep) {
+        if (p.num_layers == 0 || sweep < p.layer_sweep_begin[1]) return 0;
+        return sweep - p.layer_sweep_begin[1] + 1;
+    }
+    static int ket_after_layer(const ProgramView& p, int layer) {
+        return ket_after_sweep(p, p.layer_sweep_begin[layer + 1] - 1);
+    }
+    static int num_kets(const ProgramView& p) {
+        if (p.absorbs) return ket_after_sweep(p, p.layer_sweep_begin[p.num_layers - 1]) + 1;
+        return ket_after_sweep(p, p.layer_sweep_begin[p.num_layers] - 1) + 1 + p.last_phase_acts;
+    }
+
+   private:
+    class Arena {
+       public:
+        explicit Arena(void* memory) : begin_(reinterpret_cast<uintptr_t>(memory)), cursor_(begin_) {}
+        template <class T>
+        void take(T*& pointer, size_t count) {
+            pointer = reinterpret_cast<T*>(cursor_);
+            cursor_ += (count * sizeof(T) + 63) / 64 * 64;
+        }
+        size_t bytes() const { return cursor_ - begin_; }
+
+       private:
+        uintptr_t begin_, cursor_;
+    };
+
+    C *shared_ket_, *ket_;
+    int shared_kets_;
+    size_t stride_;  // from one kept ket to the next; 0: there is only one
 };

@@ -16,9 +16,11 @@ import numpy.typing as npt
 import torch
 
 from . import _torch_engine
+from ._engine import Tape32, Tape64
 from ._program import Program
 
 Tensors = tuple[torch.Tensor, ...]
+Tape = Tape32 | Tape64
 Optional = tuple[torch.Tensor | None, ...]
 
 # Private names of PyTorch; without them every call goes the general way.
@@ -60,6 +62,12 @@ def native_values(program: Program, num_threads: int, arrays: Arrays) -> torch.T
     return torch.from_numpy(program.engine.values(*arrays, num_threads or torch.get_num_threads()))
 
 
+def _recorded_values(program: Program, num_threads: int, arrays: Arrays) -> tuple[torch.Tensor, Tape | None]:
+    """The same, and the states on the way where the gradients are faster with them."""
+    values, tape = program.engine.record(*arrays, num_threads or torch.get_num_threads())
+    return torch.from_numpy(values), tape
+
+
 def native_gradients(
     program: Program,
     num_threads: int,
@@ -67,6 +75,7 @@ def native_gradients(
     cotangent: torch.Tensor,
     arrays: Arrays,
     set_sizes: Sequence[int],
+    tape: Tape | None = None,
 ) -> Optional:
     """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
     input_gradient, weight_gradient = program.engine.vector_jacobian_product(
@@ -74,6 +83,8 @@ def native_gradients(
         _array(cotangent),
         _flags(wants, (arrays[0].shape[1], *set_sizes)),
         num_threads or torch.get_num_threads(),
+        False,
+        tape,
     )
     found: list[torch.Tensor | None] = [None] * len(wants)
     if input_gradient is not None:
@@ -118,7 +129,10 @@ class ExpectationValues(torch.autograd.Function):
         ctx.save_for_backward(inputs, *weights)
         ctx.save_for_forward(inputs, *weights)
         ctx.arrays = arrays_of(inputs, weights)
-        return native_values(program, num_threads[0], ctx.arrays)
+        if not any(ctx.needs_input_grad):
+            return native_values(program, num_threads[0], ctx.arrays)
+        values, ctx.tape = _recorded_values(program, num_threads[0], ctx.arrays)
+        return values
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
@@ -133,8 +147,9 @@ class ExpectationValues(torch.autograd.Function):
             found = iter(differentiable_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
         sizes = [len(one) for one in weights]
-        arrays = ctx.arrays if hasattr(ctx, "arrays") else arrays_of(inputs, weights)
-        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, arrays, sizes))
+        arrays = getattr(ctx, "arrays", None) or arrays_of(inputs, weights)
+        tape = getattr(ctx, "tape", None)
+        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, arrays, sizes, tape))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:

@@ -200,6 +200,7 @@ def _engine(program: Program) -> Engine:
     arrays = engine_arrays(levels)
     arrays.update(_observable_arrays(program))
     num_inputs = program.num_inputs + len(program.derived_inputs)
+    arrays |= {"shares_prefix": True, "absorbs_observables": True}
     return Engine(program.num_qubits, num_inputs, program.num_weights + len(program.derived_weights), arrays)
 
 

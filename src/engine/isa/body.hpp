@@ -16,6 +16,7 @@ namespace {
 #include "../angles.hpp"
 #include "../sweep.hpp"
 #include "../walsh.hpp"
+#include "../absorb.hpp"
 #include "../observable.hpp"
 #include "../evolve.hpp"
 // clang-format on

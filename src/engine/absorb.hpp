@@ -1,0 +1,253 @@
+// A last layer that the observables absorb. Included by isa/*.cpp.
+//
+// Where a term is the Z of a run, U^+ Z U = cos(theta) Z - sin(theta) X, up to the diagonals: with theta the angle of
+// its RY, X and Z those of its virtual qubit before it. So the layer is never applied: values need <X> and <Z>, the
+// adjoint state is a sum of X and Z applied to the ket before it, and the gradients of the layer itself follow from
+// its Bloch vectors alone.
+
+template <class Real, int lanes, bool spread>
+struct Absorb {
+    using V = Vector<Real, lanes>;
+    using C = Complex<Real, lanes>;
+    using L = Layout<lanes, spread>;
+    using Space = Workspace<Real, lanes, spread>;
+    using S = Sweep<Real, lanes, spread>;
+    using W = Walsh<Real, lanes, spread>;
+    using Bloch = Moments<Real, lanes>;
+
+    // cos(theta) and sin(theta) of the RY of a run.
+    static V cosine(const Space& space, int r) {
+        return space.run[r].cosine * space.run[r].cosine - space.run[r].sine * space.run[r].sine;
+    }
+    static V sine(const Space& space, int r) { return Real(2) * space.run[r].cosine * space.run[r].sine; }
+
+    static Bloch& bloch(const ProgramView& p, const Space& space, int r) {
+        return space.bloch[r - p.layer_run_begin[p.num_layers - 1]];
+    }
+
+    // Signs by which lanes turn Y and Z of a run: those of odd parity have its 0 and 1 exchanged.
+    static V signs(const ProgramView& p, int r) {
+        return spread ? lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask) : broadcast<Real, lanes>(1);
+    }
+
+    // Half of X and Y of `count` bits of a block.
+    template <int count>
+    [[gnu::noinline]] static void add_bloch(int bits, int first, const C* block, Bloch* found) {
+        size_t step[1 << count];
+        int bit[count + 1];
+        for (int q = 0; q < count; ++q) bit[q] = first + q;
+        S::template fill_steps<count>(bit, step);
+        V x[count + 1] = {}, y[count + 1] = {}, minus_y[count + 1] = {};
+        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
+            const size_t index = S::template spread_out<count>(j, bit);
+            C k[1 << count];
+#pragma GCC unroll 8
+            for (int i = 0; i < 1 << count; ++i) k[i] = block[index + step[i]];
+#pragma GCC unroll 3
+            for (int q = 0; q < count; ++q) {
+#pragma GCC unroll 8
+                for (int i = 0; i < 1 << count; ++i) {
+                    if (i >> q & 1) continue;
+                    const C& flipped = k[i | 1 << q];
+                    x[q] += k[i].re * flipped.re;
+                    x[q] += k[i].im * flipped.im;
+                    y[q] += k[i].re * flipped.im;
+                    minus_y[q] += k[i].im * flipped.re;
+                }
+            }
+        }
+        for (int q = 0; q < count; ++q) {
+            found[first + q].x += x[q];
+            found[first + q].y += y[q] - minus_y[q];
+        }
+    }
+
+    // Half of the Bloch vector of a run that flips lanes only, each lane its share.
+    static void add_lane_bloch(int bits, uint32_t flip, const C* block, const V* square, Bloch& found) {
+        for (size_t j = 0; j < size_t(1) << bits; ++j) {
+            const C k = block[j];
+            const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
+            found.x += Real(0.5) * (k.re * flipped.re + k.im * flipped.im);
+            found.y += Real(0.5) * (k.re * flipped.im - k.im * flipped.re);
+            found.z += Real(0.5) * square[j];
+        }
+    }
+
+    // Calls visit(first, count as a constant) for passes over the bits that runs of sweep s turn.
+    template <class Visit>
+    static void for_each_pass(const ProgramView& p, int s, Visit visit) {
+        const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+        int first = 0;
+        for (; first + S::bits_a_pass <= num_runs; first += S::bits_a_pass)
+            visit(first, std::integral_constant<int, S::bits_a_pass>{});
+        if (num_runs - first == 2) visit(first, std::integral_constant<int, 2>{});
+        if (num_runs - first == 1) visit(first, std::integral_constant<int, 1>{});
+        if (num_runs == 0) visit(0, std::integral_constant<int, 0>{});
+    }
+
+    // Applies the phase before the layer, ket -> target, and measures the Bloch vectors of its runs there. For values
+    // alone, target need not be complete.
+    static void measure(const ProgramView& p, Space& space, Mode mode, const C* ket, C* target) {
+        const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
+        const bool stores = mode != Mode::values || end - begin > 1 || p.has_unabsorbed_terms;
+        for (int s = begin; s < end; ++s) {
+            const bool is_first = s == begin;
+            const int bits = p.sweep_bits[s], size = 1 << bits;
+            const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+            const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
+            Bloch found[16] = {}, found_in_lanes[8] = {};
+            C* block = space.block_ket;
+            V* square = space.weight;
+            S::for_each_coset(p, space, s, is_first ? layer : 0, [&](uint32_t base) {
+                const typename S::Coset from{is_first ? const_cast<C*>(ket) : target, base, offset};
+                S::load_block(p, space, is_first ? layer : 0, from, size, block);
+                for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
+                if (is_first && stores) S::store_block(p, space, 0, block, size, {target, base, offset});
+                for_each_pass(p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
+                for (int i = lane_begin; spread && i < lane_end; ++i)
+                    add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
+                S::fold_signs(bits, 0, square, found);
+            });
+            const auto keep = [&](int r, Bloch b) {
+                bloch(p, space, r) = {W::sum_over_state(Real(2) * b.x), W::sum_over_state(Real(2) * b.y * signs(p, r)),
+                                      W::sum_over_state(b.z * signs(p, r))};
+            };
+            for (int i = p.sweep_run_begin[s]; i < p.sweep_run_begin[s + 1]; ++i)
+                keep(p.sweep_run[i], found[i - p.sweep_run_begin[s]]);
+            for (int i = lane_begin; i < lane_end; ++i) {
+                Bloch& b = found_in_lanes[i - lane_begin];
+                keep(p.sweep_lane_run[i], {b.x, b.y, Real(2) * b.z});
+            }
+        }
+    }
+
+    // <Z> after the layer.
+    static V expectation(const ProgramView& p, const Space& space, int r) {
+        const Bloch& b = bloch(p, space, r);
+        return cosine(space, r) * b.z - sine(space, r) * b.x;
+    }
+
+    // The cotangent of <Z> of every run of the layer.
+    static V& cotangent(const ProgramView& p, const Space& space, int r) {
+        return space.run_cotangent[r - p.layer_run_begin[p.num_layers - 1]];
+    }
+
+    static void sum_cotangents(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        for (int r = p.layer_run_begin[p.num_layers - 1]; r < p.layer_run_begin[p.num_layers]; ++r)
+            cotangent(p, space, r) = V{};
+        for (int t = p.flip_term_begin[0]; t < p.flip_term_begin[1]; ++t) {
+            if (p.term_run[t] < 0) continue;
+            V& sum = cotangent(p, space, p.term_run[t]);
+            const Real coefficient = Real(p.pauli_coefficient[t]);
+            for (int64_t lane = 0; lane < (spread ? lanes : tile.num_samples); ++lane)
+                sum[lane] +=
+                    coefficient * tile.cotangent[(spread ? 0 : lane) * p.num_observables + p.pauli_observable[t]];
+        }
+    }
+
+    // Moments Im<b|P|k> right after the RY of a run, where b = cotangent Z k.
+    static Bloch moments(const ProgramView& p, const Space& space, int r) {
+        const Bloch& b = bloch(p, space, r);
+        const V weight = cotangent(p, space, r), x = cosine(space, r) * b.x + sine(space, r) * b.z;
+        return {weight * b.y, -(weight * x), V{}};
+    }
+
+    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += weight * ket.
+    template <int count, bool is_first>
+    [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, const C* ket,
+                                              C* bra) {
+        size_t step[1 << count];
+        int bit[count + 1];
+        for (int q = 0; q < count; ++q) bit[q] = first + q;
+        S::template fill_steps<count>(bit, step);
+        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
+            const size_t index = S::template spread_out<count>(j, bit);
+            C k[1 << count];
+#pragma GCC unroll 8
+            for (int i = 0; i < 1 << count; ++i) k[i] = ket[index + step[i]];
+#pragma GCC unroll 8
+            for (int i = 0; i < 1 << count; ++i) {
+                const size_t at = index + step[i];
+                V re = bra[at].re, im = bra[at].im;
+                if constexpr (is_first) {
+                    re += weight[at] * k[i].re;
+                    im += weight[at] * k[i].im;
+                }
+#pragma GCC unroll 3
+                for (int q = 0; q < count; ++q) {
+                    re -= amount[first + q] * k[i ^ 1 << q].re;
+                    im -= amount[first + q] * k[i ^ 1 << q].im;
+                }
+                bra[at] = {re, im};
+            }
+        }
+    }
+
+    // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
+    // not absorbed contribute.
+    static void adjoint_state(const Tile<Real>& tile, Space& space, C* ket, bool started) {
+        const ProgramView& p = *tile.program;
+        const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
+        for (int s = end - 1; s >= begin; --s) {
+            const bool starts = s == end - 1 && !started;
+            const int phase = s == begin ? layer : 0, bits = p.sweep_bits[s], size = 1 << bits;
+            const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+            V amount[16], *weight = space.weight;
+            fill_weights(p, space, s, amount, weight);
+            C *block_ket = space.block_ket, *block_bra = space.block_bra;
+            S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
+                const typename S::Coset from{ket, base, offset}, to{space.bra, base, offset};
+                S::load_block(p, space, 0, from, size, block_ket);
+                if (starts)
+                    __builtin_memset(static_cast<void*>(block_bra), 0, size_t(size) * sizeof(C));
+                else
+                    S::load_block(p, space, 0, to, size, block_bra);
+                for_each_pass(p, s, [&](int first, auto count) {
+                    if (first == 0)
+                        add_flipped<count.value, true>(bits, first, amount, weight, block_ket, block_bra);
+                    else
+                        add_flipped<count.value, false>(bits, first, amount, weight, block_ket, block_bra);
+                });
+                add_flipped_lanes(p, space, s, block_ket, block_bra);
+                S::store_block(p, space, phase, block_bra, size, to);
+                if (phase > 0 && tile.storage.mode == Mode::gradient_undoing_kets)
+                    S::store_block(p, space, phase, block_ket, size, from);
+            });
+        }
+    }
+
+    // For sweep s: what multiplies X of every bit, and the sum of what multiplies Z, by index in the block.
+    static void fill_weights(const ProgramView& p, const Space& space, int s, V* amount, V* weight) {
+        weight[0] = V{};
+        for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i) {
+            const int r = p.sweep_lane_run[i];
+            weight[0] += cotangent(p, space, r) * cosine(space, r) * signs(p, r);
+        }
+        const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+        for (int q = 0; q < p.sweep_bits[s]; ++q) {
+            V z{};
+            if (q < num_runs) {
+                const int r = p.sweep_run[p.sweep_run_begin[s] + q];
+                const V c = cotangent(p, space, r);
+                amount[q] = c * sine(space, r);
+                z = c * cosine(space, r) * signs(p, r);
+            }
+            for (size_t j = 0; j < size_t(1) << q; ++j) {
+                weight[j + (size_t(1) << q)] = weight[j] - z;
+                weight[j] += z;
+            }
+        }
+    }
+
+    static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, C* bra) {
+        for (int i = p.sweep_lane_run_begin[s]; spread && i < p.sweep_lane_run_begin[s + 1]; ++i) {
+            const int r = p.sweep_lane_run[i];
+            const V amount = cotangent(p, space, r) * sine(space, r);
+            for (int j = 0; j < 1 << p.sweep_bits[s]; ++j) {
+                bra[j].re -= amount * flip_lanes<Real, lanes>(ket[j].re, p.run_x[r]);
+                bra[j].im -= amount * flip_lanes<Real, lanes>(ket[j].im, p.run_x[r]);
+            }
+        }
+    }
+};
