@@ -129,6 +129,8 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     arrays = {**engine_arrays(levels_of(program.rotations)[0]), **_observable_arrays(program)}
     _engine.Engine(3, program.num_inputs, program.num_weights, arrays)
     for name, array in arrays.items():
+        if isinstance(array, bool):
+            continue
         for broken in (np.append(array, array[-1:]), array[:-1], np.full_like(array, 10**6)):
             if name.endswith(("constant", "coefficient")) and len(broken) == len(array):
                 continue  # any number will do there

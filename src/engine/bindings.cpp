@@ -160,7 +160,16 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     const auto purpose = gradient ? qtm::Purpose::gradient : qtm::Purpose::values;
     const qtm::Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, purpose);
     nb::dict result;
+    std::vector<int> sweeps;
+    for (int layer = 0; layer < how.view->num_layers; ++layer)
+        sweeps.push_back(how.view->layer_sweep_begin[layer + 1] - how.view->layer_sweep_begin[layer]);
+    result["sweeps_of_layers"] = sweeps;
+    int measured = 0;
+    for (int run = 0; how.view->absorbs && run < how.view->num_runs; ++run) measured += how.view->run_is_measured[run];
+    result["measured_runs"] = measured;
+    result["prefix_layers"] = how.view->prefix_layers;
     result["lanes"] = how.kernel->lanes;
+    result["is_spread"] = how.kernel->lane_bits > 0;
     result["samples_in_a_tile"] = how.samples;
     result["num_threads"] = how.num_threads;
     result["keeps_kets"] = how.storage.mode == qtm::Mode::gradient_keeping_kets;

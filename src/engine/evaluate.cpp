@@ -74,8 +74,7 @@ std::string in_units(size_t bytes) {
 double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     double cost = 13 + 5900 / amplitudes;
-    if (view.lane_bits == 0)
-        cost = 11 * (lanes + 1.25) * (1 + std::clamp(amplitudes * lanes / 80e3 - 1, 0.0, 1.5));
+    if (view.lane_bits == 0) cost = 11 * (lanes + 1.25) * (1 + std::clamp(amplitudes * lanes / 80e3 - 1, 0.0, 1.5));
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
     if (!storage.shares_prefix && view.prefix_layers > 0) cost *= 1.05;
@@ -291,10 +290,10 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
     }
 }
 
-#define QTM_INSTANTIATE(Real)                                                                                     \
-    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose);                                  \
-    template void values(const Plan&, const Batch<Real>&, Real*);                                                \
-    template std::unique_ptr<Tape<Real>> record(const Plan&, const Batch<Real>&, Real*);                         \
+#define QTM_INSTANTIATE(Real)                                                                                       \
+    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose);                                     \
+    template void values(const Plan&, const Batch<Real>&, Real*);                                                   \
+    template std::unique_ptr<Tape<Real>> record(const Plan&, const Batch<Real>&, Real*);                            \
     template void vector_jacobian_product(const Plan&, const Batch<Real>&, const Real*, Derivative, const uint8_t*, \
                                           const Tape<Real>*, Real*, Real*);
 QTM_INSTANTIATE(float)

@@ -129,7 +129,8 @@ struct Evolve {
     // before it.
     static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, bool undo, V scale) {
         const ProgramView& p = *tile.program;
-        C* ket = space.ket(Space::ket_after_sweep(p, s));
+        // Where nothing is undone, all sweeps meet at the end of the layer.
+        C* ket = space.ket(undo ? Space::ket_after_sweep(p, s) : Space::ket_after_layer(p, layer));
         const bool undo_ket = undo && tile.storage.mode == Mode::gradient_undoing_kets;
         const int phase = undo && s == p.layer_sweep_begin[layer] ? layer : 0;
         const int bits = p.sweep_bits[s];
@@ -300,12 +301,7 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes,
-                                         L::lane_bits,
-                                         scratch_bytes,
-                                         ket_bytes,
-                                         values,
-                                         vector_jacobian_product,
-                                         collect_prefix,
-                                         prefix_gradient};
+    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits,   scratch_bytes,
+                                         ket_bytes,      values,         vector_jacobian_product,
+                                         collect_prefix, prefix_gradient};
 };

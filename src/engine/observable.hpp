@@ -29,9 +29,9 @@ struct Observable {
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
             for (int m = 0; m < num_observables; ++m)
                 tile.values[lane * num_observables + m] = Real(p.observable_constant[m]);
+        if (p.absorbs) absorbed_values(tile, space);
         for (int part = 0; part < 2 * p.num_flips; ++part) {
             const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
-            if (p.absorbs) absorbed_values(tile, space);
             if (begin == end || (p.absorbs && !p.has_unabsorbed_terms)) continue;
             if (part % 2)
                 overlaps<true>(ket, bits, p.flip_mask[part / 2], space.weight);

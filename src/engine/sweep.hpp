@@ -92,7 +92,9 @@ struct Sweep {
                 return product<false, Real, lanes>(first.factor(j), second.factor(j));
         }
         [[gnu::always_inline]] C load(size_t j) const { return product<false, Real, lanes>(factor(j), coset.load(j)); }
-        [[gnu::always_inline]] void store(size_t j, C amplitude) const { coset.store(j, product<true, Real, lanes>(factor(j), amplitude)); }
+        [[gnu::always_inline]] void store(size_t j, C amplitude) const {
+            coset.store(j, product<true, Real, lanes>(factor(j), amplitude));
+        }
     };
 
     // block[j] *= phase(base + offset j), or its conjugate: for phases of any number of groups.

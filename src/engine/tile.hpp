@@ -32,7 +32,7 @@ struct Tile {
     const Real* cotangent;  // [num_samples, num_observables]
     Derivative derivative;
     const Wanted* wanted;
-    bool recorded;           // the kets are there from the forward call
+    bool recorded;            // the kets are there from the forward call
     Real* input_gradient;     // [num_samples, num_inputs], or null
     double* weight_gradient;  // [num_weights], added to, or null
     Real* prefix_bra;         // [2, 2^n]: real and imaginary part of the bras after the shared prefix, added up

@@ -118,10 +118,9 @@ struct Workspace {
         scratch.take(position, program.num_groups);
         scratch.take(bra, gradient ? dimension : 0);
         scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
-        const size_t absorbed =
-            program.absorbs
-                ? program.layer_run_begin[program.num_layers] - program.layer_run_begin[program.num_layers - 1]
-                : 0;
+        const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -
+                                                      program.layer_run_begin[program.num_layers - 1]
+                                                : 0;
         scratch.take(run_cotangent, absorbed);
         Arena outside(kets);
         Arena& states = storage.kets_outside ? outside : scratch;

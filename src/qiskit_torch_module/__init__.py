@@ -2,8 +2,10 @@
 
 from . import initializers
 from ._engine import set_memory_budget
+from ._passes import compiler_passes
 from ._version import __version__
 from .estimator import FastEstimator
+from .explain import explain
 from .gradient import FastReverseEstimatorGradient
 from .hybrid import HybridModule
 from .module import QuantumModule
@@ -15,6 +17,8 @@ __all__ = [
     "HybridModule",
     "QuantumModule",
     "__version__",
+    "compiler_passes",
+    "explain",
     "initializers",
     "load",
     "save",

@@ -17,6 +17,7 @@ from ._compile import compile_program
 from ._definitions import definition
 from ._gates import is_standard
 from ._observables import Observables, pauli_sums
+from ._passes import current_passes
 from ._program import Program
 
 MAX_PROGRAMS = 128
@@ -34,7 +35,12 @@ def cached_program(circuit: QuantumCircuit, observables: Observables, parameters
         TypeError, ValueError: as `compile_program`.
     """
     try:
-        key = (_content(circuit), _observables_key(observables, circuit.num_qubits), tuple(parameters))
+        key = (
+            _content(circuit),
+            _observables_key(observables, circuit.num_qubits),
+            tuple(parameters),
+            current_passes(),
+        )
     except (AttributeError, TypeError, ValueError):
         return compile_program(circuit, observables, parameters, [])  # says what is wrong
     with _lock:

@@ -15,6 +15,7 @@ from ._definitions import definition
 from ._gates import IDLE, Step, steps_of
 from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
+from ._passes import current_passes
 from ._polynomial import Angles, Polynomial
 from ._program import PauliTerm, Program, with_derived
 from ._schedule import Rotation, X, Y, Z
@@ -147,11 +148,16 @@ def compile_program(
     variables = variable_indices(circuit, encoding, variational)
     reader, frame = _Reader(variables), _Frame(circuit.num_qubits)
     rotations: list[Rotation] = []
+    folds, num_relabellings = current_passes().permutation_folding, 0
     for name, qubits, angle in reader.steps(circuit, range(circuit.num_qubits)):
-        if name in ("cx", "swap", "x"):
-            frame.relabel(name, qubits)
-        else:
+        if name not in ("cx", "swap", "x"):
             rotations += frame.rotations(name, qubits, angle)
+        elif folds:
+            frame.relabel(name, qubits)
+            num_relabellings += 1
+        else:
+            for letters, on, constant in _as_rotations(name, qubits):
+                rotations += frame.rotations(letters, on, Polynomial.constant(constant))
     sums = pauli_sums(observables, circuit.num_qubits)
     terms = [frame.term(index, string) for index, sum_ in enumerate(sums) for string in sum_]
     constants = [0.0] * len(sums)
@@ -167,9 +173,21 @@ def compile_program(
             phase=Polynomial.sum(reader.phases),
             observable_constants=tuple(constants),
             observable_terms=tuple(term for term in terms if term.x or term.z),
+            num_relabellings=num_relabellings,
         ),
         reader.angles.derived,
     )
+
+
+def _as_rotations(name: str, qubits: Sequence[int]) -> Iterator[tuple[str, Sequence[int], float]]:
+    """X, CX and SWAP as rotations of Pauli words, up to a constant phase: CX is exp(i pi/4 (1 - Z)(1 - X))."""
+    if name == "x":
+        yield "X", qubits, pi
+        return
+    control, target = qubits
+    pairs = [(control, target)] if name == "cx" else [(control, target), (target, control), (control, target)]
+    for first, second in pairs:
+        yield from (("Z", [first], pi / 2), ("X", [second], pi / 2), ("ZX", [first, second], -pi / 2))
 
 
 class _Reader:

@@ -15,6 +15,7 @@ import torch
 
 from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
+from ._passes import Passes, current_passes
 from ._polynomial import Polynomial
 from ._schedule import Rotation, engine_arrays, levels_of
 
@@ -82,6 +83,8 @@ class Program:
         observable_terms: All other Pauli terms.
         derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
         derived_weights: Variables computed from weights alone, likewise.
+        num_relabellings: CX, SWAP and X gates that were folded.
+        passes: What the compiler does with it.
         number: By which `numbered` finds it; another one in every process, and no part of its value.
     """
 
@@ -94,6 +97,8 @@ class Program:
     observable_terms: tuple[PauliTerm, ...]
     derived_inputs: tuple[Derived, ...] = ()
     derived_weights: tuple[Derived, ...] = ()
+    num_relabellings: int = field(default=0, compare=False)
+    passes: Passes = field(default_factory=current_passes)
     number: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -196,11 +201,10 @@ def _angles_of(program: Program) -> Iterable[Polynomial]:
 
 @lru_cache(maxsize=128)
 def _engine(program: Program) -> Engine:
-    levels, _ = levels_of(program.rotations)
-    arrays = engine_arrays(levels)
+    levels, _ = levels_of(program.rotations, program.passes)
+    arrays = engine_arrays(levels, program.passes)
     arrays.update(_observable_arrays(program))
     num_inputs = program.num_inputs + len(program.derived_inputs)
-    arrays |= {"shares_prefix": True, "absorbs_observables": True}
     return Engine(program.num_qubits, num_inputs, program.num_weights + len(program.derived_weights), arrays)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._passes import Passes
 from ._polynomial import Polynomial
 
 X, Y, Z = 0, 1, 2
@@ -66,16 +67,19 @@ def _odd(bits: int) -> bool:
     return bits.bit_count() % 2 == 1
 
 
-def levels_of(rotations: Iterable[Rotation]) -> tuple[list[Level], Polynomial]:
+def levels_of(rotations: Iterable[Rotation], passes: Passes | None = None) -> tuple[list[Level], Polynomial]:
     """Layers as early as possible; and the phase of what acts on |0...0> by no more than a phase, and is dropped."""
+    passes = passes or Passes()
     levels: list[Level] = []
     dropped: list[Polynomial] = []
     for rotation in rotations:
         if rotation.axis != Z:
-            _insert_rotation(levels, rotation)
-        elif not _insert_phase(levels, rotation.z, rotation.angle):
+            _insert_rotation(levels, rotation, passes.fusion)
+        elif not _insert_phase(levels, rotation.z, rotation.angle, passes.fusion):
             dropped.append(rotation.angle)
     levels, on_zero = _without_empty_layers(levels)
+    if levels and not passes.product_state:
+        levels.insert(0, Level([Run(x=1, z=1)]))  # the identity: what follows is no first layer
     return levels, -0.5 * Polynomial.sum([*dropped, *on_zero])
 
 
@@ -95,11 +99,11 @@ def _without_empty_layers(levels: Iterable[Level]) -> tuple[list[Level], list[Po
     return kept, on_zero
 
 
-def _insert_phase(levels: list[Level], z: int, angle: Polynomial) -> bool:
+def _insert_phase(levels: list[Level], z: int, angle: Polynomial, fuse: bool) -> bool:
     """Puts a phase as early as it can act; False: it acts on |0...0>."""
     for level in reversed(levels):
         for run in level.runs:
-            if run.z == z:
+            if fuse and run.z == z:
                 run.append(Z, angle)
                 return True
         if any(_odd(run.x & z) for run in level.runs):
@@ -108,7 +112,7 @@ def _insert_phase(levels: list[Level], z: int, angle: Polynomial) -> bool:
     return False
 
 
-def _insert_rotation(levels: list[Level], rotation: Rotation) -> None:
+def _insert_rotation(levels: list[Level], rotation: Rotation, fuse: bool) -> None:
     x, z, is_flip = rotation.x, rotation.z, rotation.axis == X
     gates = [(rotation.axis, rotation.angle)]
     position = len(levels)
@@ -117,12 +121,14 @@ def _insert_rotation(levels: list[Level], rotation: Rotation) -> None:
         # A phase of the same virtual qubit joins the run, where the run may start above it; any other that does not
         # commute stops the way down.
         above = levels[position].runs if position < len(levels) else []
-        if z in level.phase and not any(_odd(run.x & z) for run in above):
+        if fuse and z in level.phase and not any(_odd(run.x & z) for run in above):
             gates.insert(0, (Z, level.phase.pop(z)))
             is_flip = False
         if any(_odd(mask & x) for mask in level.phase):
             break
         same = next((run for run in level.runs if run.x == x and (is_flip or run.z == z)), None)
+        if same is not None and not fuse:
+            break
         if same is not None:
             for axis, angle in gates:
                 same.append(axis, angle)
@@ -237,11 +243,12 @@ def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
     return np.asarray(values, dtype=np.uint32)
 
 
-def engine_arrays(levels: Sequence[Level]) -> dict[str, Any]:
+def engine_arrays(levels: Sequence[Level], passes: Passes | None = None) -> dict[str, Any]:
     """The circuit's share of the arrays that the engine takes (``ProgramArrays`` in src/engine/plan.hpp)."""
+    passes = passes or Passes()
     angles = _Angles()
     runs = [run for level in levels for run in level.runs]
-    arrays = {
+    arrays: dict[str, Any] = {
         "run_x": _masks([run.x for run in runs]),
         "run_z": _masks([run.z for run in runs]),
         "run_gate_begin": _ints(_begins(len(run.gates) for run in runs)),
@@ -249,12 +256,13 @@ def engine_arrays(levels: Sequence[Level]) -> dict[str, Any]:
         "gate_angle": _ints([angles.row(angle) for run in runs for _, angle in run.gates]),
         "layer_run_begin": _ints(_begins(len(level.runs) for level in levels)),
     }
-    arrays.update(_phase_arrays(levels, angles))
+    arrays.update(_phase_arrays(levels, angles, passes.diagonal_merging))
     arrays.update(angles.arrays())
+    arrays["shares_prefix"], arrays["absorbs_observables"] = passes.shared_prefix, passes.observable_absorption
     return arrays
 
 
-def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> dict[str, Any]:
+def _phase_arrays(levels: Sequence[Level], angles: _Angles, merge: bool) -> dict[str, Any]:
     group_counts = [0]  # before the first layer every phase acts on |0...0>
     character_counts: list[int] = []
     masks: list[int] = []
@@ -266,7 +274,8 @@ def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> dict[str, Any]:
         characters = _characters(level, None if is_last else levels[position + 1], first_run, angles)
         first_run += len(level.runs)
         # A phase between layers also carries the scale of the next one, so it needs a group, if an empty one.
-        groups = _independent_groups(characters) or ([] if is_last else [[]])
+        groups = _independent_groups(characters) if merge else [[mask] for mask in characters]
+        groups = groups or ([] if is_last else [[]])
         group_counts.append(len(groups))
         for group in groups:
             character_counts.append(len(group))

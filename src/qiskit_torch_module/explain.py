@@ -1,0 +1,188 @@
+"""What the compiler made of a circuit, and what running it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from . import _engine
+from ._observables import Observables
+from ._schedule import engine_arrays, levels_of
+from .module import QuantumModule
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one sample: real floating-point operations and bytes of state read and written, as the sweeps are counted."""
+
+    flops: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found; ``print`` shows it as a table.
+
+    Attributes:
+        num_qubits: Number of qubits.
+        gates: How often the circuit has each operation, composite ones unopened.
+        num_relabellings: CX, SWAP and X, of composite gates too, that only relabel basis states.
+        num_rotations: Rotations of Pauli words that are left.
+        runs_of_layers: Fused runs in each layer.
+        characters_of_phases: Diagonal factors in the phase after each layer.
+        sweeps_of_layers: Passes over the state that each layer takes; none for the first, which makes a product state.
+        prefix_layers: Layers that are the same for the whole batch.
+        absorbed_runs: Runs of the last layer that the observables absorb.
+        values, gradients: Work of one sample; the gradients' does not repeat the values'.
+        precision: "float32" or "float64".
+        instruction_set: That of the kernels.
+        batch_size: Number of samples.
+        schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
+    """
+
+    num_qubits: int
+    gates: dict[str, int]
+    num_relabellings: int
+    num_rotations: int
+    runs_of_layers: tuple[int, ...]
+    characters_of_phases: tuple[int, ...]
+    sweeps_of_layers: tuple[int, ...]
+    prefix_layers: int
+    absorbed_runs: int
+    values: Work
+    gradients: Work
+    precision: str
+    instruction_set: str
+    batch_size: int
+    schedule: dict[str, Any]
+
+    def __str__(self) -> str:
+        gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
+        layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
+        lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
+        rows = [
+            ("circuit", f"{self.num_qubits} qubits, {sum(self.gates.values())} gates: {gates}"),
+            ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
+            ("fusion", f"{self.num_rotations} rotations: {sum(self.runs_of_layers)} runs in {layers} layers"),
+            ("diagonal merging", f"{sum(self.characters_of_phases)} factors in {layers} phases"),
+            ("product state", f"{self.runs_of_layers[0] if layers else 0} runs of the first layer"),
+            ("shared prefix", f"{self.prefix_layers} of {layers} layers"),
+            ("observable absorption", f"{self.absorbed_runs} runs of the last layer"),
+            ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
+            ("values of a sample", _work(self.values)),
+            ("its gradients", _work(self.gradients)),
+            ("engine", f"{self.instruction_set}, {self.precision}, {self.schedule['lanes']} {lanes} in a vector"),
+            ("batch", f"{self.batch_size} in tiles of {samples} on {self.schedule['num_threads']} threads"),
+            ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
+            ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
+        ]
+        return "\n".join(f"{name:<22} {text}" for name, text in rows)
+
+
+def explain(
+    circuit: QuantumCircuit | QuantumModule,
+    encoding_params: Sequence[Parameter] | None = None,
+    observables: Observables = "individualZ",
+    *,
+    batch_size: int = 1,
+    dtype: torch.dtype = torch.float32,
+    num_threads: int = 0,
+) -> Explanation:
+    """Says what the compiler does to a circuit and how the engine would run it.
+
+    Args:
+        circuit: A circuit, or a module made from one.
+        encoding_params: Parameters that take a value for each sample; all others are weights. Not for a module.
+        observables: As for `QuantumModule`. Not for a module.
+        batch_size: Number of samples in a call.
+        dtype: ``torch.float32`` or ``torch.float64``.
+        num_threads: Most threads; 0: as ``torch.get_num_threads()``.
+
+    Raises:
+        TypeError, ValueError: as `QuantumModule`.
+
+    Example:
+        >>> print(qtm.explain(model, batch_size=48))
+    """
+    model = circuit if isinstance(circuit, QuantumModule) else _module(circuit, encoding_params, observables)
+    program = model._program
+    threads = num_threads or torch.get_num_threads()
+    schedule_of = program.engine.schedule_float64 if dtype == torch.float64 else program.engine.schedule_float32
+    schedule = schedule_of(batch_size, threads, True)
+    levels, _ = levels_of(program.rotations, program.passes)
+    arrays = engine_arrays(levels, program.passes)
+    factors = arrays["group_character_begin"][arrays["phase_group_begin"][1:]]
+    runs = tuple(len(level.runs) for level in levels)
+    absorbed = schedule["measured_runs"]
+    sweeps = (0, *schedule["sweeps_of_layers"][1:]) if runs else ()
+    values, gradients = _work_of(program.num_qubits, runs, sweeps, absorbed, 16 if dtype == torch.float64 else 8)
+    return Explanation(
+        num_qubits=program.num_qubits,
+        gates=dict(Counter(one.operation.name for one in model.circuit.data)),
+        num_relabellings=program.num_relabellings,
+        num_rotations=len(program.rotations),
+        runs_of_layers=runs,
+        characters_of_phases=tuple(int(count) for count in np.diff(factors)),
+        sweeps_of_layers=sweeps,
+        prefix_layers=schedule["prefix_layers"],
+        absorbed_runs=absorbed,
+        values=values,
+        gradients=gradients,
+        precision=str(dtype).removeprefix("torch."),
+        instruction_set=_engine.instruction_set(),
+        batch_size=batch_size,
+        schedule=schedule,
+    )
+
+
+def _module(
+    circuit: QuantumCircuit, encoding_params: Sequence[Parameter] | None, observables: Observables
+) -> QuantumModule:
+    encoding = list(encoding_params or [])
+    weights = [one for one in circuit.parameters if one not in encoding]
+    return QuantumModule(circuit, encoding or None, [weights] if weights else [], observables=observables)
+
+
+# Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
+_PRODUCT, _ROTATION, _MOMENTS = 6, 4, 8
+
+
+def _work_of(
+    num_qubits: int, runs: Sequence[int], sweeps: Sequence[int], absorbed: int, amplitude: int
+) -> tuple[Work, Work]:
+    """Operations as written in src/engine, with two groups of diagonals in every phase; bytes without a cache."""
+    applied = list(zip(runs, sweeps, strict=True))[1 : -1 if absorbed else None]
+    forward = float(sum(_ROTATION * count + 4 * _PRODUCT for count, _ in applied))
+    backward = forward + sum(_MOMENTS * count for count in [*runs[:1], *(count for count, _ in applied)])
+    passes = sum(count for _, count in applied)
+    read, kept = 2 * passes, 3 * passes + 2
+    if absorbed:
+        forward += 4 * _PRODUCT + _MOMENTS / 2 * absorbed
+        backward += 4 * _PRODUCT + _ROTATION * absorbed
+        read, kept = read + 2 * sweeps[-1], kept + 2 * sweeps[-1]
+    size = float(2**num_qubits)
+    return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
+
+
+def _work(work: Work) -> str:
+    return f"{_scaled(work.flops, 1000)}flop, {_bytes(work.bytes)} read and written"
+
+
+def _bytes(count: float) -> str:
+    return f"{_scaled(count, 1024, 'i')}B"
+
+
+def _scaled(value: float, base: int, binary: str = "") -> str:
+    for prefix in ("", "k", "M", "G", "T"):
+        if value < base or prefix == "T":
+            break
+        value /= base
+    unit = prefix.upper() + binary if binary and prefix else prefix
+    return f"{value:.3g} {unit}"

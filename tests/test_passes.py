@@ -1,0 +1,216 @@
+"""Every pass of the compiler, on and off: the same values and gradients, other work."""
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+import reference
+from circuits_zoo import Case, fixed_and_free, qaoa, random_observables, reuploading
+from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
+from qiskit_torch_module._passes import PASS_NAMES
+
+
+def deep_prefix(n):
+    """Layers of weights before the data: all of them are the same for the whole batch."""
+    x, w = ParameterVector("x", n), ParameterVector("w", 4 * n)
+    circuit = QuantumCircuit(n)
+    for layer in range(4):
+        for q in range(n):
+            (circuit.rx if layer % 2 else circuit.ry)(w[layer * n + q], q)
+        circuit.rzz(w[layer], 0, n - 1)
+        for q in range(n - 1):
+            circuit.cx(q, q + 1)
+        if layer == 2:
+            for q in range(n):
+                circuit.rz(x[q], q)
+                circuit.rx(x[q] * w[q], q)
+    return Case(circuit, list(x), [list(w)])
+
+
+def open_end(n):
+    """A last layer on every other qubit, whose other qubits are measured as well."""
+    case = reuploading(n, 1)
+    last = ParameterVector("last", n)
+    for q in range(n - 1):
+        case.circuit.cz(q, q + 1)
+    for q in range(0, n, 2):
+        case.circuit.rx(last[q], q)
+        case.circuit.ry(case.encoding[q], q)
+    return Case(case.circuit, case.encoding, [*case.variational, [last[q] for q in range(0, n, 2)]])
+
+
+def z(n, *qubits):
+    return "".join("Z" if q in qubits else "I" for q in reversed(range(n)))
+
+
+CASES = {
+    "reuploading": lambda n: (reuploading(n, 2), "individualZ"),
+    "reuploading, one qubit measured": lambda n: (reuploading(n, 2), [SparsePauliOp(z(n, 1))]),
+    "reuploading, weighted": lambda n: (
+        reuploading(n, 2),
+        [SparsePauliOp([z(n, 0), z(n, 1), "I" * n], [0.5, -2, 3]), SparsePauliOp([z(n, 1), z(n, n - 1)], [1, 0.25])],
+    ),
+    "open end": lambda n: (open_end(n), "individualZ"),
+    "deep prefix": lambda n: (deep_prefix(n), "individualZ"),
+    "deep prefix, flips": lambda n: (deep_prefix(n), random_observables(n, 5)),
+    "qaoa": lambda n: (qaoa(n, 2), "tensoredZ"),
+    "all gates": lambda n: (fixed_and_free(n, 2), random_observables(n, 3)),
+}
+
+
+def run(model, batch_size, seed=0):
+    inputs = torch.randn(batch_size, model.input_size, generator=torch.Generator().manual_seed(seed))
+    inputs = inputs.to(model.variational_[0].dtype).requires_grad_()
+    values = model(inputs)
+    cotangent = torch.linspace(-1, 2, values.numel(), dtype=values.dtype).reshape(values.shape)
+    gradients = torch.autograd.grad(values, [inputs, *model.variational_], cotangent)
+    return [values.detach(), *gradients]
+
+
+def module_of(name, n):
+    case, observables = CASES[name](n)
+    return QuantumModule(case.circuit, case.encoding, case.variational, observables=observables, seed_init=2)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("off", PASS_NAMES)
+@pytest.mark.parametrize("name", CASES)
+def test_results_do_not_depend_on_a_pass(name, off):
+    found = run(module_of(name, 5), 7)
+    with compiler_passes(**{off: False}):
+        expected = run(module_of(name, 5), 7)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_all_passes_off_against_the_reference():
+    with compiler_passes(**dict.fromkeys(PASS_NAMES, False)):
+        model = module_of("all gates", 4)
+    case, observables = CASES["all gates"](4)
+    inputs = torch.randn(3, model.input_size, generator=torch.Generator().manual_seed(0)).double()
+    rows = np.hstack([inputs.numpy(), np.tile(torch.cat(list(model.variational_)).detach().numpy(), (3, 1))])
+    expected = reference.batch_values(case.circuit, observables, case.columns, rows)
+    np.testing.assert_allclose(model(inputs).detach().numpy(), expected, atol=1e-10, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("batch_size", [1, 37])
+def test_passes_on_every_instruction_set_and_layout(name, batch_size, instruction_set):
+    for n in (4, 8):
+        found = run(module_of(name, n), batch_size)
+        with compiler_passes(shared_prefix=False, observable_absorption=False, product_state=False):
+            expected = run(module_of(name, n), batch_size)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", CASES)
+def test_passes_where_kets_are_undone(name, layout):
+    model = module_of(name, 8)
+    expected = run(model, 5)
+    before = _engine.memory_budget()
+    engine = model._program.engine
+    try:
+        budget = engine.schedule_float64(5, 1, True)["scratch_bytes"]
+        while engine.schedule_float64(5, 1, True)["keeps_kets"]:
+            budget -= 64
+            set_memory_budget(budget)
+        found = run(model, 5)
+    finally:
+        set_memory_budget(before)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_frozen_sets_where_a_layer_takes_several_sweeps(layout):
+    model = module_of("reuploading", 8)
+    _, _, all_of_b, all_of_c = run(model, 5)
+    values = model(torch.randn(5, 8, generator=torch.Generator().manual_seed(0)).double())
+    cotangent = torch.linspace(-1, 2, values.numel()).reshape(values.shape).double()
+    for one, expected in zip(model.variational_, (all_of_b, all_of_c), strict=True):
+        (found,) = torch.autograd.grad(values, one, cotangent, retain_graph=True)
+        torch.testing.assert_close(found, expected, atol=1e-11, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("first_free", [1, 2, 3])
+def test_gradients_that_stop_early(first_free, layout):
+    n, case = 8, reuploading(8, 3)
+    sets = [case.variational[0][2 * n * layer : 2 * n * (layer + 1)] for layer in range(4)]
+    model = QuantumModule(case.circuit, case.encoding, [*sets, case.variational[1]], seed_init=2)
+    inputs = torch.randn(5, n, generator=torch.Generator().manual_seed(0)).double()
+    expected = torch.autograd.grad(model(inputs).square().sum(), model.variational_)[:4]
+    for one in [*model.variational_[:first_free], model.variational_[4]]:
+        one.requires_grad_(False)
+    found = torch.autograd.grad(model(inputs).square().sum(), model.variational_[first_free:4])
+    for one, other in zip(found, expected[first_free:], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+def test_a_graph_may_be_used_again():
+    model = module_of("reuploading", 6)
+    values = model(torch.rand(20, 6))
+    first = torch.autograd.grad(values.sum(), model.variational_, retain_graph=True)
+    assert all(map(torch.equal, torch.autograd.grad(values.sum(), model.variational_), first))
+
+
+def test_a_tape_serves_its_own_batch_only():
+    engine = module_of("reuploading", 4)._program.engine
+    inputs, weights = np.zeros((5, 4), np.float32), np.zeros(40, np.float32)
+    _, tape = engine.record(inputs, weights, 1)
+    assert tape is not None
+    with pytest.raises(ValueError, match="tape: expected that of a batch of 3, got 5"):
+        engine.vector_jacobian_product(
+            inputs[:3], weights, np.ones((3, 4), np.float32), np.ones(44, bool), 1, False, tape
+        )
+
+
+def test_what_the_passes_save_shows_in_the_schedule():
+    def schedule(name, **switches):
+        with compiler_passes(**switches):
+            return module_of(name, 6)._program.engine.schedule_float32(48, 1, True)
+
+    assert schedule("reuploading")["absorbs_observables"]
+    assert not schedule("reuploading", observable_absorption=False)["absorbs_observables"]
+    assert not schedule("qaoa")["absorbs_observables"]  # Z on all qubits at once
+    assert schedule("deep prefix")["shares_prefix"]
+    assert not schedule("deep prefix", shared_prefix=False)["shares_prefix"]
+
+
+def test_an_unknown_pass_is_named():
+    with pytest.raises(ValueError, match="no pass 'fussion'; expected some of: permutation_folding, fusion"):  # noqa: SIM117
+        with compiler_passes(fussion=False):
+            pass
+
+
+def test_explain_counts_what_the_passes_did():
+    model = module_of("reuploading", 10)
+    found = explain(model, batch_size=48)
+    assert found.gates == {"h": 10, "rz": 50, "ry": 50, "cx": 20}
+    assert (found.num_relabellings, found.num_rotations) == (20, 120)
+    assert found.runs_of_layers == (10, 10, 10)
+    assert (found.prefix_layers, found.absorbed_runs) == (1, 10)
+    assert found.sweeps_of_layers == (0, 2, 2)
+    for line in ("permutation folding    20 CX, SWAP and X move no amplitude", "batch                  48 in tiles of"):
+        assert line in str(found)
+    with compiler_passes(fusion=False, permutation_folding=False):
+        other = explain(module_of("reuploading", 10), dtype=torch.float64)
+    assert other.num_relabellings == 0
+    assert sum(other.runs_of_layers) > 100
+    assert other.gradients.flops > 2 * found.gradients.flops
+    assert other.schedule["scratch_bytes"] > 0
+
+
+def test_explain_takes_a_circuit():
+    case = reuploading(4, 1)
+    found = explain(case.circuit, case.encoding, batch_size=3)
+    assert found.prefix_layers == 1
+    assert "4 qubits" in str(found)
+    assert str(explain(QuantumCircuit(1))).startswith("circuit                1 qubits, 0 gates")
