@@ -97,7 +97,7 @@ struct Absorb {
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
             Bloch found[16] = {}, found_in_lanes[8] = {};
             C* block = space.block_ket;
-            V* square = space.weight;
+            V* square = space.block_weight;
             S::for_each_coset(p, space, s, is_first ? layer : 0, [&](uint32_t base) {
                 const typename S::Coset from{is_first ? const_cast<C*>(ket) : target, base, offset};
                 S::load_block(p, space, is_first ? layer : 0, from, size, block);
@@ -193,7 +193,7 @@ struct Absorb {
             const bool starts = s == end - 1 && !started;
             const int phase = s == begin ? layer : 0, bits = p.sweep_bits[s], size = 1 << bits;
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-            V amount[16], *weight = space.weight;
+            V amount[16], *weight = space.block_weight;
             fill_weights(p, space, s, amount, weight);
             C *block_ket = space.block_ket, *block_bra = space.block_bra;
             S::for_each_coset(p, space, s, phase, [&](uint32_t base) {

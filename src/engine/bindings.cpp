@@ -175,7 +175,8 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     result["keeps_kets"] = how.storage.mode == qtm::Mode::gradient_keeping_kets;
     result["shares_prefix"] = how.storage.shares_prefix;
     result["absorbs_observables"] = bool(how.view->absorbs);
-    result["scratch_bytes"] = how.scratch_bytes;
+    result["is_team"] = how.storage.is_team;
+    result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes;
     result["tape_bytes"] = how.tape_bytes;
     return result;
 }

@@ -49,6 +49,9 @@ std::pair<const Kernel<Real>*, int> kernels() {
 // A thread pays off from about this many updates of amplitudes by a run on (some 10 us); below, waking it costs more.
 constexpr double least_work_per_thread = 65536;
 
+// Threads share one state where each has at least so many amplitudes of it.
+constexpr unsigned least_amplitudes_per_thread = 2048;
+
 int useful_threads(const Plan& plan, int64_t batch_size, int num_threads) {
     const double updates = double(batch_size) * double(plan.view().num_runs + 1) * double(1u << plan.view().num_qubits);
     const double most = std::min({double(num_threads), double(batch_size), updates / least_work_per_thread});
@@ -60,6 +63,13 @@ constexpr int64_t least_tiles_to_share = 2;
 
 // A tape larger than this comes back from memory no faster than it is computed anew in the cache.
 constexpr size_t most_tape_bytes = size_t(16) << 20;
+
+// Threads that may share one state.
+int useful_team(const Plan& plan, int num_threads) {
+    return useful_threads(plan, std::numeric_limits<int32_t>::max(), num_threads) < num_threads
+               ? 1
+               : std::min(num_threads, int((1u << plan.view().num_qubits) / least_amplitudes_per_thread));
+}
 
 std::string in_units(size_t bytes) {
     const double gib = double(bytes) / double(size_t(1) << 30);
@@ -82,19 +92,67 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
 }
 
 // Ways of storing states, best first, for a thread that runs `tiles` tiles. A single tile shares nothing.
-std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t tiles) {
+std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t tiles, bool is_team) {
     std::vector<Storage> found;
-    const bool may_share = view.prefix_layers > 0 && tiles >= least_tiles_to_share;
+    const bool may_share = view.prefix_layers > 0 && tiles >= least_tiles_to_share && !is_team;
     for (const bool shares : {true, false}) {
         if (shares && !may_share) continue;
         if (purpose == Purpose::values) {
-            found.push_back({Mode::values, shares, false});
+            found.push_back({Mode::values, shares, false, is_team});
             continue;
         }
-        found.push_back({Mode::gradient_keeping_kets, shares, false});
-        found.push_back({Mode::gradient_undoing_kets, shares, false});
+        found.push_back({Mode::gradient_keeping_kets, shares, false, is_team});
+        found.push_back({Mode::gradient_undoing_kets, shares, false, is_team});
     }
     return found;
+}
+
+// How the samples of a batch become tiles, and who evaluates them.
+template <class Real>
+struct Division {
+    const Kernel<Real>* kernel;
+    const Kernel<Real>* rest_kernel;
+    int samples, num_threads;
+    bool is_team;
+    int64_t whole, rest;  // tiles of the longest share of a thread, and samples in a last one that is not full
+
+    int64_t tiles() const { return whole + (rest > 0); }
+};
+
+// All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other.
+template <class Real>
+std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_size, int num_threads, int team_size) {
+    const auto [first, count] = kernels<Real>();
+    const int samples = kernel->lane_bits > 0 ? 1 : kernel->lanes;
+    std::vector<Division<Real>> found;
+    const auto add = [&](int threads, bool is_team) {
+        const int64_t share = is_team ? batch_size : (batch_size + threads - 1) / threads;
+        Division<Real> d{kernel, kernel, samples, threads, is_team, share / samples, share % samples};
+        // A rest goes to the narrowest kernel that holds it.
+        for (const Kernel<Real>* other = first; other < first + count; ++other)
+            if (other->lane_bits == 0 && other->lanes >= d.rest && other->lanes < d.rest_kernel->lanes)
+                d.rest_kernel = other;
+        if (is_team) d.rest_kernel = kernel;
+        found.push_back(d);
+    };
+    for (int threads = num_threads; threads >= 1; --threads) add(threads, false);
+    if (team_size > 1) add(team_size, true);
+    return found;
+}
+
+// What a meeting of a team costs (ns), and the share of its time that it works.
+constexpr double meeting = 2000, team_efficiency = 0.85;
+
+// Time of the longest share of a thread.
+template <class Real>
+double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
+    const double cost = double(d.whole) * tile_cost(view, d.kernel->lanes, bytes, storage) +
+                        double(d.rest > 0) * tile_cost(view, d.rest_kernel->lanes, bytes, storage);
+    if (!d.is_team) return cost;
+    // Costs are for three layers.
+    const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
+    return cost / (d.num_threads * team_efficiency) +
+           double(d.tiles()) * meetings * meeting / double(1u << view.num_qubits);
 }
 
 // Where the share of thread i of count begins: shares differ by at most one.
@@ -120,33 +178,23 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     Schedule<Real> best{};
     double best_cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
-    for (int i = 0; i < count; ++i) {
-        const ProgramView* view = plan.view(kernel[i].lane_bits, may_absorb);
-        if (view == nullptr) continue;
-        if (allowed == (kernel[i].lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
-        const int samples = kernel[i].lane_bits > 0 ? 1 : kernel[i].lanes;
-        for (int threads = useful_threads(plan, batch_size, num_threads); threads >= 1; --threads) {
-            // The longest share of a thread: whole tiles, and a rest in the narrowest kernel that holds it.
-            const int64_t share = std::max<int64_t>(1, (batch_size + threads - 1) / threads);
-            const int64_t whole = share / samples, rest = share % samples;
-            const Kernel<Real>* rest_kernel = &kernel[i];
-            for (int other = 0; other < count; ++other)
-                if (kernel[other].lane_bits == 0 && kernel[other].lanes >= rest &&
-                    kernel[other].lanes < rest_kernel->lanes)
-                    rest_kernel = &kernel[other];
-            for (const Storage storage : storages(*view, purpose, whole + (rest > 0))) {
-                const size_t bytes = (kernel[i].scratch_bytes(*view, storage) + 63) / 64 * 64;
-                least_bytes = std::min(least_bytes, bytes * size_t(threads));
-                if (bytes * size_t(threads) > limit) continue;
-                const double cost = double(whole) * tile_cost(*view, kernel[i].lanes, bytes, storage) +
-                                    double(rest > 0) * tile_cost(*view, rest_kernel->lanes, bytes, storage);
+    const int threads = useful_threads(plan, batch_size, num_threads), team = useful_team(plan, num_threads);
+    for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
+        const ProgramView* view = plan.view(one->lane_bits, may_absorb);
+        if (view == nullptr || allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
+        for (const Division<Real>& d : divisions(one, batch_size, threads, team)) {
+            for (const Storage& storage : storages(*view, purpose, d.tiles(), d.is_team)) {
+                const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
+                const size_t shared = one->shared_bytes(*view, storage), all = bytes * size_t(d.num_threads) + shared;
+                least_bytes = std::min(least_bytes, all);
+                const double cost = all > limit ? std::numeric_limits<double>::infinity()
+                                                : division_cost(*view, d, bytes + shared, storage);
                 if (cost >= best_cost) continue;
                 best_cost = cost;
-                const size_t tape = storage.mode == Mode::gradient_keeping_kets
-                                        ? kernel[i].ket_bytes(*view, {storage.mode, storage.shares_prefix, true})
-                                        : 0;
-                best = {&kernel[i], rest_kernel, view, samples, threads, storage, bytes * size_t(threads), 0};
-                best.tape_bytes = tape * size_t(threads) * size_t(whole + (rest > 0));
+                best = {one, d.rest_kernel, view, d.samples, d.num_threads, storage, bytes, shared, 0};
+                if (storage.mode == Mode::gradient_keeping_kets && !d.is_team)
+                    best.tape_bytes = one->ket_bytes(*view, {storage.mode, storage.shares_prefix, true, false}) *
+                                      size_t(d.num_threads) * size_t(d.tiles());
             }
         }
     }
@@ -158,50 +206,101 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
 }
 
 // Runs every sample of a batch: calls work(kernel, tile, first sample) for every tile, with all but its outputs set,
-// and finish(kernel, tile, thread) after the last tile that used the scratch of a thread in its way.
+// and finish(kernel, tile) after the last tile that used the scratch of a thread in its way. Outputs are those of
+// thread tile.team.rank in a team, where every thread gets every tile.
 template <class Real, class Work, class Finish>
-void for_each_tile(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work,
-                   Finish finish) {
-    const Scratch scratch(how.scratch_bytes);
-    const int64_t most = (batch.size + how.num_threads - 1) / how.num_threads;
-    const int64_t tiles = (most + how.samples - 1) / how.samples;  // of each thread
-    run_in_parallel(how.num_threads, [&](int thread) {
+class Tiles {
+   public:
+    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work, Finish finish)
+        : how_(how),
+          batch_(batch),
+          tape_(tape),
+          work_(work),
+          finish_(finish),
+          scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes) {}
+
+    void run() {
+        if (how_.storage.is_team)
+            run_as_team(how_.num_threads, [&](const Team& team) { run_share(team.rank, team, 0, batch_.size); });
+        else
+            run_in_parallel(how_.num_threads, [&](int thread) {
+                run_share(thread, {}, share(batch_.size, thread, how_.num_threads),
+                          share(batch_.size, thread + 1, how_.num_threads));
+            });
+    }
+
+   private:
+    void run_share(int thread, const Team& team, int64_t begin, int64_t end) {
         Tile<Real> tile{};
-        tile.program = how.view;
-        tile.weights = batch.weights;
-        tile.storage = how.storage;
-        tile.storage.kets_outside = tape != nullptr;
-        tile.scratch = scratch.data() + how.scratch_bytes / size_t(how.num_threads) * size_t(thread);
+        tile.program = how_.view;
+        tile.weights = batch_.weights;
+        tile.storage = how_.storage;
+        tile.storage.kets_outside = tape_ != nullptr;
+        tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
+        tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
+        tile.team = team;
         const Kernel<Real>* before = nullptr;
-        const int64_t begin = share(batch.size, thread, how.num_threads);
-        const int64_t end = share(batch.size, thread + 1, how.num_threads);
         for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
-            tile.num_samples = std::min<int64_t>(how.samples, end - sample);
-            const bool is_rest = tile.num_samples < how.samples && tile.num_samples <= how.rest_kernel->lanes;
-            const Kernel<Real>* kernel = is_rest ? how.rest_kernel : how.kernel;
-            if (tape != nullptr) {
-                const size_t number = size_t(thread * tiles + (sample - begin) / how.samples);
-                tile.kets = tape->memory.data() + how.tape_bytes / size_t(how.num_threads * tiles) * number;
-            }
-            if (before != nullptr && kernel != before) finish(*before, tile, thread);
-            tile.inputs = batch.inputs + sample * how.view->num_inputs;
+            tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
+            const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
+            const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
+            if (tape_ != nullptr) tile.kets = kets(thread, (sample - begin) / how_.samples);
+            if (before != nullptr && kernel != before) finish_(*before, tile, thread);
+            tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
             before = kernel;
-            work(*kernel, tile, thread, sample);
+            work_(*kernel, tile, thread, sample);
+            team.meet();
         }
-        if (before != nullptr) finish(*before, tile, thread);
-    });
-}
+        if (before != nullptr) finish_(*before, tile, thread);
+    }
+
+    // Every thread has room on the tape for as many tiles as the longest share has.
+    char* kets(int thread, int64_t number) const {
+        const int64_t most = (batch_.size + how_.num_threads - 1) / how_.num_threads;
+        const int64_t tiles = (most + how_.samples - 1) / how_.samples;
+        const size_t bytes = how_.tape_bytes / size_t(how_.num_threads * tiles);
+        return tape_->memory.data() + bytes * size_t(thread * tiles + number);
+    }
+
+    const Schedule<Real>& how_;
+    const Batch<Real>& batch_;
+    const Tape<Real>* tape_;
+    Work work_;
+    Finish finish_;
+    const Scratch scratch_;
+};
+
+// In a team, every thread has `count` numbers of its own, which are added up at the end; otherwise all share them.
+template <class Real>
+class Outputs {
+   public:
+    Outputs(const Schedule<Real>& how, Real* target, int64_t count) : target_(target), count_(size_t(count)) {
+        if (how.storage.is_team && target != nullptr) own_.assign(count_ * size_t(how.num_threads), Real(0));
+    }
+    Real* of(int thread) { return own_.empty() ? target_ : own_.data() + count_ * size_t(thread); }
+    void finish() {
+        if (own_.empty()) return;
+        std::fill(target_, target_ + count_, Real(0));
+        for (size_t i = 0; i < own_.size(); ++i) target_[i % count_] += own_[i];
+    }
+
+   private:
+    Real* target_;
+    size_t count_;
+    std::vector<Real> own_;
+};
 
 template <class Real>
 void run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
-    for_each_tile(
-        how, batch, tape,
-        [&](const Kernel<Real>& kernel, Tile<Real>& tile, int, int64_t sample) {
-            tile.values = values + sample * how.view->num_observables;
-            kernel.values(tile);
-        },
-        [](const Kernel<Real>&, const Tile<Real>&, int) {});
+    const int64_t num_observables = how.view->num_observables;
+    Outputs<Real> outputs(how, values, batch.size * num_observables);
+    const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
+        tile.values = outputs.of(thread) + sample * num_observables;
+        kernel.values(tile);
+    };
+    Tiles(how, batch, tape, work, [](const Kernel<Real>&, const Tile<Real>&, int) {}).run();
+    outputs.finish();
 }
 
 template <class Real>
@@ -238,7 +337,7 @@ void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& w
     tile.weights = batch.weights;
     tile.inputs = batch.inputs;
     tile.num_samples = 1;
-    tile.storage = {Mode::gradient_undoing_kets, false, false};
+    tile.storage = {Mode::gradient_undoing_kets, false, false, false};
     const Scratch scratch(kernel->scratch_bytes(*tile.program, tile.storage));
     tile.scratch = scratch.data();
     tile.first = true;
@@ -265,21 +364,22 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
         const size_t length = size_t(2) << view.num_qubits;
         std::vector<Real> bras(has_prefix ? size_t(how.num_threads) * length : 0);
         sums.assign(size_t(how.num_threads) * num_weights, 0.0);
-        for_each_tile(
-            how, batch, tape,
-            [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
-                tile.wanted = &selection.wanted;
-                tile.derivative = derivative;
-                tile.recorded = tape != nullptr;
-                tile.cotangent = cotangent + sample * view.num_observables;
-                if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
-                if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * view.num_inputs;
-                kernel.vector_jacobian_product(tile);
-            },
-            [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread) {
-                tile.prefix_bra = bras.data() + size_t(thread) * length;
-                if (has_prefix) kernel.collect_prefix(tile);
-            });
+        Outputs<Real> inputs(how, input_gradient, batch.size * view.num_inputs);
+        const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
+            tile.wanted = &selection.wanted;
+            tile.derivative = derivative;
+            tile.recorded = tape != nullptr;
+            tile.cotangent = cotangent + sample * view.num_observables;
+            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
+            if (input_gradient != nullptr) tile.input_gradient = inputs.of(thread) + sample * view.num_inputs;
+            kernel.vector_jacobian_product(tile);
+        };
+        const auto finish = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread) {
+            tile.prefix_bra = bras.data() + size_t(thread) * length;
+            if (has_prefix) kernel.collect_prefix(tile);
+        };
+        Tiles(how, batch, tape, work, finish).run();
+        inputs.finish();
         if (has_prefix && num_weights > 0) prefix_gradient<Real>(plan, batch, selection.wanted, bras, sums.data());
     }
     if (weight_gradient == nullptr) return;

@@ -27,7 +27,8 @@ struct Schedule {
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
     Storage storage;
-    size_t scratch_bytes;  // of all threads
+    size_t scratch_bytes;  // of each thread
+    size_t shared_bytes;   // of the team, if all threads evaluate every tile together
     size_t tape_bytes;     // of all tiles, if their kets are kept from the forward call for the backward call
 };
 

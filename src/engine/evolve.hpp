@@ -16,17 +16,27 @@ struct Evolve {
     using Absorbed = Absorb<Real, lanes, spread>;
 
     static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
-        return Space(program, storage, nullptr, nullptr).bytes;
+        return Space(program, storage, nullptr, nullptr, nullptr).bytes;
     }
     static size_t ket_bytes(const ProgramView& program, const Storage& storage) {
-        return Space(program, storage, nullptr, nullptr).ket_bytes;
+        return Space(program, storage, nullptr, nullptr, nullptr).ket_bytes;
+    }
+    static size_t shared_bytes(const ProgramView& program, const Storage& storage) {
+        return Space(program, storage, nullptr, nullptr, nullptr).shared_bytes;
     }
 
     // The first layer acts on |0...0>: a product state, cosine or sine for every run. Cost 2^runs.
     static void product_state(const ProgramView& p, const Space& space, C* ket) {
         const int num_runs = p.num_layers == 0 ? 0 : p.layer_run_begin[1];
-        if (num_runs < p.num_qubits) __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
-        if constexpr (spread) {
+        const Team& team = space.team;
+        if (num_runs < p.num_qubits) {
+            const auto [begin, end] = team.share(L::vectors(p.num_qubits));
+            __builtin_memset(static_cast<void*>(ket + begin), 0, (end - begin) * sizeof(C));
+            team.meet();
+        }
+        if (team.rank > 0) {
+            // the first amplitudes are not worth a meeting
+        } else if constexpr (spread) {
             __builtin_memset(static_cast<void*>(ket), 0, sizeof(C));
             ket[0].re[0] = 1;
         } else {
@@ -37,21 +47,33 @@ struct Evolve {
             const auto& run = space.run[p.product_run[r]];
             const uint32_t flip = p.run_x[p.product_run[r]];
             if (r < p.num_product_lane_runs) {
+                if (team.rank > 0) continue;
                 ket[0].re = run.cosine * ket[0].re + run.sine * flip_lanes<Real, lanes>(ket[0].re, flip);
                 continue;
             }
+            const int32_t* reached = p.product_run + p.num_product_lane_runs;
+            const uint64_t count = uint64_t(1) << (r - p.num_product_lane_runs);
+            if (count < least_shared_vectors && team.rank > 0) continue;
+            if (count == least_shared_vectors) team.meet();
+            const Team::Share share = count < least_shared_vectors ? Team::Share{0, count} : team.share(count);
+            // Gray code over the runs before
             uint32_t index = 0;
-            for (uint32_t j = 0;;) {
+            for (int bit = 0; share.begin >> bit != 0; ++bit)
+                if ((share.begin ^ share.begin >> 1) >> bit & 1) index ^= p.run_x[reached[bit]];
+            for (uint64_t j = share.begin; j < share.end; ++j) {
+                if (j > share.begin) index ^= p.run_x[reached[__builtin_ctzll(j)]];
                 const V amplitude = ket[index >> L::lane_bits].re;
                 const uint32_t flipped = index ^ flip;
                 ket[index >> L::lane_bits] = {run.cosine * amplitude, V{}};
                 ket[flipped >> L::lane_bits] = {run.sine * L::element(&amplitude, flip & L::lane_mask), V{}};
-                if (++j == uint32_t(1) << (r - p.num_product_lane_runs)) break;
-                // Gray code over the runs before
-                index ^= p.run_x[p.product_run[p.num_product_lane_runs + __builtin_ctz(j)]];
             }
+            if (count >= least_shared_vectors) team.meet();
         }
+        team.meet();
     }
+
+    // From so many vectors on, the threads of a team fill a product state together.
+    static constexpr uint64_t least_shared_vectors = 1024;
 
     // Layers begin to end - 1, from the ket before them.
     static void apply_layers(const ProgramView& p, Space& space, int begin, int end) {
@@ -82,16 +104,18 @@ struct Evolve {
         const ProgramView& p = *tile.program;
         const C* ket = space.ket(Space::ket_after_layer(p, layer));
         const int phase = layer + 1;
-        const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
-        for (uint32_t i = 0; i < dimension; ++i)
+        const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
+        for (uint64_t i = begin; i < end; ++i)
             space.weight[i] = space.bra[i].re * ket[i].im - space.bra[i].im * ket[i].re;
-        W::transform(space.weight, p.num_qubits);
+        W::transform(space.team, space.weight, p.num_qubits);
         for (int c = p.group_character_begin[p.phase_group_begin[phase]];
              c < p.group_character_begin[p.phase_group_begin[phase + 1]]; ++c) {
             for (int s = p.character_source_begin[c]; s < p.character_source_begin[c + 1]; ++s)
                 if (p.source_kind[s] == source_rotation)
-                    space.angle_gradient[p.source_index[s]] += W::coefficient(space.weight, p.character_mask[c]);
+                    space.angle_gradient[p.source_index[s]] +=
+                        W::coefficient(space.team, space.weight, p.character_mask[c]);
         }
+        space.team.meet();
     }
 
     // From the moments of a run right after its RY to the gradient of every rotation in it: carry the moments, which
@@ -196,7 +220,7 @@ struct Evolve {
     }
 
     static void values(const Tile<Real>& tile) {
-        Space space(*tile.program, tile.storage, tile.scratch, tile.kets);
+        Space space(tile);
         A::prepare(tile, space);
         O::values(tile, space, forward(tile, space));
     }
@@ -238,7 +262,7 @@ struct Evolve {
 
     static void vector_jacobian_product(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
-        Space space(p, tile.storage, tile.scratch, tile.kets);
+        Space space(tile);
         A::prepare(tile, space);
         if (!tile.recorded)
             forward(tile, space);
@@ -265,7 +289,7 @@ struct Evolve {
     }
 
     static void collect_prefix(const Tile<Real>& tile) {
-        const Space space(*tile.program, tile.storage, tile.scratch, tile.kets);
+        const Space space(tile);
         const size_t vectors = L::vectors(tile.program->num_qubits), dimension = size_t(1) << tile.program->num_qubits;
         for (size_t i = 0; i < vectors; ++i) {
             const C bra = space.prefix_bra[i];
@@ -284,7 +308,7 @@ struct Evolve {
     // As vector_jacobian_product from the end of the prefix on, where the gradients of its phase have been added.
     static void prefix_gradient(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
-        Space space(p, tile.storage, tile.scratch, tile.kets);
+        Space space(tile);
         A::prepare(tile, space);
         apply_layers(p, space, 0, p.prefix_layers);
         const size_t vectors = L::vectors(p.num_qubits), dimension = size_t(1) << p.num_qubits;
@@ -301,7 +325,7 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits,   scratch_bytes,
-                                         ket_bytes,      values,         vector_jacobian_product,
-                                         collect_prefix, prefix_gradient};
+    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits, scratch_bytes,           ket_bytes,
+                                         shared_bytes,   values,       vector_jacobian_product, collect_prefix,
+                                         prefix_gradient};
 };

@@ -16,8 +16,9 @@ struct Observable {
 
     // overlap[i] = Re or Im of conj(ket[i ^ x]) ket[i]
     template <bool imaginary>
-    static void overlaps(const C* ket, int bits, uint32_t x, V* overlap) {
-        for (uint32_t i = 0; i < L::vectors(bits); ++i) {
+    static void overlaps(const Team& team, const C* ket, int bits, uint32_t x, V* overlap) {
+        const auto [begin, end] = team.share(L::vectors(bits));
+        for (uint32_t i = uint32_t(begin); i < end; ++i) {
             const C from = ket[i], to = L::element(ket, i << L::lane_bits ^ x);
             overlap[i] = imaginary ? to.re * from.im - to.im * from.re : to.re * from.re + to.im * from.im;
         }
@@ -28,23 +29,25 @@ struct Observable {
         const int bits = p.num_qubits, num_observables = p.num_observables;
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
             for (int m = 0; m < num_observables; ++m)
-                tile.values[lane * num_observables + m] = Real(p.observable_constant[m]);
+                tile.values[lane * num_observables + m] =
+                    space.team.rank > 0 ? Real(0) : Real(p.observable_constant[m]);
         if (p.absorbs) absorbed_values(tile, space);
         for (int part = 0; part < 2 * p.num_flips; ++part) {
             const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
             if (begin == end || (p.absorbs && !p.has_unabsorbed_terms)) continue;
             if (part % 2)
-                overlaps<true>(ket, bits, p.flip_mask[part / 2], space.weight);
+                overlaps<true>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
             else
-                overlaps<false>(ket, bits, p.flip_mask[part / 2], space.weight);
+                overlaps<false>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
             const bool transformed = W::prefers_transform(end - begin, bits);
-            if (transformed) W::transform(space.weight, bits);
+            if (transformed) W::transform(space.team, space.weight, bits);
             for (int t = begin; t < end; ++t) {
                 if (is_absorbed(p, t)) continue;
-                const V sum = transformed ? W::coefficient(space.weight, p.pauli_z[t])
-                                          : W::signed_sum(space.weight, bits, p.pauli_z[t]);
+                const V sum = transformed ? W::coefficient(space.team, space.weight, p.pauli_z[t])
+                                          : W::signed_sum(space.team, space.weight, bits, p.pauli_z[t]);
                 add_value(tile, t, sum);
             }
+            if (transformed) space.team.meet();
         }
     }
 
@@ -65,41 +68,47 @@ struct Observable {
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
     static void weights(const Tile<Real>& tile, int begin, int end, V* weight) {
         const ProgramView& p = *tile.program;
-        const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
+        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         const bool transformed = W::prefers_transform(end - begin, p.num_qubits);
-        __builtin_memset(static_cast<void*>(weight), 0, dimension * sizeof(V));
+        tile.team.meet();  // all are done with the weights before
+        __builtin_memset(static_cast<void*>(weight + first), 0, (last - first) * sizeof(V));
+        if (transformed) tile.team.meet();
         for (int t = begin; t < end; ++t) {
             if (is_absorbed(p, t)) continue;
             V term{};
             for (int64_t lane = 0; lane < tile.num_samples; ++lane)
                 term[lane] = tile.cotangent[lane * p.num_observables + p.pauli_observable[t]];
             term *= Real(p.pauli_coefficient[t]);
+            if (transformed && tile.team.rank > 0) break;
             if (transformed) {
                 W::add_to_coefficient(weight, p.pauli_z[t], term);
                 continue;
             }
             if (spread) term = term[0] * lane_signs<Real, lanes>(p.pauli_z[t] & L::lane_mask);
-            for (uint32_t i = 0; i < dimension; ++i) {
+            for (uint32_t i = uint32_t(first); i < last; ++i) {
                 if (parity(i & p.pauli_z[t] >> L::lane_bits))
                     weight[i] -= term;
                 else
                     weight[i] += term;
             }
         }
-        if (transformed) W::transform(weight, p.num_qubits);
+        if (transformed)
+            W::transform(tile.team, weight, p.num_qubits);
+        else
+            tile.team.meet();
     }
 
     // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables but what a last layer is absorbed by.
     static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
-        const uint32_t dimension = uint32_t(L::vectors(p.num_qubits));
+        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         bool started = false;
         for (int f = 0; f < p.num_flips; ++f) {
             const int* begin = p.flip_term_begin + 2 * f;
             const uint32_t x = p.flip_mask[f];
             if (begin[0] < begin[1]) {
                 weights(tile, begin[0], begin[1], space.weight);
-                for (uint32_t i = 0; i < dimension; ++i) {
+                for (uint32_t i = uint32_t(first); i < last; ++i) {
                     const V w = L::element(space.weight, i << L::lane_bits ^ x);
                     const C k = L::element(ket, i << L::lane_bits ^ x), term{w * k.re, w * k.im};
                     bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
@@ -109,7 +118,7 @@ struct Observable {
             if (begin[1] < begin[2]) {
                 // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
                 weights(tile, begin[1], begin[2], space.weight);
-                for (uint32_t i = 0; i < dimension; ++i) {
+                for (uint32_t i = uint32_t(first); i < last; ++i) {
                     const V w = L::element(space.weight, i << L::lane_bits ^ x);
                     const C k = L::element(ket, i << L::lane_bits ^ x), term{w * k.im, -(w * k.re)};
                     bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
@@ -117,8 +126,9 @@ struct Observable {
                 started = true;
             }
         }
-        if (!started) __builtin_memset(static_cast<void*>(bra), 0, dimension * sizeof(C));
+        if (!started) __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
         if (tile.derivative == Derivative::imaginary) turn(tile, ket, bra);
+        tile.team.meet();
     }
 
     // For an imaginary derivative: adds what the identity contributes, and multiplies by i, because Im<ib|P|k> is
@@ -130,7 +140,8 @@ struct Observable {
             for (int m = 0; m < p.num_observables; ++m)
                 constant[lane] += tile.cotangent[lane * p.num_observables + m] * Real(p.observable_constant[m]);
         if (spread) constant = broadcast<Real, lanes>(constant[0]);
-        for (uint32_t i = 0; i < L::vectors(p.num_qubits); ++i)
+        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
+        for (uint64_t i = first; i < last; ++i)
             bra[i] = {-(bra[i].im + constant * ket[i].im), bra[i].re + constant * ket[i].re};
     }
 };

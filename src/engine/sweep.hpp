@@ -13,23 +13,29 @@ struct Sweep {
     using Space = Workspace<Real, lanes, spread>;
     using Moments = qtm::Moments<Real, lanes>;
 
-    // Calls visit(base) for every coset of sweep s; keeps the positions of the phase's groups in step (Gray code).
+    // Calls visit(base) for this thread's share of the cosets of sweep s; keeps the positions of the phase's groups in
+    // step (Gray code). Then waits for the others of the team.
     template <class Visit>
     static void for_each_coset(const ProgramView& p, Space& space, int s, int phase, Visit visit) {
-        const int basis_begin = p.sweep_basis_begin[s];
-        const int count = p.sweep_basis_begin[s + 1] - basis_begin;
+        const uint32_t* basis = p.sweep_basis + p.sweep_basis_begin[s];
+        const int count = p.sweep_basis_begin[s + 1] - p.sweep_basis_begin[s];
         const int group_begin = phase > 0 ? p.phase_group_begin[phase] : 0;
         const int group_end = phase > 0 ? p.phase_group_begin[phase + 1] : 0;
-        for (int g = group_begin; g < group_end; ++g) space.position[g] = 0;
+        const auto [begin, end] = space.team.share(uint64_t(1) << count);
         uint32_t base = 0;
-        for (uint64_t coset = 1;; ++coset) {
-            visit(base);
-            if (coset == uint64_t(1) << count) break;
-            const int flipped = __builtin_ctzll(coset);
-            base ^= p.sweep_basis[basis_begin + flipped];
+        const auto add = [&](int vector) {
+            base ^= basis[vector];
             for (int g = group_begin; g < group_end; ++g)
-                space.position[g] ^= p.group_basis[p.group_basis_begin[g] + flipped];
+                space.position[g] ^= p.group_basis[p.group_basis_begin[g] + vector];
+        };
+        for (int g = group_begin; g < group_end; ++g) space.position[g] = 0;
+        for (int vector = 0; vector < count; ++vector)
+            if ((begin ^ begin >> 1) >> vector & 1) add(vector);
+        for (uint64_t coset = begin; coset < end; ++coset) {
+            if (coset > begin) add(__builtin_ctzll(coset));
+            visit(base);
         }
+        space.team.meet();
     }
 
     // One coset of a state, as a block sees it.
@@ -390,10 +396,10 @@ struct Sweep {
         const int done = bits >= 2 ? 2 : 1;
         const int first[2] = {0, 1};
         if (done == 2)
-            add_moments<2, true, true>(bits, first, bra, ket, block_bra, block_ket, space.weight, moments);
+            add_moments<2, true, true>(bits, first, bra, ket, block_bra, block_ket, space.block_weight, moments);
         else
-            add_moments<1, true, true>(bits, first, bra, ket, block_bra, block_ket, space.weight, moments);
-        if (with_x) fold_signs(bits, done, space.weight, moments);
+            add_moments<1, true, true>(bits, first, bra, ket, block_bra, block_ket, space.block_weight, moments);
+        if (with_x) fold_signs(bits, done, space.block_weight, moments);
         const Block from_bra{block_bra}, from_ket{block_ket};
         for (int q = done; q < bits; q += 2) {
             const int bit[2] = {q, q + 1};

@@ -37,18 +37,17 @@ bool spin_until(Condition condition) {
 
 class ThreadPool {
    public:
-    void run(int num_threads, const std::function<void(int)>& work) {
+    // False: the pool is busy, and nothing was done.
+    bool try_run(int num_threads, const std::function<void(int)>& work) {
         const std::unique_lock<std::mutex> owner(busy_, std::try_to_lock);
-        if (!owner.owns_lock()) {
-            for (int i = 0; i < num_threads; ++i) work(i);
-            return;
-        }
+        if (!owner.owns_lock()) return false;
         start(num_threads, work);
         work(0);
         const auto done = [&] { return remaining_.load(std::memory_order_acquire) == 0; };
-        if (spin_until(done)) return;
+        if (spin_until(done)) return true;
         std::unique_lock<std::mutex> lock(mutex_);
         finished_.wait(lock, done);
+        return true;
     }
 
    private:
@@ -133,10 +132,26 @@ ThreadPool& pool() {
 }  // namespace
 
 void run_in_parallel(int num_threads, const std::function<void(int)>& work) {
-    if (num_threads <= 1)
-        work(0);
-    else
-        pool().run(num_threads, work);
+    if (num_threads > 1 && pool().try_run(num_threads, work)) return;
+    for (int i = 0; i < num_threads; ++i) work(i);
+}
+
+void run_as_team(int num_threads, const std::function<void(const Team&)>& work) {
+    Barrier barrier(num_threads);
+    const auto as_member = [&](int rank) { work({rank, num_threads, &barrier}); };
+    if (num_threads <= 1 || !pool().try_run(num_threads, as_member)) work({});
+}
+
+void Barrier::wait() {
+    const uint32_t round = round_.load(std::memory_order_acquire);
+    if (missing_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        missing_.store(size_, std::memory_order_relaxed);
+        round_.store(round + 1, std::memory_order_release);
+        return;
+    }
+    const auto passed = [&] { return round_.load(std::memory_order_acquire) != round; };
+    // Where there are fewer processors than threads, others need this one.
+    while (!spin_until(passed)) std::this_thread::yield();
 }
 
 }  // namespace qtm

@@ -4,10 +4,15 @@
 
 #include <functional>
 
+#include "team.hpp"
+
 namespace qtm {
 
 // Calls work(0), ..., work(num_threads - 1), work(0) on the calling thread, and returns when all are done. Where the
 // pool is busy with a call from another thread, everything runs on the calling thread.
 void run_in_parallel(int num_threads, const std::function<void(int)>& work);
+
+// The same for threads that meet on the way; where the pool is busy, a team of one.
+void run_as_team(int num_threads, const std::function<void(const Team&)>& work);
 
 }  // namespace qtm

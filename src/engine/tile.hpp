@@ -2,6 +2,7 @@
 #pragma once
 
 #include "program.hpp"
+#include "team.hpp"
 
 namespace qtm {
 
@@ -14,6 +15,7 @@ struct Storage {
     Mode mode;
     bool shares_prefix;  // tiles start from, and add their bras up after, the layers that are the same for all
     bool kets_outside;   // on a tape, from a forward call to the backward call that follows
+    bool is_team;        // the states belong to several threads
 };
 
 template <class Real>
@@ -25,6 +27,8 @@ struct Tile {
     Storage storage;
     void* scratch;  // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
     void* kets;     // ket_bytes(program, storage), aligned to 64, if they are outside
+    void* shared;   // shared_bytes(program, storage), aligned to 64, if several threads evaluate the tile together:
+    Team team;      // each of them with values, input_gradient and weight_gradient of its own, which add up
     bool first;     // first tile that uses this scratch in this call: prepare what the batch shares
     // values
     Real* values;  // [num_samples, num_observables]
@@ -45,6 +49,7 @@ struct Kernel {
     int lane_bits;  // 0: a sample a lane; otherwise one sample a tile, spread over the lanes
     size_t (*scratch_bytes)(const ProgramView&, const Storage&);
     size_t (*ket_bytes)(const ProgramView&, const Storage&);
+    size_t (*shared_bytes)(const ProgramView&, const Storage&);
     void (*values)(const Tile<Real>&);
     void (*vector_jacobian_product)(const Tile<Real>&);
     // Adds to tile.prefix_bra what the tiles before have left in this scratch.

@@ -6,51 +6,58 @@ struct Walsh {
     using V = Vector<Real, lanes>;
     using L = Layout<lanes, spread>;
 
-    // data[z] <- sum_i (-1)^{z.i} data[i], in place, three bits a pass.
-    static void transform(V* data, int num_qubits) {
+    // data[z] <- sum_i (-1)^{z.i} data[i], in place, three bits a pass; the team's threads share every pass.
+    static void transform(const Team& team, V* data, int num_qubits) {
         const int bits = num_qubits - L::lane_bits;
+        team.meet();
         int bit = 0;
-        for (; bit + 3 <= bits; bit += 3) pass<3>(data, bits, bit);
-        if (bits - bit == 2) pass<2>(data, bits, bit);
-        if (bits - bit == 1) pass<1>(data, bits, bit);
+        for (; bit + 3 <= bits; bit += 3) pass<3>(team, data, bits, bit);
+        if (bits - bit == 2) pass<2>(team, data, bits, bit);
+        if (bits - bit == 1) pass<1>(team, data, bits, bit);
+        const auto [begin, end] = team.share(L::vectors(num_qubits));
         for (int lane_bit = 0; lane_bit < L::lane_bits; ++lane_bit) {
             const V signs = lane_signs<Real, lanes>(uint32_t(1) << lane_bit);
-            for (size_t i = 0; i < L::vectors(num_qubits); ++i)
+            for (size_t i = begin; i < end; ++i)
                 data[i] = flip_lanes<Real, lanes>(data[i], uint32_t(1) << lane_bit) + signs * data[i];
         }
+        team.meet();
     }
 
     template <int count>
-    static void pass(V* data, int bits, int bit) {
+    static void pass(const Team& team, V* data, int bits, int bit) {
         const size_t stride = size_t(1) << bit;
-        for (size_t high = 0; high < size_t(1) << bits; high += stride << count) {
-            for (size_t j = high; j < high + stride; ++j) {
-                V x[1 << count];
+        const auto [begin, end] = team.share(uint64_t(1) << (bits - count));
+        for (size_t number = begin; number < end; ++number) {
+            // `count` zeros inserted at `bit`
+            const size_t j = (number & ~(stride - 1)) << count | (number & (stride - 1));
+            V x[1 << count];
 #pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i) x[i] = data[j + i * stride];
+            for (int i = 0; i < 1 << count; ++i) x[i] = data[j + i * stride];
 #pragma GCC unroll 3
-                for (int q = 0; q < count; ++q) {
+            for (int q = 0; q < count; ++q) {
 #pragma GCC unroll 8
-                    for (int i = 0; i < 1 << count; ++i) {
-                        if (i >> q & 1) continue;
-                        const V x0 = x[i], x1 = x[i | 1 << q];
-                        x[i] = x0 + x1;
-                        x[i | 1 << q] = x0 - x1;
-                    }
+                for (int i = 0; i < 1 << count; ++i) {
+                    if (i >> q & 1) continue;
+                    const V x0 = x[i], x1 = x[i | 1 << q];
+                    x[i] = x0 + x1;
+                    x[i | 1 << q] = x0 - x1;
                 }
-#pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i) data[j + i * stride] = x[i];
             }
+#pragma GCC unroll 8
+            for (int i = 0; i < 1 << count; ++i) data[j + i * stride] = x[i];
         }
+        team.meet();
     }
 
     // One signed sum costs one addition an amplitude, the transform one per qubit and amplitude.
     static bool prefers_transform(int num_terms, int bits) { return 2 * num_terms > bits; }
 
-    static V signed_sum(const V* data, int num_qubits, uint32_t z) {
+    // This thread's share of the sum.
+    static V signed_sum(const Team& team, const V* data, int num_qubits, uint32_t z) {
         V even{}, odd{};
-        for (uint32_t i = 0; i < L::vectors(num_qubits); ++i) {
-            if (parity(i & z >> L::lane_bits))
+        const auto [begin, end] = team.share(L::vectors(num_qubits));
+        for (uint64_t i = begin; i < end; ++i) {
+            if (parity(uint32_t(i) & z >> L::lane_bits))
                 odd += data[i];
             else
                 even += data[i];
@@ -59,8 +66,9 @@ struct Walsh {
         return spread ? sum_over_state(difference * lane_signs<Real, lanes>(z & L::lane_mask)) : difference;
     }
 
-    // Coefficient z of a transform.
-    static V coefficient(const V* data, uint32_t z) {
+    // Coefficient z of a transform, for the first of the team; zero for the others.
+    static V coefficient(const Team& team, const V* data, uint32_t z) {
+        if (team.rank > 0) return V{};
         const V found = data[z >> L::lane_bits];
         return spread ? broadcast<Real, lanes>(found[z & L::lane_mask]) : found;
     }

@@ -84,6 +84,7 @@ struct Workspace {
     C* table;                       // phase tables of all groups
     C* block_ket;                   // [2^max_block_bits]
     C* block_bra;                   // [2^max_block_bits]
+    V* block_weight;                // [2^max_block_bits]
     V* weight;                      // [2^n]: Walsh-Hadamard transforms
     C* bra;                         // [2^n]
     uint32_t* position;             // [num_groups]: row of the phase tables at the current coset
@@ -91,10 +92,16 @@ struct Workspace {
     V* run_cotangent;               // [num_runs of the last layer]: of <Z> after it, likewise
     int shared_layers;              // those of the prefix, if it is shared
     C* prefix_bra;                  // [2^n]: bras after the shared prefix, added up lane by lane
-    size_t bytes, ket_bytes;
+    Team team;                      // that shares weight, bra and kets
+    size_t bytes, ket_bytes, shared_bytes;
 
-    // Lays the arrays out from `memory` and `kets` (which may be null, to learn their size).
-    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* kets) {
+    explicit Workspace(const Tile<Real>& tile)
+        : Workspace(*tile.program, tile.storage, tile.scratch, tile.kets, tile.shared) {
+        team = tile.team;
+    }
+
+    // Lays the arrays out from pointers as in a tile (which may be null, to learn their size).
+    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* kets, void* shared) {
         const bool gradient = storage.mode != Mode::values, keep = storage.mode == Mode::gradient_keeping_kets;
         const size_t dimension = L::vectors(program.num_qubits);
         const size_t block = size_t(1) << program.max_block_bits;
@@ -103,7 +110,9 @@ struct Workspace {
         stride_ = keep ? dimension : 0;
         const size_t num_shared = keep ? size_t(shared_kets_) : size_t(shared_kets_ > 0);
         const size_t num_kets = keep ? size_t(this->num_kets(program) - shared_kets_) : 1;
-        Arena scratch(memory);
+        Arena scratch(memory), outside(kets), together(shared);
+        Arena& states = storage.is_team ? together : scratch;
+        Arena& kept_states = storage.kets_outside ? outside : states;
         scratch.take(input, program.num_inputs);
         scratch.take(half, program.num_angles);
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
@@ -113,21 +122,21 @@ struct Workspace {
         scratch.take(table, program.table_vectors);
         scratch.take(block_ket, block);
         scratch.take(block_bra, gradient ? block : 0);
-        scratch.take(weight, dimension);
+        scratch.take(block_weight, block);
+        states.take(weight, dimension);
         scratch.take(shared_ket_, num_shared * dimension);
         scratch.take(position, program.num_groups);
-        scratch.take(bra, gradient ? dimension : 0);
+        states.take(bra, gradient ? dimension : 0);
         scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
         const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -
                                                       program.layer_run_begin[program.num_layers - 1]
                                                 : 0;
         scratch.take(run_cotangent, absorbed);
-        Arena outside(kets);
-        Arena& states = storage.kets_outside ? outside : scratch;
-        states.take(ket_, num_kets * dimension);
-        states.take(bloch, absorbed);
+        kept_states.take(ket_, num_kets * dimension);
+        (storage.kets_outside ? outside : scratch).take(bloch, absorbed);
         bytes = scratch.bytes();
         ket_bytes = outside.bytes();
+        shared_bytes = together.bytes();
     }
 
     // Kets are counted: the product state is number 0, then there is one after every sweep and after the last phase.
