@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto idle_life = std::chrono::seconds(2);
 // Waiting threads spin this long before they sleep: forward and backward of a training step follow one another
 // closely, and waking a sleeping thread costs as much as simulating a small circuit.
-constexpr auto spin_time = std::chrono::microseconds(50);
+constexpr auto spin_time = std::chrono::microseconds(150);
 
 template <class Condition>
 bool spin_until(Condition condition) {
