@@ -99,10 +99,11 @@ struct Absorb {
             C* block = space.block_ket;
             V* square = space.block_weight;
             S::for_each_coset(p, space, s, is_first ? layer : 0, [&](uint32_t base) {
-                const typename S::Coset from{is_first ? const_cast<C*>(ket) : target, base, offset};
+                const typename S::Coset from{is_first ? const_cast<C*>(ket) : target, base, offset, space.next_base};
                 S::load_block(p, space, is_first ? layer : 0, from, size, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
-                if (is_first && stores) S::store_block(p, space, 0, block, size, {target, base, offset});
+                if (is_first && stores)
+                    S::store_block(p, space, 0, block, size, {target, base, offset, space.next_base});
                 for_each_pass(p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
@@ -197,7 +198,8 @@ struct Absorb {
             fill_weights(p, space, s, amount, weight);
             C *block_ket = space.block_ket, *block_bra = space.block_bra;
             S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-                const typename S::Coset from{ket, base, offset}, to{space.bra, base, offset};
+                const typename S::Coset from{ket, base, offset, space.next_base},
+                    to{space.bra, base, offset, space.next_base};
                 S::load_block(p, space, 0, from, size, block_ket);
                 if (starts)
                     __builtin_memset(static_cast<void*>(block_bra), 0, size_t(size) * sizeof(C));

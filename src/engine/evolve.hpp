@@ -167,7 +167,8 @@ struct Evolve {
         });
         if (!wanted && !undo) return;
         S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const typename S::Coset bra_coset{space.bra, base, offset}, ket_coset{ket, base, offset};
+            const typename S::Coset bra_coset{space.bra, base, offset, space.next_base},
+                ket_coset{ket, base, offset, space.next_base};
             if (wanted) {
                 S::add_all_moments(space, bits, with_x, bra_coset, ket_coset, moments);
                 for (int i = p.sweep_lane_run_begin[s]; spread && i < p.sweep_lane_run_begin[s + 1]; ++i)
@@ -244,7 +245,7 @@ struct Evolve {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         const auto undo = [&](C* state) {
             S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
-                const typename S::Coset coset{state, base, offset};
+                const typename S::Coset coset{state, base, offset, space.next_base};
                 S::undo(p, space, s, p.num_layers, coset, coset, space.block_bra);
             });
         };

@@ -33,6 +33,7 @@ struct Sweep {
             if ((begin ^ begin >> 1) >> vector & 1) add(vector);
         for (uint64_t coset = begin; coset < end; ++coset) {
             if (coset > begin) add(__builtin_ctzll(coset));
+            space.next_base = coset + 1 < end ? base ^ basis[__builtin_ctzll(coset + 1)] : base;
             visit(base);
         }
         space.team.meet();
@@ -43,8 +44,14 @@ struct Sweep {
         C* state;
         uint32_t base;
         const uint32_t* offset;
+        uint32_t next = 0;
 
-        [[gnu::always_inline]] C load(size_t j) const { return L::element(state, base ^ offset[j]); }
+        [[gnu::always_inline]] C load(size_t j) const {
+            const C* ahead = state + ((next ^ offset[j]) >> L::lane_bits);
+            __builtin_prefetch(ahead);
+            if constexpr (sizeof(C) > 64) __builtin_prefetch(reinterpret_cast<const char*>(ahead) + 64);
+            return L::element(state, base ^ offset[j]);
+        }
         [[gnu::always_inline]] void store(size_t j, C amplitude) const {
             const uint32_t index = base ^ offset[j];
             state[index >> L::lane_bits] = L::element(&amplitude, index & L::lane_mask);
@@ -281,7 +288,7 @@ struct Sweep {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const Coset from{source, base, offset}, to{target, base, offset};
+            const Coset from{source, base, offset, space.next_base}, to{target, base, offset, space.next_base};
             const auto rotate_from = [&](const auto& phased) { rotate<false>(p, space, s, phased, to, block); };
             if (phase == 0) return rotate_from(from);
             if (with_phased_coset(p, space, phase, from, rotate_from)) return;

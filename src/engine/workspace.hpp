@@ -92,6 +92,7 @@ struct Workspace {
     V* run_cotangent;               // [num_runs of the last layer]: of <Z> after it, likewise
     int shared_layers;              // those of the prefix, if it is shared
     C* prefix_bra;                  // [2^n]: bras after the shared prefix, added up lane by lane
+    uint32_t next_base = 0;         // of the coset that follows, to be fetched ahead
     Team team;                      // that shares weight, bra and kets
     size_t bytes, ket_bytes, shared_bytes;
 
