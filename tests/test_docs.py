@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from qiskit_torch_module import _engine, set_memory_budget
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -15,3 +17,13 @@ def test_every_test_named_on_a_page_exists(page):
         source = (ROOT / "tests" / file).read_text()
         for part in path:
             assert re.search(rf"^\s*(class|def) {part}\b", source, re.MULTILINE), f"{page.name} names {name}"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page):
+    before, scope = _engine.memory_budget(), {"print": lambda *_: None}
+    try:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+            exec(block, scope)
+    finally:
+        set_memory_budget(before)

@@ -119,10 +119,14 @@ def explain(
     levels, _ = levels_of(program.rotations, program.passes)
     arrays = engine_arrays(levels, program.passes)
     factors = arrays["group_character_begin"][arrays["phase_group_begin"][1:]]
+    groups = np.diff(arrays["phase_group_begin"])[: len(levels)].tolist()
     runs = tuple(len(level.runs) for level in levels)
     absorbed = schedule["measured_runs"]
     sweeps = (0, *schedule["sweeps_of_layers"][1:]) if runs else ()
-    values, gradients = _work_of(program.num_qubits, runs, sweeps, absorbed, 16 if dtype == torch.float64 else 8)
+    shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
+    values, gradients = _work_of(
+        program.num_qubits, runs, sweeps, groups, absorbed, 16 if dtype == torch.float64 else 8, shared, batch_size
+    )
     return Explanation(
         num_qubits=program.num_qubits,
         gates=dict(Counter(one.operation.name for one in model.circuit.data)),
@@ -155,18 +159,29 @@ _PRODUCT, _ROTATION, _MOMENTS = 6, 4, 8
 
 
 def _work_of(
-    num_qubits: int, runs: Sequence[int], sweeps: Sequence[int], absorbed: int, amplitude: int
+    num_qubits: int,
+    runs: Sequence[int],
+    sweeps: Sequence[int],
+    groups: Sequence[int],
+    absorbed: int,
+    amplitude: int,
+    shared_layers: int,
+    batch_size: int,
 ) -> tuple[Work, Work]:
-    """Operations as written in src/engine, with two groups of diagonals in every phase; bytes without a cache."""
-    applied = list(zip(runs, sweeps, strict=True))[1 : -1 if absorbed else None]
-    forward = float(sum(_ROTATION * count + 4 * _PRODUCT for count, _ in applied))
-    backward = forward + sum(_MOMENTS * count for count in [*runs[:1], *(count for count, _ in applied)])
-    passes = sum(count for _, count in applied)
-    read, kept = 2 * passes, 3 * passes + 2
-    if absorbed:
-        forward += 4 * _PRODUCT + _MOMENTS / 2 * absorbed
-        backward += 4 * _PRODUCT + _ROTATION * absorbed
-        read, kept = read + 2 * sweeps[-1], kept + 2 * sweeps[-1]
+    """Operations and bytes as written in src/engine; bytes without a cache. `groups`: of the phase before a layer."""
+    forward = backward = read = kept = 0.0
+    for layer, (count, passes, before) in enumerate(zip(runs, sweeps, groups, strict=True)):
+        share = 1 / batch_size if layer < shared_layers else 1.0
+        phase = 2 * _PRODUCT * before
+        if absorbed and layer + 1 == len(runs):
+            forward += phase + _MOMENTS / 2 * absorbed
+            backward += phase + _ROTATION * absorbed
+            read, kept = read + 2 * passes, kept + 2 * passes
+            continue
+        applied = phase + _ROTATION * count if layer > 0 else 0
+        forward += share * applied
+        backward += share * (applied + _MOMENTS * count)
+        read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
     size = float(2**num_qubits)
     return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
 

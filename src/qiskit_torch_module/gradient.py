@@ -131,11 +131,12 @@ class FastReverseEstimatorGradient:
             order = list(group.circuit.parameters)
             wanted = [list((parameters and parameters[i]) or order) for i in group.positions]
             union = list(dict.fromkeys(parameter for one in wanted for parameter in one))
+            column = {parameter: index for index, parameter in enumerate(union)}
             found = self._derivatives(group.circuit, group.observables, group.rows, union)
             for position, row, observable, one in zip(
                 group.positions, group.row_index, group.observable_index, wanted, strict=True
             ):
-                gradients[position] = found[row, observable, [union.index(parameter) for parameter in one]]
+                gradients[position] = found[row, observable, [column[parameter] for parameter in one]]
                 metadata[position] = {"parameters": one, "derivative_type": self.derivative_type}
         positions = sorted(gradients)
         return EstimatorGradientResult([gradients[i] for i in positions], [metadata[i] for i in positions], options)

@@ -1,0 +1,105 @@
+"""Tables and plots from the results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from figures import FIGURES, median, quantile
+from systems import PROJECT
+
+Points = dict[str, dict[int, dict[str, Any]]]
+
+
+def by_system(results: dict[str, Any]) -> Points:
+    """Points that were measured, by system and value."""
+    found: Points = {}
+    for point in results["points"].values():
+        if "error" not in point:
+            found.setdefault(point["system"], {})[point["value"]] = point
+    return found
+
+
+def write(name: str, folder: Path) -> list[Path]:
+    """The Markdown table and the plot of a figure, beside its results."""
+    results = json.loads((folder / f"{name}.json").read_text())
+    table, picture = folder / f"{name}.md", folder / f"{name}.png"
+    table.write_text(_markdown(name, results))
+    _plot(name, results, picture)
+    return [table, picture]
+
+
+def _markdown(name: str, results: dict[str, Any]) -> str:
+    figure, points, machine = FIGURES[name], by_system(results), results["machine"]
+    values = sorted({value for one in points.values() for value in one})
+    ours = points.get(PROJECT.label, {})
+    lines = [
+        f"# {figure.title}",
+        "",
+        f"{results['date']}, {machine['processor']}, {machine['threads']} threads, {machine['instruction_set']}, "
+        f"PyTorch {machine['torch']}. Milliseconds for a batch, median; in brackets the factor over this package. "
+        "~: scaled up from one sample.",
+    ]
+    for measure in figure.measures:
+        lines += ["", f"## {measure}", "", f"| {figure.axis} | " + " | ".join(map(str, values)) + " |"]
+        lines.append("| --- |" + " ---: |" * len(values))
+        for system, found in points.items():
+            cells = [_cell(found.get(value), ours.get(value), measure, system) for value in values]
+            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    errors = [f"- {key}: {one['error']}" for key, one in results["points"].items() if "error" in one]
+    if errors:
+        lines += ["", "Not measured:", "", *errors]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(point: dict[str, Any] | None, ours: dict[str, Any] | None, measure: str, system: str) -> str:
+    if point is None:
+        return ""
+    time = median(point, measure)
+    text = (
+        f"{'~' if 'scaled_by' in point else ''}{time:.3g}"
+        if time < 1000
+        else f"{'~' if 'scaled_by' in point else ''}{time:.0f}"
+    )
+    if ours is None or system == PROJECT.label:
+        return text
+    return f"{text} ({time / median(ours, measure):.3g}×)"
+
+
+def _plot(name: str, results: dict[str, Any], path: Path) -> None:
+    figure, points = FIGURES[name], by_system(results)
+    panels = _panels(figure.measures)
+    drawing, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.4), sharey=True, squeeze=False)
+    for axis, (title, of) in zip(axes[0], panels, strict=True):
+        for system, found in points.items():
+            values = sorted(found)
+            low, middle, high = ([of(found[v], share) / found[v]["batch"] for v in values] for share in (0.1, 0.5, 0.9))
+            style = {"linewidth": 2.4, "color": "black"} if system == PROJECT.label else {"linewidth": 1.2}
+            (line,) = axis.plot(values, middle, marker="o", markersize=4, label=system, **style)
+            axis.fill_between(values, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+        axis.set_title(title)
+        axis.set_xlabel(figure.axis)
+        axis.set_yscale("log")
+        if name == "tab1":
+            axis.set_xscale("log", base=2)
+        axis.grid(True, which="major", alpha=0.3)
+    axes[0][0].set_ylabel("milliseconds per sample")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    drawing.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
+    drawing.suptitle(figure.title)
+    drawing.tight_layout(rect=(0, 0.06 + 0.04 * ((len(labels) + 1) // 2), 1, 1))
+    drawing.savefig(path, dpi=130)
+    plt.close(drawing)
+
+
+def _panels(measures: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """Title and a function of point and quantile."""
+    if measures == ("jacobian",):
+        return [("all gradients", lambda point, share: quantile(point, "jacobian", share))]
+    return [
+        ("(a) forward", lambda point, share: quantile(point, "forward", share)),
+        ("(b) backward", lambda point, share: max(1e-6, quantile(point, "step", share) - median(point, "forward"))),
+        ("(c) training step", lambda point, share: quantile(point, "step", share)),
+    ]

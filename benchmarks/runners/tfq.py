@@ -1,0 +1,58 @@
+"""TensorFlow Quantum: native batched simulation with the adjoint differentiator, complex64."""
+
+import os
+
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="1", CUDA_VISIBLE_DEVICES="-1")
+import cirq
+import numpy as np
+import sympy
+import tensorflow as tf
+import tensorflow_quantum as tfq
+from tensorflow_quantum.python.differentiators import adjoint
+from workload import Spec, run
+
+
+def prepare(spec: Spec):
+    """Forward and step as graphs; every rotation has a symbol of its own, filled from b, c and the data."""
+    data, weights, scalings = spec.data()
+    qubits, circuit, angles = cirq.GridQubit.rect(1, spec.qubits), cirq.Circuit(), []
+    for name, on, angle in spec.gates():
+        gate = {"h": cirq.H, "cx": cirq.CNOT}.get(name)
+        if angle is not None:
+            gate = (cirq.rz if name == "rz" else cirq.ry)(sympy.Symbol(f"t{len(angles)}"))
+            angles.append(angle)
+        circuit.append(gate(*(qubits[q] for q in on)))
+    circuits = tf.repeat(tfq.convert_to_tensor([circuit]), spec.batch)
+    sums = [
+        cirq.PauliSum.from_pauli_strings([cirq.PauliString(*(cirq.Z(qubits[q]) for q in one))]) for one in spec.strings
+    ]
+    observables = tf.repeat(tfq.convert_to_tensor([sums]), spec.batch, axis=0)
+    names = tf.constant([f"t{k}" for k in range(len(angles))])
+    expectation = adjoint.Adjoint().generate_differentiable_op(analytic_op=tfq.get_expectation_op())
+    inputs, b, c = (tf.Variable(one, dtype=tf.float32) for one in (data, weights, scalings))
+    is_b = np.array([kind == "b" for kind, _, _ in angles])
+    index, column = (np.array([angle[i] for angle in angles]) for i in (1, 2))
+
+    def values():
+        from_b = tf.broadcast_to(tf.gather(b, np.minimum(index, len(weights) - 1))[None], (spec.batch, len(angles)))
+        from_c = tf.gather(c, np.minimum(index, len(scalings) - 1))[None] * tf.gather(inputs, column, axis=1)
+        return expectation(circuits, names, tf.where(is_b[None], from_b, from_c), observables)
+
+    values_graph = tf.function(values)
+
+    @tf.function
+    def step_graph():
+        with tf.GradientTape() as tape:
+            found = values()
+            loss = tf.reduce_mean(tf.reduce_sum(found, 1))
+        return found, [tf.convert_to_tensor(one) for one in tape.gradient(loss, [b, c])]
+
+    def step():
+        found, (grad_b, grad_c) = step_graph()
+        return found.numpy(), grad_b.numpy(), grad_c.numpy()
+
+    return {"forward": lambda: (values_graph().numpy(),), "step": step}
+
+
+if __name__ == "__main__":
+    run(prepare)
