@@ -168,8 +168,11 @@ struct Angles {
             if (bool(p.phase_varies[phase]) == varying) fill_phase(p, space, phase);
     }
 
-    // What does not depend on the inputs is prepared once in a call, the rest for every tile.
+    // What does not depend on the inputs is prepared once in a call, the rest for every tile. A tape keeps all of it.
     static void prepare(const Tile<Real>& tile, Space& space) {
+        if (tile.recorded) return;
+        if (tile.storage.kets_outside && !tile.first)
+            __builtin_memcpy(space.prepared, tile.first_kets, space.prepared_bytes);
         load_inputs(tile, space);
         if (tile.first) prepare_half(tile, space, false);
         prepare_half(tile, space, true);

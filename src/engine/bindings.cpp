@@ -8,6 +8,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -67,29 +68,39 @@ int64_t find_not_finite(const Real* data, size_t size) {
 }
 
 template <class Real>
-void require_finite(const Matrix<Real>& inputs, const Row<Real>& weights) {
-    const int64_t input = find_not_finite(inputs.data(), inputs.size());
+void require_finite(const qtm::ProgramView& program, const qtm::Batch<Real>& batch) {
+    const auto width = size_t(program.num_inputs);
+    const int64_t input = find_not_finite(batch.inputs, size_t(batch.size) * width);
     if (input >= 0)
-        throw std::invalid_argument("inputs: expected finite values, got " + std::to_string(inputs.data()[input]) +
-                                    " in sample " + std::to_string(size_t(input) / inputs.shape(1)) + ", column " +
-                                    std::to_string(size_t(input) % inputs.shape(1)) +
+        throw std::invalid_argument("inputs: expected finite values, got " + std::to_string(batch.inputs[input]) +
+                                    " in sample " + std::to_string(size_t(input) / width) + ", column " +
+                                    std::to_string(size_t(input) % width) +
                                     "; clean the data, e.g. with torch.nan_to_num");
-    const int64_t weight = find_not_finite(weights.data(), weights.size());
+    const int64_t weight = find_not_finite(batch.weights, size_t(program.num_weights));
     if (weight >= 0)
-        throw std::invalid_argument("weights: expected finite values, got " + std::to_string(weights.data()[weight]) +
+        throw std::invalid_argument("weights: expected finite values, got " + std::to_string(batch.weights[weight]) +
                                     " at position " + std::to_string(weight) +
                                     "; a smaller learning rate may keep training stable");
 }
 
+// A batch whose shapes and values are right.
+template <class Real>
+qtm::Batch<Real> checked(const qtm::ProgramView& program, const Matrix<Real>& inputs, const Row<Real>& weights,
+                         int num_threads) {
+    require_shapes(program, inputs, weights);
+    const qtm::Batch<Real> batch{inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads};
+    require_finite(program, batch);
+    return batch;
+}
+
 template <class Real>
 NumpyMatrix<Real> values(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> weights, int num_threads) {
-    require_shapes(plan.view(), inputs, weights);
-    require_finite(inputs, weights);
+    const qtm::Batch<Real> batch = checked(plan.view(), inputs, weights, num_threads);
     auto result = make_array<NumpyMatrix<Real>, Real>({inputs.shape(0), size_t(plan.view().num_observables)});
     Real* out = result.data();
     {
         nb::gil_scoped_release release;
-        qtm::values<Real>(plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, out);
+        qtm::values<Real>(plan, batch, out);
     }
     return result;
 }
@@ -100,16 +111,22 @@ using Tape = qtm::Tape<Real>;
 template <class Real>
 std::pair<NumpyMatrix<Real>, std::unique_ptr<Tape<Real>>> record(const qtm::Plan& plan, Matrix<Real> inputs,
                                                                  Row<Real> weights, int num_threads) {
-    require_shapes(plan.view(), inputs, weights);
-    require_finite(inputs, weights);
+    const qtm::Batch<Real> batch = checked(plan.view(), inputs, weights, num_threads);
     auto result = make_array<NumpyMatrix<Real>, Real>({inputs.shape(0), size_t(plan.view().num_observables)});
     Real* out = result.data();
     std::unique_ptr<Tape<Real>> tape;
     {
         nb::gil_scoped_release release;
-        tape = qtm::record<Real>(plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, out);
+        tape = qtm::record<Real>(plan, batch, out);
     }
     return {std::move(result), std::move(tape)};
+}
+
+template <class Real>
+void require_tape_of(const Tape<Real>* tape, int64_t size) {
+    if (tape != nullptr && tape->size != size)
+        throw std::invalid_argument("tape: expected that of a batch of " + std::to_string(size) + ", got " +
+                                    std::to_string(tape->size));
 }
 
 template <class Real>
@@ -120,15 +137,12 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
                                         Matrix<Real> cotangent, Flags wanted, int num_threads, bool imaginary,
                                         const Tape<Real>* tape) {
     const qtm::ProgramView& program = plan.view();
-    require_shapes(program, inputs, weights);
-    require_finite(inputs, weights);
+    const qtm::Batch<Real> batch = checked(program, inputs, weights, num_threads);
     if (cotangent.shape(0) != inputs.shape(0) || cotangent.shape(1) != size_t(program.num_observables))
         throw std::invalid_argument("cotangent: expected shape " +
                                     shape_text(inputs.shape(0), size_t(program.num_observables)) + ", got " +
                                     shape_text(cotangent.shape(0), cotangent.shape(1)));
-    if (tape != nullptr && tape->size != int64_t(inputs.shape(0)))
-        throw std::invalid_argument("tape: expected that of a batch of " + std::to_string(inputs.shape(0)) + ", got " +
-                                    std::to_string(tape->size));
+    require_tape_of(tape, batch.size);
     const auto num_inputs = size_t(program.num_inputs), num_weights = size_t(program.num_weights);
     if (wanted.shape(0) != num_inputs + num_weights)
         throw std::invalid_argument("wanted: expected one flag for each input and weight");
@@ -147,12 +161,86 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     }
     {
         nb::gil_scoped_release release;
-        qtm::vector_jacobian_product<Real>(
-            plan, {inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads}, cotangent.data(),
-            imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
-            reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient, weight_gradient);
+        qtm::vector_jacobian_product<Real>(plan, batch, cotangent.data(),
+                                           imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
+                                           reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient,
+                                           weight_gradient);
     }
     return result;
+}
+
+// Contiguous tensors of PyTorch as (address, number of elements): making arrays of them would take longer than
+// simulating a small circuit.
+using Piece = std::pair<uintptr_t, size_t>;
+
+template <class Real>
+Real* elements(const Piece& piece, size_t expected, const char* what) {
+    if (piece.second != expected || (piece.first == 0 && expected > 0))
+        throw std::invalid_argument(std::string(what) + ": expected " + std::to_string(expected) + " elements, got " +
+                                    std::to_string(piece.second));
+    return reinterpret_cast<Real*>(piece.first);
+}
+
+// Weights in several sets, one after the other.
+template <class Real>
+std::vector<Real> joined(const std::vector<Piece>& sets) {
+    std::vector<Real> weights;
+    for (const Piece& set : sets) {
+        const Real* begin = elements<const Real>(set, set.second, "weights");
+        weights.insert(weights.end(), begin, begin + set.second);
+    }
+    return weights;
+}
+
+template <class Real>
+qtm::Batch<Real> checked(const qtm::ProgramView& program, const Piece& inputs, int64_t size,
+                         const std::vector<Real>& weights, int num_threads) {
+    const auto* begin = elements<const Real>(inputs, size_t(size) * size_t(program.num_inputs), "inputs");
+    if (weights.size() != size_t(program.num_weights))
+        throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
+                                    std::to_string(weights.size()));
+    const qtm::Batch<Real> batch{begin, weights.data(), size, num_threads};
+    require_finite(program, batch);
+    return batch;
+}
+
+template <class Real>
+std::unique_ptr<Tape<Real>> write_values(const qtm::Plan& plan, const Piece& inputs, int64_t size,
+                                         const std::vector<Piece>& sets, const Piece& values, int num_threads,
+                                         bool recorded) {
+    const std::vector<Real> weights = joined<Real>(sets);
+    const qtm::Batch<Real> batch = checked<Real>(plan.view(), inputs, size, weights, num_threads);
+    Real* out = elements<Real>(values, size_t(size) * size_t(plan.view().num_observables), "values");
+    nb::gil_scoped_release release;
+    if (recorded) return qtm::record<Real>(plan, batch, out);
+    qtm::values<Real>(plan, batch, out);
+    return nullptr;
+}
+
+template <class Real>
+void write_gradients(const qtm::Plan& plan, const Piece& inputs, int64_t size, const std::vector<Piece>& sets,
+                     const Piece& cotangent, const Piece& input_gradient, const std::vector<Piece>& set_gradients,
+                     int num_threads, const Tape<Real>* tape) {
+    const qtm::ProgramView& program = plan.view();
+    const std::vector<Real> weights = joined<Real>(sets);
+    const qtm::Batch<Real> batch = checked<Real>(program, inputs, size, weights, num_threads);
+    const auto* from = elements<const Real>(cotangent, size_t(size) * size_t(program.num_observables), "cotangent");
+    require_tape_of(tape, size);
+    if (set_gradients.size() != sets.size()) throw std::invalid_argument("expected one gradient for each set");
+    std::vector<uint8_t> wanted(size_t(program.num_inputs), input_gradient.first != 0);
+    for (size_t i = 0; i < sets.size(); ++i) {
+        if (set_gradients[i].first != 0) elements<Real>(set_gradients[i], sets[i].second, "gradient");
+        wanted.insert(wanted.end(), sets[i].second, set_gradients[i].first != 0);
+    }
+    Real* to_inputs = input_gradient.first == 0 ? nullptr : elements<Real>(input_gradient, inputs.second, "gradient");
+    std::vector<Real> gradient(weights.size());
+    nb::gil_scoped_release release;
+    qtm::vector_jacobian_product<Real>(plan, batch, from, qtm::Derivative::real, wanted.data(), tape, to_inputs,
+                                       gradient.data());
+    const Real* begin = gradient.data();
+    for (size_t i = 0; i < sets.size(); begin += sets[i++].second)
+        if (set_gradients[i].first != 0)
+            std::copy_n(begin, sets[i].second, reinterpret_cast<Real*>(set_gradients[i].first));
 }
 
 template <class Real>
@@ -255,6 +343,17 @@ NB_MODULE(_engine, module) {
         .def("vector_jacobian_product", &vector_jacobian_product<double>, "inputs"_a.noconvert(),
              "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
              "tape"_a = nb::none())
+        .def("write_values_float32", &write_values<float>, "inputs"_a, "size"_a, "weights"_a, "values"_a,
+             "num_threads"_a, "recorded"_a,
+             "As `values` and, if recorded, `record`, for contiguous memory given as (address, number of elements); "
+             "weights come in sets.")
+        .def("write_values_float64", &write_values<double>, "inputs"_a, "size"_a, "weights"_a, "values"_a,
+             "num_threads"_a, "recorded"_a)
+        .def("write_gradients_float32", &write_gradients<float>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
+             "input_gradient"_a, "weight_gradients"_a, "num_threads"_a, "tape"_a.none(),
+             "As `vector_jacobian_product`, likewise; what has address 0 is not wanted.")
+        .def("write_gradients_float64", &write_gradients<double>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
+             "input_gradient"_a, "weight_gradients"_a, "num_threads"_a, "tape"_a.none())
         .def("schedule_float32", &schedule<float>, "batch_size"_a, "num_threads"_a, "gradient"_a,
              "How a batch would be run in single precision, and the scratch memory it would take.")
         .def("schedule_float64", &schedule<double>, "batch_size"_a, "num_threads"_a, "gradient"_a,

@@ -248,6 +248,7 @@ class Tiles {
             if (before != nullptr && kernel != before) finish_(*before, tile, thread);
             tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
+            if (tile.first) tile.first_kets = tile.kets;
             before = kernel;
             work_(*kernel, tile, thread, sample);
             team.meet();

@@ -77,11 +77,13 @@ struct Workspace {
 
     V* input;                       // [num_inputs]
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
-    V* angle_gradient;              // [num_angles]
     RunFactors<Real, lanes>* run;   // [num_runs]
     V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
-    C* character;                   // factors of the characters of one group
     C* table;                       // phase tables of all groups
+    void* prepared;                 // all of the above, which a tape keeps along with the kets
+    size_t prepared_bytes;
+    V* angle_gradient;              // [num_angles]
+    C* character;                   // factors of the characters of one group
     C* block_ket;                   // [2^max_block_bits]
     C* block_bra;                   // [2^max_block_bits]
     V* block_weight;                // [2^max_block_bits]
@@ -114,13 +116,16 @@ struct Workspace {
         Arena scratch(memory), outside(kets), together(shared);
         Arena& states = storage.is_team ? together : scratch;
         Arena& kept_states = storage.kets_outside ? outside : states;
-        scratch.take(input, program.num_inputs);
-        scratch.take(half, program.num_angles);
+        Arena& prepared_arena = storage.kets_outside ? outside : scratch;
+        prepared_arena.take(input, program.num_inputs);
+        prepared_arena.take(half, program.num_angles);
+        prepared_arena.take(run, program.num_runs);
+        prepared_arena.take(layer_scale, program.num_layers);
+        prepared_arena.take(table, program.table_vectors);
+        prepared = input;
+        prepared_bytes = prepared_arena.bytes();
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
-        scratch.take(run, program.num_runs);
-        scratch.take(layer_scale, program.num_layers);
         scratch.take(character, program.character_vectors);
-        scratch.take(table, program.table_vectors);
         scratch.take(block_ket, block);
         scratch.take(block_bra, gradient ? block : 0);
         scratch.take(block_weight, block);

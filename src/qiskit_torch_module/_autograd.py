@@ -8,11 +8,8 @@ which the weights are inputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from . import _torch_engine
@@ -48,64 +45,49 @@ def expectation_values(
     return values
 
 
-# Inputs and all weights, as the engine reads them.
-Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+# Address and number of elements of what the engine reads or writes.
+Piece = tuple[int, int]
+_NOTHING: Piece = (0, 0)
 
 
-def arrays_of(inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> Arrays:
-    """Views where tensors are contiguous and there is a single set of weights; copies otherwise."""
-    return _array(inputs), _array(joined(weights, inputs))
-
-
-def native_values(program: Program, num_threads: int, arrays: Arrays) -> torch.Tensor:
-    """Values (B, M) without a graph."""
-    return torch.from_numpy(program.engine.values(*arrays, num_threads or torch.get_num_threads()))
-
-
-def _recorded_values(program: Program, num_threads: int, arrays: Arrays) -> tuple[torch.Tensor, Tape | None]:
-    """The same, and the states on the way where the gradients are faster with them."""
-    values, tape = program.engine.record(*arrays, num_threads or torch.get_num_threads())
-    return torch.from_numpy(values), tape
+def native_values(
+    program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor], recorded: bool = False
+) -> tuple[torch.Tensor, Tape | None]:
+    """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them."""
+    engine, variables = program.engine, _plain(inputs, *weights)
+    size = inputs.shape[0]
+    values = inputs.new_empty((size, program.num_observables))
+    write = engine.write_values_float64 if inputs.dtype == torch.float64 else engine.write_values_float32
+    first, *sets, target = _pieces(*variables, values)
+    return values, write(first, size, sets, target, num_threads or torch.get_num_threads(), recorded)
 
 
 def native_gradients(
     program: Program,
     num_threads: int,
-    wants: tuple[bool, ...],
+    wants: Sequence[bool],
     cotangent: torch.Tensor,
-    arrays: Arrays,
-    set_sizes: Sequence[int],
+    inputs: torch.Tensor,
+    weights: Sequence[torch.Tensor],
     tape: Tape | None = None,
 ) -> Optional:
     """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
-    input_gradient, weight_gradient = program.engine.vector_jacobian_product(
-        *arrays,
-        _array(cotangent),
-        _flags(wants, (arrays[0].shape[1], *set_sizes)),
-        num_threads or torch.get_num_threads(),
-        False,
-        tape,
-    )
-    found: list[torch.Tensor | None] = [None] * len(wants)
-    if input_gradient is not None:
-        found[0] = torch.from_numpy(input_gradient)
-    if weight_gradient is not None:
-        parts = torch.from_numpy(weight_gradient).split_with_sizes(list(set_sizes))
-        found[1:] = [part if want else None for part, want in zip(parts, wants[1:], strict=True)]
+    engine, variables = program.engine, _plain(cotangent, inputs, *weights)
+    found = [torch.empty_like(one) if want else None for one, want in zip(variables[1:], wants, strict=True)]
+    write: Any = engine.write_gradients_float64 if inputs.dtype == torch.float64 else engine.write_gradients_float32
+    seed, first, *sets = _pieces(*variables)
+    target, *targets = _pieces(*found)
+    write(first, inputs.shape[0], sets, seed, target, targets, num_threads or torch.get_num_threads(), tape)
     return tuple(found)
 
 
-@lru_cache(maxsize=256)
-def _flags(wants: tuple[bool, ...], sizes: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """For inputs and sets of these sizes, whether each variable wants a gradient."""
-    flags = np.repeat(wants, sizes)
-    flags.setflags(write=False)
-    return flags
+def _pieces(*tensors: torch.Tensor | None) -> list[Piece]:
+    return [_NOTHING if one is None else (one.data_ptr(), one.numel()) for one in tensors]
 
 
-def _array(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = tensor.detach().contiguous().numpy()
-    return array
+def _plain(*tensors: torch.Tensor) -> list[torch.Tensor]:
+    """Tensors whose memory is their values, one after the other."""
+    return [one if one.is_contiguous() and not one.is_neg() else one.resolve_neg().contiguous() for one in tensors]
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
@@ -128,10 +110,7 @@ class ExpectationValues(torch.autograd.Function):
         ctx.program, ctx.num_threads = program, num_threads[1]
         ctx.save_for_backward(inputs, *weights)
         ctx.save_for_forward(inputs, *weights)
-        ctx.arrays = arrays_of(inputs, weights)
-        if not any(ctx.needs_input_grad):
-            return native_values(program, num_threads[0], ctx.arrays)
-        values, ctx.tape = _recorded_values(program, num_threads[0], ctx.arrays)
+        values, ctx.tape = native_values(program, num_threads[0], inputs, weights, any(ctx.needs_input_grad))
         return values
 
     @staticmethod
@@ -141,15 +120,13 @@ class ExpectationValues(torch.autograd.Function):
                 "QuantumModule: is_grads_batched and vectorize=True rest on an old vmap of PyTorch that takes no "
                 "custom functions; use torch.func.jacrev or torch.func.vmap instead"
             )
-        wants = tuple(ctx.needs_input_grad[2:])
+        wants = ctx.needs_input_grad[2:]
         inputs, *weights = ctx.saved_tensors  # raises if they were changed in place since
         if torch.is_grad_enabled() or _transforms_active():  # create_graph=True, or within torch.func
             found = iter(differentiable_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
-        sizes = [len(one) for one in weights]
-        arrays = getattr(ctx, "arrays", None) or arrays_of(inputs, weights)
         tape = getattr(ctx, "tape", None)
-        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, arrays, sizes, tape))
+        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, weights, tape))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
@@ -165,7 +142,7 @@ class TransformableValues(ExpectationValues):
     def forward(  # type: ignore[override]
         program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        return native_values(program, num_threads[0], arrays_of(inputs, weights))
+        return native_values(program, num_threads[0], inputs, weights)[0]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -194,9 +171,7 @@ class Gradients(torch.autograd.Function):
         program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
     ) -> Tensors:
         inputs, *weights = variables
-        arrays, sizes = arrays_of(inputs, weights), [len(one) for one in weights]
-        found = native_gradients(program, num_threads, wants, cotangent, arrays, sizes)
-        return chosen(found, wants, variables)
+        return chosen(native_gradients(program, num_threads, wants, cotangent, inputs, weights))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -248,13 +223,9 @@ def differentiable_gradients(
     return found
 
 
-def chosen(found: Optional, wants: Sequence[bool], variables: Sequence[torch.Tensor]) -> Tensors:
-    """The wanted gradients; zero where the engine has none, because nothing depends on an empty set."""
-    return tuple(
-        torch.zeros_like(variable) if gradient is None else gradient
-        for gradient, want, variable in zip(found, wants, variables, strict=True)
-        if want
-    )
+def chosen(found: Optional) -> Tensors:
+    """The wanted gradients."""
+    return tuple(gradient for gradient in found if gradient is not None)
 
 
 def _leading(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:

@@ -18,7 +18,7 @@ def values(
     inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
     """Expectation values (B, M) of inputs (B, N) and weights (W,)."""
-    return _autograd.native_values(numbered(program), num_threads, _autograd.arrays_of(inputs, [weights]))
+    return _autograd.native_values(numbered(program), num_threads, inputs, [weights])[0]
 
 
 @values.register_fake
@@ -33,9 +33,8 @@ def gradients(
     cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of sum(cotangent * values) with respect to inputs and weights."""
-    wants, arrays = (True, True), _autograd.arrays_of(inputs, [weights])
-    found = _autograd.native_gradients(numbered(program), num_threads, wants, cotangent, arrays, [len(weights)])
-    first, second = _autograd.chosen(found, wants, (inputs, weights))
+    found = _autograd.native_gradients(numbered(program), num_threads, (True, True), cotangent, inputs, [weights])
+    first, second = _autograd.chosen(found)
     return first, second
 
 

@@ -18,6 +18,8 @@ from ._initial import Initial, initial_values, is_single, seeded
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
 
+_NATIVE_DTYPES = (torch.float32, torch.float64)
+
 
 class QuantumModule(torch.nn.Module):
     """Expectation values of a parameterised circuit, with exact gradients.
@@ -117,7 +119,7 @@ class QuantumModule(torch.nn.Module):
             inputs = inputs.detach()
         if any(one.dtype != dtype for one in weights):
             weights = [one.to(dtype) for one in weights]
-        flat = inputs.to(dtype).contiguous()
+        flat = (inputs if inputs.dtype is dtype else inputs.to(dtype)).contiguous()
         if inputs.ndim != 2:
             flat = flat.reshape(math.prod(inputs.shape[:-1]), self.input_size)
         if self._program.has_derived:
@@ -136,7 +138,11 @@ class QuantumModule(torch.nn.Module):
 
     def _as_input(self, input: Any, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.dtype]:
         """The input as a tensor of the right width, and the dtype to compute in."""
-        width = self.input_size
+        width = len(self.encoding_parameters)
+        if isinstance(input, torch.Tensor) and input.ndim > 0 and input.shape[-1] == width:
+            dtype = input.dtype
+            if dtype in _NATIVE_DTYPES and all(one.dtype is dtype for one in weights):
+                return input, dtype
         dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
         if not weights:
             dtype = torch.get_default_dtype()
@@ -151,7 +157,7 @@ class QuantumModule(torch.nn.Module):
             )
         if input.is_floating_point() or input.is_complex():
             dtype = torch.promote_types(dtype, input.dtype)
-        if dtype not in (torch.float32, torch.float64):
+        if dtype not in _NATIVE_DTYPES:
             raise TypeError(
                 f"expected float32 or float64 for input and parameters, got {dtype}; use .float() or .double()"
             )

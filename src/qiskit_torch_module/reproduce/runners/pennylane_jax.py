@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pennylane as qml
-from workload import Spec, run
+from workload import Spec, angle_of, run
+
+GATES = {"h": qml.Hadamard, "cx": qml.CNOT, "cz": qml.CZ, "rx": qml.RX, "ry": qml.RY, "rz": qml.RZ}
 
 
 def prepare(spec: Spec):
@@ -15,10 +17,9 @@ def prepare(spec: Spec):
     def circuit(x, b, c):
         for name, qubits, angle in spec.gates():
             if angle is None:
-                (qml.Hadamard if name == "h" else qml.CNOT)(wires=qubits)
+                GATES[name](wires=qubits)
             else:
-                theta = b[angle[1]] if angle[0] == "b" else c[angle[1]] * x[angle[2]]
-                (qml.RZ if name == "rz" else qml.RY)(theta, wires=qubits)
+                GATES[name](angle_of(angle, x, b, c), wires=qubits)
         return [
             qml.expval(qml.prod(*map(qml.PauliZ, one)) if len(one) > 1 else qml.PauliZ(*one)) for one in spec.strings
         ]

@@ -1,8 +1,8 @@
-"""The circuit that every runner evaluates, and how it is timed.
+"""The circuits that every runner evaluates, and how they are timed.
 
-Hadamards; `depth` layers of RZ(b) RY(b) on every qubit, a ring of CNOTs and RY(c x) RZ(c x) on every qubit (data
-re-uploading with trainable scaling); a last RZ(b) RY(b). A step is the loss, the batch mean of the sum of all outputs,
-and its gradient with respect to b and c. No imports beyond NumPy: every runner has a Python of its own.
+All start with Hadamards, have `depth` layers of RZ(b) RY(b) on every qubit, entanglement and data, and end with RZ(b)
+RY(b) on every qubit. A step is the loss, the batch mean of the sum of all outputs, and its gradient with respect to b
+and c. No imports beyond NumPy: every runner has a Python of its own.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-Gate = tuple[str, tuple[int, ...], tuple[str, int, int] | None]
+# ("b", i, 0): b[i]; ("c", i, q): c[i] x[q]; ("x", i, 0): x[i].
+Angle = tuple[str, int, int]
+Gate = tuple[str, tuple[int, ...], Angle | None]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class Spec:
 
     Attributes:
         qubits, depth, batch: Size of the work.
+        circuit: "reference": a ring of CNOTs, then RY(c x) RZ(c x) on every qubit (data re-uploading with trainable
+            scaling); "policy": the same with CZ between all pairs; "digits": a ring of CNOTs, then RX(x) of new data in
+            every layer (incremental data-uploading).
         observables: 0: Z of every qubit; M: M times Z on all qubits at once, as in Table I of the paper.
         mode: Of the runner, where it has several.
         repetitions: Most repetitions that are timed.
@@ -33,6 +40,7 @@ class Spec:
     qubits: int
     depth: int = 3
     batch: int = 48
+    circuit: str = "reference"
     observables: int = 0
     mode: str = ""
     repetitions: int = 15
@@ -45,16 +53,17 @@ class Spec:
         return [tuple(range(n))] * self.observables if self.observables else [(q,) for q in range(n)]
 
     def data(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inputs (batch, qubits), weights b (2 qubits (depth + 1),), scalings c (2 qubits depth,)."""
+        """Inputs (batch, inputs), weights b (2 qubits (depth + 1),), scalings c (2 qubits depth,), or none."""
         random, n, d = np.random.default_rng(7), self.qubits, self.depth
+        has_scaling = self.circuit != "digits"
         return (
-            random.random((self.batch, n)),
+            random.random((self.batch, n if has_scaling else n * d)),
             random.uniform(-1, 1, 2 * n * (d + 1)),
-            random.uniform(-1, 1, 2 * n * d),
+            random.uniform(-1, 1, 2 * n * d if has_scaling else 0),
         )
 
     def gates(self) -> Iterator[Gate]:
-        """Name, qubits, angle: ("b", i, 0) for b[i], ("c", i, q) for c[i] x[q]."""
+        """Name, qubits and angle of every gate."""
         n = self.qubits
         yield from (("h", (q,), None) for q in range(n))
         for layer in range(self.depth + 1):
@@ -64,23 +73,29 @@ class Spec:
                 yield "ry", (q,), ("b", i + 1, 0)
             if layer == self.depth:
                 return
-            yield from (("cx", (q, (q + 1) % n), None) for q in range(n if n > 2 else n - 1))
+            if self.circuit == "policy":
+                yield from (("cz", pair, None) for pair in combinations(range(n), 2))
+            else:
+                yield from (("cx", (q, (q + 1) % n), None) for q in range(n if n > 2 else n - 1))
             for q in range(n):
                 i = 2 * (n * layer + q)
-                yield "ry", (q,), ("c", i, q)
-                yield "rz", (q,), ("c", i + 1, q)
+                if self.circuit == "digits":
+                    yield "rx", (q,), ("x", n * layer + q, 0)
+                else:
+                    yield "ry", (q,), ("c", i, q)
+                    yield "rz", (q,), ("c", i + 1, q)
 
     def qiskit_circuit(self):
         """The circuit with its parameter vectors x, b, c."""
         from qiskit import QuantumCircuit
         from qiskit.circuit import ParameterVector
 
-        _, weights, scalings = self.data()
-        x, b = ParameterVector("x", self.qubits), ParameterVector("b", len(weights))
+        inputs, weights, scalings = self.data()
+        x, b = ParameterVector("x", inputs.shape[1]), ParameterVector("b", len(weights))
         c = ParameterVector("c", len(scalings))
         circuit = QuantumCircuit(self.qubits)
         for name, qubits, angle in self.gates():
-            values = () if angle is None else (b[angle[1]] if angle[0] == "b" else c[angle[1]] * x[angle[2]],)
+            values = () if angle is None else (angle_of(angle, x, b, c),)
             getattr(circuit, name)(*values, *qubits)
         return circuit, x, b, c
 
@@ -90,6 +105,14 @@ class Spec:
 
         n = self.qubits
         return [SparsePauliOp("".join("IZ"[q in one] for q in reversed(range(n)))) for one in self.strings]
+
+
+def angle_of(angle: Angle, x: Sequence[Any], b: Sequence[Any], c: Sequence[Any]) -> Any:
+    """The angle of a gate, from data of one sample, weights and scalings."""
+    kind, index, column = angle
+    if kind == "c":
+        return c[index] * x[column]
+    return b[index] if kind == "b" else x[index]
 
 
 @dataclass
@@ -111,7 +134,8 @@ def run(prepare: Callable[[Spec], dict[str, Callable[[], tuple[np.ndarray, ...]]
     for name, call in prepare(spec).items():
         timing, result = _time(call, spec)
         report[name] = asdict(timing)
-        report[f"{name}_check"] = [float(np.asarray(one, float).ravel() @ _pattern(np.size(one))) for one in result]
+        arrays = [np.asarray(one, float).ravel() for one in result if np.size(one) > 0]
+        report[f"{name}_check"] = [float(one @ _pattern(len(one))) for one in arrays]
     print(json.dumps(report), flush=True)
 
 

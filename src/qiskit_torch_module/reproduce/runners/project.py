@@ -14,12 +14,13 @@ def prepare(spec: Spec):
         return {"jacobian": lambda: jacobian(spec)}
     dtype = torch.float64 if spec.mode == "f64" else torch.float32
     torch.set_default_dtype(dtype)
+    sets = {name: (own, start) for name, own, start in (("b", b, weights), ("c", c, scalings)) if len(own) > 0}
     model = QuantumModule(
         circuit,
         x,
-        [b, c],
-        variational_params_names=["b", "c"],
-        variational_params_initial=[list(weights), list(scalings)],
+        [own for own, _ in sets.values()],
+        variational_params_names=list(sets),
+        variational_params_initial=[list(start) for _, start in sets.values()],
         observables=spec.qiskit_observables(),
     )
     inputs = torch.tensor(data, dtype=dtype)
@@ -32,7 +33,7 @@ def prepare(spec: Spec):
         model.zero_grad()
         values = model(inputs)
         values.sum(1).mean().backward()
-        return values.detach().numpy(), model.b.grad.numpy(), model.c.grad.numpy()
+        return values.detach().numpy(), *(one.grad.numpy() for one in model.variational_)
 
     return {"forward": forward, "step": step}
 

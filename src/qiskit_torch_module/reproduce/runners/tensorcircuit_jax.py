@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tensorcircuit as tc
-from workload import Spec, run
+from workload import Spec, angle_of, run
 
 
 def prepare(spec: Spec):
@@ -17,10 +17,9 @@ def prepare(spec: Spec):
         circuit = tc.Circuit(spec.qubits)
         for name, qubits, angle in spec.gates():
             if angle is None:
-                (circuit.h if name == "h" else circuit.cnot)(*qubits)
+                getattr(circuit, name)(*qubits)
             else:
-                theta = b[angle[1]] if angle[0] == "b" else c[angle[1]] * x[angle[2]]
-                getattr(circuit, name)(qubits[0], theta=theta)
+                getattr(circuit, name)(qubits[0], theta=angle_of(angle, x, b, c))
         return jnp.stack([jnp.real(circuit.expectation_ps(z=list(one), reuse=True)) for one in spec.strings])
 
     batched = jax.vmap(values_of, in_axes=(0, None, None))

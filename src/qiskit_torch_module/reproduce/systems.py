@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workload import Spec
+from .runners.workload import Spec
 
-HERE = Path(__file__).parent
+RUNNERS = Path(__file__).parent / "runners"
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,26 @@ class System:
 
 
 PROJECT = System("qiskit-torch-module", "project")
-_QML_1 = "torch numpy<2 qiskit==1.4.5 qiskit-algorithms==0.3.1 qiskit-machine-learning==0.8.4"
-_QML_2 = "torch qiskit==2.6.2 qiskit-machine-learning==0.9.1"
+PROJECT_DOUBLE = System("qiskit-torch-module, float64", "project", mode="f64")
+TENSORCIRCUIT = System(
+    "TensorCircuit-NG (JAX)", "tensorcircuit_jax", "tensorcircuit", requirements="tensorcircuit-ng==1.10.0 jax[cpu]"
+)
+TENSORFLOW_QUANTUM = System("TensorFlow Quantum", "tfq", "tfq", requirements="tensorflow-quantum==0.7.6")
+PENNYLANE = System("PennyLane (JAX)", "pennylane_jax", "pennylane_jax", requirements="pennylane==0.45.1 jax[cpu]")
+_QML_1 = "torch==2.13.0 numpy<2 qiskit==1.0.2 qiskit-algorithms==0.3.0 qiskit-machine-learning==0.7.1"
+_QML_2 = "torch==2.13.0 qiskit-machine-learning==0.9.1"
+QML_REVERSE = System("qiskit-machine-learning, reverse", "qml", "qml1", "reverse", _QML_1, batch=1)
+QML_SHIFT = System("qiskit-machine-learning, parameter shift", "qml", "qml", "shift", _QML_2, batch=1)
+QML_SPSA = System("qiskit-machine-learning, SPSA", "qml", "qml", "spsa", _QML_2, batch=1, is_exact=False)
 SYSTEMS = (
     PROJECT,
-    System("qiskit-torch-module, float64", "project", mode="f64"),
-    System(
-        "TensorCircuit-NG (JAX)", "tensorcircuit_jax", "tensorcircuit", requirements="tensorcircuit-ng==1.10.0 jax[cpu]"
-    ),
-    System("TensorFlow Quantum", "tfq", "tfq", requirements="tensorflow-quantum==0.7.6"),
-    System("PennyLane (JAX)", "pennylane_jax", "pennylane_jax", requirements="pennylane==0.45.1 jax[cpu]"),
-    System("qiskit-machine-learning, reverse", "qml", "qml1", "reverse", _QML_1, batch=1),
-    System("qiskit-machine-learning, parameter shift", "qml", "qml", "shift", _QML_2, batch=1),
-    System("qiskit-machine-learning, SPSA", "qml", "qml", "spsa", _QML_2, batch=1, is_exact=False),
+    PROJECT_DOUBLE,
+    TENSORCIRCUIT,
+    TENSORFLOW_QUANTUM,
+    PENNYLANE,
+    QML_REVERSE,
+    QML_SHIFT,
+    QML_SPSA,
 )
 
 
@@ -68,10 +76,9 @@ def measure(system: System, spec: Spec, environments: Path, timeout: float) -> d
     python = system.python(environments)
     if not python.exists():
         return {"error": "no environment"}
-    command = [str(python), str(HERE / "runners" / f"{system.runner}.py"), json.dumps(asdict(own))]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    command = [str(python), str(RUNNERS / f"{system.runner}.py"), json.dumps(asdict(own))]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
         return {"error": f"not done after {timeout:.0f} s"}
     if done.returncode != 0:
@@ -90,7 +97,7 @@ def _scaled(report: dict[str, Any], factor: float) -> dict[str, Any]:
     return report
 
 
-def disagreement(report: dict[str, Any], reference: dict[str, Any], is_exact: bool) -> str | None:
+def disagreement(report: Mapping[str, Any], reference: Mapping[str, Any], is_exact: bool) -> str | None:
     """What two runners that did the same work disagree about, beyond single precision; None: nothing."""
     if "scaled_by" in report:
         return None  # another batch; runners that are scaled are checked by the tests of this package
@@ -103,3 +110,14 @@ def disagreement(report: dict[str, Any], reference: dict[str, Any], is_exact: bo
         if worst > 2e-3 * scale:
             return f"{name}: checksums differ by {worst:.3g} where they are {scale:.3g}"
     return None
+
+
+def quantile(point: Mapping[str, Any], name: str, share: float) -> float:
+    """Of the times of a batch, in milliseconds."""
+    times = sorted(point[name]["times"])
+    return float(times[min(len(times) - 1, int(share * len(times)))])
+
+
+def median(point: Mapping[str, Any], name: str) -> float:
+    """Of the times of a batch, in milliseconds."""
+    return quantile(point, name, 0.5)

@@ -17,9 +17,9 @@ def prepare(spec: Spec):
     data, weights, scalings = spec.data()
     qubits, circuit, angles = cirq.GridQubit.rect(1, spec.qubits), cirq.Circuit(), []
     for name, on, angle in spec.gates():
-        gate = {"h": cirq.H, "cx": cirq.CNOT}.get(name)
+        gate = {"h": cirq.H, "cx": cirq.CNOT, "cz": cirq.CZ}.get(name)
         if angle is not None:
-            gate = (cirq.rz if name == "rz" else cirq.ry)(sympy.Symbol(f"t{len(angles)}"))
+            gate = {"rx": cirq.rx, "ry": cirq.ry, "rz": cirq.rz}[name](sympy.Symbol(f"t{len(angles)}"))
             angles.append(angle)
         circuit.append(gate(*(qubits[q] for q in on)))
     circuits = tf.repeat(tfq.convert_to_tensor([circuit]), spec.batch)
@@ -30,13 +30,16 @@ def prepare(spec: Spec):
     names = tf.constant([f"t{k}" for k in range(len(angles))])
     expectation = adjoint.Adjoint().generate_differentiable_op(analytic_op=tfq.get_expectation_op())
     inputs, b, c = (tf.Variable(one, dtype=tf.float32) for one in (data, weights, scalings))
-    is_b = np.array([kind == "b" for kind, _, _ in angles])
-    index, column = (np.array([angle[i] for angle in angles]) for i in (1, 2))
+    # Every angle is a product of an entry of [b, c, 1] and one of [x, 1].
+    first = {"b": 0, "c": len(weights), "x": len(weights) + len(scalings)}
+    one = data.shape[1]
+    factor = np.array([first[kind] + (index if kind != "x" else 0) for kind, index, _ in angles])
+    column = np.array([{"b": one, "c": column, "x": index}[kind] for kind, index, column in angles])
 
     def values():
-        from_b = tf.broadcast_to(tf.gather(b, np.minimum(index, len(weights) - 1))[None], (spec.batch, len(angles)))
-        from_c = tf.gather(c, np.minimum(index, len(scalings) - 1))[None] * tf.gather(inputs, column, axis=1)
-        return expectation(circuits, names, tf.where(is_b[None], from_b, from_c), observables)
+        factors = tf.gather(tf.concat([b, c, [1.0]], 0), factor)
+        columns = tf.gather(tf.concat([inputs, tf.ones((spec.batch, 1))], 1), column, axis=1)
+        return expectation(circuits, names, factors[None] * columns, observables)
 
     values_graph = tf.function(values)
 
