@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures import machine
 from rich.console import Console
-from workload import Spec
+
+from qiskit_torch_module.reproduce.runners.workload import Spec
+from qiskit_torch_module.reproduce.store import described, machine
 
 THREADS = 1
 QUBITS = (4, 6, 8, 10, 12, 14, 16, 18, 20)
@@ -112,12 +113,12 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
 
 
 def _markdown(results: dict[str, Any]) -> str:
-    peak, about = results["limits"], results["machine"]
+    peak = results["limits"]
     lines = [
         "# The engine against the limits of the machine",
         "",
-        f"{results['date']}, {about['processor']}, {THREADS} thread. Measured limits: {peak['float32']:.0f} GFLOP/s in "
-        f"single and {peak['float64']:.0f} in double precision (matrix product), {peak['bandwidth']:.1f} GB/s (copy).",
+        f"{described(results)}; {THREADS} of the threads. Measured limits: {peak['float32']:.0f} GFLOP/s in single "
+        f"and {peak['float64']:.0f} in double precision (matrix product), {peak['bandwidth']:.1f} GB/s (copy).",
         "Values and gradients of the reference circuit, depth 3; operations and bytes as `explain` counts them.",
         "",
         "| instruction set | precision | qubits | batch | values, ms | gradients, ms | GFLOP/s | of the peak | GB/s |",

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures import machine
 from kernel import best_time
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import PauliEvolutionGate
 from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
-from workload import Spec
 
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
 from qiskit_torch_module._passes import PASS_NAMES
+from qiskit_torch_module.reproduce.runners.workload import Spec
+from qiskit_torch_module.reproduce.store import described, machine
 
 Case = tuple[QuantumCircuit, list[Parameter], list[Parameter]]
 BATCH = 48
@@ -167,9 +167,8 @@ def _markdown(results: dict[str, Any]) -> str:
     lines = [
         "# What each pass gains",
         "",
-        f"{results['date']}, {results['machine']['processor']}, {results['machine']['threads']} threads; "
-        f"{results['qubits']} qubits, batch {results['batch']}, float32, values and gradients. Factor by which the "
-        "time grows without a pass: measured, and in brackets as counting operations predicts it.",
+        f"{described(results)}; {results['qubits']} qubits, batch {results['batch']}, float32, values and gradients. "
+        "Factor by which the time grows without a pass: measured, and in brackets as counting operations predicts it.",
         "",
         "| circuit | ms | " + " | ".join(f"without {one.replace('_', ' ')}" for one in names) + " |",
         "| --- | ---: |" + " ---: |" * len(names),

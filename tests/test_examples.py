@@ -1,6 +1,7 @@
 """Programs that users write: every example runs, shortened, and does what it says."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ def example(name, *modules):
     for module in modules:
         pytest.importorskip(module)
     return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+@pytest.fixture
+def paper(monkeypatch):
+    """The programs of the paper, which import a module beside them."""
+    monkeypatch.syspath_prepend(EXAMPLES / "paper")
+    yield lambda name, *modules: example(f"paper/{name}", *modules)
+    sys.modules.pop("circuits", None)
 
 
 def test_drop_in():
@@ -38,3 +47,24 @@ def test_differential_equation():
 
 def test_ensemble():
     assert example("ensemble")(members=8, updates=2) > 0  # it compares the ensemble with its members itself
+
+
+def test_paper_runtime(paper):
+    assert min(paper("runtime")(num_qubits=3, depth=1, batch=4)) > 0
+
+
+def test_paper_digits(paper):
+    losses = paper("digits", "sklearn")(updates=60)
+    assert sum(losses[-10:]) < sum(losses[:10])
+
+
+def test_paper_cartpole(paper):
+    returns = paper("cartpole", "gymnasium")(updates=15, longest=100)
+    assert sum(returns[-3:]) > sum(returns[:3])
+
+
+def test_paper_with_qiskit_machine_learning(paper):
+    modules = ("qiskit_machine_learning.gradients", "sklearn", "gymnasium")
+    assert min(paper("runtime_qml", *modules)(num_qubits=2, depth=1, batch=2)) > 0
+    assert len(paper("digits_qml", *modules)(num_qubits=2, depth=1, updates=2, batch=2)) == 2
+    assert len(paper("cartpole_qml", *modules)(updates=1, episodes=1, longest=5)) == 1

@@ -161,10 +161,9 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     }
     {
         nb::gil_scoped_release release;
-        qtm::vector_jacobian_product<Real>(plan, batch, cotangent.data(),
-                                           imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
-                                           reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient,
-                                           weight_gradient);
+        qtm::vector_jacobian_product<Real>(
+            plan, batch, cotangent.data(), imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
+            reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient, weight_gradient);
     }
     return result;
 }
@@ -264,7 +263,7 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     result["shares_prefix"] = how.storage.shares_prefix;
     result["absorbs_observables"] = bool(how.view->absorbs);
     result["is_team"] = how.storage.is_team;
-    result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes;
+    result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes;
     result["tape_bytes"] = how.tape_bytes;
     return result;
 }

@@ -107,6 +107,27 @@ std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t 
     return found;
 }
 
+// The one state of the shared prefix goes through a kernel of its own: spread, where the circuit allows it.
+constexpr Storage prefix_storage{Mode::gradient_undoing_kets, false, false, false};
+
+template <class Real>
+const Kernel<Real>* prefix_kernel(const Plan& plan) {
+    const auto [first, count] = kernels<Real>();
+    const Kernel<Real>* found = nullptr;
+    for (const Kernel<Real>* one = first; one < first + count; ++one)
+        if (plan.view(one->lane_bits, true) != nullptr) found = one;  // the last one is spread
+    return found;
+}
+
+// What the adjoint pass through a shared prefix takes: a bra of each thread, and the scratch of its kernel.
+template <class Real>
+size_t prefix_bytes(const Plan& plan, const Storage& storage, int num_threads) {
+    if (!storage.shares_prefix || storage.mode == Mode::values) return 0;
+    const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
+    return (size_t(2) << plan.view().num_qubits) * sizeof(Real) * size_t(num_threads) +
+           kernel->scratch_bytes(*plan.view(kernel->lane_bits, true), prefix_storage);
+}
+
 // How the samples of a batch become tiles, and who evaluates them.
 template <class Real>
 struct Division {
@@ -185,16 +206,19 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
         for (const Division<Real>& d : divisions(one, batch_size, threads, team)) {
             for (const Storage& storage : storages(*view, purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
-                const size_t shared = one->shared_bytes(*view, storage), all = bytes * size_t(d.num_threads) + shared;
+                const size_t shared = one->shared_bytes(*view, storage);
+                const size_t prefix = prefix_bytes<Real>(plan, storage, d.num_threads);
+                const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 least_bytes = std::min(least_bytes, all);
                 const double cost = all > limit ? std::numeric_limits<double>::infinity()
                                                 : division_cost(*view, d, bytes + shared, storage);
                 if (cost >= best_cost) continue;
                 best_cost = cost;
-                best = {one, d.rest_kernel, view, d.samples, d.num_threads, storage, bytes, shared, 0};
-                if (storage.mode == Mode::gradient_keeping_kets && !d.is_team)
-                    best.tape_bytes = one->ket_bytes(*view, {storage.mode, storage.shares_prefix, true, false}) *
-                                      size_t(d.num_threads) * size_t(d.tiles());
+                best = {one, d.rest_kernel, view, d.samples, d.num_threads, storage, bytes, shared, prefix, 0};
+                if (storage.mode != Mode::gradient_keeping_kets || d.is_team) continue;
+                const size_t tape = one->ket_bytes(*view, {storage.mode, storage.shares_prefix, true, false}) *
+                                    size_t(d.num_threads) * size_t(d.tiles());
+                if (tape <= std::min(most_tape_bytes, limit / 4)) best.tape_bytes = tape;
             }
         }
     }
@@ -314,7 +338,7 @@ template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
     const auto how = schedule<Real>(plan, batch.size, batch.num_threads, Purpose::gradient);
-    if (how.tape_bytes == 0 || how.tape_bytes > most_tape_bytes || how.tape_bytes > memory_budget() / 4) {
+    if (how.tape_bytes == 0) {
         qtm::values(plan, batch, values);
         return nullptr;
     }
@@ -329,16 +353,13 @@ void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& w
                      double* weight_gradient) {
     const size_t length = size_t(2) << plan.view().num_qubits;
     for (size_t i = length; i < bras.size(); ++i) bras[i % length] += bras[i];
-    const auto [kernels_, count] = kernels<Real>();
-    const Kernel<Real>* kernel = nullptr;
-    for (const Kernel<Real>* one = kernels_; one < kernels_ + count; ++one)
-        if (plan.view(one->lane_bits, true) != nullptr) kernel = one;  // the last one is spread
+    const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
     Tile<Real> tile{};
     tile.program = plan.view(kernel->lane_bits, true);
     tile.weights = batch.weights;
     tile.inputs = batch.inputs;
     tile.num_samples = 1;
-    tile.storage = {Mode::gradient_undoing_kets, false, false, false};
+    tile.storage = prefix_storage;
     const Scratch scratch(kernel->scratch_bytes(*tile.program, tile.storage));
     tile.scratch = scratch.data();
     tile.first = true;

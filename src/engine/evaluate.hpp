@@ -29,6 +29,7 @@ struct Schedule {
     Storage storage;
     size_t scratch_bytes;  // of each thread
     size_t shared_bytes;   // of the team, if all threads evaluate every tile together
+    size_t prefix_bytes;   // of the adjoint pass through a shared prefix
     size_t tape_bytes;     // of all tiles, if their kets are kept from the forward call for the backward call
 };
 

@@ -25,12 +25,12 @@ struct Tile {
     const Real* weights;  // [num_weights]
     int64_t num_samples;  // 1 to lanes; the other lanes repeat the last sample
     Storage storage;
-    void* scratch;  // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
-    void* kets;     // ket_bytes(program, storage), aligned to 64, if they are outside
+    void* scratch;           // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
+    void* kets;              // ket_bytes(program, storage), aligned to 64, if they are outside
     const void* first_kets;  // those of the first tile that used this scratch in this call, likewise
-    void* shared;   // shared_bytes(program, storage), aligned to 64, if several threads evaluate the tile together:
-    Team team;      // each of them with values, input_gradient and weight_gradient of its own, which add up
-    bool first;     // first tile that uses this scratch in this call: prepare what the batch shares
+    void* shared;  // shared_bytes(program, storage), aligned to 64, if several threads evaluate the tile together:
+    Team team;     // each of them with values, input_gradient and weight_gradient of its own, which add up
+    bool first;    // first tile that uses this scratch in this call: prepare what the batch shares
     // values
     Real* values;  // [num_samples, num_observables]
     // vector-Jacobian product

@@ -82,20 +82,20 @@ struct Workspace {
     C* table;                       // phase tables of all groups
     void* prepared;                 // all of the above, which a tape keeps along with the kets
     size_t prepared_bytes;
-    V* angle_gradient;              // [num_angles]
-    C* character;                   // factors of the characters of one group
-    C* block_ket;                   // [2^max_block_bits]
-    C* block_bra;                   // [2^max_block_bits]
-    V* block_weight;                // [2^max_block_bits]
-    V* weight;                      // [2^n]: Walsh-Hadamard transforms
-    C* bra;                         // [2^n]
-    uint32_t* position;             // [num_groups]: row of the phase tables at the current coset
-    Moments<Real, lanes>* bloch;    // [num_runs of the last layer], before it, if it is absorbed
-    V* run_cotangent;               // [num_runs of the last layer]: of <Z> after it, likewise
-    int shared_layers;              // those of the prefix, if it is shared
-    C* prefix_bra;                  // [2^n]: bras after the shared prefix, added up lane by lane
-    uint32_t next_base = 0;         // of the coset that follows, to be fetched ahead
-    Team team;                      // that shares weight, bra and kets
+    V* angle_gradient;            // [num_angles]
+    C* character;                 // factors of the characters of one group
+    C* block_ket;                 // [2^max_block_bits]
+    C* block_bra;                 // [2^max_block_bits]
+    V* block_weight;              // [2^max_block_bits]
+    V* weight;                    // [2^n]: Walsh-Hadamard transforms
+    C* bra;                       // [2^n]
+    uint32_t* position;           // [num_groups]: row of the phase tables at the current coset
+    Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
+    V* run_cotangent;             // [num_runs of the last layer]: of <Z> after it, likewise
+    int shared_layers;            // those of the prefix, if it is shared
+    C* prefix_bra;                // [2^n]: bras after the shared prefix, added up lane by lane
+    uint32_t next_base = 0;       // of the coset that follows, to be fetched ahead
+    Team team;                    // that shares weight, bra and kets
     size_t bytes, ket_bytes, shared_bytes;
 
     explicit Workspace(const Tile<Real>& tile)

@@ -1,3 +1,3 @@
 """The version, in its one place."""
 
-__version__ = "2.0.0.dev0"
+__version__ = "2.0.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import platform
 import sys
@@ -43,6 +44,9 @@ from ._classifier import (
 from ._images import NUM_CLASSES, Images, load_digits, load_mnist
 from .module import QuantumModule
 from .plots import plot_learning_curve
+from .reproduce.experiments import EXPERIMENTS, Run
+from .reproduce.store import Result, Settings
+from .reproduce.systems import SYSTEMS
 
 app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False)
 train_app = typer.Typer(help="Train a model.", no_args_is_help=True)
@@ -210,6 +214,84 @@ def evaluate(
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
         total = len(images.test_labels)
         console.print(f"test accuracy {correct / total:.1%} ({correct} of {total})", style="bold", highlight=False)
+
+
+Experiment = Enum("Experiment", {name: name for name in [*EXPERIMENTS, "all"]})  # type: ignore[misc]
+
+
+@app.command()
+def reproduce(
+    name: Annotated[Experiment, typer.Argument(help="Figure or table of the paper, or all.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few points and short runs: minutes instead of hours.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for results, tables and plots; an interrupted run goes on there.")
+    ] = None,
+    envs: Annotated[Path, typer.Option(help="Folder of the rivals' virtual environments ('qtm rivals').")] = Path(
+        ".rivals"
+    ),
+    data_dir: Annotated[Path | None, typer.Option(help="MNIST for tab2; default: scikit-learn's digits.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Part of the label of a system; default: all.")] = None,
+    limit: Annotated[float, typer.Option(help="Longest step (s) after which a system gets no larger work.")] = 20.0,
+    timeout: Annotated[float, typer.Option(help="Longest run of a system at a point (s).")] = 300.0,
+) -> None:
+    """Measure the tables and figures of Meyer et al., arXiv:2404.06314, on this machine.
+
+    Writes JSON, a Markdown table and a plot for each. Rivals take part where their environments are there.
+    """
+    folder = output or Path("qtm-results-quick" if quick else "qtm-results")
+    settings = Settings(folder, envs, data_dir, quick, tuple(only or ()), limit, timeout)
+    with _one_line_errors():
+        for one in EXPERIMENTS if name.value == "all" else [name.value]:
+            _reproduce(one, settings)
+
+
+def _reproduce(name: str, settings: Settings) -> None:
+    experiment = EXPERIMENTS[name]
+    console.rule(f"{name}: {experiment.title}")
+    for package in experiment.needs:
+        if importlib.util.find_spec(package) is None:
+            console.print(f"left out: it needs '{package}'; pip install 'qiskit-torch-module[reproduce]'")
+            return
+    run = Run(name, settings)
+    if run.absent:
+        absent = ", ".join(run.absent)
+        console.print(
+            f"left out, no environment in {settings.environments} ('qtm rivals' says how): {absent}", highlight=False
+        )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+            task = progress.add_task(name, total=len(run.missing))
+            for key, result in run.measure():
+                progress.update(task, advance=1)
+                progress.console.print(f"{key}: {_outcome(result)}", highlight=False)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on from here")
+        raise typer.Exit(_INTERRUPTED) from None
+    finally:
+        for path in run.write():
+            console.print("wrote", path, highlight=False)
+
+
+def _outcome(result: Result) -> str:
+    if "error" in result or "skipped" in result:
+        return str(result.get("error") or f"left out, {result['skipped']}")
+    for measure in ("step", "jacobian"):
+        if measure in result:
+            times = result[measure]
+            median = np.median(times["times"]) if isinstance(times, dict) else times
+            return f"{median:.3g} ms"
+    return f"{result['seconds']:.1f} s"
+
+
+@app.command()
+def rivals() -> None:
+    """Print the commands that make the rivals' virtual environments for 'qtm reproduce'."""
+    for name, requirements in {one.environment: one.requirements for one in SYSTEMS if one.environment}.items():
+        packages = " ".join(f"'{one}'" for one in requirements.split())
+        print(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}")
 
 
 if __name__ == "__main__":

@@ -1,46 +1,46 @@
-"""Tables and plots from the results."""
+"""Tables and plots of run times against a size."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
-from figures import FIGURES, median, quantile
-from systems import PROJECT
+from .figures import FIGURES, Figure
+from .store import Result, described
+from .systems import PROJECT, median, quantile
 
-Points = dict[str, dict[int, dict[str, Any]]]
+Points = dict[str, dict[int, Result]]
+# Of a point, and the share of a quantile, to milliseconds.
+_Of = Callable[[Result, float], float]
 
 
-def by_system(results: dict[str, Any]) -> Points:
+def by_system(results: Mapping[str, Any]) -> Points:
     """Points that were measured, by system and value."""
     found: Points = {}
     for point in results["points"].values():
-        if "error" not in point:
+        if "error" not in point and "skipped" not in point:
             found.setdefault(point["system"], {})[point["value"]] = point
     return found
 
 
-def write(name: str, folder: Path) -> list[Path]:
-    """The Markdown table and the plot of a figure, beside its results."""
-    results = json.loads((folder / f"{name}.json").read_text())
-    table, picture = folder / f"{name}.md", folder / f"{name}.png"
-    table.write_text(_markdown(name, results))
+def write(name: str, results: Mapping[str, Any], stem: Path) -> list[Path]:
+    """The Markdown table and the plot of a figure."""
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table.write_text(_markdown(FIGURES[name], results), encoding="utf-8")
     _plot(name, results, picture)
     return [table, picture]
 
 
-def _markdown(name: str, results: dict[str, Any]) -> str:
-    figure, points, machine = FIGURES[name], by_system(results), results["machine"]
+def _markdown(figure: Figure, results: Mapping[str, Any]) -> str:
+    points = by_system(results)
     values = sorted({value for one in points.values() for value in one})
     ours = points.get(PROJECT.label, {})
     lines = [
         f"# {figure.title}",
         "",
-        f"{results['date']}, {machine['processor']}, {machine['threads']} threads, {machine['instruction_set']}, "
-        f"PyTorch {machine['torch']}. Milliseconds for a batch, median; in brackets the factor over this package. "
-        "~: scaled up from one sample.",
+        f"{described(results)}. Milliseconds for a batch, median; in brackets the factor over this package. ~: scaled "
+        f"up from one sample. The paper: {figure.paper}.",
     ]
     for measure in figure.measures:
         lines += ["", f"## {measure}", "", f"| {figure.axis} | " + " | ".join(map(str, values)) + " |"]
@@ -54,21 +54,22 @@ def _markdown(name: str, results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(point: dict[str, Any] | None, ours: dict[str, Any] | None, measure: str, system: str) -> str:
+def _cell(point: Result | None, ours: Result | None, measure: str, system: str) -> str:
     if point is None:
         return ""
     time = median(point, measure)
-    text = (
-        f"{'~' if 'scaled_by' in point else ''}{time:.3g}"
-        if time < 1000
-        else f"{'~' if 'scaled_by' in point else ''}{time:.0f}"
-    )
+    text = f"{'~' if 'scaled_by' in point else ''}{f'{time:.3g}' if time < 1000 else f'{time:.0f}'}"
     if ours is None or system == PROJECT.label:
         return text
     return f"{text} ({time / median(ours, measure):.3g}×)"
 
 
-def _plot(name: str, results: dict[str, Any], path: Path) -> None:
+def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
     figure, points = FIGURES[name], by_system(results)
     panels = _panels(figure.measures)
     drawing, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.4), sharey=True, squeeze=False)
@@ -94,7 +95,7 @@ def _plot(name: str, results: dict[str, Any], path: Path) -> None:
     plt.close(drawing)
 
 
-def _panels(measures: tuple[str, ...]) -> list[tuple[str, Any]]:
+def _panels(measures: tuple[str, ...]) -> list[tuple[str, _Of]]:
     """Title and a function of point and quantile."""
     if measures == ("jacobian",):
         return [("all gradients", lambda point, share: quantile(point, "jacobian", share))]

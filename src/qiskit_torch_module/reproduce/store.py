@@ -109,7 +109,8 @@ class Store:
         for name in ("processor", "cores", "instruction_set", "threads"):
             if before[name] != now[name]:
                 raise ValueError(
-                    f"{self.path} was measured with {name} {before[name]!r}, this is {now[name]!r}; choose another folder"
+                    f"{self.path} was measured with {name} {before[name]!r}, here it is {now[name]!r}; "
+                    "choose another folder"
                 )
 
     def missing(self, tasks: Sequence[Task]) -> list[Task]:

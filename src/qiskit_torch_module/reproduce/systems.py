@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .runners.workload import Spec
+from .store import Settings
 
 RUNNERS = Path(__file__).parent / "runners"
 
@@ -54,6 +55,12 @@ TENSORFLOW_QUANTUM = System("TensorFlow Quantum", "tfq", "tfq", requirements="te
 PENNYLANE = System("PennyLane (JAX)", "pennylane_jax", "pennylane_jax", requirements="pennylane==0.45.1 jax[cpu]")
 _QML_1 = "torch==2.13.0 numpy<2 qiskit==1.0.2 qiskit-algorithms==0.3.0 qiskit-machine-learning==0.7.1"
 _QML_2 = "torch==2.13.0 qiskit-machine-learning==0.9.1"
+VERSION_1 = System(
+    "qiskit-torch-module 1.0",
+    "project",
+    "predecessor",
+    requirements="torch==2.13.0 numpy<2 qiskit==1.0.2 qiskit-algorithms==0.3.0 qiskit-torch-module==1.0.1",
+)
 QML_REVERSE = System("qiskit-machine-learning, reverse", "qml", "qml1", "reverse", _QML_1, batch=1)
 QML_SHIFT = System("qiskit-machine-learning, parameter shift", "qml", "qml", "shift", _QML_2, batch=1)
 QML_SPSA = System("qiskit-machine-learning, SPSA", "qml", "qml", "spsa", _QML_2, batch=1, is_exact=False)
@@ -63,20 +70,23 @@ SYSTEMS = (
     TENSORCIRCUIT,
     TENSORFLOW_QUANTUM,
     PENNYLANE,
+    VERSION_1,
     QML_REVERSE,
     QML_SHIFT,
     QML_SPSA,
 )
 
 
+def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
+    """Those that were chosen and whose environment is there."""
+    return [one for one in systems if settings.chooses(one.label) and one.python(settings.environments).exists()]
+
+
 def measure(system: System, spec: Spec, environments: Path, timeout: float) -> dict[str, Any]:
-    """What the runner reports: times of one batch, and checksums; {"error": ...} where there is nothing to report."""
+    """What the runner reports: times of one batch, and checksums; {"error": ...} where it failed."""
     batch = spec.batch if system.batch is None else min(system.batch, spec.batch)
     own = replace(spec, mode=system.mode or spec.mode, batch=batch)
-    python = system.python(environments)
-    if not python.exists():
-        return {"error": "no environment"}
-    command = [str(python), str(RUNNERS / f"{system.runner}.py"), json.dumps(asdict(own))]
+    command = [str(system.python(environments)), str(RUNNERS / f"{system.runner}.py"), json.dumps(asdict(own))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:

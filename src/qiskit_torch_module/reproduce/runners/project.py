@@ -1,9 +1,12 @@
-"""This package. Modes: "" (float32), "f64", and "jacobian": gradients of every observable through the Qiskit face."""
+"""This package, and version 1.0 of it.
+
+Modes: "" (float32), "f64", and "jacobian": gradients of every observable through the Qiskit face.
+"""
 
 import torch
 from workload import Spec, run
 
-from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule
+from qiskit_torch_module import QuantumModule
 
 
 def prepare(spec: Spec):
@@ -40,6 +43,8 @@ def prepare(spec: Spec):
 
 def jacobian(spec: Spec):
     """All gradients of all observables for one sample."""
+    from qiskit_torch_module import FastReverseEstimatorGradient
+
     circuit, x, b, c = spec.qiskit_circuit()
     data, weights, scalings = spec.data()
     values = dict(zip([*x, *b, *c], [*data[0], *weights, *scalings], strict=True))

@@ -85,7 +85,7 @@ class Spec:
                     yield "ry", (q,), ("c", i, q)
                     yield "rz", (q,), ("c", i + 1, q)
 
-    def qiskit_circuit(self):
+    def qiskit_circuit(self) -> tuple[Any, Any, Any, Any]:
         """The circuit with its parameter vectors x, b, c."""
         from qiskit import QuantumCircuit
         from qiskit.circuit import ParameterVector
@@ -99,7 +99,7 @@ class Spec:
             getattr(circuit, name)(*values, *qubits)
         return circuit, x, b, c
 
-    def qiskit_observables(self):
+    def qiskit_observables(self) -> list[Any]:
         """The observables as Pauli sums."""
         from qiskit.quantum_info import SparsePauliOp
 

@@ -1,0 +1,33 @@
+"""Sphinx: ``sphinx-build -W docs docs/_build``."""
+
+from qiskit_torch_module import __version__
+
+project = "qiskit-torch-module"
+author = "The qiskit-torch-module developers"
+copyright = "2026, the qiskit-torch-module developers"
+release = version = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+# Results are included as they were written; links to the repository's files stay links of the repository.
+suppress_warnings = ["myst.xref_missing", "myst.header"]
+
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Source", "params_style")]
+
+html_theme = "furo"
+html_title = f"qiskit-torch-module {version}"
+html_theme_options = {"source_directory": "docs/"}

@@ -1,0 +1,75 @@
+"""CartPole with quantum policy gradients (Fig. 3 of Meyer et al., arXiv:2404.06314)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from circuits import reuploading
+
+from qiskit_torch_module import QuantumModule
+
+SCALES = np.array([2.4, 2.5, 0.21, 2.5])
+
+
+def build() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """The policy, with a learning rate for the weights and another one for the scaling."""
+    circuit, inputs, weights, scaling = reuploading(4, 1, all_pairs=True)
+    model = QuantumModule(
+        circuit,
+        inputs,
+        [weights, scaling],
+        variational_params_names=["weights", "scaling"],
+        variational_params_initial=[("normal", {"std": 0.1}), "constant"],
+        observables="tensoredZ",
+    )
+    rates = [{"params": [model.weights], "lr": 0.01}, {"params": [model.scaling], "lr": 0.1}]
+    return model, torch.optim.Adam(rates, amsgrad=True)
+
+
+def policy(model: torch.nn.Module, observations: torch.Tensor) -> torch.distributions.Bernoulli:
+    """Right with probability (1 - <ZZZZ>) / 2."""
+    return torch.distributions.Bernoulli(((1 - model(observations)[:, 0]) / 2).clamp(1e-6, 1 - 1e-6))
+
+
+def play(model: torch.nn.Module, environment: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Plays all environments to the end: observations, actions, discounted returns, and the episodes' lengths."""
+    state, _ = environment.reset()
+    running, steps = torch.ones(len(state), dtype=torch.bool), []
+    while running.any():
+        observations = torch.as_tensor(state / SCALES, dtype=torch.float32)
+        with torch.no_grad():
+            actions = policy(model, observations).sample()
+        steps.append((observations, actions, running))
+        state, _, terminated, truncated, _ = environment.step(actions.long().numpy())
+        running = running & ~torch.as_tensor(terminated | truncated)
+    observations, actions, alive = map(torch.stack, zip(*steps, strict=True))
+    returns, later = torch.zeros(alive.shape), torch.zeros(alive.shape[1])
+    for step in reversed(range(len(alive))):
+        returns[step] = later = alive[step] * (1 + 0.99 * later)
+    return observations[alive], actions[alive], returns[alive], alive.sum(dim=0)
+
+
+def main(updates: int = 100, episodes: int = 10, longest: int = 500) -> list[float]:
+    """REINFORCE on CartPole-v1: mean return of every batch of episodes."""
+    torch.manual_seed(0)
+    environment = gymnasium.make_vec(
+        "CartPole-v1", episodes, vectorization_mode="vector_entry_point", max_episode_steps=longest
+    )
+    environment.reset(seed=0)
+    model, optimizer = build()
+    mean_returns = []
+    for _ in range(updates):
+        observations, actions, returns, lengths = play(model, environment)
+        optimizer.zero_grad()
+        (-policy(model, observations).log_prob(actions) * returns).mean().backward()
+        optimizer.step()
+        mean_returns.append(lengths.float().mean().item())
+    return mean_returns
+
+
+if __name__ == "__main__":
+    found = main()
+    print(f"mean return {found[0]:.0f} at first, {sum(found[-10:]) / 10:.0f} in the end")

@@ -1,0 +1,237 @@
+"""Fig. 3 and Table III: CartPole with one learning rate and with two, a grid of both, and time per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cartpole import DISCOUNT, EPISODES_A_BATCH, POLICY, SOLVED, steps_to_solve, train
+from .store import Result, Settings, Task, described
+from .systems import (
+    PENNYLANE,
+    PROJECT,
+    QML_REVERSE,
+    TENSORCIRCUIT,
+    TENSORFLOW_QUANTUM,
+    VERSION_1,
+    System,
+    disagreement,
+    measure,
+    median,
+    taking_part,
+)
+
+# Learning rates of the weights and of the scaling of the input.
+SCHEMES = {"0.01 for weights, 0.1 for scaling": (0.01, 0.1), "0.05 for both": (0.05, 0.05)}
+GRID = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, PENNYLANE, VERSION_1, QML_REVERSE)
+# Samples of one update: ten episodes of a policy that has learnt half of what there is to learn.
+_UPDATE = 2000
+
+
+def learning_tasks(settings: Settings) -> list[Task]:
+    """Groups of seeds for each scheme, then the grid."""
+    seeds, group, updates, grid = (10, 10, 30, GRID[1:4:2]) if settings.quick else (100, 50, 100, GRID)
+    tasks = [
+        Task(f"{scheme} @ {first}", _learn(scheme, rates, range(first, first + group), updates))
+        for scheme, rates in SCHEMES.items()
+        for first in range(0, seeds, group)
+    ]
+    some = range(10 if settings.quick else 20)
+    tasks += [
+        Task(f"grid {first:g} {second:g}", _learn("grid", (first, second), some, updates))
+        for first in grid
+        for second in grid
+    ]
+    return tasks
+
+
+def _learn(
+    scheme: str, rates: tuple[float, float], seeds: range, updates: int
+) -> Callable[[Mapping[str, Result]], Result]:
+    def run(done: Mapping[str, Result]) -> Result:
+        found = train(seeds, rates, updates)
+        return {"scheme": scheme, "rates": rates, "seeds": [seeds.start, seeds.stop], **found}
+
+    return run
+
+
+def _joined(points: Mapping[str, Result], scheme: str, what: str) -> np.ndarray[Any, Any]:
+    """(updates, seeds) of all groups."""
+    groups = [np.array(one[what]) for one in points.values() if one["scheme"] == scheme]
+    return np.concatenate(groups, axis=1) if groups else np.empty((0, 0))
+
+
+def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
+    """A table of schemes and grid, and the learning curves."""
+    points = results["points"]
+    lines = [
+        "# CartPole with quantum policy gradients",
+        "",
+        f"{described(results)}. Four qubits, data re-uploading with trainable scaling, CZ between all pairs, "
+        f"<ZZZZ>; REINFORCE with batches of {EPISODES_A_BATCH} episodes, gamma {DISCOUNT}, Adam (AMSGrad). Solved: the "
+        f"mean return of the last 100 episodes reaches {SOLVED:g}. The paper (Fig. 3): learning rates apart beat a "
+        "common one.",
+        "",
+        "| learning rates | seeds | solved | steps to solve, median (10 %, 90 %) | last 100 episodes, mean ± std "
+        "| s, all seeds | µs a step |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for scheme in SCHEMES:
+        lines += _scheme_row(points, scheme)
+    lines += _grid_table(points)
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _plot(points, picture)
+    return [table, picture]
+
+
+def _last(returns: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Mean return of each seed in the last 100 episodes."""
+    last: np.ndarray[Any, Any] = returns[-100 // EPISODES_A_BATCH :].mean(axis=0)
+    return last
+
+
+def _scheme_row(points: Mapping[str, Result], scheme: str) -> list[str]:
+    returns, steps = _joined(points, scheme, "returns"), _joined(points, scheme, "steps")
+    if returns.size == 0:
+        return []
+    needed, last = steps_to_solve(returns, steps), _last(returns)
+    seconds = sum(one["seconds"] for one in points.values() if one["scheme"] == scheme)
+    low, middle, high = (_thousands(float(np.quantile(needed, q, method="nearest"))) for q in (0.1, 0.5, 0.9))
+    return [
+        f"| {scheme} | {returns.shape[1]} | {np.isfinite(needed).mean():.0%} | {middle} ({low}, {high}) "
+        f"| {last.mean():.0f} ± {last.std():.0f} | {seconds:.0f} | {1e6 * seconds / steps.sum():.1f} |"
+    ]
+
+
+def _thousands(steps: float) -> str:
+    return f"{steps / 1000:.0f}k" if np.isfinite(steps) else "never"
+
+
+def _grid_table(points: Mapping[str, Result]) -> list[str]:
+    cells = {tuple(one["rates"]): one for one in points.values() if one["scheme"] == "grid"}
+    if not cells:
+        return []
+    rows, columns = sorted({first for first, _ in cells}), sorted({second for _, second in cells})
+    lines = [
+        "",
+        "Grid search: mean return of the last 100 episodes over 20 seeds (rows: learning rate of the weights; columns: "
+        "of the scaling).",
+        "",
+        "| | " + " | ".join(f"{one:g}" for one in columns) + " |",
+        "| --- |" + " ---: |" * len(columns),
+    ]
+    for row in rows:
+        means = [f"{_last(np.array(cells[row, one]['returns'])).mean():.0f}" for one in columns if (row, one) in cells]
+        lines.append(f"| {row:g} | " + " | ".join(means) + " |")
+    return lines
+
+
+def _plot(points: Mapping[str, Result], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for number, scheme in enumerate(SCHEMES):
+        returns = _joined(points, scheme, "returns")
+        if returns.size == 0:
+            continue
+        episodes = EPISODES_A_BATCH * np.arange(1, len(returns) + 1)
+        low, high = np.quantile(returns, [0.1, 0.9], axis=1)
+        axis.plot(episodes, returns.mean(axis=1), color=f"C{number}", label=f"{scheme} ({returns.shape[1]} seeds)")
+        axis.fill_between(episodes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
+    axis.axhline(SOLVED, color="gray", linestyle=":", label="solved")
+    axis.set(xlabel="episodes", ylabel="return", ylim=(0, 510), title="CartPole-v1: mean over seeds, band 10 % to 90 %")
+    axis.grid(alpha=0.3)
+    axis.legend(loc="lower right")
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def time_tasks(settings: Settings) -> list[Task]:
+    """Every system acts for ten environments and makes one update."""
+    return [
+        Task(f"{system.label} @ {kind}", _time(system, kind, batch, settings))
+        for system in taking_part(SYSTEMS, settings)
+        for kind, batch in (("act", EPISODES_A_BATCH), ("update", _UPDATE))
+    ]
+
+
+def _time(system: System, kind: str, batch: int, settings: Settings) -> Callable[[Mapping[str, Result]], Result]:
+    def run(done: Mapping[str, Result]) -> Result:
+        repetitions = 5 if settings.quick else 50
+        spec = replace(POLICY, batch=batch, repetitions=repetitions)
+        report = measure(system, spec, settings.environments, settings.timeout)
+        difference = disagreement(report, done.get(f"{PROJECT.label} @ {kind}", {}), system.is_exact)
+        about = {"system": system.label, "kind": kind, "batch": batch}
+        return {**about, **(report if difference is None else {"error": difference})}
+
+    return run
+
+
+def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
+    """Time per step of the environment: acting in ten environments, and its share of an update."""
+    points, rows = results["points"], []
+    for system in SYSTEMS:
+        act, update = (points.get(f"{system.label} @ {kind}", {"error": ""}) for kind in ("act", "update"))
+        if "error" in act or "error" in update:
+            continue
+        times = median(act, "forward") / EPISODES_A_BATCH, median(update, "step") / _UPDATE
+        rows.append((system.label, *times, sum(times), "~" if "scaled_by" in update else ""))
+    ours = next((total for label, _, _, total, _ in rows if label == PROJECT.label), None)
+    lines = [
+        "# CartPole: time per step of the environment",
+        "",
+        f"{described(results)}. Microseconds, medians; one seed, {EPISODES_A_BATCH} environments side by side, and an "
+        f"update with {_UPDATE} samples. The environment itself is left out. ~: scaled up from one sample.",
+        "",
+        "| system | acting | updating | together | factor | 200,000 steps take |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for label, act, update, total, mark in rows:
+        factor = "" if ours is None or label == PROJECT.label else f"{total / ours:.3g}×"
+        lines.append(
+            f"| {label} | {mark}{1e3 * act:.3g} | {mark}{1e3 * update:.3g} | {mark}{1e3 * total:.3g} | {factor} "
+            f"| {_duration(200 * total)} |"
+        )
+    lines += _left_out(points)
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _plot_times([(label, total) for label, _, _, total, _ in rows], picture)
+    return [table, picture]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _left_out(points: Mapping[str, Result]) -> list[str]:
+    errors = [f"- {key}: {one['error']}" for key, one in points.items() if "error" in one]
+    return ["", "Not measured:", "", *errors] if errors else []
+
+
+def _plot_times(rows: Sequence[tuple[str, float]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7, 0.6 + 0.45 * max(1, len(rows))), layout="constrained")
+    labels, totals = [label for label, _ in rows], [1e3 * total for _, total in rows]
+    bars = axis.barh(labels, totals, color=["black", *["C0"] * len(rows)][: len(rows)])
+    axis.bar_label(bars, [f"{one:,.3g}" if one < 1000 else f"{one:,.0f}" for one in totals], padding=3, fontsize=9)
+    axis.set(xscale="log", xlabel="microseconds for a step of the environment")
+    axis.margins(x=0.25)
+    axis.invert_yaxis()
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)

@@ -1,0 +1,22 @@
+"""What a release must agree about."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qiskit_torch_module import __version__
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.skipif(not (ROOT / "CHANGELOG.md").is_file(), reason="not in the repository")
+
+
+def test_the_changelog_begins_with_this_version():
+    (first, *_) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first == __version__
+
+
+def test_nothing_else_states_a_version():
+    assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
+    assert not re.search(r"^version", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
