@@ -1,6 +1,7 @@
 """The test suite under older versions of Qiskit: `nox`, or one of them as listed by `nox -l`."""
 
 import functools
+import os
 import tempfile
 from pathlib import Path
 
@@ -41,8 +42,8 @@ QISKIT_TESTS = [
 
 @functools.cache
 def wheel_folder() -> Path:
-    """A new folder for this run of nox."""
-    return Path(tempfile.mkdtemp(prefix="wheel-"))
+    """Where the wheel lies, or will: a new folder for this run of nox, unless one was built before."""
+    return Path(os.environ.get("QTM_WHEELS") or tempfile.mkdtemp(prefix="wheel-"))
 
 
 def wheel(session: nox.Session) -> Path:

@@ -121,6 +121,8 @@ def _markdown(results: dict[str, Any]) -> str:
         f"and {peak['float64']:.0f} in double precision (matrix product), {peak['bandwidth']:.1f} GB/s (copy).",
         "Values and gradients of the reference circuit, depth 3; operations and bytes as `explain` counts them.",
         "",
+        "![Roofline](kernel.png)",
+        "",
         "| instruction set | precision | qubits | batch | values, ms | gradients, ms | GFLOP/s | of the peak | GB/s |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]

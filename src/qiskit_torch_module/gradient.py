@@ -21,6 +21,8 @@ from .estimator import Columns, program_and_rows
 
 # Samples of one native call of a Jacobian.
 _MAX_ROWS = 1024
+# From so many samples on, observables share the way forward.
+_LEAST_SHARED = 16
 
 
 @dataclass(frozen=True)
@@ -181,16 +183,18 @@ def _engine_jacobian(
     jacobian = np.zeros((batch, num_observables, len(flags)))
     if not flags.any():
         return jacobian
-    # Small batches fill lanes and threads better when several observables go in one call, each with its own copy of the
-    # samples.
-    together = max(1, min(num_observables, _MAX_ROWS // max(1, batch)))
+    # Large batches share the way forward: its kets are kept on a tape, and every observable goes back along it. Small
+    # ones fill lanes and threads better when several observables go in one call, each with its own copy of the samples.
+    tape, together = None, max(1, min(num_observables, _MAX_ROWS // max(1, batch)))
+    if batch >= _LEAST_SHARED and num_observables > 1 and not imaginary:
+        _, tape = program.engine.record(inputs, np.empty(0), threads)
+        together = together if tape is None else 1
     for first in range(0, num_observables, together):
         count = min(together, num_observables - first)
         cotangent = np.zeros((count, batch, num_observables))
         cotangent[np.arange(count), :, first + np.arange(count)] = 1.0
-        gradient, _ = program.engine.vector_jacobian_product(
-            np.tile(inputs, (count, 1)), np.empty(0), cotangent.reshape(-1, num_observables), flags, threads, imaginary
-        )
+        rows, seeds = np.tile(inputs, (count, 1)), cotangent.reshape(-1, num_observables)
+        gradient, _ = program.engine.vector_jacobian_product(rows, np.empty(0), seeds, flags, threads, imaginary, tape)
         if gradient is not None:
             jacobian[:, first : first + count] = gradient.reshape(count, batch, -1).swapaxes(0, 1)
     return jacobian

@@ -93,6 +93,8 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "",
         "Training step of the reference circuit, depth 3, batch 48, float32: milliseconds (forward alone in brackets). "
         "The paper (Fig. 4) varies the machine and parallel against sequential runs.",
+        "",
+        "![Training step by qubits](fig4.png)",
     ]
     for one in machines:
         lines += ["", f"## {described(one)}", "", *_table(one["points"])]

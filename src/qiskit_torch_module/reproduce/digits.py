@@ -133,6 +133,8 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "| --- | ---: | ---: | ---: |",
         *_time_rows(points),
         "",
+        f"![Test accuracy by updates]({stem.name}.png)",
+        "",
         "| training | data | updates | s | test accuracy, % by seed | mean | on its training set |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: |",
         *_accuracy_rows(points),

@@ -78,6 +78,8 @@ def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         f"mean return of the last 100 episodes reaches {SOLVED:g}. The paper (Fig. 3): learning rates apart beat a "
         "common one.",
         "",
+        f"![Return by episodes]({stem.name}.png)",
+        "",
         "| learning rates | seeds | solved | steps to solve, median (10 %, 90 %) | last 100 episodes, mean ± std "
         "| s, all seeds | µs a step |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -192,6 +194,8 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "",
         f"{described(results)}. Microseconds, medians; one seed, {EPISODES_A_BATCH} environments side by side, and an "
         f"update with {_UPDATE} samples. The environment itself is left out. ~: scaled up from one sample.",
+        "",
+        f"![Time per step]({stem.name}.png)",
         "",
         "| system | acting | updating | together | factor | 200,000 steps take |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -27,12 +27,12 @@ def by_system(results: Mapping[str, Any]) -> Points:
 def write(name: str, results: Mapping[str, Any], stem: Path) -> list[Path]:
     """The Markdown table and the plot of a figure."""
     table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
-    table.write_text(_markdown(FIGURES[name], results), encoding="utf-8")
+    table.write_text(_markdown(FIGURES[name], results, picture.name), encoding="utf-8")
     _plot(name, results, picture)
     return [table, picture]
 
 
-def _markdown(figure: Figure, results: Mapping[str, Any]) -> str:
+def _markdown(figure: Figure, results: Mapping[str, Any], picture: str) -> str:
     points = by_system(results)
     values = sorted({value for one in points.values() for value in one})
     ours = points.get(PROJECT.label, {})
@@ -41,6 +41,8 @@ def _markdown(figure: Figure, results: Mapping[str, Any]) -> str:
         "",
         f"{described(results)}. Milliseconds for a batch, median; in brackets the factor over this package. ~: scaled "
         f"up from one sample. The paper: {figure.paper}.",
+        "",
+        f"![{figure.title}]({picture})",
     ]
     for measure in figure.measures:
         lines += ["", f"## {measure}", "", f"| {figure.axis} | " + " | ".join(map(str, values)) + " |"]

@@ -1,0 +1,91 @@
+// Runs the engine without Python, to test builds for other processors under an emulator: reads a program and a batch
+// from a text file, prints values and gradients in both precisions and both layouts.
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "../../src/engine/dispatch.hpp"
+#include "../../src/engine/evaluate.hpp"
+
+namespace {
+
+template <class Scalar>
+std::vector<Scalar> read(std::istream& in, const std::string& name) {
+    std::string found;
+    size_t count = 0;
+    in >> found >> count;
+    if (found != name) throw std::runtime_error("expected " + name + ", got " + found);
+    std::vector<Scalar> values(count);
+    for (Scalar& value : values) in >> value;
+    return values;
+}
+
+qtm::ProgramArrays read_program(std::istream& in) {
+    qtm::ProgramArrays a;
+    const auto sizes = read<int32_t>(in, "sizes");
+    a.num_qubits = sizes[0];
+    a.num_inputs = sizes[1];
+    a.num_weights = sizes[2];
+#define QTM_READ(Scalar, name) a.name = read<Scalar>(in, #name)
+    QTM_READ(double, angle_constant);
+    QTM_READ(int32_t, angle_term_begin);
+    QTM_READ(double, term_coefficient);
+    QTM_READ(int32_t, term_factor_begin);
+    QTM_READ(int32_t, factor_variable);
+    QTM_READ(int32_t, run_gate_begin);
+    QTM_READ(int32_t, gate_axis);
+    QTM_READ(int32_t, gate_angle);
+    QTM_READ(uint32_t, run_x);
+    QTM_READ(uint32_t, run_z);
+    QTM_READ(int32_t, layer_run_begin);
+    QTM_READ(int32_t, phase_group_begin);
+    QTM_READ(int32_t, group_character_begin);
+    QTM_READ(uint32_t, character_mask);
+    QTM_READ(int32_t, character_source_begin);
+    QTM_READ(int32_t, source_kind);
+    QTM_READ(int32_t, source_index);
+    QTM_READ(double, observable_constant);
+    QTM_READ(uint32_t, flip_mask);
+    QTM_READ(int32_t, flip_term_begin);
+    QTM_READ(uint32_t, pauli_z);
+    QTM_READ(double, pauli_coefficient);
+    QTM_READ(int32_t, pauli_observable);
+#undef QTM_READ
+    return a;
+}
+
+template <class Real>
+void evaluate(const qtm::Plan& plan, const std::vector<double>& inputs, const std::vector<double>& weights,
+              const std::vector<double>& cotangent) {
+    const qtm::ProgramView& program = plan.view();
+    const std::vector<Real> x(inputs.begin(), inputs.end()), w(weights.begin(), weights.end()),
+        c(cotangent.begin(), cotangent.end());
+    const auto size = int64_t(c.size()) / program.num_observables;
+    const qtm::Batch<Real> batch{x.data(), w.data(), size, 2};
+    std::vector<Real> values(c.size()), input_gradient(x.size()), weight_gradient(w.size());
+    const std::vector<uint8_t> wanted(size_t(program.num_inputs) + w.size(), 1);
+    qtm::values<Real>(plan, batch, values.data());
+    qtm::vector_jacobian_product<Real>(plan, batch, c.data(), qtm::Derivative::real, wanted.data(), nullptr,
+                                       input_gradient.data(), weight_gradient.data());
+    for (const auto* found : {&values, &input_gradient, &weight_gradient})
+        for (const Real value : *found) std::printf("%.17g ", double(value));
+    std::printf("\n");
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+    std::ifstream in(arguments[1]);
+    const qtm::Plan plan(read_program(in));
+    const auto inputs = read<double>(in, "inputs"), weights = read<double>(in, "weights"),
+               cotangent = read<double>(in, "cotangent");
+    std::cout << qtm::implementation().name << std::endl;
+    for (const auto layouts : {qtm::Layouts::batched, qtm::Layouts::spread}) {
+        qtm::allow_layouts(layouts);
+        evaluate<float>(plan, inputs, weights, cotangent);
+        evaluate<double>(plan, inputs, weights, cotangent);
+        std::fflush(stdout);
+    }
+}

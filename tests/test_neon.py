@@ -1,0 +1,104 @@
+"""The engine built for AArch64 and run under an emulator: the same results as here."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
+from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._passes import current_passes
+from qiskit_torch_module._program import _observable_arrays
+from qiskit_torch_module._schedule import engine_arrays, levels_of
+
+COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
+ENGINE = Path(__file__).parent.parent / "src" / "engine"
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which(COMPILER) and shutil.which(EMULATOR) and ENGINE.is_dir()),
+    reason=f"needs {COMPILER} and {EMULATOR} (Debian: g++-aarch64-linux-gnu, qemu-user)",
+)
+
+ARRAYS = [
+    "angle_constant",
+    "angle_term_begin",
+    "term_coefficient",
+    "term_factor_begin",
+    "factor_variable",
+    "run_gate_begin",
+    "gate_axis",
+    "gate_angle",
+    "run_x",
+    "run_z",
+    "layer_run_begin",
+    "phase_group_begin",
+    "group_character_begin",
+    "character_mask",
+    "character_source_begin",
+    "source_kind",
+    "source_index",
+    "observable_constant",
+    "flip_mask",
+    "flip_term_begin",
+    "pauli_z",
+    "pauli_coefficient",
+    "pauli_observable",
+]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The engine as a program of its own, for AArch64."""
+    path = tmp_path_factory.mktemp("neon") / "evaluate_file"
+    sources = [one for one in ENGINE.glob("*.cpp") if one.name != "bindings.cpp"]
+    sources += [ENGINE / "isa" / "baseline.cpp", Path(__file__).parent / "cross" / "evaluate_file.cpp"]
+    flags = ["-std=c++20", "-O1", "-fno-math-errno", "-ffp-contract=fast", "-static", "-pthread"]
+    subprocess.run([COMPILER, *flags, *map(str, sources), "-o", str(path)], check=True)
+    return path
+
+
+def written(name, values):
+    values = np.ravel(values)
+    return f"{name} {len(values)} " + " ".join(repr(one) for one in values.tolist())
+
+
+@pytest.mark.parametrize(
+    "case", [reuploading(6, 2), fixed_and_free(6, 2), qaoa(6, 2)], ids=["reuploading", "all", "qaoa"]
+)
+def test_neon_agrees(program, case, tmp_path):
+    model = QuantumModule(
+        case.circuit, case.encoding, case.variational, observables=random_observables(6, 3), seed_init=1
+    )
+    compiled = model._program
+    levels, _ = levels_of(compiled.rotations, current_passes())
+    arrays = {**engine_arrays(levels, current_passes()), **_observable_arrays(compiled)}
+    random = np.random.default_rng(0)
+    columns, weights = compiled.with_derived_columns(*_tensors(random, 5, compiled))
+    cotangent = random.normal(size=(5, compiled.num_observables))
+    num_inputs, num_weights = columns.shape[1], len(weights)
+    lines = [written("sizes", [6, num_inputs, num_weights]), *(written(name, arrays[name]) for name in ARRAYS)]
+    lines += [written("inputs", columns), written("weights", weights), written("cotangent", cotangent)]
+    file = tmp_path / "program.txt"
+    file.write_text("\n".join(lines))
+    done = subprocess.run([EMULATOR, str(program), str(file)], capture_output=True, text=True, check=True)
+    name, *results = done.stdout.splitlines()
+    assert name == "neon"
+    values = compiled.engine.values(columns.numpy(), weights.numpy(), 1)
+    wanted = np.ones(num_inputs + num_weights, bool)
+    gradients = compiled.engine.vector_jacobian_product(columns.numpy(), weights.numpy(), cotangent, wanted, 1)
+    expected = np.concatenate([np.ravel(one) for one in (values, *gradients)])
+    single, double, spread_single, spread_double = (np.array(line.split(), float) for line in results)
+    for found in (double, spread_double):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
+    for found in (single, spread_single):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4)
+
+
+def _tensors(random, size, compiled):
+    import torch
+
+    return torch.from_numpy(random.normal(size=(size, compiled.num_inputs))), torch.from_numpy(
+        random.normal(size=compiled.num_weights)
+    )
