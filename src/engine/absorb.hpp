@@ -102,8 +102,7 @@ struct Absorb {
                 const typename S::Coset from{is_first ? const_cast<C*>(ket) : target, base, offset, space.next_base};
                 S::load_block(p, space, is_first ? layer : 0, from, size, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
-                if (is_first && stores)
-                    S::store_block(p, space, 0, block, size, {target, base, offset, space.next_base});
+                if (is_first && stores) S::store_block(p, space, 0, block, size, {target, base, offset, base});
                 for_each_pass(p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);

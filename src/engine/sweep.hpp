@@ -33,57 +33,115 @@ struct Sweep {
             if ((begin ^ begin >> 1) >> vector & 1) add(vector);
         for (uint64_t coset = begin; coset < end; ++coset) {
             if (coset > begin) add(__builtin_ctzll(coset));
-            space.next_base = coset + 1 < end ? base ^ basis[__builtin_ctzll(coset + 1)] : base;
+            const bool fetches = space.fetches_ahead && coset + 1 < end;
+            space.next_base = fetches ? base ^ basis[__builtin_ctzll(coset + 1)] : base;
             visit(base);
         }
         space.team.meet();
     }
+
+    // Where passes over a block read and write: element j of it, or, from `moved(j)` on, element j + step[i], with what
+    // the steps need worked out before the loop. Indices and tables are linear over bits, so that j + step[i], of
+    // different bits, is a matter of exclusive or.
+
+    struct Block {
+        C* block;
+
+        template <int size>
+        struct Steps {
+            size_t step[size];
+        };
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
+            Steps<size> found;
+            for (int i = 0; i < size; ++i) found.step[i] = step[i];
+            return found;
+        }
+        [[gnu::always_inline]] Block moved(size_t j) const { return {block + j}; }
+        template <int size>
+        [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
+            return block[to.step[i]];
+        }
+        template <int size>
+        [[gnu::always_inline]] void store(const Steps<size>& to, int i, C amplitude) const {
+            block[to.step[i]] = amplitude;
+        }
+    };
 
     // One coset of a state, as a block sees it.
     struct Coset {
         C* state;
         uint32_t base;
         const uint32_t* offset;
-        uint32_t next = 0;
+        uint32_t next;  // base of the coset to fetch ahead; the same: none
 
-        [[gnu::always_inline]] C load(size_t j) const {
-            const C* ahead = state + ((next ^ offset[j]) >> L::lane_bits);
-            __builtin_prefetch(ahead);
-            if constexpr (sizeof(C) > 64) __builtin_prefetch(reinterpret_cast<const char*>(ahead) + 64);
-            return L::element(state, base ^ offset[j]);
+        template <int size>
+        struct Steps {
+            uint32_t offset[size];
+        };
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
+            Steps<size> found;
+            for (int i = 0; i < size; ++i) found.offset[i] = offset[step[i]];
+            return found;
         }
-        [[gnu::always_inline]] void store(size_t j, C amplitude) const {
-            const uint32_t index = base ^ offset[j];
+        [[gnu::always_inline]] Coset moved(size_t j) const {
+            return {state, base ^ offset[j], offset, next ^ offset[j]};
+        }
+        template <int size>
+        [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
+            if (next != base) {  // the same element of the coset that follows, into the cache
+                const char* ahead = reinterpret_cast<const char*>(state + ((next ^ to.offset[i]) >> L::lane_bits));
+                __builtin_prefetch(ahead);
+                if constexpr (sizeof(C) > 64) __builtin_prefetch(ahead + 64);
+            }
+            return L::element(state, base ^ to.offset[i]);
+        }
+        template <int size>
+        [[gnu::always_inline]] void store(const Steps<size>& to, int i, C amplitude) const {
+            const uint32_t index = base ^ to.offset[i];
             state[index >> L::lane_bits] = L::element(&amplitude, index & L::lane_mask);
         }
-    };
-
-    struct Block {
-        C* block;
-
-        [[gnu::always_inline]] C load(size_t j) const { return block[j]; }
-        [[gnu::always_inline]] void store(size_t j, C amplitude) const { block[j] = amplitude; }
     };
 
     // The factor of one group of a phase, on the current coset.
     struct Group {
         const C *low, *high;
         const uint32_t* offset;
-        uint32_t position, low_mask;
+        uint32_t position;
         int low_count;
 
         Group(const ProgramView& p, const Space& space, int g) {
             low_count = (p.group_character_begin[g + 1] - p.group_character_begin[g]) / 2;
             low = space.table + p.group_table_begin[g];
             high = low + (size_t(1) << low_count);
-            low_mask = (uint32_t(1) << low_count) - 1;
             offset = p.group_offset + p.group_offset_begin[g];
             position = space.position[g];
         }
 
-        [[gnu::always_inline]] C factor(size_t j) const {
-            const uint32_t y = position ^ offset[j];
-            return product<false, Real, lanes>(low[y & low_mask], high[y >> low_count]);
+        template <int size>
+        struct Steps {
+            uint32_t low[size], high[size];
+        };
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
+            Steps<size> found;
+            for (int i = 0; i < size; ++i) {
+                found.low[i] = low_part(offset[step[i]]);
+                found.high[i] = offset[step[i]] >> low_count;
+            }
+            return found;
+        }
+        [[gnu::always_inline]] uint32_t low_part(uint32_t y) const { return y & ((uint32_t(1) << low_count) - 1); }
+        [[gnu::always_inline]] Group moved(size_t j) const {
+            Group found = *this;
+            found.position ^= offset[j];
+            return found;
+        }
+        template <int size>
+        [[gnu::always_inline]] C factor(const Steps<size>& to, int i) const {
+            return product<false, Real, lanes>(low[low_part(position) ^ to.low[i]],
+                                               high[(position >> low_count) ^ to.high[i]]);
         }
     };
 
@@ -98,24 +156,65 @@ struct Sweep {
               first(p, space, p.phase_group_begin[phase]),
               second(p, space, p.phase_group_begin[phase + 1] - 1) {}
 
-        [[gnu::always_inline]] C factor(size_t j) const {
-            if constexpr (num_groups == 1)
-                return first.factor(j);
-            else
-                return product<false, Real, lanes>(first.factor(j), second.factor(j));
+        template <int size>
+        struct Steps {
+            typename Coset::template Steps<size> coset;
+            typename Group::template Steps<size> first, second;
+        };
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
+            return {coset.template steps<size>(step), first.template steps<size>(step),
+                    second.template steps<size>(step)};
         }
-        [[gnu::always_inline]] C load(size_t j) const { return product<false, Real, lanes>(factor(j), coset.load(j)); }
-        [[gnu::always_inline]] void store(size_t j, C amplitude) const {
-            coset.store(j, product<true, Real, lanes>(factor(j), amplitude));
+        [[gnu::always_inline]] PhasedCoset moved(size_t j) const {
+            PhasedCoset found = *this;
+            found.coset = coset.moved(j);
+            found.first = first.moved(j);
+            found.second = second.moved(j);
+            return found;
+        }
+        template <int size>
+        [[gnu::always_inline]] C factor(const Steps<size>& to, int i) const {
+            if constexpr (num_groups == 1)
+                return first.factor(to.first, i);
+            else
+                return product<false, Real, lanes>(first.factor(to.first, i), second.factor(to.second, i));
+        }
+        template <int size>
+        [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
+            return product<false, Real, lanes>(factor(to, i), coset.load(to.coset, i));
+        }
+        template <int size>
+        [[gnu::always_inline]] void store(const Steps<size>& to, int i, C amplitude) const {
+            coset.store(to.coset, i, product<true, Real, lanes>(factor(to, i), amplitude));
         }
     };
+
+    // Calls visit(j, place, steps, i) for all elements j of a block, four at a time where there are as many.
+    template <class Place, class Visit>
+    [[gnu::always_inline]] static void for_each_element(int size, const Place& place, Visit visit) {
+        constexpr size_t step[4] = {0, 1, 2, 3};
+        const auto walk = [&](auto count) {
+            const auto steps = place.template steps<count.value>(step);
+            for (int j = 0; j < size; j += count.value) {
+                const Place here = place.moved(size_t(j));
+#pragma GCC unroll 4
+                for (int i = 0; i < count.value; ++i) visit(j + i, here, steps, i);
+            }
+        };
+        if (size >= 4)
+            walk(std::integral_constant<int, 4>{});
+        else
+            walk(std::integral_constant<int, 1>{});
+    }
 
     // block[j] *= phase(base + offset j), or its conjugate: for phases of any number of groups.
     template <bool conjugate>
     static void apply_phase(const ProgramView& p, const Space& space, int phase, C* block, int size) {
         for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
-            const Group group(p, space, g);
-            for (int j = 0; j < size; ++j) block[j] = product<conjugate, Real, lanes>(group.factor(j), block[j]);
+            for_each_element(size, Group(p, space, g), [&](int j, const Group& group, const auto& steps, int i) {
+                block[j] = product<conjugate, Real, lanes>(group.factor(steps, i), block[j]);
+            });
         }
     }
 
@@ -131,7 +230,8 @@ struct Sweep {
     // block = (phase, if any) coset
     static void load_block(const ProgramView& p, const Space& space, int phase, Coset coset, int size, C* block) {
         const auto load = [&](const auto& from) {
-            for (int j = 0; j < size; ++j) block[j] = from.load(j);
+            for_each_element(
+                size, from, [&](int j, const auto& here, const auto& steps, int i) { block[j] = here.load(steps, i); });
         };
         if (phase > 0 && with_phased_coset(p, space, phase, coset, load)) return;
         load(coset);
@@ -141,7 +241,8 @@ struct Sweep {
     // coset = conj(phase, if any) block
     static void store_block(const ProgramView& p, const Space& space, int phase, C* block, int size, Coset coset) {
         const auto store = [&](const auto& to) {
-            for (int j = 0; j < size; ++j) to.store(j, block[j]);
+            for_each_element(
+                size, to, [&](int j, const auto& here, const auto& steps, int i) { here.store(steps, i, block[j]); });
         };
         if (phase > 0 && with_phased_coset(p, space, phase, coset, store)) return;
         if (phase > 0) apply_phase<true>(p, space, phase, block, size);
@@ -178,12 +279,15 @@ struct Sweep {
             c[q] = cosine[q];
             s[q] = sine[q];
         }
+        const auto from_steps = source.template steps<1 << count>(step);
+        const auto to_steps = target.template steps<1 << count>(step);
         for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
             const size_t index = spread_out<count>(j, bit);
+            const Source from = source.moved(index);
             V re[1 << count], im[1 << count];
 #pragma GCC unroll 8
             for (int i = 0; i < 1 << count; ++i) {
-                const C x = source.load(index + step[i]);
+                const C x = from.load(from_steps, i);
                 re[i] = x.re;
                 im[i] = x.im;
             }
@@ -196,8 +300,9 @@ struct Sweep {
                     rotate_pair<by_tangent>(c[q], s[q], im[i], im[i | 1 << q]);
                 }
             }
+            const Target to = target.moved(index);
 #pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) target.store(index + step[i], {re[i], im[i]});
+            for (int i = 0; i < 1 << count; ++i) to.store(to_steps, i, {re[i], im[i]});
         }
     }
 
@@ -288,7 +393,7 @@ struct Sweep {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const Coset from{source, base, offset, space.next_base}, to{target, base, offset, space.next_base};
+            const Coset from{source, base, offset, space.next_base}, to{target, base, offset, base};
             const auto rotate_from = [&](const auto& phased) { rotate<false>(p, space, s, phased, to, block); };
             if (phase == 0) return rotate_from(from);
             if (with_phased_coset(p, space, phase, from, rotate_from)) return;
@@ -318,13 +423,15 @@ struct Sweep {
         size_t step[size];
         fill_steps<count>(bit, step);
         V x[count] = {}, even[count] = {}, odd[count] = {}, z[count] = {};
+        const auto steps = bra.template steps<size>(step);
         for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
             const size_t index = spread_out<count>(j, bit);
+            const Source from_bra = bra.moved(index), from_ket = ket.moved(index);
             C b[size], k[size];
 #pragma GCC unroll 4
             for (int i = 0; i < size; ++i) {
-                b[i] = bra.load(index + step[i]);
-                k[i] = ket.load(index + step[i]);
+                b[i] = from_bra.load(steps, i);
+                k[i] = from_ket.load(steps, i);
                 if constexpr (is_first) {
                     block_bra[index + step[i]] = b[i];
                     block_ket[index + step[i]] = k[i];

@@ -94,9 +94,13 @@ struct Workspace {
     V* run_cotangent;             // [num_runs of the last layer]: of <Z> after it, likewise
     int shared_layers;            // those of the prefix, if it is shared
     C* prefix_bra;                // [2^n]: bras after the shared prefix, added up lane by lane
-    uint32_t next_base = 0;       // of the coset that follows, to be fetched ahead
+    uint32_t next_base = 0;       // of the coset that follows
+    bool fetches_ahead;           // kets are not in the cache, so that the next coset is worth fetching
     Team team;                    // that shares weight, bra and kets
     size_t bytes, ket_bytes, shared_bytes;
+
+    // Kets of so many bytes stay in the cache of a core.
+    static constexpr size_t most_cached = size_t(512) << 10;
 
     explicit Workspace(const Tile<Real>& tile)
         : Workspace(*tile.program, tile.storage, tile.scratch, tile.kets, tile.shared) {
@@ -113,6 +117,7 @@ struct Workspace {
         stride_ = keep ? dimension : 0;
         const size_t num_shared = keep ? size_t(shared_kets_) : size_t(shared_kets_ > 0);
         const size_t num_kets = keep ? size_t(this->num_kets(program) - shared_kets_) : 1;
+        fetches_ahead = storage.kets_outside || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
         Arena scratch(memory), outside(kets), together(shared);
         Arena& states = storage.is_team ? together : scratch;
         Arena& kept_states = storage.kets_outside ? outside : states;
