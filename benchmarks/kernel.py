@@ -42,6 +42,7 @@ def limits() -> dict[str, float]:
     """Peaks of this machine on `THREADS` threads: GFLOP/s in single and double precision, GB/s read and written."""
     import torch
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     found = {}
     for name, dtype in (("float32", torch.float32), ("float64", torch.float64)):
@@ -50,6 +51,7 @@ def limits() -> dict[str, float]:
     source = torch.rand(64 << 20)
     target = torch.empty_like(source)
     found["bandwidth"] = 2 * source.nbytes / best_time(lambda: target.copy_(source)) * 1e-9
+    torch.set_num_threads(threads)
     return found
 
 

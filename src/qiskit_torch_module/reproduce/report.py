@@ -97,12 +97,18 @@ def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
     plt.close(drawing)
 
 
+def _backward(point: Result, share: float) -> float:
+    """A step less a forward pass; where they are as good as equal, a share of the step."""
+    step = quantile(point, "step", share)
+    return max(0.1 * step, step - median(point, "forward"))
+
+
 def _panels(measures: tuple[str, ...]) -> list[tuple[str, _Of]]:
     """Title and a function of point and quantile."""
     if measures == ("jacobian",):
         return [("all gradients", lambda point, share: quantile(point, "jacobian", share))]
     return [
         ("(a) forward", lambda point, share: quantile(point, "forward", share)),
-        ("(b) backward", lambda point, share: max(1e-6, quantile(point, "step", share) - median(point, "forward"))),
+        ("(b) backward", _backward),
         ("(c) training step", lambda point, share: quantile(point, "step", share)),
     ]

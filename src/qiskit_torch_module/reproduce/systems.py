@@ -85,7 +85,8 @@ def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
 def measure(system: System, spec: Spec, environments: Path, timeout: float) -> dict[str, Any]:
     """What the runner reports: times of one batch, and checksums; {"error": ...} where it failed."""
     batch = spec.batch if system.batch is None else min(system.batch, spec.batch)
-    own = replace(spec, mode=system.mode or spec.mode, batch=batch)
+    seconds = spec.seconds if system.batch is None else spec.seconds / 4  # these are slow: fewer repetitions
+    own = replace(spec, mode=system.mode or spec.mode, batch=batch, seconds=seconds)
     command = [str(system.python(environments)), str(RUNNERS / f"{system.runner}.py"), json.dumps(asdict(own))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
