@@ -15,7 +15,7 @@ from .._classifier import History, batches, digit_classifier, predict, train
 from .._images import Images, load_digits, load_mnist
 from ..module import QuantumModule
 from .runners.workload import Spec
-from .store import Result, Settings, Task, described
+from .store import Result, Settings, Task, described, not_measured
 from .systems import (
     PROJECT,
     QML_REVERSE,
@@ -138,6 +138,7 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "| training | data | updates | s | test accuracy, % by seed | mean | on its training set |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: |",
         *_accuracy_rows(points),
+        *not_measured(points),
     ]
     table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .cartpole import DISCOUNT, EPISODES_A_BATCH, POLICY, SOLVED, steps_to_solve, train
-from .store import Result, Settings, Task, described
+from .store import Result, Settings, Task, described, not_measured
 from .systems import (
     PENNYLANE,
     PROJECT,
@@ -206,7 +206,7 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
             f"| {label} | {mark}{1e3 * act:.3g} | {mark}{1e3 * update:.3g} | {mark}{1e3 * total:.3g} | {factor} "
             f"| {_duration(200 * total)} |"
         )
-    lines += _left_out(points)
+    lines += not_measured(points)
     table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _plot_times([(label, total) for label, _, _, total, _ in rows], picture)
@@ -217,11 +217,6 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
-
-
-def _left_out(points: Mapping[str, Result]) -> list[str]:
-    errors = [f"- {key}: {one['error']}" for key, one in points.items() if "error" in one]
-    return ["", "Not measured:", "", *errors] if errors else []
 
 
 def _plot_times(rows: Sequence[tuple[str, float]], path: Path) -> None:

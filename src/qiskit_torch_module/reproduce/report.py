@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .figures import FIGURES, Figure
-from .store import Result, described
+from .store import Result, described, not_measured
 from .systems import PROJECT, median, quantile
 
 Points = dict[str, dict[int, Result]]
@@ -50,9 +50,7 @@ def _markdown(figure: Figure, results: Mapping[str, Any], picture: str) -> str:
         for system, found in points.items():
             cells = [_cell(found.get(value), ours.get(value), measure, system) for value in values]
             lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    errors = [f"- {key}: {one['error']}" for key, one in results["points"].items() if "error" in one]
-    if errors:
-        lines += ["", "Not measured:", "", *errors]
+    lines += not_measured(results["points"])
     return "\n".join(lines) + "\n"
 
 

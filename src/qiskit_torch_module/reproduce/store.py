@@ -88,6 +88,12 @@ def described(results: Mapping[str, Any]) -> str:
     )
 
 
+def not_measured(points: Mapping[str, Result]) -> list[str]:
+    """Lines about what failed, for tables."""
+    errors = [f"- {key}: {one['error']}" for key, one in points.items() if "error" in one]
+    return ["", "Not measured:", "", *errors] if errors else []
+
+
 class Store:
     """A file of results.
 
