@@ -130,7 +130,8 @@ def _grid_table(points: Mapping[str, Result]) -> list[str]:
         "| --- |" + " ---: |" * len(columns),
     ]
     for row in rows:
-        means = [f"{_last(np.array(cells[row, one]['returns'])).mean():.0f}" for one in columns if (row, one) in cells]
+        found = [cells.get((row, one)) for one in columns]
+        means = ["" if one is None else f"{_last(np.array(one['returns'])).mean():.0f}" for one in found]
         lines.append(f"| {row:g} | " + " | ".join(means) + " |")
     return lines
 
