@@ -138,7 +138,7 @@ def test_returns_are_discounted_sums():
 
 
 def test_the_report_of_learning(settings, tmp_path):
-    run = {"scheme": next(iter(learning.SCHEMES)), "rates": [0.01, 0.1], "seconds": 2.0}
+    run = {"scheme": next(iter(learning.SCHEMES)), "rates": [0.01, 0.1], "seeds": [0, 3], "seconds": 2.0}
     curve = {"returns": np.full((12, 3), 490.0).tolist(), "steps": np.full((12, 3), 4900).tolist()}
     results = {**Store(tmp_path / "x.json", quick=True).results, "date": "2026-01-01"}
     results["points"] = {"a": {**run, **curve}, "b": {**run, **curve, "scheme": "grid"}}

@@ -23,8 +23,7 @@ from .systems import (
     TENSORFLOW_QUANTUM,
     VERSION_1,
     System,
-    disagreement,
-    measure,
+    checked,
     median,
     taking_part,
 )
@@ -58,9 +57,7 @@ def tasks(settings: Settings) -> list[Task]:
 
 def _time(system: System, settings: Settings) -> Callable[[Mapping[str, Result]], Result]:
     def run(done: Mapping[str, Result]) -> Result:
-        report = measure(system, WORK, settings.environments, settings.timeout)
-        difference = disagreement(report, done.get(f"{PROJECT.label} @ time", {}), system.is_exact)
-        return {"system": system.label, **(report if difference is None else {"error": difference})}
+        return {"system": system.label, **checked(system, WORK, settings, done.get(f"{PROJECT.label} @ time", {}))}
 
     return run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from .runners.workload import Spec
 from .store import Result, Settings, Task
-from .systems import PROJECT, QML_REVERSE, SYSTEMS, System, disagreement, measure, median, taking_part
+from .systems import PROJECT, QML_REVERSE, SYSTEMS, System, checked, median, taking_part
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,6 @@ def _run(
             return {**about, "skipped": "as the smaller one"}
         if smaller and median(smaller, figure.measures[-1]) / smaller.get("scaled_by", 1) > 1e3 * settings.limit:
             return {**about, "skipped": f"a smaller one took longer than {settings.limit:.0f} s"}
-        report = measure(system, spec, settings.environments, settings.timeout)
-        difference = disagreement(report, done.get(_key(PROJECT, value), {}), system.is_exact)
-        return {**about, **(report if difference is None else {"error": difference})}
+        return {**about, **checked(system, spec, settings, done.get(_key(PROJECT, value), {}))}
 
     return run

@@ -108,6 +108,13 @@ def _scaled(report: dict[str, Any], factor: float) -> dict[str, Any]:
     return report
 
 
+def checked(system: System, spec: Spec, settings: Settings, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """What the runner reports, or {"error": ...} where it failed or disagrees with a report of the same work."""
+    report = measure(system, spec, settings.environments, settings.timeout)
+    difference = disagreement(report, reference, system.is_exact)
+    return report if difference is None else {"error": difference}
+
+
 def disagreement(report: Mapping[str, Any], reference: Mapping[str, Any], is_exact: bool) -> str | None:
     """What two runners that did the same work disagree about, beyond single precision; None: nothing."""
     if "scaled_by" in report:
