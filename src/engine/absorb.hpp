@@ -33,16 +33,11 @@ struct Absorb {
     // Half of X and Y of `count` bits of a block.
     template <int count>
     [[gnu::noinline]] static void add_bloch(int bits, int first, const C* block, Bloch* found) {
-        size_t step[1 << count];
-        int bit[count + 1];
-        for (int q = 0; q < count; ++q) bit[q] = first + q;
-        S::template fill_steps<count>(bit, step);
         V x[count + 1] = {}, y[count + 1] = {}, minus_y[count + 1] = {};
-        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
-            const size_t index = S::template spread_out<count>(j, bit);
+        S::template for_each_place<count>(bits, first, [&](size_t index) {
             C k[1 << count];
 #pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) k[i] = block[index + step[i]];
+            for (int i = 0; i < 1 << count; ++i) k[i] = block[index + (size_t(i) << first)];
 #pragma GCC unroll 3
             for (int q = 0; q < count; ++q) {
 #pragma GCC unroll 8
@@ -55,7 +50,7 @@ struct Absorb {
                     minus_y[q] += k[i].im * flipped.re;
                 }
             }
-        }
+        });
         for (int q = 0; q < count; ++q) {
             found[first + q].x += x[q];
             found[first + q].y += y[q] - minus_y[q];
@@ -99,10 +94,11 @@ struct Absorb {
             C* block = space.block_ket;
             V* square = space.block_weight;
             S::for_each_coset(p, space, s, is_first ? layer : 0, [&](uint32_t base) {
-                const typename S::Coset from{is_first ? const_cast<C*>(ket) : target, base, offset, space.next_base};
-                S::load_block(p, space, is_first ? layer : 0, from, size, block);
+                const auto from = S::coset_of(space, is_first ? const_cast<C*>(ket) : target, base, offset,
+                                              space.fetches_states);
+                S::load_block(p, space, is_first ? layer : 0, from, bits, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
-                if (is_first && stores) S::store_block(p, space, 0, block, size, {target, base, offset, base});
+                if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, base, offset, base});
                 for_each_pass(p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
@@ -157,18 +153,13 @@ struct Absorb {
     template <int count, bool is_first>
     [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, const C* ket,
                                               C* bra) {
-        size_t step[1 << count];
-        int bit[count + 1];
-        for (int q = 0; q < count; ++q) bit[q] = first + q;
-        S::template fill_steps<count>(bit, step);
-        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
-            const size_t index = S::template spread_out<count>(j, bit);
+        S::template for_each_place<count>(bits, first, [&](size_t index) {
             C k[1 << count];
 #pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) k[i] = ket[index + step[i]];
+            for (int i = 0; i < 1 << count; ++i) k[i] = ket[index + (size_t(i) << first)];
 #pragma GCC unroll 8
             for (int i = 0; i < 1 << count; ++i) {
-                const size_t at = index + step[i];
+                const size_t at = index + (size_t(i) << first);
                 V re = bra[at].re, im = bra[at].im;
                 if constexpr (is_first) {
                     re += weight[at] * k[i].re;
@@ -181,7 +172,7 @@ struct Absorb {
                 }
                 bra[at] = {re, im};
             }
-        }
+        });
     }
 
     // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
@@ -197,13 +188,13 @@ struct Absorb {
             fill_weights(p, space, s, amount, weight);
             C *block_ket = space.block_ket, *block_bra = space.block_bra;
             S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-                const typename S::Coset from{ket, base, offset, space.next_base},
-                    to{space.bra, base, offset, space.next_base};
-                S::load_block(p, space, 0, from, size, block_ket);
+                const auto from = S::coset_of(space, ket, base, offset, space.fetches_kets),
+                           to = S::coset_of(space, space.bra, base, offset, space.fetches_states);
+                S::load_block(p, space, 0, from, bits, block_ket);
                 if (starts)
                     __builtin_memset(static_cast<void*>(block_bra), 0, size_t(size) * sizeof(C));
                 else
-                    S::load_block(p, space, 0, to, size, block_bra);
+                    S::load_block(p, space, 0, to, bits, block_bra);
                 for_each_pass(p, s, [&](int first, auto count) {
                     if (first == 0)
                         add_flipped<count.value, true>(bits, first, amount, weight, block_ket, block_bra);
@@ -211,9 +202,9 @@ struct Absorb {
                         add_flipped<count.value, false>(bits, first, amount, weight, block_ket, block_bra);
                 });
                 add_flipped_lanes(p, space, s, block_ket, block_bra);
-                S::store_block(p, space, phase, block_bra, size, to);
+                S::store_block(p, space, phase, block_bra, bits, to);
                 if (phase > 0 && tile.storage.mode == Mode::gradient_undoing_kets)
-                    S::store_block(p, space, phase, block_ket, size, from);
+                    S::store_block(p, space, phase, block_ket, bits, from);
             });
         }
     }

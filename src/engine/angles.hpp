@@ -102,14 +102,16 @@ struct Angles {
         space.layer_scale[layer] = scale;
     }
 
-    // table[j] = product of the factors of the characters set in j, times `first`. Spread, a character that is set in
-    // the index of a lane starts set there, so that setting it in j takes it away: multiplies by the conjugate.
-    static void fill_table(C* table, const C* character, const uint32_t* mask, int count, C first) {
+    // table[j] = product of the factors of the `count` characters of a group that are set in j, times `first`. Spread, a
+    // character that is set in the index of a lane starts set there, so that setting it in j takes it away: multiplies
+    // by the conjugate.
+    static void fill_table(const ProgramView& p, const Space& space, C* table, const int32_t* character, int count,
+                           C first) {
         table[0] = first;
         for (int c = 0; c < count; ++c) {
-            C factor = character[c];
+            C factor = character_factor(p, space, character[c]);
             if constexpr (spread) {
-                const V signs = lane_signs<Real, lanes>(mask[c] & Layout<lanes, spread>::lane_mask);
+                const V signs = lane_signs<Real, lanes>(p.character_mask[character[c]] & Layout<lanes, true>::lane_mask);
                 const auto set = signs < 0;
                 const C start{set ? factor.re : broadcast<Real, lanes>(1), set ? factor.im : V{}};
                 for (size_t j = 0; j < size_t(1) << c; ++j) table[j] = product<false, Real, lanes>(start, table[j]);
@@ -118,6 +120,13 @@ struct Angles {
             for (size_t j = 0; j < size_t(1) << c; ++j)
                 table[(size_t(1) << c) + j] = product<false, Real, lanes>(factor, table[j]);
         }
+    }
+
+    static C character_factor(const ProgramView& p, const Space& space, int character) {
+        const int begin = p.character_source_begin[character], end = p.character_source_begin[character + 1];
+        C found = factor(p, space, begin);
+        for (int s = begin + 1; s < end; ++s) found = product<false, Real, lanes>(found, factor(p, space, s));
+        return found;
     }
 
     static C factor(const ProgramView& p, const Space& space, int source) {
@@ -137,23 +146,26 @@ struct Angles {
 
     static void fill_phase(const ProgramView& p, Space& space, int phase) {
         // The phase also carries the cosines left out of the layer that follows it.
-        C first{phase < p.num_layers ? space.layer_scale[phase] : broadcast<Real, lanes>(1), V{}};
+        const C one{broadcast<Real, lanes>(1), V{}};
+        C first = phase < p.num_layers ? C{space.layer_scale[phase], V{}} : one;
         for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
-            const int begin = p.group_character_begin[g], count = p.group_character_begin[g + 1] - begin;
-            for (int c = 0; c < count; ++c) {
-                const int source = p.character_source_begin[begin + c];
-                space.character[c] = factor(p, space, source);
-                for (int s = source + 1; s < p.character_source_begin[begin + c + 1]; ++s)
-                    space.character[c] = product<false, Real, lanes>(space.character[c], factor(p, space, s));
-            }
+            const int32_t* character = p.group_character + p.group_character_begin[g];
+            const int count = p.group_character_begin[g + 1] - p.group_character_begin[g], low_count = count / 2;
             C* low = space.table + p.group_table_begin[g];
-            const int low_count = count / 2;
-            const C* character = space.character;
-            const uint32_t* mask = p.character_mask + begin;
-            fill_table(low, character, mask, low_count, {broadcast<Real, lanes>(1), V{}});
-            fill_table(low + (size_t(1) << low_count), character + low_count, mask + low_count, count - low_count,
-                       first);
-            first = {broadcast<Real, lanes>(1), V{}};
+            fill_table(p, space, low, character, low_count, one);
+            fill_table(p, space, low + (size_t(1) << low_count), character + low_count, count - low_count, first);
+            first = one;
+        }
+        C* table = space.table + p.phase_table_begin[phase];
+        const size_t size = size_t(1) << p.phase_table_bits[phase];
+        const int begin = p.phase_group_begin[phase], end = p.phase_constant_begin[phase];
+        if (begin == end)
+            for (size_t j = 0; j < size; ++j) table[j] = first;
+        for (int g = begin; g < end; ++g) {
+            const Factors<Real, lanes> factors(p, space.table, g);
+            const uint32_t* row = p.group_offset + p.group_offset_begin[g];
+            for (size_t j = 0; j < size; ++j)
+                table[j] = g == begin ? factors(row[j]) : product<false, Real, lanes>(factors(row[j]), table[j]);
         }
     }
 
@@ -164,7 +176,7 @@ struct Angles {
             if (bool(p.run_varies[r]) == varying) factor_run(p, space, r);
         for (int l = 0; l < p.num_layers; ++l)
             if (bool(p.layer_varies[l]) == varying) scale_layer(p, space, l);
-        for (int phase = 1; phase <= p.num_layers; ++phase)
+        for (int phase = 1; phase < p.num_layers + p.last_phase_acts; ++phase)
             if (bool(p.phase_varies[phase]) == varying) fill_phase(p, space, phase);
     }
 

@@ -242,6 +242,17 @@ void write_gradients(const qtm::Plan& plan, const Piece& inputs, int64_t size, c
             std::copy_n(begin, sets[i].second, reinterpret_cast<Real*>(set_gradients[i].first));
 }
 
+// Complex products that the phase before every layer takes for an amplitude; tables are not counted.
+std::vector<int> products_of_phases(const qtm::ProgramView& view) {
+    std::vector<int> products;
+    for (int phase = 0; phase < view.num_layers; ++phase) {
+        const bool has_constant = view.phase_constant_begin[phase] < view.phase_rest_begin[phase];
+        const int rest = view.phase_group_begin[phase + 1] - view.phase_rest_begin[phase];
+        products.push_back(phase == 0 ? 0 : 1 + has_constant + 2 * rest);
+    }
+    return products;
+}
+
 template <class Real>
 nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
     const auto purpose = gradient ? qtm::Purpose::gradient : qtm::Purpose::values;
@@ -251,6 +262,7 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     for (int layer = 0; layer < how.view->num_layers; ++layer)
         sweeps.push_back(how.view->layer_sweep_begin[layer + 1] - how.view->layer_sweep_begin[layer]);
     result["sweeps_of_layers"] = sweeps;
+    result["products_of_phases"] = products_of_phases(*how.view);
     int measured = 0;
     for (int run = 0; how.view->absorbs && run < how.view->num_runs; ++run) measured += how.view->run_is_measured[run];
     result["measured_runs"] = measured;
@@ -291,8 +303,7 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     QTM_ASSIGN(run_x);
     QTM_ASSIGN(run_z);
     QTM_ASSIGN(layer_run_begin);
-    QTM_ASSIGN(phase_group_begin);
-    QTM_ASSIGN(group_character_begin);
+    QTM_ASSIGN(phase_character_begin);
     QTM_ASSIGN(character_mask);
     QTM_ASSIGN(character_source_begin);
     QTM_ASSIGN(source_kind);
@@ -304,6 +315,7 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     QTM_ASSIGN(pauli_coefficient);
     QTM_ASSIGN(pauli_observable);
 #undef QTM_ASSIGN
+    given.merges_diagonals = nb::cast<bool>(arrays["merges_diagonals"]);
     given.shares_prefix = nb::cast<bool>(arrays["shares_prefix"]);
     given.absorbs_observables = nb::cast<bool>(arrays["absorbs_observables"]);
     new (place) qtm::Plan(std::move(given));

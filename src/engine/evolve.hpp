@@ -108,8 +108,7 @@ struct Evolve {
         for (uint64_t i = begin; i < end; ++i)
             space.weight[i] = space.bra[i].re * ket[i].im - space.bra[i].im * ket[i].re;
         W::transform(space.team, space.weight, p.num_qubits);
-        for (int c = p.group_character_begin[p.phase_group_begin[phase]];
-             c < p.group_character_begin[p.phase_group_begin[phase + 1]]; ++c) {
+        for (int c = p.phase_character_begin[phase]; c < p.phase_character_begin[phase + 1]; ++c) {
             for (int s = p.character_source_begin[c]; s < p.character_source_begin[c + 1]; ++s)
                 if (p.source_kind[s] == source_rotation)
                     space.angle_gradient[p.source_index[s]] +=
@@ -167,8 +166,8 @@ struct Evolve {
         });
         if (!wanted && !undo) return;
         S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const typename S::Coset bra_coset{space.bra, base, offset, space.next_base},
-                ket_coset{ket, base, offset, space.next_base};
+            const auto bra_coset = S::coset_of(space, space.bra, base, offset, space.fetches_states),
+                       ket_coset = S::coset_of(space, ket, base, offset, space.fetches_kets);
             if (wanted) {
                 S::add_all_moments(space, bits, with_x, bra_coset, ket_coset, moments);
                 for (int i = p.sweep_lane_run_begin[s]; spread && i < p.sweep_lane_run_begin[s + 1]; ++i)
@@ -245,7 +244,7 @@ struct Evolve {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         const auto undo = [&](C* state) {
             S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
-                const typename S::Coset coset{state, base, offset, space.next_base};
+                const auto coset = S::coset_of(space, state, base, offset, space.fetches_states);
                 S::undo(p, space, s, p.num_layers, coset, coset, space.block_bra);
             });
         };

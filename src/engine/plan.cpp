@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
+#include <numeric>
+#include <optional>
 #include <stdexcept>
 
 namespace qtm {
@@ -57,14 +58,9 @@ void check_runs(const ProgramArrays& a) {
 }
 
 void check_phases(const ProgramArrays& a) {
-    const size_t num_layers = a.layer_run_begin.size() - 1, num_groups = a.group_character_begin.size() - 1;
-    require_ranges(a.phase_group_begin, num_layers + 1, num_groups, "phase_group_begin");
-    require(a.phase_group_begin[1] == 0, "the first phase must be empty");
-    for (size_t phase = 1; phase < num_layers; ++phase)
-        require(a.phase_group_begin[phase] < a.phase_group_begin[phase + 1], "a phase between layers needs a group");
-    require_ranges(a.group_character_begin, num_groups, a.character_mask.size(), "group_character_begin");
-    for (size_t g = 0; g < num_groups; ++g)
-        require(a.group_character_begin[g + 1] - a.group_character_begin[g] <= a.num_qubits, "group size");
+    const size_t num_layers = a.layer_run_begin.size() - 1;
+    require_ranges(a.phase_character_begin, num_layers + 1, a.character_mask.size(), "phase_character_begin");
+    require(a.phase_character_begin[1] == 0, "the first phase must be empty");
     require_ranges(a.character_source_begin, a.character_mask.size(), a.source_kind.size(), "character_source_begin");
     for (size_t c = 0; c + 1 < a.character_source_begin.size(); ++c)
         require(a.character_source_begin[c] < a.character_source_begin[c + 1], "a character needs a source");
@@ -99,6 +95,51 @@ class Echelon {
     std::vector<uint32_t> rows_;
 };
 
+// Coordinates over GF(2) in a basis of the vectors themselves, which grows as they come.
+class Span {
+   public:
+    explicit Span(size_t most) : most_(most) {}
+    size_t dimension() const { return rows_.size(); }
+    // The vectors of the basis.
+    const std::vector<uint32_t>& basis() const { return basis_; }
+
+    // Nothing where the basis may not grow any more.
+    std::optional<uint32_t> coordinates(uint32_t vector) {
+        uint32_t rest = vector, found = 0;
+        for (const Row& row : rows_) {
+            if ((rest ^ row.vector) > rest) continue;
+            rest ^= row.vector;
+            found ^= row.coordinates;
+        }
+        if (rest == 0) return found;
+        if (rows_.size() == most_) return std::nullopt;
+        const uint32_t unit = uint32_t(1) << rows_.size();
+        rows_.push_back({rest, found ^ unit});
+        basis_.push_back(vector);
+        return unit;
+    }
+
+   private:
+    struct Row {
+        uint32_t vector, coordinates;
+    };
+    size_t most_;
+    std::vector<Row> rows_;
+    std::vector<uint32_t> basis_;
+};
+
+// Bit i of the result: whether `mask` is odd on vector i.
+uint32_t parities(uint32_t mask, const std::vector<uint32_t>& vectors) {
+    uint32_t found = 0;
+    for (size_t i = 0; i < vectors.size(); ++i) found |= uint32_t(odd(mask & vectors[i])) << i;
+    return found;
+}
+
+// The table of a phase has at most 2^10 entries: with those of 64 bytes, what the cache of a core holds beside a state.
+constexpr size_t most_table_bits = 10;
+// Characters whose rows index two tables, each for half of them.
+constexpr size_t most_group_characters = 12;
+
 }  // namespace
 
 Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run)
@@ -110,7 +151,7 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
     }
     add_sweep({}, {});
     order_product();
-    add_group_coordinates();
+    add_phases();
 }
 
 // As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors.
@@ -192,26 +233,92 @@ void Sweeps::order_product() {
     product_run_.insert(product_run_.end(), others.begin(), others.end());
 }
 
-// Row of a group's tables for every offset and basis vector of the sweep that applies its phase.
-void Sweeps::add_group_coordinates() {
-    for (size_t phase = 0; phase + 1 < given_.phase_group_begin.size(); ++phase) {
-        // layer_sweep_begin[num_layers] is the additional sweep.
-        const int32_t sweep = layer_sweep_begin_[phase];
-        for (int32_t g = given_.phase_group_begin[phase]; g < given_.phase_group_begin[phase + 1]; ++g) {
-            const int32_t begin = given_.group_character_begin[g], end = given_.group_character_begin[g + 1];
-            const auto coordinates = [&](uint32_t index) {
-                uint32_t y = 0;
-                for (int32_t c = begin; c < end; ++c)
-                    y |= uint32_t(odd(given_.character_mask[c] & index)) << (c - begin);
-                return y;
-            };
-            group_offset_begin_.push_back(int32_t(group_offset_.size()));
-            group_basis_begin_.push_back(int32_t(group_basis_.size()));
-            for (int32_t i = sweep_offset_begin_[sweep]; i < sweep_offset_begin_[sweep + 1]; ++i)
-                group_offset_.push_back(coordinates(sweep_offset_[i]));
-            for (int32_t i = sweep_basis_begin_[sweep]; i < sweep_basis_begin_[sweep + 1]; ++i)
-                group_basis_.push_back(coordinates(sweep_basis_[i]));
-        }
+void Sweeps::add_phases() {
+    for (int phase = 0; phase + 1 < int(given_.phase_character_begin.size()); ++phase) {
+        phase_group_begin_.push_back(int32_t(group_table_begin_.size()));
+        phase_variant_begin_.push_back(int32_t(phase_variant_step_.size()));
+        add_phase(phase);
+        phase_table_begin_.push_back(table_vectors_);
+        table_vectors_ += 1 << phase_table_bits_.back();
+    }
+    phase_group_begin_.push_back(int32_t(group_table_begin_.size()));
+}
+
+// Sorts the characters of a phase by what they do on the cosets of the sweep that applies it.
+void Sweeps::add_phase(int phase) {
+    // layer_sweep_begin[num_layers] is the additional sweep.
+    const auto sweep = size_t(layer_sweep_begin_[size_t(phase)]), bits = size_t(sweep_bits_[sweep]);
+    const auto basis_begin = sweep_basis_.begin() + sweep_basis_begin_[sweep],
+               basis_end = sweep_basis_.begin() + sweep_basis_begin_[sweep + 1];
+    const auto offset_begin = sweep_offset_.begin() + sweep_offset_begin_[sweep];
+    std::vector<uint32_t> offsets(offset_begin, offset_begin + (ptrdiff_t(1) << bits)), flips;
+    for (size_t i = 0; i < bits; ++i) flips.push_back(offsets[size_t(1) << i]);
+
+    std::vector<int32_t> constant, differing, tabled, rest;
+    for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c)
+        (parities(given_.character_mask[c], flips) == 0 ? constant : differing).push_back(c);
+    // Vectors that change the variant come last: they are added least often.
+    std::stable_partition(basis_begin, basis_end, [&](uint32_t vector) {
+        return std::none_of(differing.begin(), differing.end(),
+                            [&](int32_t c) { return odd(given_.character_mask[c] & vector); });
+    });
+    const std::vector<uint32_t> basis(basis_begin, basis_end);
+    const auto signs = [&](int32_t c) { return parities(given_.character_mask[c], basis); };
+    std::stable_partition(differing.begin(), differing.end(), [&](int32_t c) { return signs(c) == 0; });
+    // The functions of the coset that exchange the variants; each index of the table as a mask for the characters.
+    Span variants(most_table_bits - std::min(most_table_bits, bits));
+    std::vector<uint32_t> tabled_rows;
+    for (int32_t c : differing) {
+        const auto variant = given_.merges_diagonals ? variants.coordinates(signs(c)) : std::nullopt;
+        (variant ? tabled : rest).push_back(c);
+        if (variant) tabled_rows.push_back(parities(given_.character_mask[c], flips) | *variant << bits);
+    }
+    // Between layers there is always a phase: it carries the scale of the next one.
+    const bool acts = phase > 0 && (phase + 1 < int(layer_sweep_begin_.size()) || !differing.empty() || !constant.empty());
+    const size_t table_bits = acts ? bits + variants.dimension() : 0;
+    for (size_t i = 0; i < basis.size(); ++i) {
+        uint32_t step = 0;
+        for (size_t v = 0; v < variants.dimension(); ++v) step |= (variants.basis()[v] >> i & 1) << v;
+        phase_variant_step_.push_back(step);
+    }
+    phase_table_bits_.push_back(int32_t(table_bits));
+    std::vector<uint32_t> indices(size_t(1) << table_bits);
+    std::iota(indices.begin(), indices.end(), 0);
+
+    const auto masks = [&](const std::vector<int32_t>& characters) {
+        std::vector<uint32_t> found;
+        for (int32_t c : characters) found.push_back(given_.character_mask[c]);
+        return found;
+    };
+    add_groups(tabled, tabled_rows, indices, {});
+    phase_constant_begin_.push_back(int32_t(group_table_begin_.size()));
+    add_groups(constant, masks(constant), {}, basis);
+    phase_rest_begin_.push_back(int32_t(group_table_begin_.size()));
+    add_groups(rest, masks(rest), offsets, basis);
+}
+
+// Groups of characters, each given by a mask; their rows at the offsets and at the vectors of the basis.
+void Sweeps::add_groups(const std::vector<int32_t>& characters, const std::vector<uint32_t>& masks,
+                        const std::vector<uint32_t>& offsets, const std::vector<uint32_t>& basis) {
+    const size_t most = given_.merges_diagonals ? most_group_characters : 1;
+    const size_t count = (characters.size() + most - 1) / most;
+    for (size_t g = 0; g < count; ++g) {
+        const size_t begin = characters.size() * g / count, end = characters.size() * (g + 1) / count;
+        const auto row = [&](uint32_t index) {
+            uint32_t found = 0;
+            for (size_t c = begin; c < end; ++c) found |= uint32_t(odd(masks[c] & index)) << (c - begin);
+            return found;
+        };
+        group_character_.insert(group_character_.end(), characters.begin() + ptrdiff_t(begin),
+                                characters.begin() + ptrdiff_t(end));
+        group_character_begin_.push_back(int32_t(group_character_.size()));
+        group_offset_begin_.push_back(int32_t(group_offset_.size()));
+        group_basis_begin_.push_back(int32_t(group_basis_.size()));
+        for (uint32_t offset : offsets) group_offset_.push_back(row(offset));
+        for (uint32_t vector : basis) group_basis_.push_back(row(vector));
+        const auto size = int32_t(end - begin);
+        group_table_begin_.push_back(table_vectors_);
+        table_vectors_ += (1 << size / 2) + (1 << (size - size / 2));
     }
 }
 
@@ -219,6 +326,8 @@ void Sweeps::link(ProgramView& view) const {
     view.lane_bits = lane_bits_;
     view.num_product_lane_runs = num_product_lane_runs_;
     view.max_block_bits = *std::max_element(sweep_bits_.begin(), sweep_bits_.end());
+    view.num_groups = int32_t(group_table_begin_.size());
+    view.table_vectors = table_vectors_;
 #define QTM_LINK(name) view.name = name##_.data()
     QTM_LINK(layer_sweep_begin);
     QTM_LINK(sweep_run_begin);
@@ -231,6 +340,16 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(sweep_basis_begin);
     QTM_LINK(sweep_basis);
     QTM_LINK(product_run);
+    QTM_LINK(phase_table_bits);
+    QTM_LINK(phase_table_begin);
+    QTM_LINK(phase_variant_begin);
+    QTM_LINK(phase_variant_step);
+    QTM_LINK(phase_group_begin);
+    QTM_LINK(phase_constant_begin);
+    QTM_LINK(phase_rest_begin);
+    QTM_LINK(group_character_begin);
+    QTM_LINK(group_character);
+    QTM_LINK(group_table_begin);
     QTM_LINK(group_offset_begin);
     QTM_LINK(group_offset);
     QTM_LINK(group_basis_begin);
@@ -239,14 +358,12 @@ void Sweeps::link(ProgramView& view) const {
 }
 
 Plan::Plan(ProgramArrays arrays) : given_(std::move(arrays)) {
-    for (const auto* begin : {&given_.layer_run_begin, &given_.group_character_begin})
-        require(!begin->empty(), "empty ranges");
+    require(!given_.layer_run_begin.empty(), "empty ranges");
     check_angles(given_);
     check_runs(given_);
     check_phases(given_);
     check_observables(given_);
     derive_variation();
-    derive_tables();
     derive_absorption();
     link();
 }
@@ -289,8 +406,8 @@ void Plan::derive_variation() {
                                             run_varies_.begin() + a.layer_run_begin[l + 1], [](bool v) { return v; }));
     for (size_t phase = 0; phase <= num_layers; ++phase) {
         bool varies = phase < num_layers && layer_varies_[phase];
-        const int32_t first = a.character_source_begin[a.group_character_begin[a.phase_group_begin[phase]]];
-        const int32_t last = a.character_source_begin[a.group_character_begin[a.phase_group_begin[phase + 1]]];
+        const int32_t first = a.character_source_begin[a.phase_character_begin[phase]];
+        const int32_t last = a.character_source_begin[a.phase_character_begin[phase + 1]];
         for (int32_t s = first; s < last; ++s)
             varies |= bool(a.source_kind[s] == source_rotation ? angle_varies_[a.source_index[s]]
                                                                : run_varies_[a.source_index[s]]);
@@ -321,16 +438,6 @@ void Plan::derive_absorption() {
     common_.has_unabsorbed_terms = std::count(term_run_.begin(), term_run_.end(), -1) > 0;
 }
 
-void Plan::derive_tables() {
-    const ProgramArrays& a = given_;
-    for (size_t g = 0; g + 1 < a.group_character_begin.size(); ++g) {
-        const int count = a.group_character_begin[g + 1] - a.group_character_begin[g];
-        group_table_begin_.push_back(common_.table_vectors);
-        common_.table_vectors += (1 << count / 2) + (1 << (count - count / 2));
-        common_.character_vectors = std::max(common_.character_vectors, count);
-    }
-}
-
 void Plan::link() {
     const ProgramArrays& a = given_;
     common_.num_qubits = a.num_qubits;
@@ -339,13 +446,12 @@ void Plan::link() {
     common_.num_angles = int32_t(a.angle_constant.size());
     common_.num_runs = int32_t(a.run_x.size());
     common_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
-    common_.num_groups = int32_t(a.group_character_begin.size()) - 1;
     common_.num_observables = int32_t(a.observable_constant.size());
     common_.num_flips = int32_t(a.flip_mask.size());
     common_.last_phase_acts = false;
     for (size_t f = 0; f < a.flip_mask.size(); ++f)
-        common_.last_phase_acts |= a.flip_mask[f] != 0 && a.phase_group_begin[common_.num_layers] <
-                                                              a.phase_group_begin[common_.num_layers + 1];
+        common_.last_phase_acts |= a.flip_mask[f] != 0 && a.phase_character_begin[common_.num_layers] <
+                                                              a.phase_character_begin[common_.num_layers + 1];
 #define QTM_LINK(name) common_.name = a.name.data()
     QTM_LINK(angle_constant);
     QTM_LINK(angle_term_begin);
@@ -358,8 +464,7 @@ void Plan::link() {
     QTM_LINK(run_x);
     QTM_LINK(run_z);
     QTM_LINK(layer_run_begin);
-    QTM_LINK(phase_group_begin);
-    QTM_LINK(group_character_begin);
+    QTM_LINK(phase_character_begin);
     QTM_LINK(character_mask);
     QTM_LINK(character_source_begin);
     QTM_LINK(source_kind);
@@ -377,7 +482,6 @@ void Plan::link() {
     QTM_LINK(run_varies);
     QTM_LINK(layer_varies);
     QTM_LINK(phase_varies);
-    QTM_LINK(group_table_begin);
     QTM_LINK(term_run);
     QTM_LINK(run_is_measured);
 #undef QTM_LINK
@@ -401,8 +505,7 @@ Plan::Selection Plan::select(const uint8_t* wanted_variable, Derivative derivati
         // The last phase shows only where an observable flips bits, or in an imaginary derivative.
         const bool phase_shows =
             layer + 1 < num_layers || common_.last_phase_acts || derivative == Derivative::imaginary;
-        for (int32_t c = a.group_character_begin[a.phase_group_begin[layer + 1]];
-             c < a.group_character_begin[a.phase_group_begin[layer + 2]]; ++c)
+        for (int32_t c = a.phase_character_begin[layer + 1]; c < a.phase_character_begin[layer + 2]; ++c)
             for (int32_t i = a.character_source_begin[c]; i < a.character_source_begin[c + 1]; ++i)
                 s.phase[layer + 1] |= phase_shows && a.source_kind[i] == source_rotation && s.angle[a.source_index[i]];
         for (int32_t g = a.run_gate_begin[a.layer_run_begin[layer]]; g < a.run_gate_begin[a.layer_run_begin[layer + 1]];

@@ -20,11 +20,12 @@ struct ProgramArrays {
     std::vector<int32_t> run_gate_begin, gate_axis, gate_angle;
     std::vector<uint32_t> run_x, run_z;
     std::vector<int32_t> layer_run_begin;
-    std::vector<int32_t> phase_group_begin, group_character_begin, character_source_begin, source_kind, source_index;
+    std::vector<int32_t> phase_character_begin, character_source_begin, source_kind, source_index;
     std::vector<uint32_t> character_mask;
     std::vector<uint32_t> flip_mask, pauli_z;
     std::vector<int32_t> flip_term_begin, pauli_observable;
-    bool shares_prefix = true, absorbs_observables = true;  // passes that may be switched off
+    // Passes that may be switched off.
+    bool merges_diagonals = true, shares_prefix = true, absorbs_observables = true;
 };
 
 // How sweeps visit the state when its lowest `lane_bits` index bits lie in the lanes of a vector.
@@ -41,7 +42,10 @@ class Sweeps {
     void split_layer(int layer, const std::vector<uint8_t>* swept_run);
     void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs);
     void order_product();
-    void add_group_coordinates();
+    void add_phases();
+    void add_phase(int phase);
+    void add_groups(const std::vector<int32_t>& characters, const std::vector<uint32_t>& masks,
+                    const std::vector<uint32_t>& offsets, const std::vector<uint32_t>& basis);
 
     const ProgramArrays& given_;
     int lane_bits_;
@@ -51,8 +55,11 @@ class Sweeps {
     std::vector<uint32_t> sweep_offset_, sweep_basis_;
     std::vector<int32_t> product_run_;
     int32_t num_product_lane_runs_ = 0;
-    std::vector<int32_t> group_offset_begin_, group_basis_begin_;
-    std::vector<uint32_t> group_offset_, group_basis_;
+    std::vector<int32_t> phase_table_bits_, phase_table_begin_, phase_variant_begin_, phase_group_begin_,
+        phase_constant_begin_, phase_rest_begin_, group_character_begin_{0}, group_character_, group_table_begin_,
+        group_offset_begin_, group_basis_begin_;
+    std::vector<uint32_t> phase_variant_step_, group_offset_, group_basis_;
+    int32_t table_vectors_ = 0;
 };
 
 class Plan {
@@ -81,13 +88,12 @@ class Plan {
     };
 
     void derive_variation();
-    void derive_tables();
     void derive_absorption();
     void link();
 
     ProgramArrays given_;
     std::vector<uint8_t> angle_varies_, run_is_real_, run_varies_, layer_varies_, phase_varies_;
-    std::vector<int32_t> group_table_begin_, term_run_;
+    std::vector<int32_t> term_run_;
     std::vector<uint8_t> run_is_measured_;
     bool can_absorb_ = false;
     ProgramView common_{};

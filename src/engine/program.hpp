@@ -27,7 +27,7 @@ enum Source : int32_t { source_rotation = 0, source_run_left = 1, source_run_rig
 // A batch-invariant view of everything the kernels read. Plain pointers, so that code compiled for one instruction
 // set shares no template instantiation with code compiled for another.
 struct ProgramView {
-    int32_t num_qubits, num_inputs, num_weights, num_angles, num_runs, num_layers, num_groups, num_observables;
+    int32_t num_qubits, num_inputs, num_weights, num_angles, num_runs, num_layers, num_observables;
 
     // theta[a] = angle_constant[a] + sum_t term_coefficient[t] * prod_f variable[factor_variable[f]]
     const double* angle_constant;      // [num_angles]
@@ -67,19 +67,35 @@ struct ProgramView {
     const int32_t* product_run;  // [layer_run_begin[1]]
     int32_t num_product_lane_runs;
 
-    // Phase p (0 <= p <= num_layers; 0 and absent ones are empty) is a product of groups of independent characters.
-    const int32_t* phase_group_begin;       // [num_layers + 2]
+    // Phase p (0 <= p <= num_layers) is a product of characters; phase 0 is empty.
+    const int32_t* phase_character_begin;   // [num_layers + 2]
     const uint8_t* phase_varies;            // [num_layers + 1]
-    const int32_t* group_character_begin;   // [num_groups + 1]
     const uint32_t* character_mask;         // [num_characters]
     const int32_t* character_source_begin;  // [num_characters + 1]
     const int32_t* source_kind;             // [num_sources]
     const int32_t* source_index;            // [num_sources]: angle or run
-    // Where the sweep that applies the phase finds its table rows: coordinates of offsets and basis vectors.
-    const int32_t* group_offset_begin;  // [num_groups]
-    const uint32_t* group_offset;       // as sweep_offset, in coordinates of the group
-    const int32_t* group_basis_begin;   // [num_groups]
-    const uint32_t* group_basis;        // as sweep_basis, in coordinates of the group
+
+    // As the first sweep of its layer applies it, a phase is the product of
+    // - a table by variant and position in the block, for characters that differ within a coset: on every coset they
+    //   are those of the block up to signs, which follow from a few variants;
+    // - groups of characters that are constant on a coset;
+    // - the rest: groups of characters that differ within a coset, and from coset to coset in too many ways.
+    const int32_t* phase_table_bits;      // [num_layers + 1]: those of the block, then those of the variant
+    const int32_t* phase_table_begin;     // [num_layers + 1]: first vector
+    const int32_t* phase_variant_begin;   // [num_layers + 1]
+    const uint32_t* phase_variant_step;   // for every vector of the basis of the sweep, the variants that it exchanges
+    const int32_t* phase_group_begin;     // [num_layers + 2]: first the groups that the table is made of,
+    const int32_t* phase_constant_begin;  // [num_layers + 1]: then those of constant characters,
+    const int32_t* phase_rest_begin;      // [num_layers + 1]: then the rest
+    // The factor of a group follows from a row: which of its characters are odd. It is the product of an entry of a low
+    // and one of a high table.
+    const int32_t* group_character_begin;  // [num_groups + 1]
+    const int32_t* group_character;        // indices of characters
+    const int32_t* group_table_begin;      // [num_groups]: first vector of the low table; the high one follows
+    const int32_t* group_offset_begin;     // [num_groups]
+    const uint32_t* group_offset;          // rows at every index of the phase's table, or offset of the sweep
+    const int32_t* group_basis_begin;      // [num_groups]
+    const uint32_t* group_basis;           // rows at the vectors of the basis of the sweep
 
     // value[m] = observable_constant[m] + sum_t coefficient * sum_i (-1)^{z.i} {Re|Im} conj(k[i^x]) k[i]
     const double* observable_constant;  // [num_observables]
@@ -100,9 +116,8 @@ struct ProgramView {
     const uint8_t* run_is_measured;  // [num_runs]: the Z of some term
 
     // Scratch sizes, in vectors.
-    int32_t max_block_bits, table_vectors, character_vectors;
-    const int32_t* group_table_begin;  // [num_groups]: first vector of the group's low table; the high one follows
-    uint8_t last_phase_acts;           // an observable flips bits, so phase L matters
+    int32_t max_block_bits, num_groups, table_vectors;
+    uint8_t last_phase_acts;  // an observable flips bits, so phase L matters
 };
 
 // Which part of 2 <k|O|dk> a gradient is made of: the real part is the derivative of the expectation value; the

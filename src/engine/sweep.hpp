@@ -13,36 +13,38 @@ struct Sweep {
     using Space = Workspace<Real, lanes, spread>;
     using Moments = qtm::Moments<Real, lanes>;
 
-    // Calls visit(base) for this thread's share of the cosets of sweep s; keeps the positions of the phase's groups in
-    // step (Gray code). Then waits for the others of the team.
+    // Calls visit(base) for this thread's share of the cosets of sweep s (Gray code); keeps the variant of the phase's
+    // table and the rows of its groups in step. Then waits for the others of the team.
     template <class Visit>
     static void for_each_coset(const ProgramView& p, Space& space, int s, int phase, Visit visit) {
         const uint32_t* basis = p.sweep_basis + p.sweep_basis_begin[s];
         const int count = p.sweep_basis_begin[s + 1] - p.sweep_basis_begin[s];
-        const int group_begin = phase > 0 ? p.phase_group_begin[phase] : 0;
+        const int group_begin = phase > 0 ? p.phase_constant_begin[phase] : 0;
         const int group_end = phase > 0 ? p.phase_group_begin[phase + 1] : 0;
+        const uint32_t* variant_step = p.phase_variant_step + p.phase_variant_begin[phase];
         const auto [begin, end] = space.team.share(uint64_t(1) << count);
         uint32_t base = 0;
         const auto add = [&](int vector) {
             base ^= basis[vector];
+            if (phase > 0) space.variant ^= variant_step[vector];
             for (int g = group_begin; g < group_end; ++g)
-                space.position[g] ^= p.group_basis[p.group_basis_begin[g] + vector];
+                space.row[g] ^= p.group_basis[p.group_basis_begin[g] + vector];
         };
-        for (int g = group_begin; g < group_end; ++g) space.position[g] = 0;
+        space.variant = 0;
+        for (int g = group_begin; g < group_end; ++g) space.row[g] = 0;
         for (int vector = 0; vector < count; ++vector)
             if ((begin ^ begin >> 1) >> vector & 1) add(vector);
         for (uint64_t coset = begin; coset < end; ++coset) {
             if (coset > begin) add(__builtin_ctzll(coset));
-            const bool fetches = space.fetches_ahead && coset + 1 < end;
-            space.next_base = fetches ? base ^ basis[__builtin_ctzll(coset + 1)] : base;
+            space.next_base = coset + 1 < end ? base ^ basis[__builtin_ctzll(coset + 1)] : base;
             visit(base);
         }
         space.team.meet();
     }
 
-    // Where passes over a block read and write: element j of it, or, from `moved(j)` on, element j + step[i], with what
-    // the steps need worked out before the loop. Indices and tables are linear over bits, so that j + step[i], of
-    // different bits, is a matter of exclusive or.
+    // Where passes over a block read and write: from `moved(j)` on, element j + (i << first) for i < size, with what the
+    // steps need worked out before the loop. Indices and tables are linear over bits, so that the sum, of different bits,
+    // is a matter of exclusive or.
 
     struct Block {
         C* block;
@@ -52,12 +54,14 @@ struct Sweep {
             size_t step[size];
         };
         template <int size>
-        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
+        [[gnu::always_inline]] Steps<size> steps(int first) const {
             Steps<size> found;
-            for (int i = 0; i < size; ++i) found.step[i] = step[i];
+            for (int i = 0; i < size; ++i) found.step[i] = size_t(i) << first;
             return found;
         }
         [[gnu::always_inline]] Block moved(size_t j) const { return {block + j}; }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>&) const {}
         template <int size>
         [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
             return block[to.step[i]];
@@ -80,21 +84,27 @@ struct Sweep {
             uint32_t offset[size];
         };
         template <int size>
-        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
+        [[gnu::always_inline]] Steps<size> steps(int first) const {
             Steps<size> found;
-            for (int i = 0; i < size; ++i) found.offset[i] = offset[step[i]];
+            for (int i = 0; i < size; ++i) found.offset[i] = offset[size_t(i) << first];
             return found;
         }
         [[gnu::always_inline]] Coset moved(size_t j) const {
             return {state, base ^ offset[j], offset, next ^ offset[j]};
         }
+        // The same elements of the coset that follows, into the cache.
         template <int size>
-        [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
-            if (next != base) {  // the same element of the coset that follows, into the cache
+        [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
+            if (next == base) return;
+#pragma GCC unroll 8
+            for (int i = 0; i < size; ++i) {
                 const char* ahead = reinterpret_cast<const char*>(state + ((next ^ to.offset[i]) >> L::lane_bits));
                 __builtin_prefetch(ahead);
                 if constexpr (sizeof(C) > 64) __builtin_prefetch(ahead + 64);
             }
+        }
+        template <int size>
+        [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
             return L::element(state, base ^ to.offset[i]);
         }
         template <int size>
@@ -104,81 +114,51 @@ struct Sweep {
         }
     };
 
-    // The factor of one group of a phase, on the current coset.
-    struct Group {
-        const C *low, *high;
-        const uint32_t* offset;
-        uint32_t position;
-        int low_count;
+    // The current coset of a state; whether the next one is worth fetching.
+    static Coset coset_of(const Space& space, C* state, uint32_t base, const uint32_t* offset, bool fetches) {
+        return {state, base, offset, fetches ? space.next_base : base};
+    }
 
-        Group(const ProgramView& p, const Space& space, int g) {
-            low_count = (p.group_character_begin[g + 1] - p.group_character_begin[g]) / 2;
-            low = space.table + p.group_table_begin[g];
-            high = low + (size_t(1) << low_count);
-            offset = p.group_offset + p.group_offset_begin[g];
-            position = space.position[g];
-        }
-
-        template <int size>
-        struct Steps {
-            uint32_t low[size], high[size];
-        };
-        template <int size>
-        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
-            Steps<size> found;
-            for (int i = 0; i < size; ++i) {
-                found.low[i] = low_part(offset[step[i]]);
-                found.high[i] = offset[step[i]] >> low_count;
-            }
-            return found;
-        }
-        [[gnu::always_inline]] uint32_t low_part(uint32_t y) const { return y & ((uint32_t(1) << low_count) - 1); }
-        [[gnu::always_inline]] Group moved(size_t j) const {
-            Group found = *this;
-            found.position ^= offset[j];
-            return found;
-        }
-        template <int size>
-        [[gnu::always_inline]] C factor(const Steps<size>& to, int i) const {
-            return product<false, Real, lanes>(low[low_part(position) ^ to.low[i]],
-                                               high[(position >> low_count) ^ to.high[i]]);
-        }
-    };
-
-    // A coset that is multiplied by a phase of one or two groups when loaded, by its conjugate when stored.
-    template <int num_groups>
+    // A coset that is multiplied by a phase (but for its rest) when loaded, by the conjugate when stored.
+    template <bool has_constant>
     struct PhasedCoset {
         Coset coset;
-        Group first, second;
+        const C* table;
+        C constant{V{}, V{}};
 
-        PhasedCoset(const ProgramView& p, const Space& space, int phase, Coset on)
-            : coset(on),
-              first(p, space, p.phase_group_begin[phase]),
-              second(p, space, p.phase_group_begin[phase + 1] - 1) {}
+        PhasedCoset(const ProgramView& p, const Space& space, int phase, int bits, Coset on)
+            : coset(on), table(space.table + p.phase_table_begin[phase] + (size_t(space.variant) << bits)) {
+            bool is_first = true;
+            for (int g = p.phase_constant_begin[phase]; g < p.phase_rest_begin[phase]; ++g) {
+                const C factor = Factors<Real, lanes>(p, space.table, g)(space.row[g]);
+                constant = is_first ? factor : product<false, Real, lanes>(factor, constant);
+                is_first = false;
+            }
+        }
 
         template <int size>
         struct Steps {
             typename Coset::template Steps<size> coset;
-            typename Group::template Steps<size> first, second;
+            typename Block::template Steps<size> table;
         };
         template <int size>
-        [[gnu::always_inline]] Steps<size> steps(const size_t* step) const {
-            return {coset.template steps<size>(step), first.template steps<size>(step),
-                    second.template steps<size>(step)};
+        [[gnu::always_inline]] Steps<size> steps(int first) const {
+            return {coset.template steps<size>(first), Block{}.template steps<size>(first)};
         }
         [[gnu::always_inline]] PhasedCoset moved(size_t j) const {
             PhasedCoset found = *this;
             found.coset = coset.moved(j);
-            found.first = first.moved(j);
-            found.second = second.moved(j);
+            found.table = table + j;
             return found;
         }
         template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
+            coset.fetch(to.coset);
+        }
+        template <int size>
         [[gnu::always_inline]] C factor(const Steps<size>& to, int i) const {
-            if constexpr (num_groups == 1)
-                return first.factor(to.first, i);
-            else
-                return product<false, Real, lanes>(first.factor(to.first, i), second.factor(to.second, i));
+            const C found = table[to.table.step[i]];
+            return has_constant ? product<false, Real, lanes>(constant, found) : found;
         }
         template <int size>
         [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
@@ -190,100 +170,94 @@ struct Sweep {
         }
     };
 
+    // Calls visit(index) for the indices of a block in which `count` bits from `first` on are zero.
+    template <int count, class Visit>
+    [[gnu::always_inline]] static void for_each_place(int bits, int first, Visit visit) {
+        const size_t size = size_t(1) << bits, stride = size_t(1) << first;
+        for (size_t high = 0; high < size; high += stride << count)
+            for (size_t index = high; index < high + stride; ++index) visit(index);
+    }
+
     // Calls visit(j, place, steps, i) for all elements j of a block, four at a time where there are as many.
     template <class Place, class Visit>
-    [[gnu::always_inline]] static void for_each_element(int size, const Place& place, Visit visit) {
-        constexpr size_t step[4] = {0, 1, 2, 3};
+    [[gnu::always_inline]] static void for_each_element(int bits, const Place& place, Visit visit) {
         const auto walk = [&](auto count) {
-            const auto steps = place.template steps<count.value>(step);
-            for (int j = 0; j < size; j += count.value) {
-                const Place here = place.moved(size_t(j));
+            const auto steps = place.template steps<count.value>(0);
+            for (size_t j = 0; j < size_t(1) << bits; j += count.value) {
+                const Place here = place.moved(j);
 #pragma GCC unroll 4
-                for (int i = 0; i < count.value; ++i) visit(j + i, here, steps, i);
+                for (int i = 0; i < count.value; ++i) visit(j + size_t(i), here, steps, i);
             }
         };
-        if (size >= 4)
+        if (bits >= 2)
             walk(std::integral_constant<int, 4>{});
         else
             walk(std::integral_constant<int, 1>{});
     }
 
-    // block[j] *= phase(base + offset j), or its conjugate: for phases of any number of groups.
-    template <bool conjugate>
-    static void apply_phase(const ProgramView& p, const Space& space, int phase, C* block, int size) {
-        for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
-            for_each_element(size, Group(p, space, g), [&](int j, const Group& group, const auto& steps, int i) {
-                block[j] = product<conjugate, Real, lanes>(group.factor(steps, i), block[j]);
-            });
-        }
+    // Calls visit(coset with its phase, but for the rest of it).
+    template <class Visit>
+    static void with_phase(const ProgramView& p, const Space& space, int phase, int bits, Coset coset, Visit visit) {
+        if (p.phase_constant_begin[phase] < p.phase_rest_begin[phase])
+            visit(PhasedCoset<true>(p, space, phase, bits, coset));
+        else
+            visit(PhasedCoset<false>(p, space, phase, bits, coset));
     }
 
-    // Calls visit(coset with its phase, number of groups) for the phases that loads and stores can take along.
-    template <class Visit>
-    static bool with_phased_coset(const ProgramView& p, const Space& space, int phase, Coset coset, Visit visit) {
-        const int num_groups = p.phase_group_begin[phase + 1] - p.phase_group_begin[phase];
-        if (num_groups == 1) visit(PhasedCoset<1>(p, space, phase, coset));
-        if (num_groups == 2) visit(PhasedCoset<2>(p, space, phase, coset));
-        return num_groups == 1 || num_groups == 2;
+    static bool has_rest(const ProgramView& p, int phase) {
+        return p.phase_rest_begin[phase] < p.phase_group_begin[phase + 1];
+    }
+
+    // block *= the rest of the phase on the current coset, or its conjugate.
+    template <bool conjugate>
+    static void apply_rest(const ProgramView& p, const Space& space, int phase, int bits, C* block) {
+        for (int g = p.phase_rest_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
+            const Factors<Real, lanes> factors(p, space.table, g);
+            const uint32_t* offset = p.group_offset + p.group_offset_begin[g];
+            for (size_t j = 0; j < size_t(1) << bits; ++j)
+                block[j] = product<conjugate, Real, lanes>(factors(space.row[g] ^ offset[j]), block[j]);
+        }
     }
 
     // block = (phase, if any) coset
-    static void load_block(const ProgramView& p, const Space& space, int phase, Coset coset, int size, C* block) {
+    static void load_block(const ProgramView& p, const Space& space, int phase, Coset coset, int bits, C* block) {
         const auto load = [&](const auto& from) {
-            for_each_element(
-                size, from, [&](int j, const auto& here, const auto& steps, int i) { block[j] = here.load(steps, i); });
+            for_each_element(bits, from, [&](size_t j, const auto& here, const auto& steps, int i) {
+                if (i == 0) here.fetch(steps);
+                block[j] = here.load(steps, i);
+            });
         };
-        if (phase > 0 && with_phased_coset(p, space, phase, coset, load)) return;
-        load(coset);
-        if (phase > 0) apply_phase<false>(p, space, phase, block, size);
+        if (phase == 0) return load(coset);
+        with_phase(p, space, phase, bits, coset, load);
+        apply_rest<false>(p, space, phase, bits, block);
     }
 
     // coset = conj(phase, if any) block
-    static void store_block(const ProgramView& p, const Space& space, int phase, C* block, int size, Coset coset) {
+    static void store_block(const ProgramView& p, const Space& space, int phase, C* block, int bits, Coset coset) {
         const auto store = [&](const auto& to) {
-            for_each_element(
-                size, to, [&](int j, const auto& here, const auto& steps, int i) { here.store(steps, i, block[j]); });
+            for_each_element(bits, to, [&](size_t j, const auto& here, const auto& steps, int i) {
+                here.store(steps, i, block[j]);
+            });
         };
-        if (phase > 0 && with_phased_coset(p, space, phase, coset, store)) return;
-        if (phase > 0) apply_phase<true>(p, space, phase, block, size);
-        store(coset);
+        if (phase == 0) return store(coset);
+        apply_rest<true>(p, space, phase, bits, block);
+        with_phase(p, space, phase, bits, coset, store);
     }
 
-    // Bits `count` of an index inserted as zeros: position j of a pass over a block.
-    template <int count>
-    [[gnu::always_inline]] static size_t spread_out(size_t j, const int* bit) {
-        for (int q = 0; q < count; ++q) {
-            const size_t low = (size_t(1) << bit[q]) - 1;
-            j = ((j & ~low) << 1) | (j & low);
-        }
-        return j;
-    }
-
-    // step[i]: the offset in a block of the bits set in i.
-    template <int count>
-    [[gnu::always_inline]] static void fill_steps(const int* bit, size_t* step) {
-        step[0] = 0;
-        for (int q = 0; q < count; ++q)
-            for (int i = 0; i < 1 << q; ++i) step[(1 << q) + i] = step[i] + (size_t(1) << bit[q]);
-    }
-
-    // RY on `count` bits (ascending) of a block, all in registers on the way from source to target. By tangent it is
+    // RY on `count` bits of a block, all in registers on the way from source to target. By tangent it is
     // [[1, -t], [t, 1]]; otherwise cosine and sine are those of the bit.
     template <int count, bool by_tangent, class Source, class Target>
-    static inline void rotate_bits(int bits, const int* bit, const V* cosine, const V* sine, Source source,
-                                   Target target) {
-        size_t step[1 << count];
-        fill_steps<count>(bit, step);
+    static inline void rotate_bits(int bits, int first, const V* cosine, const V* sine, Source source, Target target) {
         V c[count + 1], s[count + 1];
         for (int q = 0; q < count; ++q) {
             c[q] = cosine[q];
             s[q] = sine[q];
         }
-        const auto from_steps = source.template steps<1 << count>(step);
-        const auto to_steps = target.template steps<1 << count>(step);
-        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
-            const size_t index = spread_out<count>(j, bit);
+        const auto from_steps = source.template steps<1 << count>(first);
+        const auto to_steps = target.template steps<1 << count>(first);
+        for_each_place<count>(bits, first, [&](size_t index) {
             const Source from = source.moved(index);
+            from.fetch(from_steps);
             V re[1 << count], im[1 << count];
 #pragma GCC unroll 8
             for (int i = 0; i < 1 << count; ++i) {
@@ -303,7 +277,7 @@ struct Sweep {
             const Target to = target.moved(index);
 #pragma GCC unroll 8
             for (int i = 0; i < 1 << count; ++i) to.store(to_steps, i, {re[i], im[i]});
-        }
+        });
     }
 
     template <bool by_tangent>
@@ -329,20 +303,18 @@ struct Sweep {
     template <bool inverse, int count, class Source, class Target>
     [[gnu::noinline]] static void rotate_pass(int bits, const Run* run, const int32_t* runs, int first, Source source,
                                               Target target) {
-        int bit[count + 1];
         V cosine[count + 1], sine[count + 1];
         bool by_tangent = true;
         for (int q = 0; q < count; ++q) {
             const Run& r = run[runs[first + q]];
             by_tangent &= r.by_tangent;
-            bit[q] = first + q;
             cosine[q] = r.applied_cosine;
             sine[q] = inverse ? -r.applied_sine : r.applied_sine;
         }
         if (by_tangent)
-            rotate_bits<count, true>(bits, bit, cosine, sine, source, target);
+            rotate_bits<count, true>(bits, first, cosine, sine, source, target);
         else
-            rotate_bits<count, false>(bits, bit, cosine, sine, source, target);
+            rotate_bits<count, false>(bits, first, cosine, sine, source, target);
     }
 
     template <bool inverse, class Source, class Target>
@@ -389,15 +361,15 @@ struct Sweep {
 
     // target = (RY of sweep s) (phase, if any) source; source and target may be the same state.
     static void forward(const ProgramView& p, Space& space, int s, int phase, C* source, C* target) {
-        const int size = 1 << p.sweep_bits[s];
+        const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const Coset from{source, base, offset, space.next_base}, to{target, base, offset, base};
-            const auto rotate_from = [&](const auto& phased) { rotate<false>(p, space, s, phased, to, block); };
+            const Coset from = coset_of(space, source, base, offset, space.fetches_states), to{target, base, offset, base};
+            const auto rotate_from = [&](const auto& place) { rotate<false>(p, space, s, place, to, block); };
             if (phase == 0) return rotate_from(from);
-            if (with_phased_coset(p, space, phase, from, rotate_from)) return;
-            load_block(p, space, phase, from, size, block);
+            if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, from, rotate_from);
+            load_block(p, space, phase, from, bits, block);
             rotate_from(Block{block});
         });
     }
@@ -405,75 +377,97 @@ struct Sweep {
     // state = conj(phase) (inverse RY of sweep s) source: the adjoint of `forward` on one coset of it.
     template <class Source>
     static void undo(const ProgramView& p, Space& space, int s, int phase, Source source, Coset target, C* block) {
-        const int size = 1 << p.sweep_bits[s];
-        const auto rotate_to = [&](const auto& phased) { rotate<true>(p, space, s, source, phased, block); };
+        const int bits = p.sweep_bits[s];
+        const auto rotate_to = [&](const auto& place) { rotate<true>(p, space, s, source, place, block); };
         if (phase == 0) return rotate_to(target);
-        if (with_phased_coset(p, space, phase, target, rotate_to)) return;
+        if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, target, rotate_to);
         rotate_to(Block{block});
-        store_block(p, space, phase, block, size, target);
+        store_block(p, space, phase, block, bits, target);
     }
 
-    // One pass over a block that adds up the moments of `count` of its bits (ascending), and Z of bits 0 and 1.
-    // The first pass, on bits 0 and 1 or bit 0, also copies bra and ket into their blocks, and leaves in `folded`
-    // Im(conj(b) k) summed over its bits, for fold_signs.
-    template <int count, bool with_x, bool is_first, class Source>
-    [[gnu::noinline]] static void add_moments(int bits, const int* bit, Source bra, Source ket, C* block_bra,
-                                              C* block_ket, V* folded, Moments* moments) {
+    // Bra and ket of a coset into their blocks. Adds up Z of the first `count` bits, and leaves in `folded`
+    // Im(conj(b) k) summed over them, for fold_signs.
+    template <int count>
+    [[gnu::noinline]] static void load_pair(int bits, Coset bra, Coset ket, C* block_bra, C* block_ket, V* folded,
+                                            Moments* moments) {
         constexpr int size = 1 << count;
-        size_t step[size];
-        fill_steps<count>(bit, step);
-        V x[count] = {}, even[count] = {}, odd[count] = {}, z[count] = {};
-        const auto steps = bra.template steps<size>(step);
-        for (size_t j = 0; j < size_t(1) << (bits - count); ++j) {
-            const size_t index = spread_out<count>(j, bit);
-            const Source from_bra = bra.moved(index), from_ket = ket.moved(index);
-            C b[size], k[size];
+        const auto steps = bra.template steps<size>(0);
+        const uint32_t base = bra.base;  // also that of the ket
+        V z[count] = {};
+        for (size_t j = 0; j < size_t(1) << bits; j += size) {
+            const uint32_t place = base ^ bra.offset[j];
+            bra.moved(j).fetch(steps);
+            ket.moved(j).fetch(steps);
+            V sign[size];
 #pragma GCC unroll 4
             for (int i = 0; i < size; ++i) {
-                b[i] = from_bra.load(steps, i);
-                k[i] = from_ket.load(steps, i);
-                if constexpr (is_first) {
-                    block_bra[index + step[i]] = b[i];
-                    block_ket[index + step[i]] = k[i];
-                }
+                const uint32_t index = place ^ steps.offset[i];
+                const C b = L::element(bra.state, index), k = L::element(ket.state, index);
+                block_bra[j + size_t(i)] = b;
+                block_ket[j + size_t(i)] = k;
+                sign[i] = b.re * k.im - b.im * k.re;
             }
-#pragma GCC unroll 2
-            for (int q = 0; q < count; ++q) {
-#pragma GCC unroll 4
-                for (int i = 0; i < size; ++i) {
-                    if (i >> q & 1) continue;
-                    const int i1 = i | 1 << q;
-                    even[q] += b[i1].re * k[i].re;
-                    even[q] += b[i1].im * k[i].im;
-                    odd[q] += b[i].re * k[i1].re;
-                    odd[q] += b[i].im * k[i1].im;
-                    if constexpr (with_x) {
-                        x[q] += b[i].re * k[i1].im;
-                        x[q] -= b[i].im * k[i1].re;
-                        z[q] += b[i1].re * k[i].im;  // the other half of X, in an accumulator of its own
-                        z[q] -= b[i1].im * k[i].re;
-                    }
-                }
-            }
-            if constexpr (is_first) {
-                V sign[size];
-#pragma GCC unroll 4
-                for (int i = 0; i < size; ++i) sign[i] = b[i].re * k[i].im - b[i].im * k[i].re;
-                if constexpr (count == 2) {
-                    const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
-                    moments[0].z += (sign[0] - sign[1]) + (sign[2] - sign[3]);
-                    moments[1].z += plus0 - plus1;
-                    folded[j] = plus0 + plus1;
-                } else {
-                    moments[0].z += sign[0] - sign[1];
-                    folded[j] = sign[0] + sign[1];
-                }
+            if constexpr (count == 2) {
+                const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
+                z[0] += (sign[0] - sign[1]) + (sign[2] - sign[3]);
+                z[1] += plus0 - plus1;
+                folded[j / size] = plus0 + plus1;
+            } else {
+                z[0] += sign[0] - sign[1];
+                folded[j / size] = sign[0] + sign[1];
             }
         }
-        for (int q = 0; q < count; ++q) {
-            moments[bit[q]].x += x[q] + z[q];
-            moments[bit[q]].y += even[q] - odd[q];
+        for (int q = 0; q < count; ++q) moments[q].z += z[q];
+    }
+
+    // What X and Y of one bit are made of, in two parts each, so that sums do not wait for one another.
+    struct Products {
+        V x{}, more_x{}, even{}, odd{};
+
+        template <bool with_x>
+        [[gnu::always_inline]] void add(C b0, C b1, C k0, C k1) {
+            even += b1.re * k0.re;
+            even += b1.im * k0.im;
+            odd += b0.re * k1.re;
+            odd += b0.im * k1.im;
+            if constexpr (with_x) {
+                x += b0.re * k1.im;
+                x -= b0.im * k1.re;
+                more_x += b1.re * k0.im;
+                more_x -= b1.im * k0.re;
+            }
         }
+        void add_to(Moments& moments) const {
+            moments.x += x + more_x;
+            moments.y += even - odd;
+        }
+    };
+
+    // Adds up X (where wanted) and Y of bit `first` of a block, and of the one after it if there are two.
+    template <int count, bool with_x>
+    [[gnu::noinline]] static void add_moments(int bits, int first, const C* bra, const C* ket, Moments* moments) {
+        Products low, high;
+        for_each_place<count>(bits, first, [&](size_t index) {
+            const size_t step = size_t(1) << first;
+            const auto add = [&](Products& sums, size_t i0, size_t i1) {
+                const C *b = loaded_again(bra + index), *k = loaded_again(ket + index);
+                sums.template add<with_x>(b[i0], b[i1], k[i0], k[i1]);
+            };
+            add(low, 0, step);
+            if constexpr (count == 2) {
+                add(low, 2 * step, 3 * step);
+                add(high, 0, 2 * step);
+                add(high, step, 3 * step);
+            }
+        });
+        low.add_to(moments[first]);
+        if constexpr (count == 2) high.add_to(moments[first + 1]);
+    }
+
+    // With 16 registers, amplitudes that are needed twice are loaded twice: kept, they would push the sums out.
+    [[gnu::always_inline]] static const C* loaded_again(const C* amplitudes) {
+        if constexpr (bits_a_pass < 3) asm volatile("" : "+r"(amplitudes));
+        return amplitudes;
     }
 
     // Z of the bits that the first pass did not fold, from what it left in `folded`.
@@ -507,24 +501,19 @@ struct Sweep {
     // Moments of all bits of a coset; bra and ket end up in their blocks.
     static void add_all_moments(Space& space, int bits, bool with_x, Coset bra, Coset ket, Moments* moments) {
         C *block_bra = space.block_bra, *block_ket = space.block_ket;
-        const int done = bits >= 2 ? 2 : 1;
-        const int first[2] = {0, 1};
-        if (done == 2)
-            add_moments<2, true, true>(bits, first, bra, ket, block_bra, block_ket, space.block_weight, moments);
+        if (bits >= 2)
+            load_pair<2>(bits, bra, ket, block_bra, block_ket, space.block_weight, moments);
         else
-            add_moments<1, true, true>(bits, first, bra, ket, block_bra, block_ket, space.block_weight, moments);
-        if (with_x) fold_signs(bits, done, space.block_weight, moments);
-        const Block from_bra{block_bra}, from_ket{block_ket};
-        for (int q = done; q < bits; q += 2) {
-            const int bit[2] = {q, q + 1};
-            if (q + 1 < bits && with_x)
-                add_moments<2, true, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
-            else if (q + 1 < bits)
-                add_moments<2, false, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
-            else if (with_x)
-                add_moments<1, true, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
+            load_pair<1>(bits, bra, ket, block_bra, block_ket, space.block_weight, moments);
+        if (with_x) fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, moments);
+        const auto add = [&](auto count, int first) {
+            if (with_x)
+                add_moments<count.value, true>(bits, first, block_bra, block_ket, moments);
             else
-                add_moments<1, false, false>(bits, bit, from_bra, from_ket, nullptr, nullptr, nullptr, moments);
-        }
+                add_moments<count.value, false>(bits, first, block_bra, block_ket, moments);
+        };
+        int first = 0;
+        for (; first + 2 <= bits; first += 2) add(std::integral_constant<int, 2>{}, first);
+        if (first < bits) add(std::integral_constant<int, 1>{}, first);
     }
 };

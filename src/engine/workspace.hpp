@@ -69,6 +69,22 @@ struct Moments {
     Vector<Real, lanes> x, y, z;
 };
 
+// The factor of a group of characters, by its row (see program.hpp).
+template <class Real, int lanes>
+struct Factors {
+    const Complex<Real, lanes>*low, *high;
+    int low_count;
+
+    Factors(const ProgramView& p, const Complex<Real, lanes>* table, int group) {
+        low_count = (p.group_character_begin[group + 1] - p.group_character_begin[group]) / 2;
+        low = table + p.group_table_begin[group];
+        high = low + (size_t(1) << low_count);
+    }
+    [[gnu::always_inline]] Complex<Real, lanes> operator()(uint32_t row) const {
+        return product<false, Real, lanes>(low[row & ((uint32_t(1) << low_count) - 1)], high[row >> low_count]);
+    }
+};
+
 template <class Real, int lanes, bool spread>
 struct Workspace {
     using V = Vector<Real, lanes>;
@@ -79,27 +95,28 @@ struct Workspace {
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
     RunFactors<Real, lanes>* run;   // [num_runs]
     V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
-    C* table;                       // phase tables of all groups
+    C* table;                       // tables of all phases and their groups
     void* prepared;                 // all of the above, which a tape keeps along with the kets
     size_t prepared_bytes;
     V* angle_gradient;            // [num_angles]
-    C* character;                 // factors of the characters of one group
     C* block_ket;                 // [2^max_block_bits]
     C* block_bra;                 // [2^max_block_bits]
     V* block_weight;              // [2^max_block_bits]
     V* weight;                    // [2^n]: Walsh-Hadamard transforms
     C* bra;                       // [2^n]
-    uint32_t* position;           // [num_groups]: row of the phase tables at the current coset
+    uint32_t* row;                // [num_groups]: which characters of a group are odd at the base of the current coset
+    uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
     V* run_cotangent;             // [num_runs of the last layer]: of <Z> after it, likewise
     int shared_layers;            // those of the prefix, if it is shared
     C* prefix_bra;                // [2^n]: bras after the shared prefix, added up lane by lane
     uint32_t next_base = 0;       // of the coset that follows
-    bool fetches_ahead;           // kets are not in the cache, so that the next coset is worth fetching
+    bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
+    bool fetches_kets;            // nor are all the kets that are kept
     Team team;                    // that shares weight, bra and kets
     size_t bytes, ket_bytes, shared_bytes;
 
-    // Kets of so many bytes stay in the cache of a core.
+    // States of so many bytes stay in the cache of a core.
     static constexpr size_t most_cached = size_t(512) << 10;
 
     explicit Workspace(const Tile<Real>& tile)
@@ -117,7 +134,8 @@ struct Workspace {
         stride_ = keep ? dimension : 0;
         const size_t num_shared = keep ? size_t(shared_kets_) : size_t(shared_kets_ > 0);
         const size_t num_kets = keep ? size_t(this->num_kets(program) - shared_kets_) : 1;
-        fetches_ahead = storage.kets_outside || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
+        fetches_states = 2 * dimension * sizeof(C) > most_cached;
+        fetches_kets = storage.kets_outside || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
         Arena scratch(memory), outside(kets), together(shared);
         Arena& states = storage.is_team ? together : scratch;
         Arena& kept_states = storage.kets_outside ? outside : states;
@@ -130,13 +148,12 @@ struct Workspace {
         prepared = input;
         prepared_bytes = prepared_arena.bytes();
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
-        scratch.take(character, program.character_vectors);
         scratch.take(block_ket, block);
         scratch.take(block_bra, gradient ? block : 0);
         scratch.take(block_weight, block);
         states.take(weight, dimension);
         scratch.take(shared_ket_, num_shared * dimension);
-        scratch.take(position, program.num_groups);
+        scratch.take(row, program.num_groups);
         states.take(bra, gradient ? dimension : 0);
         scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
         const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -

@@ -174,25 +174,6 @@ def _conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
     return sum(pivot for _, wanted, pivot in rows if wanted)
 
 
-def _independent_groups(masks: Iterable[int]) -> list[list[int]]:
-    """Greedy split into sets that are linearly independent over GF(2)."""
-    groups: list[list[int]] = []
-    echelons: list[list[int]] = []
-    for mask in masks:
-        for group, echelon in zip(groups, echelons, strict=True):
-            rest = mask
-            for row in echelon:
-                rest = min(rest, rest ^ row)
-            if rest:
-                group.append(mask)
-                echelon.append(rest)
-                break
-        else:
-            groups.append([mask])
-            echelons.append([mask])
-    return groups
-
-
 def _begins(sizes: Iterable[int]) -> list[int]:
     begins = [0]
     for size in sizes:
@@ -256,36 +237,30 @@ def engine_arrays(levels: Sequence[Level], passes: Passes | None = None) -> dict
         "gate_angle": _ints([angles.row(angle) for run in runs for _, angle in run.gates]),
         "layer_run_begin": _ints(_begins(len(level.runs) for level in levels)),
     }
-    arrays.update(_phase_arrays(levels, angles, passes.diagonal_merging))
+    arrays.update(_phase_arrays(levels, angles))
     arrays.update(angles.arrays())
+    arrays["merges_diagonals"] = passes.diagonal_merging
     arrays["shares_prefix"], arrays["absorbs_observables"] = passes.shared_prefix, passes.observable_absorption
     return arrays
 
 
-def _phase_arrays(levels: Sequence[Level], angles: _Angles, merge: bool) -> dict[str, Any]:
-    group_counts = [0]  # before the first layer every phase acts on |0...0>
-    character_counts: list[int] = []
+def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> dict[str, Any]:
+    character_counts = [0]  # before the first layer every phase acts on |0...0>
     masks: list[int] = []
     source_counts: list[int] = []
     sources: list[tuple[int, int]] = []
     first_run = 0
     for position, level in enumerate(levels):
-        is_last = position + 1 == len(levels)
-        characters = _characters(level, None if is_last else levels[position + 1], first_run, angles)
+        following = levels[position + 1] if position + 1 < len(levels) else None
+        characters = _characters(level, following, first_run, angles)
         first_run += len(level.runs)
-        # A phase between layers also carries the scale of the next one, so it needs a group, if an empty one.
-        groups = _independent_groups(characters) if merge else [[mask] for mask in characters]
-        groups = groups or ([] if is_last else [[]])
-        group_counts.append(len(groups))
-        for group in groups:
-            character_counts.append(len(group))
-            for mask in group:
-                masks.append(mask)
-                source_counts.append(len(characters[mask]))
-                sources.extend(characters[mask])
+        character_counts.append(len(characters))
+        for mask, found in characters.items():
+            masks.append(mask)
+            source_counts.append(len(found))
+            sources.extend(found)
     return {
-        "phase_group_begin": _ints(_begins(group_counts)),
-        "group_character_begin": _ints(_begins(character_counts)),
+        "phase_character_begin": _ints(_begins(character_counts)),
         "character_mask": _masks(masks),
         "character_source_begin": _ints(_begins(source_counts)),
         "source_kind": _ints([kind for kind, _ in sources]),

@@ -118,14 +118,19 @@ def explain(
     schedule = schedule_of(batch_size, threads, True)
     levels, _ = levels_of(program.rotations, program.passes)
     arrays = engine_arrays(levels, program.passes)
-    factors = arrays["group_character_begin"][arrays["phase_group_begin"][1:]]
-    groups = np.diff(arrays["phase_group_begin"])[: len(levels)].tolist()
     runs = tuple(len(level.runs) for level in levels)
     absorbed = schedule["measured_runs"]
     sweeps = (0, *schedule["sweeps_of_layers"][1:]) if runs else ()
     shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
     values, gradients = _work_of(
-        program.num_qubits, runs, sweeps, groups, absorbed, 16 if dtype == torch.float64 else 8, shared, batch_size
+        program.num_qubits,
+        runs,
+        sweeps,
+        schedule["products_of_phases"],
+        absorbed,
+        16 if dtype == torch.float64 else 8,
+        shared,
+        batch_size,
     )
     return Explanation(
         num_qubits=program.num_qubits,
@@ -133,7 +138,7 @@ def explain(
         num_relabellings=program.num_relabellings,
         num_rotations=len(program.rotations),
         runs_of_layers=runs,
-        characters_of_phases=tuple(int(count) for count in np.diff(factors)),
+        characters_of_phases=tuple(int(count) for count in np.diff(arrays["phase_character_begin"])[1:]),
         sweeps_of_layers=sweeps,
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=absorbed,
@@ -162,17 +167,17 @@ def _work_of(
     num_qubits: int,
     runs: Sequence[int],
     sweeps: Sequence[int],
-    groups: Sequence[int],
+    products: Sequence[int],
     absorbed: int,
     amplitude: int,
     shared_layers: int,
     batch_size: int,
 ) -> tuple[Work, Work]:
-    """Operations and bytes as written in src/engine; bytes without a cache. `groups`: of the phase before a layer."""
+    """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer."""
     forward = backward = read = kept = 0.0
-    for layer, (count, passes, before) in enumerate(zip(runs, sweeps, groups, strict=True)):
+    for layer, (count, passes, before) in enumerate(zip(runs, sweeps, products, strict=True)):
         share = 1 / batch_size if layer < shared_layers else 1.0
-        phase = 2 * _PRODUCT * before
+        phase = _PRODUCT * before
         if absorbed and layer + 1 == len(runs):
             forward += phase + _MOMENTS / 2 * absorbed
             backward += phase + _ROTATION * absorbed

@@ -40,8 +40,7 @@ qtm::ProgramArrays read_program(std::istream& in) {
     QTM_READ(uint32_t, run_x);
     QTM_READ(uint32_t, run_z);
     QTM_READ(int32_t, layer_run_begin);
-    QTM_READ(int32_t, phase_group_begin);
-    QTM_READ(int32_t, group_character_begin);
+    QTM_READ(int32_t, phase_character_begin);
     QTM_READ(uint32_t, character_mask);
     QTM_READ(int32_t, character_source_begin);
     QTM_READ(int32_t, source_kind);
