@@ -88,11 +88,9 @@ struct Angles {
         for (int r = p.layer_run_begin[layer]; r < p.layer_run_begin[layer + 1]; ++r) {
             auto& run = space.run[r];
             const V next = scale * run.cosine;
-            run.by_tangent = layer > 0 && !(p.absorbs && layer + 1 == p.num_layers);
-            for (int lane = 0; lane < lanes; ++lane) {
-                run.by_tangent &= run.cosine[lane] > least_cosine || run.cosine[lane] < -least_cosine;
-                run.by_tangent &= next[lane] > least_scale || next[lane] < -least_scale;
-            }
+            const auto small = ((run.cosine < least_cosine) & (run.cosine > -least_cosine)) |
+                               ((next < least_scale) & (next > -least_scale));
+            run.by_tangent = layer > 0 && !(p.absorbs && layer + 1 == p.num_layers) && !any(small);
             if (run.by_tangent) scale = next;
             run.applied_cosine = run.by_tangent ? broadcast<Real, lanes>(1) : run.cosine;
             run.applied_sine = run.by_tangent ? run.sine / run.cosine : run.sine;

@@ -59,9 +59,13 @@ void require_shapes(const qtm::ProgramView& program, const Matrix<Real>& inputs,
 // Index of the first value that is not finite, or -1. A sum of 0 * x is NaN exactly when some x is not finite.
 template <class Real>
 int64_t find_not_finite(const Real* data, size_t size) {
-    Real sum = 0;
-    for (size_t i = 0; i < size; ++i) sum += data[i] * Real(0);
-    if (sum == 0) return -1;
+    constexpr size_t parts = 8;  // sums that do not wait for one another
+    Real sum[parts] = {};
+    size_t begin = 0;
+    for (; begin + parts <= size; begin += parts)
+        for (size_t i = 0; i < parts; ++i) sum[i] += data[begin + i] * Real(0);
+    for (; begin < size; ++begin) sum[0] += data[begin] * Real(0);
+    if (std::all_of(sum, sum + parts, [](Real part) { return part == 0; })) return -1;
     for (size_t i = 0; i < size; ++i)
         if (!std::isfinite(data[i])) return int64_t(i);
     return -1;

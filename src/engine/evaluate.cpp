@@ -78,13 +78,17 @@ std::string in_units(size_t bytes) {
 }
 
 // Time of a tile for each amplitude, as fitted to measurements of gradients from 8 to 18 qubits (ns for three layers of
-// runs, AVX-512 on a Zen 4 core; only ratios matter). Narrow tiles share overhead among fewer samples; batched states
-// outgrow the cache from about 13 qubits on; a spread state has its angles and tables for itself; undoing kets costs
+// runs, AVX2 and AVX-512 on Zen 4 cores; only ratios matter). Narrow tiles share overhead among fewer samples; batched
+// states outgrow the cache from 13 qubits on; a spread state has its angles and tables for itself; undoing kets costs
 // time, and so does reading kept ones from memory.
+template <class Real>
 double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     double cost = 13 + 5900 / amplitudes;
-    if (view.lane_bits == 0) cost = 11 * (lanes + 1.25) * (1 + std::clamp(amplitudes * lanes / 80e3 - 1, 0.0, 1.5));
+    if (view.lane_bits == 0) {
+        const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
+        cost = 9.75 * (lanes + 1) * (1 + std::clamp(ket_bytes / 400e3 - 1, 0.0, 1.5));
+    }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
     if (!storage.shares_prefix && view.prefix_layers > 0) cost *= 1.05;
@@ -167,8 +171,8 @@ constexpr double meeting = 2000, team_efficiency = 0.85;
 // Time of the longest share of a thread.
 template <class Real>
 double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
-    const double cost = double(d.whole) * tile_cost(view, d.kernel->lanes, bytes, storage) +
-                        double(d.rest > 0) * tile_cost(view, d.rest_kernel->lanes, bytes, storage);
+    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
+                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
     if (!d.is_team) return cost;
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;

@@ -170,9 +170,8 @@ struct Evolve {
                        ket_coset = S::coset_of(space, ket, base, offset, space.fetches_kets);
             if (wanted) {
                 S::add_all_moments(space, bits, with_x, bra_coset, ket_coset, moments);
-                for (int i = p.sweep_lane_run_begin[s]; spread && i < p.sweep_lane_run_begin[s + 1]; ++i)
-                    S::add_lane_moments(bits, p.run_x[p.sweep_lane_run[i]], space.block_bra, space.block_ket,
-                                        lane_moments[i - p.sweep_lane_run_begin[s]]);
+                if (spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1])
+                    S::add_lane_moments(p, s, space.block_bra, space.block_ket, lane_moments);
                 using Block = typename S::Block;
                 if (undo) S::undo(p, space, s, phase, Block{space.block_bra}, bra_coset, space.block_bra);
                 if (undo_ket) S::undo(p, space, s, phase, Block{space.block_ket}, ket_coset, space.block_ket);

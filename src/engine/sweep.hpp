@@ -326,15 +326,27 @@ struct Sweep {
         if (count == 0) rotate_pass<inverse, 0>(bits, run, runs, first, source, target);
     }
 
-    // A run that flips lanes only: its partner lies in the same vector.
-    template <bool inverse>
-    static void rotate_lanes(int bits, const Run& r, uint32_t flip, C* block) {
-        const V cosine = r.applied_cosine, sine = inverse ? -r.applied_sine : r.applied_sine;
-        for (size_t j = 0; j < size_t(1) << bits; ++j) {
-            const C x = block[j];
-            block[j] = {cosine * x.re - sine * flip_lanes<Real, lanes>(x.re, flip),
-                        cosine * x.im - sine * flip_lanes<Real, lanes>(x.im, flip)};
+    // The runs of sweep s that flip lanes only, on the way from a block to target: partners lie in the same vector.
+    template <bool inverse, class Target>
+    [[gnu::noinline]] static void rotate_lanes(const ProgramView& p, const Space& space, int s, const C* block,
+                                               Target target) {
+        const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
+        const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
+        V cosine[8], sine[8];
+        uint32_t flip[8];
+        for (int i = 0; i < count; ++i) {
+            const Run& r = space.run[runs[i]];
+            cosine[i] = r.applied_cosine;
+            sine[i] = inverse ? -r.applied_sine : r.applied_sine;
+            flip[i] = p.run_x[runs[i]];
         }
+        for_each_element(p.sweep_bits[s], target, [&](size_t j, const auto& here, const auto& steps, int i) {
+            C x = block[j];
+            for (int r = 0; r < count; ++r)
+                x = {cosine[r] * x.re - sine[r] * flip_lanes<Real, lanes>(x.re, flip[r]),
+                     cosine[r] * x.im - sine[r] * flip_lanes<Real, lanes>(x.im, flip[r])};
+            here.store(steps, i, x);
+        });
     }
 
     // All RY of sweep s, or their inverses, from source to target by way of `block`. By tangent, the amplitudes grow
@@ -354,9 +366,7 @@ struct Sweep {
         pass(0, source, between);
         for (int i = 1; i < (flips_lanes ? passes : passes - 1); ++i) pass(i, between, between);
         if (!flips_lanes) return pass(passes - 1, between, target);
-        for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
-            rotate_lanes<inverse>(bits, space.run[p.sweep_lane_run[i]], p.run_x[p.sweep_lane_run[i]], block);
-        rotate_some<inverse>(bits, space.run, runs, 0, 0, between, target);
+        rotate_lanes<inverse>(p, space, s, block, target);
     }
 
     // target = (RY of sweep s) (phase, if any) source; source and target may be the same state.
@@ -483,19 +493,26 @@ struct Sweep {
         }
     }
 
-    // Moments of a run that flips lanes only, each lane its share.
-    static void add_lane_moments(int bits, uint32_t flip, const C* bra, const C* ket, Moments& moments) {
-        V x{}, y{}, z{};
-        for (size_t j = 0; j < size_t(1) << bits; ++j) {
-            const C b = bra[j], k = ket[j];
-            const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
-            x += b.re * flipped.im - b.im * flipped.re;
-            y -= b.re * flipped.re + b.im * flipped.im;
-            z += b.re * k.im - b.im * k.re;
+    // Moments of the runs of sweep s that flip lanes only, each lane its share.
+    [[gnu::noinline]] static void add_lane_moments(const ProgramView& p, int s, const C* bra, const C* ket,
+                                                   Moments* moments) {
+        const int begin = p.sweep_lane_run_begin[s], count = p.sweep_lane_run_begin[s + 1] - begin;
+        const size_t size = size_t(1) << p.sweep_bits[s];
+        V z{};
+        for (size_t j = 0; j < size; ++j) z += bra[j].re * ket[j].im - bra[j].im * ket[j].re;
+        for (int i = 0; i < count; ++i) {
+            const uint32_t flip = p.run_x[p.sweep_lane_run[begin + i]];
+            V x{}, y{};
+            for (size_t j = 0; j < size; ++j) {
+                const C b = bra[j], k = ket[j];
+                const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
+                x += b.re * flipped.im - b.im * flipped.re;
+                y -= b.re * flipped.re + b.im * flipped.im;
+            }
+            moments[i].x += x;
+            moments[i].y += y;
+            moments[i].z += z;
         }
-        moments.x += x;
-        moments.y += y;
-        moments.z += z;
     }
 
     // Moments of all bits of a coset; bra and ket end up in their blocks.

@@ -57,6 +57,17 @@ inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
 #endif
 }
 
+// Whether a comparison holds in any lane.
+template <class Mask>
+inline bool any(const Mask& mask) {
+    constexpr int count = sizeof(Mask) / sizeof(int64_t);
+    const auto words = (Vector<double, count>)mask;
+    const auto bits = (IntegerVector<double, count>)words;
+    int64_t found = 0;
+    for (int i = 0; i < count; ++i) found |= bits[i];
+    return found != 0;
+}
+
 inline int parity(uint32_t bits) { return __builtin_parity(bits); }
 
 // (-1)^{mask.i} in lane i.
@@ -125,9 +136,7 @@ inline SineCosine<Real, lanes> sine_cosine(Vector<Real, lanes> x) {
     const V swapped_sine = odd ? cosine : sine, swapped_cosine = odd ? sine : cosine;
     SineCosine<Real, lanes> result{(quadrant & 2) != 0 ? -swapped_sine : swapped_sine,
                                    ((quadrant + 1) & 2) != 0 ? -swapped_cosine : swapped_cosine};
-    bool large = false;
-    for (int i = 0; i < lanes; ++i) large |= !(x[i] < limit && x[i] > -limit);
-    if (large) {
+    if (any(~((x < limit) & (x > -limit)))) {
         for (int i = 0; i < lanes; ++i) {
             if (x[i] < limit && x[i] > -limit) continue;
             result.sine[i] = Real(__builtin_sin(double(x[i])));
