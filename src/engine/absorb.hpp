@@ -94,8 +94,8 @@ struct Absorb {
             C* block = space.block_ket;
             V* square = space.block_weight;
             S::for_each_coset(p, space, s, is_first ? layer : 0, [&](uint32_t base) {
-                const auto from = S::coset_of(space, is_first ? const_cast<C*>(ket) : target, base, offset,
-                                              space.fetches_states);
+                const auto from =
+                    S::coset_of(space, is_first ? const_cast<C*>(ket) : target, base, offset, space.fetches_states);
                 S::load_block(p, space, is_first ? layer : 0, from, bits, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, base, offset, base});

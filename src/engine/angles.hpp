@@ -100,16 +100,17 @@ struct Angles {
         space.layer_scale[layer] = scale;
     }
 
-    // table[j] = product of the factors of the `count` characters of a group that are set in j, times `first`. Spread, a
-    // character that is set in the index of a lane starts set there, so that setting it in j takes it away: multiplies
-    // by the conjugate.
+    // table[j] = product of the factors of the `count` characters of a group that are set in j, times `first`. Spread,
+    // a character that is set in the index of a lane starts set there, so that setting it in j takes it away:
+    // multiplies by the conjugate.
     static void fill_table(const ProgramView& p, const Space& space, C* table, const int32_t* character, int count,
                            C first) {
         table[0] = first;
         for (int c = 0; c < count; ++c) {
             C factor = character_factor(p, space, character[c]);
             if constexpr (spread) {
-                const V signs = lane_signs<Real, lanes>(p.character_mask[character[c]] & Layout<lanes, true>::lane_mask);
+                const V signs =
+                    lane_signs<Real, lanes>(p.character_mask[character[c]] & Layout<lanes, true>::lane_mask);
                 const auto set = signs < 0;
                 const C start{set ? factor.re : broadcast<Real, lanes>(1), set ? factor.im : V{}};
                 for (size_t j = 0; j < size_t(1) << c; ++j) table[j] = product<false, Real, lanes>(start, table[j]);

@@ -42,9 +42,9 @@ struct Sweep {
         space.team.meet();
     }
 
-    // Where passes over a block read and write: from `moved(j)` on, element j + (i << first) for i < size, with what the
-    // steps need worked out before the loop. Indices and tables are linear over bits, so that the sum, of different bits,
-    // is a matter of exclusive or.
+    // Where passes over a block read and write: from `moved(j)` on, element j + (i << first) for i < size, with what
+    // the steps need worked out before the loop. Indices and tables are linear over bits, so that the sum, of different
+    // bits, is a matter of exclusive or.
 
     struct Block {
         C* block;
@@ -375,7 +375,8 @@ struct Sweep {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         C* block = space.block_ket;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const Coset from = coset_of(space, source, base, offset, space.fetches_states), to{target, base, offset, base};
+            const Coset from = coset_of(space, source, base, offset, space.fetches_states),
+                        to{target, base, offset, base};
             const auto rotate_from = [&](const auto& place) { rotate<false>(p, space, s, place, to, block); };
             if (phase == 0) return rotate_from(from);
             if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, from, rotate_from);

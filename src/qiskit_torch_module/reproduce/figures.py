@@ -73,13 +73,13 @@ FIGURES = {
 
 
 def tasks(name: str, settings: Settings) -> list[Task]:
-    """All points of a figure, system by system, small ones first."""
+    """All points of a figure, small ones first; systems follow one another, so that ratios are of the same minutes."""
     figure = FIGURES[name]
     values = figure.quick_points if settings.quick else figure.points
     return [
         Task(_key(system, value), _run(figure, system, value, before, settings))
-        for system in taking_part(figure.systems, settings)
         for value, before in zip(values, (None, *values), strict=False)
+        for system in taking_part(figure.systems, settings)
     ]
 
 
