@@ -59,7 +59,7 @@ def test_results_of_another_machine_or_length_are_not_mixed(tmp_path):
 
 @pytest.mark.parametrize("circuit", ["reference", "policy", "digits"])
 def test_the_runner_of_this_package(circuit, tmp_path):
-    spec = Spec(3, depth=2, batch=4, circuit=circuit, repetitions=2)
+    spec = Spec(3, depth=2, batch=4, circuit=circuit, repetitions=2, least_seconds=0.0)
     single, double = (systems.measure(one, spec, tmp_path, 100) for one in systems.SYSTEMS[:2])
     assert len(single["step"]["times"]) == 2
     assert systems.disagreement(double, single, is_exact=True) is None

@@ -33,7 +33,8 @@ class Spec:
             every layer (incremental data-uploading).
         observables: 0: Z of every qubit; M: M times Z on all qubits at once, as in Table I of the paper.
         mode: Of the runner, where it has several.
-        repetitions: Most repetitions that are timed.
+        repetitions: Repetitions that are timed, at least.
+        least_seconds: Time for which they go on: what takes a millisecond must not be measured in a few of them.
         seconds: Time after which no repetition starts.
     """
 
@@ -44,6 +45,7 @@ class Spec:
     observables: int = 0
     mode: str = ""
     repetitions: int = 15
+    least_seconds: float = 1.0
     seconds: float = 20.0
 
     @property
@@ -117,7 +119,7 @@ def angle_of(angle: Angle, x: Sequence[Any], b: Sequence[Any], c: Sequence[Any])
 
 @dataclass
 class Timing:
-    """Times in milliseconds, all repetitions; `first` includes compilation."""
+    """Times in milliseconds, of a few hundred repetitions where there were more; `first` includes compilation."""
 
     first: float
     times: list[float]
@@ -144,12 +146,14 @@ def _time(call: Callable[[], tuple[np.ndarray, ...]], spec: Spec) -> tuple[Timin
     result = call()
     first = time.perf_counter() - start
     times: list[float] = []
-    end = time.perf_counter() + spec.seconds
-    while len(times) < spec.repetitions and time.perf_counter() < end:
-        start = time.perf_counter()
+    begin = start = time.perf_counter()
+    while start < begin + spec.seconds and (len(times) < spec.repetitions or start < begin + spec.least_seconds):
         result = call()
-        times.append(1e3 * (time.perf_counter() - start))
-    return Timing(1e3 * first, times or [1e3 * first]), result
+        after = time.perf_counter()
+        times.append(1e3 * (after - start))
+        start = after
+    thinned = times[:: max(1, len(times) // 200)]
+    return Timing(1e3 * first, thinned or [1e3 * first]), result
 
 
 def _pattern(size: int) -> np.ndarray:
