@@ -1,14 +1,17 @@
 """Gradients against central differences, the parameter-shift rule and torch.autograd.gradcheck."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import Statevector
 
 import reference
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
-from qiskit_torch_module import QuantumModule, _engine
+from qiskit_torch_module import QuantumModule, _engine, _torch_engine
 from test_values import FAMILIES, bound_rows, module_of
 
 
@@ -41,6 +44,34 @@ def test_against_central_differences_of_the_reference(n, family, layout):
     expected = reference.central_differences(loss, bound_rows(model, inputs)[0])
     by_inputs, by_weights = gradients(model, inputs, cotangent)
     np.testing.assert_allclose(np.concatenate([by_inputs[0], by_weights]), expected, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.usefixtures("float64")
+def test_phases_that_no_table_holds(layout):
+    """Every pair of 12 qubits interacts: from coset to coset signs differ in more ways than a table has variants."""
+    n, pairs = 12, list(combinations(range(12), 2))
+    x, w, m = ParameterVector("x", 1), ParameterVector("w", len(pairs)), ParameterVector("m", 2 * n)
+    circuit = QuantumCircuit(n)
+    circuit.h(range(n))
+    for layer in range(2):
+        for angle, pair in zip(w, pairs, strict=True):
+            circuit.rzz(angle * x[0], *pair)
+        for q in range(n):
+            circuit.rx(m[n * layer + q], q)
+    observables = random_observables(n, 3)
+    model = QuantumModule(circuit, x, [w, m], observables=observables, seed_init=0)
+    assert max(model._program.engine.schedule_float64(2, 1, True)["products_of_phases"]) > 2
+    inputs = torch.tensor([[0.7], [-1.1]])
+    final = Statevector(circuit.assign_parameters(dict(zip([*x, *w, *m], bound_rows(model, inputs)[0], strict=True))))
+    expected = [final.expectation_value(observable).real for observable in observables]
+    np.testing.assert_allclose(model(inputs)[0].detach().numpy(), expected, atol=1e-10, rtol=0)
+    cotangent = torch.randn(2, len(observables), generator=torch.Generator().manual_seed(1))
+    weights = torch.cat([*model.variational_]).detach().requires_grad_()
+    plain = _torch_engine.expectation_values(model._program, inputs.requires_grad_(), weights)
+    by_inputs, by_weights = gradients(model, inputs.detach(), cotangent)
+    expected_gradients = torch.autograd.grad(plain, [inputs, weights], cotangent)
+    np.testing.assert_allclose(by_inputs, expected_gradients[0].numpy(), atol=1e-10, rtol=0)
+    np.testing.assert_allclose(by_weights, expected_gradients[1].numpy(), atol=1e-10, rtol=0)
 
 
 @pytest.mark.usefixtures("float64")
