@@ -48,8 +48,8 @@ def test_against_central_differences_of_the_reference(n, family, layout):
 
 @pytest.mark.usefixtures("float64")
 def test_phases_that_no_table_holds(layout):
-    """Every pair of 12 qubits interacts: from coset to coset signs differ in more ways than a table has variants."""
-    n, pairs = 12, list(combinations(range(12), 2))
+    """Every pair of 14 qubits interacts: from coset to coset signs differ in more ways than a table has variants."""
+    n, pairs = 14, list(combinations(range(14), 2))
     x, w, m = ParameterVector("x", 1), ParameterVector("w", len(pairs)), ParameterVector("m", 2 * n)
     circuit = QuantumCircuit(n)
     circuit.h(range(n))
