@@ -82,26 +82,19 @@ void check_observables(const ProgramArrays& a) {
     for (uint32_t mask : a.pauli_z) require(mask >> a.num_qubits == 0, "pauli_z");
 }
 
-// Linear independence over GF(2), by echelon form.
-class Echelon {
-   public:
-    bool add_if_independent(uint32_t vector) {
-        for (uint32_t row : rows_) vector = std::min(vector, vector ^ row);
-        if (vector != 0) rows_.push_back(vector);
-        return vector != 0;
-    }
-
-   private:
-    std::vector<uint32_t> rows_;
-};
-
-// Coordinates over GF(2) in a basis of the vectors themselves, which grows as they come.
+// A space over GF(2), with coordinates in a basis of the vectors themselves, which grows as they come.
 class Span {
    public:
-    explicit Span(size_t most) : most_(most) {}
+    explicit Span(size_t most = max_qubits) : most_(most) {}
     size_t dimension() const { return rows_.size(); }
     // The vectors of the basis.
     const std::vector<uint32_t>& basis() const { return basis_; }
+
+    bool add_if_independent(uint32_t vector) {
+        const size_t before = dimension();
+        coordinates(vector);
+        return dimension() > before;
+    }
 
     // Nothing where the basis may not grow any more.
     std::optional<uint32_t> coordinates(uint32_t vector) {
@@ -164,15 +157,15 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
         std::max<size_t>(1, (runs.size() + max_sweep_runs(lane_bits_) - 1) / max_sweep_runs(lane_bits_));
     const size_t most = (runs.size() + count - 1) / count;
     std::vector<std::vector<int32_t>> sweeps(count);
-    std::vector<Echelon> echelons(count);
+    std::vector<Span> spans(count);
     for (int32_t r : runs) {
         size_t s = 0;
         while (s < sweeps.size() &&
-               (sweeps[s].size() >= most || !echelons[s].add_if_independent(given_.run_x[r] >> lane_bits_)))
+               (sweeps[s].size() >= most || !spans[s].add_if_independent(given_.run_x[r] >> lane_bits_)))
             ++s;
         if (s == sweeps.size()) {
             sweeps.emplace_back();
-            echelons.emplace_back().add_if_independent(given_.run_x[r] >> lane_bits_);
+            spans.emplace_back().add_if_independent(given_.run_x[r] >> lane_bits_);
         }
         sweeps[s].push_back(r);
     }
@@ -183,7 +176,7 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
 void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs) {
     std::vector<int32_t> turning = runs;
     turning.insert(turning.end(), lane_runs.begin(), lane_runs.end());
-    Echelon reached;
+    Span reached;
     std::vector<uint32_t> flips;
     for (int32_t r : runs) {
         reached.add_if_independent(given_.run_x[r] >> lane_bits_);
@@ -220,7 +213,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
 void Sweeps::order_product() {
     if (given_.layer_run_begin.size() < 2) return;
     std::vector<int32_t> others;
-    Echelon reached;
+    Span reached;
     for (int32_t r = 0; r < given_.layer_run_begin[1]; ++r) {
         if (given_.run_x[r] >> lane_bits_ == 0) {
             product_run_.push_back(r);
@@ -305,18 +298,14 @@ void Sweeps::add_groups(const std::vector<int32_t>& characters, const std::vecto
     const size_t count = (characters.size() + most - 1) / most;
     for (size_t g = 0; g < count; ++g) {
         const size_t begin = characters.size() * g / count, end = characters.size() * (g + 1) / count;
-        const auto row = [&](uint32_t index) {
-            uint32_t found = 0;
-            for (size_t c = begin; c < end; ++c) found |= uint32_t(odd(masks[c] & index)) << (c - begin);
-            return found;
-        };
+        const std::vector<uint32_t> own(masks.begin() + ptrdiff_t(begin), masks.begin() + ptrdiff_t(end));
         group_character_.insert(group_character_.end(), characters.begin() + ptrdiff_t(begin),
                                 characters.begin() + ptrdiff_t(end));
         group_character_begin_.push_back(int32_t(group_character_.size()));
         group_offset_begin_.push_back(int32_t(group_offset_.size()));
         group_basis_begin_.push_back(int32_t(group_basis_.size()));
-        for (uint32_t offset : offsets) group_offset_.push_back(row(offset));
-        for (uint32_t vector : basis) group_basis_.push_back(row(vector));
+        for (uint32_t offset : offsets) group_offset_.push_back(parities(offset, own));
+        for (uint32_t vector : basis) group_basis_.push_back(parities(vector, own));
         const auto size = int32_t(end - begin);
         group_table_begin_.push_back(table_vectors_);
         table_vectors_ += (1 << size / 2) + (1 << (size - size / 2));

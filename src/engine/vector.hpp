@@ -61,10 +61,9 @@ inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
 template <class Mask>
 inline bool any(const Mask& mask) {
     constexpr int count = sizeof(Mask) / sizeof(int64_t);
-    const auto words = (Vector<double, count>)mask;
-    const auto bits = (IntegerVector<double, count>)words;
+    const auto words = (IntegerVector<double, count>)mask;
     int64_t found = 0;
-    for (int i = 0; i < count; ++i) found |= bits[i];
+    for (int i = 0; i < count; ++i) found |= words[i];
     return found != 0;
 }
 
