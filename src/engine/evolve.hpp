@@ -79,10 +79,11 @@ struct Evolve {
     static void apply_layers(const ProgramView& p, Space& space, int begin, int end) {
         if (begin == 0) product_state(p, space, space.ket(0));
         for (int layer = begin == 0 ? 1 : begin; layer < end; ++layer) {
+            int from = Space::ket_after_layer(p, layer - 1);
             for (int s = p.layer_sweep_begin[layer]; s < p.layer_sweep_begin[layer + 1]; ++s) {
-                const int number = Space::ket_after_sweep(p, s);
                 const int phase = s == p.layer_sweep_begin[layer] ? layer : 0;
-                S::forward(p, space, s, phase, space.ket(number - 1), space.ket(number));
+                S::forward(p, space, s, phase, space.ket(from), space.ket(p.sweep_ket[s]));
+                from = p.sweep_ket[s];
             }
         }
     }
@@ -117,6 +118,12 @@ struct Evolve {
         space.team.meet();
     }
 
+    // Moments after the RY of a run from those before it.
+    static Moments<Real, lanes> turned(const RunFactors<Real, lanes>& run, const Moments<Real, lanes>& before) {
+        const V cosine = run.cosine * run.cosine - run.sine * run.sine, sine = Real(2) * run.cosine * run.sine;
+        return {cosine * before.x + sine * before.z, before.y, cosine * before.z - sine * before.x};
+    }
+
     // From the moments of a run right after its RY to the gradient of every rotation in it: carry the moments, which
     // turn like a Bloch vector, through the left diagonal and back through the rotations.
     static void run_gradients(const ProgramView& p, Space& space, int r, Moments<Real, lanes> moments) {
@@ -149,14 +156,18 @@ struct Evolve {
     }
 
     // One sweep of the adjoint pass: gradients of its runs, then the bra, and the ket if it is the only one, go back
-    // before it.
+    // before it. The first of several sweeps has no ket after it that is kept: there the bra goes first, to meet the
+    // ket before the layer.
     static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, bool undo, V scale) {
         const ProgramView& p = *tile.program;
-        // Where nothing is undone, all sweeps meet at the end of the layer.
-        C* ket = space.ket(undo ? Space::ket_after_sweep(p, s) : Space::ket_after_layer(p, layer));
         const bool undo_ket = undo && tile.storage.mode == Mode::gradient_undoing_kets;
-        const int phase = undo && s == p.layer_sweep_begin[layer] ? layer : 0;
-        const int bits = p.sweep_bits[s];
+        const bool is_first = s == p.layer_sweep_begin[layer], is_last = s + 1 == p.layer_sweep_begin[layer + 1];
+        const bool meets_before = undo && !undo_ket && is_first && !is_last;
+        // Where nothing is undone, all sweeps meet at the end of the layer.
+        C* ket = space.ket(meets_before ? Space::ket_after_layer(p, layer - 1)
+                           : undo       ? p.sweep_ket[s]
+                                        : Space::ket_after_layer(p, layer));
+        const int phase = undo && is_first ? layer : 0;
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         typename S::Moments moments[16] = {}, lane_moments[8] = {};
         bool wanted = false, with_x = false;
@@ -168,11 +179,12 @@ struct Evolve {
         S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
             const auto bra_coset = S::coset_of(space, space.bra, base, offset, space.fetches_states),
                        ket_coset = S::coset_of(space, ket, base, offset, space.fetches_kets);
-            if (wanted) {
-                S::add_all_moments(space, bits, with_x, bra_coset, ket_coset, moments);
-                if (spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1])
-                    S::add_lane_moments(p, s, space.block_bra, space.block_ket, lane_moments);
-                using Block = typename S::Block;
+            using Block = typename S::Block;
+            if (wanted && meets_before) {
+                S::meet_before(p, space, s, phase, with_x, bra_coset, ket_coset, moments, lane_moments);
+            } else if (wanted) {
+                S::add_all_moments(p, space, s, with_x, typename S::CosetPair{bra_coset, ket_coset}, moments,
+                                   lane_moments);
                 if (undo) S::undo(p, space, s, phase, Block{space.block_bra}, bra_coset, space.block_bra);
                 if (undo_ket) S::undo(p, space, s, phase, Block{space.block_ket}, ket_coset, space.block_ket);
             } else {
@@ -189,6 +201,7 @@ struct Evolve {
                 found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),
                          W::sum_over_state(found.z * signs)};
             }
+            if (meets_before) found = turned(space.run[r], found);
             run_gradients(p, space, r, {found.x * square, found.y * square, found.z * square});
         });
     }

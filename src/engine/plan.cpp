@@ -143,8 +143,22 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
         layer_sweep_begin_.push_back(int32_t(sweep_bits_.size()));
     }
     add_sweep({}, {});
+    number_kets(measured_run != nullptr);
     order_product();
     add_phases();
+}
+
+// An absorbed layer has a single ket, that before its rotations.
+void Sweeps::number_kets(bool absorbs) {
+    const int num_layers = int(layer_sweep_begin_.size()) - 1;
+    sweep_ket_.assign(sweep_bits_.size(), 0);
+    int32_t last = 0;
+    for (int layer = 1; layer < num_layers; ++layer) {
+        const int32_t begin = layer_sweep_begin_[size_t(layer)], end = layer_sweep_begin_[size_t(layer) + 1];
+        for (int32_t s = begin; s < end; ++s)
+            sweep_ket_[size_t(s)] = s == begin + 1 || (s > begin && absorbs && layer + 1 == num_layers) ? last : ++last;
+    }
+    if (num_layers > 0) sweep_ket_.back() = last + 1;
 }
 
 // As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors.
@@ -329,6 +343,7 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(sweep_offset);
     QTM_LINK(sweep_basis_begin);
     QTM_LINK(sweep_basis);
+    QTM_LINK(sweep_ket);
     QTM_LINK(product_run);
     QTM_LINK(phase_table_bits);
     QTM_LINK(phase_table_begin);

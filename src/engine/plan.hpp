@@ -41,6 +41,7 @@ class Sweeps {
    private:
     void split_layer(int layer, const std::vector<uint8_t>* swept_run);
     void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs);
+    void number_kets(bool absorbs);
     void order_product();
     void add_phases();
     void add_phase(int phase);
@@ -51,7 +52,7 @@ class Sweeps {
     int lane_bits_;
     bool usable_ = true;
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
-        sweep_lane_run_, sweep_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0};
+        sweep_lane_run_, sweep_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0}, sweep_ket_;
     std::vector<uint32_t> sweep_offset_, sweep_basis_;
     std::vector<int32_t> product_run_;
     int32_t num_product_lane_runs_ = 0;

@@ -63,6 +63,9 @@ struct ProgramView {
     const uint32_t* sweep_offset;       // 2^bits entries a sweep
     const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
     const uint32_t* sweep_basis;        // num_qubits - lane_bits - bits entries a sweep: coset representatives
+    // Kets that are kept are counted: the product state is number 0. The way back through a layer starts from the ket
+    // after it and ends at the ket before it, so that none is kept after its first sweep if there is another.
+    const int32_t* sweep_ket;  // [num_sweeps + 1]: number of the ket that the sweep writes
     // The first layer makes a product state: runs that flip lanes only first, then the others.
     const int32_t* product_run;  // [layer_run_begin[1]]
     int32_t num_product_lane_runs;

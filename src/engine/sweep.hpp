@@ -396,26 +396,97 @@ struct Sweep {
         store_block(p, space, phase, block, bits, target);
     }
 
+    // Where moments take bra and ket of a coset from, on the way into their blocks.
+
+    // Both from their states.
+    struct CosetPair {
+        Coset bra, ket;
+
+        template <int size>
+        using Steps = typename Coset::template Steps<size>;
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps() const {
+            return bra.template steps<size>(0);
+        }
+        [[gnu::always_inline]] CosetPair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
+            bra.fetch(to);
+            ket.fetch(to);
+        }
+        template <int size>
+        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
+            const uint32_t index = bra.base ^ to.offset[i];  // also that of the ket
+            b = L::element(bra.state, index);
+            k = L::element(ket.state, index);
+        }
+    };
+
+    // The bra from its block, and on to its coset, undoing the phase that the ket gets from its coset.
+    template <bool has_constant>
+    struct PhasedPair {
+        Block bra;
+        Coset target;
+        PhasedCoset<has_constant> ket;
+
+        template <int size>
+        using Steps = typename PhasedCoset<has_constant>::template Steps<size>;
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps() const {
+            return ket.template steps<size>(0);
+        }
+        [[gnu::always_inline]] PhasedPair moved(size_t j) const { return {bra.moved(j), target.moved(j), ket.moved(j)}; }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
+            ket.fetch(to);
+        }
+        template <int size>
+        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
+            const C factor = ket.factor(to, i);
+            b = bra.load(to.table, i);
+            k = product<false, Real, lanes>(factor, ket.coset.load(to.coset, i));
+            target.store(to.coset, i, product<true, Real, lanes>(factor, b));
+        }
+    };
+
+    // Both are in their blocks.
+    struct BlockPair {
+        Block bra, ket;
+
+        template <int size>
+        using Steps = typename Block::template Steps<size>;
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps() const {
+            return bra.template steps<size>(0);
+        }
+        [[gnu::always_inline]] BlockPair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>&) const {}
+        template <int size>
+        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
+            b = bra.load(to, i);
+            k = ket.load(to, i);
+        }
+    };
+
     // Bra and ket of a coset into their blocks. Adds up Z of the first `count` bits, and leaves in `folded`
     // Im(conj(b) k) summed over them, for fold_signs.
-    template <int count>
-    [[gnu::noinline]] static void load_pair(int bits, Coset bra, Coset ket, C* block_bra, C* block_ket, V* folded,
+    template <int count, class Pair>
+    [[gnu::noinline]] static void load_pair(int bits, Pair pair, C* block_bra, C* block_ket, V* folded,
                                             Moments* moments) {
         constexpr int size = 1 << count;
-        const auto steps = bra.template steps<size>(0);
-        const uint32_t base = bra.base;  // also that of the ket
+        const auto steps = pair.template steps<size>();
         V z[count] = {};
         for (size_t j = 0; j < size_t(1) << bits; j += size) {
-            const uint32_t place = base ^ bra.offset[j];
-            bra.moved(j).fetch(steps);
-            ket.moved(j).fetch(steps);
+            const Pair here = pair.moved(j);
+            here.fetch(steps);
             V sign[size];
 #pragma GCC unroll 4
             for (int i = 0; i < size; ++i) {
-                const uint32_t index = place ^ steps.offset[i];
-                const C b = L::element(bra.state, index), k = L::element(ket.state, index);
-                block_bra[j + size_t(i)] = b;
-                block_ket[j + size_t(i)] = k;
+                C b, k;
+                here.load(steps, i, b, k);
+                if constexpr (std::is_same_v<Pair, CosetPair>) block_bra[j + size_t(i)] = b;
+                if constexpr (!std::is_same_v<Pair, BlockPair>) block_ket[j + size_t(i)] = k;
                 sign[i] = b.re * k.im - b.im * k.re;
             }
             if constexpr (count == 2) {
@@ -516,13 +587,16 @@ struct Sweep {
         }
     }
 
-    // Moments of all bits of a coset; bra and ket end up in their blocks.
-    static void add_all_moments(Space& space, int bits, bool with_x, Coset bra, Coset ket, Moments* moments) {
+    // Moments of all runs of sweep s on a coset; bra and ket end up in their blocks.
+    template <class Pair>
+    static void add_all_moments(const ProgramView& p, Space& space, int s, bool with_x, Pair pair, Moments* moments,
+                                Moments* lane_moments) {
+        const int bits = p.sweep_bits[s];
         C *block_bra = space.block_bra, *block_ket = space.block_ket;
         if (bits >= 2)
-            load_pair<2>(bits, bra, ket, block_bra, block_ket, space.block_weight, moments);
+            load_pair<2>(bits, pair, block_bra, block_ket, space.block_weight, moments);
         else
-            load_pair<1>(bits, bra, ket, block_bra, block_ket, space.block_weight, moments);
+            load_pair<1>(bits, pair, block_bra, block_ket, space.block_weight, moments);
         if (with_x) fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, moments);
         const auto add = [&](auto count, int first) {
             if (with_x)
@@ -533,5 +607,26 @@ struct Sweep {
         int first = 0;
         for (; first + 2 <= bits; first += 2) add(std::integral_constant<int, 2>{}, first);
         if (first < bits) add(std::integral_constant<int, 1>{}, first);
+        if (spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1])
+            add_lane_moments(p, s, block_bra, block_ket, lane_moments);
+    }
+
+    // Takes the bra of a coset back before sweep s and the phase before it, as `undo`. On the way, moments before the
+    // sweep, with the ket before the phase.
+    static void meet_before(const ProgramView& p, Space& space, int s, int phase, bool with_x, Coset bra, Coset ket,
+                            Moments* moments, Moments* lane_moments) {
+        const int bits = p.sweep_bits[s];
+        const Block block_bra{space.block_bra}, block_ket{space.block_ket};
+        rotate<true>(p, space, s, bra, block_bra, space.block_bra);
+        if (has_rest(p, phase)) {
+            load_block(p, space, phase, ket, bits, space.block_ket);
+            add_all_moments(p, space, s, with_x, BlockPair{block_bra, block_ket}, moments, lane_moments);
+            store_block(p, space, phase, space.block_bra, bits, bra);
+        } else {
+            with_phase(p, space, phase, bits, ket, [&]<bool has_constant>(const PhasedCoset<has_constant>& phased) {
+                add_all_moments(p, space, s, with_x, PhasedPair<has_constant>{block_bra, bra, phased}, moments,
+                                lane_moments);
+            });
+        }
     }
 };

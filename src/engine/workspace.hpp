@@ -167,22 +167,16 @@ struct Workspace {
         shared_bytes = together.bytes();
     }
 
-    // Kets are counted: the product state is number 0, then there is one after every sweep and after the last phase.
-    // Of an absorbed last layer there is only the ket before its rotations.
     C* ket(int number) const {
         return number < shared_kets_ ? shared_ket_ + size_t(number) * stride_
                                      : ket_ + size_t(number - shared_kets_) * stride_;
     }
-    static int ket_after_sweep(const ProgramView& p, int sweep) {
-        if (p.num_layers == 0 || sweep < p.layer_sweep_begin[1]) return 0;
-        return sweep - p.layer_sweep_begin[1] + 1;
-    }
     static int ket_after_layer(const ProgramView& p, int layer) {
-        return ket_after_sweep(p, p.layer_sweep_begin[layer + 1] - 1);
+        return p.sweep_ket[p.layer_sweep_begin[layer + 1] - 1];
     }
     static int num_kets(const ProgramView& p) {
-        if (p.absorbs) return ket_after_sweep(p, p.layer_sweep_begin[p.num_layers - 1]) + 1;
-        return ket_after_sweep(p, p.layer_sweep_begin[p.num_layers] - 1) + 1 + p.last_phase_acts;
+        if (p.num_layers == 0) return 1;
+        return ket_after_layer(p, p.num_layers - 1) + 1 + (p.absorbs ? 0 : p.last_phase_acts);
     }
 
    private:
