@@ -199,7 +199,7 @@ def test_explain_counts_what_the_passes_did():
     assert (found.num_relabellings, found.num_rotations) == (20, 120)
     assert found.runs_of_layers == (10, 10, 10)
     assert (found.prefix_layers, found.absorbed_runs) == (1, 10)
-    assert found.sweeps_of_layers == (0, 2, 2)
+    assert found.sweeps_of_layers == (0, 1, 1)
     for line in ("permutation folding    20 CX, SWAP and X move no amplitude", "batch                  48 in tiles of"):
         assert line in str(found)
     with compiler_passes(fusion=False, permutation_folding=False):
@@ -232,6 +232,19 @@ def test_threads_share_a_large_state(name, num_threads, layout):
     model.set_num_threads_forward(num_threads)
     model.set_num_threads_backward(num_threads)
     for one, other in zip(run(model, 1), expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_layers_of_several_sweeps():
+    model = module_of("reuploading", 17)
+    results = []
+    for num_threads, least in ((1, 2), (2, 3)):
+        model.set_num_threads_forward(num_threads)
+        model.set_num_threads_backward(num_threads)
+        assert model._program.engine.schedule_float64(1, num_threads, True)["sweeps_of_layers"][1] >= least
+        results.append(run(model, 1))
+    for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
 
 

@@ -68,16 +68,17 @@ struct Absorb {
         }
     }
 
-    // Calls visit(first, count as a constant) for passes over the bits that runs of sweep s turn.
-    template <class Visit>
+    // Calls visit(first, count as a constant) for passes over the inner, or outer, bits that runs of sweep s turn.
+    template <bool outer, class Visit>
     static void for_each_pass(const ProgramView& p, int s, Visit visit) {
-        const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
-        int first = 0;
-        for (; first + S::bits_a_pass <= num_runs; first += S::bits_a_pass)
+        const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s], inner = p.sweep_bits[s];
+        const int end = outer || num_runs < inner ? num_runs : inner;
+        int first = outer ? inner : 0;
+        for (; first + S::bits_a_pass <= end; first += S::bits_a_pass)
             visit(first, std::integral_constant<int, S::bits_a_pass>{});
-        if (num_runs - first == 2) visit(first, std::integral_constant<int, 2>{});
-        if (num_runs - first == 1) visit(first, std::integral_constant<int, 1>{});
-        if (num_runs == 0) visit(0, std::integral_constant<int, 0>{});
+        if (end - first == 2) visit(first, std::integral_constant<int, 2>{});
+        if (end - first == 1) visit(first, std::integral_constant<int, 1>{});
+        if (end == 0) visit(0, std::integral_constant<int, 0>{});
     }
 
     // Applies the phase before the layer, ket -> target, and measures the Bloch vectors of its runs there. For values
@@ -87,22 +88,32 @@ struct Absorb {
         const bool stores = mode != Mode::values || end - begin > 1 || p.has_unabsorbed_terms;
         for (int s = begin; s < end; ++s) {
             const bool is_first = s == begin;
-            const int bits = p.sweep_bits[s], size = 1 << bits;
+            const int phase = is_first ? layer : 0;
+            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s], size = 1 << bits;
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
             Bloch found[16] = {}, found_in_lanes[8] = {};
-            C* block = space.block_ket;
-            V* square = space.block_weight;
-            S::for_each_coset(p, space, s, is_first ? layer : 0, [&](uint32_t base) {
-                const auto from =
-                    S::coset_of(space, is_first ? const_cast<C*>(ket) : target, base, offset, space.fetches_states);
-                S::load_block(p, space, is_first ? layer : 0, from, bits, block);
+            V *square = space.block_weight, *totals = S::totals(p, space, s);
+            const auto measure_part = [&](uint32_t part, size_t place) {
+                C *block = space.block_ket + place, *source = is_first ? const_cast<C*>(ket) : target;
+                const auto from = S::coset_of(space, source, part, offset, space.fetches_states);
+                S::load_block(p, space, phase, from, bits, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
-                if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, base, offset, base});
-                for_each_pass(p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
+                if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
+                for_each_pass<false>(
+                    p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
                 S::fold_signs(bits, 0, square, found);
+                if (outer > 0) totals[place >> bits] = square[0];
+            };
+            S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
+                S::for_each_part(p, space, s, phase, base, measure_part);
+                if (outer == 0) return;
+                S::fold_signs(outer, 0, totals, found + bits);
+                for_each_pass<true>(p, s, [&](int first, auto count) {
+                    add_bloch<count.value>(bits + outer, first, space.block_ket, found);
+                });
             });
             const auto keep = [&](int r, Bloch b) {
                 bloch(p, space, r) = {W::sum_over_state(Real(2) * b.x), W::sum_over_state(Real(2) * b.y * signs(p, r)),
@@ -182,29 +193,41 @@ struct Absorb {
         const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
         for (int s = end - 1; s >= begin; --s) {
             const bool starts = s == end - 1 && !started;
-            const int phase = s == begin ? layer : 0, bits = p.sweep_bits[s], size = 1 << bits;
+            const int phase = s == begin ? layer : 0;
+            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s], size = 1 << bits;
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             V amount[16], *weight = space.block_weight;
             fill_weights(p, space, s, amount, weight);
             C *block_ket = space.block_ket, *block_bra = space.block_bra;
-            S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-                const auto from = S::coset_of(space, ket, base, offset, space.fetches_kets),
-                           to = S::coset_of(space, space.bra, base, offset, space.fetches_states);
-                S::load_block(p, space, 0, from, bits, block_ket);
+            const auto start_part = [&](uint32_t part, size_t place) {
+                C *own_ket = block_ket + place, *own_bra = block_bra + place;
+                const auto from = S::coset_of(space, ket, part, offset, space.fetches_kets),
+                           to = S::coset_of(space, space.bra, part, offset, space.fetches_states);
+                S::load_block(p, space, 0, from, bits, own_ket);
                 if (starts)
-                    __builtin_memset(static_cast<void*>(block_bra), 0, size_t(size) * sizeof(C));
+                    __builtin_memset(static_cast<void*>(own_bra), 0, size_t(size) * sizeof(C));
                 else
-                    S::load_block(p, space, 0, to, bits, block_bra);
-                for_each_pass(p, s, [&](int first, auto count) {
+                    S::load_block(p, space, 0, to, bits, own_bra);
+                for_each_pass<false>(p, s, [&](int first, auto count) {
                     if (first == 0)
-                        add_flipped<count.value, true>(bits, first, amount, weight, block_ket, block_bra);
+                        add_flipped<count.value, true>(bits, first, amount, weight + place, own_ket, own_bra);
                     else
-                        add_flipped<count.value, false>(bits, first, amount, weight, block_ket, block_bra);
+                        add_flipped<count.value, false>(bits, first, amount, weight + place, own_ket, own_bra);
                 });
-                add_flipped_lanes(p, space, s, block_ket, block_bra);
-                S::store_block(p, space, phase, block_bra, bits, to);
+                add_flipped_lanes(p, space, s, own_ket, own_bra);
+            };
+            const auto store_part = [&](uint32_t part, size_t place) {
+                S::store_block(p, space, phase, block_bra + place, bits, {space.bra, part, offset, part});
                 if (phase > 0 && tile.storage.mode == Mode::gradient_undoing_kets)
-                    S::store_block(p, space, phase, block_ket, bits, from);
+                    S::store_block(p, space, phase, block_ket + place, bits, {ket, part, offset, part});
+            };
+            S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
+                S::for_each_part(p, space, s, 0, base, start_part);
+                if (outer > 0)
+                    for_each_pass<true>(p, s, [&](int first, auto count) {
+                        add_flipped<count.value, false>(bits + outer, first, amount, weight, block_ket, block_bra);
+                    });
+                S::for_each_part(p, space, s, phase, base, store_part);
             });
         }
     }
@@ -217,7 +240,7 @@ struct Absorb {
             weight[0] += cotangent(p, space, r) * cosine(space, r) * signs(p, r);
         }
         const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
-        for (int q = 0; q < p.sweep_bits[s]; ++q) {
+        for (int q = 0; q < p.sweep_bits[s] + p.sweep_outer_bits[s]; ++q) {
             V z{};
             if (q < num_runs) {
                 const int r = p.sweep_run[p.sweep_run_begin[s] + q];

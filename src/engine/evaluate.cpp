@@ -87,7 +87,7 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     double cost = 13 + 5900 / amplitudes;
     if (view.lane_bits == 0) {
         const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
-        cost = 9.75 * (lanes + 1) * (1 + std::clamp(ket_bytes / 400e3 - 1, 0.0, 1.5));
+        cost = 9.75 * (lanes + 1) * (1 + std::clamp((ket_bytes - 256e3) / 2.2e6, 0.0, 1.5));
     }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
@@ -119,7 +119,7 @@ const Kernel<Real>* prefix_kernel(const Plan& plan) {
     const auto [first, count] = kernels<Real>();
     const Kernel<Real>* found = nullptr;
     for (const Kernel<Real>* one = first; one < first + count; ++one)
-        if (plan.view(one->lane_bits, true) != nullptr) found = one;  // the last one is spread
+        if (plan.view(one->lane_bits, true, false) != nullptr) found = one;  // the last one is spread
     return found;
 }
 
@@ -129,7 +129,7 @@ size_t prefix_bytes(const Plan& plan, const Storage& storage, int num_threads) {
     if (!storage.shares_prefix || storage.mode == Mode::values) return 0;
     const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
     return (size_t(2) << plan.view().num_qubits) * sizeof(Real) * size_t(num_threads) +
-           kernel->scratch_bytes(*plan.view(kernel->lane_bits, true), prefix_storage);
+           kernel->scratch_bytes(*plan.view(kernel->lane_bits, true, false), prefix_storage);
 }
 
 // How the samples of a batch become tiles, and who evaluates them.
@@ -197,7 +197,7 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     const bool may_absorb = purpose != Purpose::imaginary_gradient;
     Layouts allowed = allowed_layouts.load();
     if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
-            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb);
+            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
         }))
         allowed = Layouts::any;
     Schedule<Real> best{};
@@ -205,9 +205,10 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     size_t least_bytes = std::numeric_limits<size_t>::max();
     const int threads = useful_threads(plan, batch_size, num_threads), team = useful_team(plan, num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
-        const ProgramView* view = plan.view(one->lane_bits, may_absorb);
-        if (view == nullptr || allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
+        if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
+        if (plan.view(one->lane_bits, may_absorb, false) == nullptr) continue;
         for (const Division<Real>& d : divisions(one, batch_size, threads, team)) {
+            const ProgramView* view = plan.view(one->lane_bits, may_absorb, d.is_team);
             for (const Storage& storage : storages(*view, purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
@@ -359,7 +360,7 @@ void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& w
     for (size_t i = length; i < bras.size(); ++i) bras[i % length] += bras[i];
     const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
     Tile<Real> tile{};
-    tile.program = plan.view(kernel->lane_bits, true);
+    tile.program = plan.view(kernel->lane_bits, true, false);
     tile.weights = batch.weights;
     tile.inputs = batch.inputs;
     tile.num_samples = 1;

@@ -13,10 +13,16 @@ void require(bool condition, const char* what) {
     if (!condition) throw std::invalid_argument(std::string("inconsistent program: ") + what);
 }
 
-// Virtual qubits of a block, for bra and ket: 2^6 vectors of 64 bytes, twice, fit half of a 32 KiB cache. Spread states
-// have fewer vectors and more sweeps; there 2^7 was measured to be the better compromise.
-size_t max_sweep_runs(int lane_bits) { return lane_bits > 0 ? 7 : 6; }
-constexpr int least_block_bits = 3;
+// Runs of a sweep. Blocks of bra and ket with 2^6 vectors of 64 bytes each fit half of a 32 KiB cache; up to 2^8 they
+// were measured to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
+// sweep and the second cache of a core takes most of it. Spread, tables for the parts of a single state would cost more
+// than they save; and a team shares cosets, which therefore must not be few.
+constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, most_team_runs = 7;
+constexpr size_t least_block_bits = 3;
+
+size_t most_sweep_runs(int lane_bits, bool is_team) {
+    return is_team ? most_team_runs : lane_bits > 0 ? most_whole_runs : most_batched_runs;
+}
 
 bool odd(uint32_t bits) { return std::popcount(bits) % 2 != 0; }
 
@@ -135,8 +141,8 @@ constexpr size_t most_group_characters = 12;
 
 }  // namespace
 
-Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run)
-    : given_(arrays), lane_bits_(lane_bits) {
+Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team)
+    : given_(arrays), lane_bits_(lane_bits), most_runs_(most_sweep_runs(lane_bits, is_team)) {
     const int num_layers = int(given_.layer_run_begin.size()) - 1;
     for (int layer = 0; layer < num_layers; ++layer) {
         split_layer(layer, layer + 1 == num_layers ? measured_run : nullptr);
@@ -167,8 +173,7 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
         if (swept_run == nullptr || (*swept_run)[size_t(r)])
             (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
-    const size_t count =
-        std::max<size_t>(1, (runs.size() + max_sweep_runs(lane_bits_) - 1) / max_sweep_runs(lane_bits_));
+    const size_t count = std::max<size_t>(1, (runs.size() + most_runs_ - 1) / most_runs_);
     const size_t most = (runs.size() + count - 1) / count;
     std::vector<std::vector<int32_t>> sweeps(count);
     std::vector<Span> spans(count);
@@ -206,7 +211,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
             if (odd(unit & given_.run_z[r])) moved ^= given_.run_x[r];
         rest.push_back(moved);
     }
-    const size_t filled = runs.empty() ? max_sweep_runs(lane_bits_) : std::max<size_t>(runs.size(), least_block_bits);
+    const size_t filled = runs.empty() ? part_runs : std::max(runs.size(), least_block_bits);
     const size_t passive = std::min(rest.size(), filled - runs.size());
     flips.insert(flips.end(), rest.begin(), rest.begin() + ptrdiff_t(passive));
     std::vector<uint32_t> offsets{0};
@@ -217,7 +222,10 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
     sweep_lane_run_.insert(sweep_lane_run_.end(), lane_runs.begin(), lane_runs.end());
     sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
-    sweep_bits_.push_back(int32_t(flips.size()));
+    const size_t inner = runs.size() > most_whole_runs ? part_runs : flips.size();
+    sweep_bits_.push_back(int32_t(inner));
+    sweep_outer_bits_.push_back(int32_t(flips.size() - inner));
+    sweep_basis_.insert(sweep_basis_.end(), flips.begin() + ptrdiff_t(inner), flips.end());
     sweep_offset_.insert(sweep_offset_.end(), offsets.begin(), offsets.end());
     sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
     sweep_basis_.insert(sweep_basis_.end(), rest.begin() + ptrdiff_t(passive), rest.end());
@@ -251,11 +259,12 @@ void Sweeps::add_phases() {
     phase_group_begin_.push_back(int32_t(group_table_begin_.size()));
 }
 
-// Sorts the characters of a phase by what they do on the cosets of the sweep that applies it.
+// Sorts the characters of a phase by what they do in the parts of the sweep that applies it.
 void Sweeps::add_phase(int phase) {
     // layer_sweep_begin[num_layers] is the additional sweep.
     const auto sweep = size_t(layer_sweep_begin_[size_t(phase)]), bits = size_t(sweep_bits_[sweep]);
     const auto basis_begin = sweep_basis_.begin() + sweep_basis_begin_[sweep],
+               cosets_begin = basis_begin + sweep_outer_bits_[sweep],
                basis_end = sweep_basis_.begin() + sweep_basis_begin_[sweep + 1];
     const auto offset_begin = sweep_offset_.begin() + sweep_offset_begin_[sweep];
     std::vector<uint32_t> offsets(offset_begin, offset_begin + (ptrdiff_t(1) << bits)), flips;
@@ -265,7 +274,7 @@ void Sweeps::add_phase(int phase) {
     for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c)
         (parities(given_.character_mask[c], flips) == 0 ? constant : differing).push_back(c);
     // Vectors that change the variant come last: they are added least often.
-    std::stable_partition(basis_begin, basis_end, [&](uint32_t vector) {
+    std::stable_partition(cosets_begin, basis_end, [&](uint32_t vector) {
         return std::none_of(differing.begin(), differing.end(),
                             [&](int32_t c) { return odd(given_.character_mask[c] & vector); });
     });
@@ -329,7 +338,9 @@ void Sweeps::add_groups(const std::vector<int32_t>& characters, const std::vecto
 void Sweeps::link(ProgramView& view) const {
     view.lane_bits = lane_bits_;
     view.num_product_lane_runs = num_product_lane_runs_;
-    view.max_block_bits = *std::max_element(sweep_bits_.begin(), sweep_bits_.end());
+    view.max_block_bits = 0;
+    for (size_t s = 0; s < sweep_bits_.size(); ++s)
+        view.max_block_bits = std::max(view.max_block_bits, sweep_bits_[s] + sweep_outer_bits_[s]);
     view.num_groups = int32_t(group_table_begin_.size());
     view.table_vectors = table_vectors_;
 #define QTM_LINK(name) view.name = name##_.data()
@@ -339,6 +350,7 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(sweep_lane_run_begin);
     QTM_LINK(sweep_lane_run);
     QTM_LINK(sweep_bits);
+    QTM_LINK(sweep_outer_bits);
     QTM_LINK(sweep_offset_begin);
     QTM_LINK(sweep_offset);
     QTM_LINK(sweep_basis_begin);
@@ -373,14 +385,14 @@ Plan::Plan(ProgramArrays arrays) : given_(std::move(arrays)) {
     link();
 }
 
-const ProgramView* Plan::view(int lane_bits, bool may_absorb) const {
+const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) const {
     // Fewer vectors than that make no block.
-    if (lane_bits > 0 && given_.num_qubits < lane_bits + least_block_bits) return nullptr;
+    if (lane_bits > 0 && given_.num_qubits < lane_bits + int(least_block_bits)) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
     const bool absorbs = may_absorb && can_absorb_;
-    auto& geometry = geometry_[2 * size_t(lane_bits) + absorbs];
+    auto& geometry = geometry_[4 * size_t(lane_bits) + 2 * size_t(absorbs) + size_t(is_team)];
     if (geometry == nullptr) {
-        geometry.reset(new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr), common_});
+        geometry.reset(new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr, is_team), common_});
         geometry->sweeps.link(geometry->view);
         geometry->view.absorbs = absorbs;
     }

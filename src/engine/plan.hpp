@@ -31,8 +31,9 @@ struct ProgramArrays {
 // How sweeps visit the state when its lowest `lane_bits` index bits lie in the lanes of a vector.
 class Sweeps {
    public:
-    // Of the last layer, only runs that are measured are swept, where they are given.
-    Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run);
+    // Of the last layer, only runs that are measured are swept, where they are given. In a team, threads share cosets:
+    // these are many and small.
+    Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team);
 
     // Whether the first layer reaches a product state by whole vectors, as the kernels want it.
     bool is_usable() const { return usable_; }
@@ -50,9 +51,10 @@ class Sweeps {
 
     const ProgramArrays& given_;
     int lane_bits_;
+    size_t most_runs_;  // in a sweep
     bool usable_ = true;
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
-        sweep_lane_run_, sweep_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0}, sweep_ket_;
+        sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0}, sweep_ket_;
     std::vector<uint32_t> sweep_offset_, sweep_basis_;
     std::vector<int32_t> product_run_;
     int32_t num_product_lane_runs_ = 0;
@@ -72,8 +74,9 @@ class Plan {
 
     const ProgramView& view() const { return common_; }
     // For kernels whose lanes hold `lane_bits` index bits, with the last layer absorbed by the observables if that is
-    // allowed and possible; null where the circuit cannot be run so. Derived when first asked for.
-    const ProgramView* view(int lane_bits, bool may_absorb) const;
+    // allowed and possible, for one thread or a team; null where the circuit cannot be run so. Derived when first asked
+    // for.
+    const ProgramView* view(int lane_bits, bool may_absorb, bool is_team) const;
 
     // Runs, layers and phases that hold an angle depending on a wanted variable.
     struct Selection {
@@ -99,7 +102,7 @@ class Plan {
     bool can_absorb_ = false;
     ProgramView common_{};
     mutable std::mutex mutex_;  // guards geometry_
-    mutable std::array<std::unique_ptr<Geometry>, 2 * 6> geometry_;
+    mutable std::array<std::unique_ptr<Geometry>, 2 * 2 * 6> geometry_;
 };
 
 }  // namespace qtm

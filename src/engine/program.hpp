@@ -52,17 +52,19 @@ struct ProgramView {
     int32_t lane_bits;
     const int32_t* layer_sweep_begin;  // [num_layers + 1]
     // A sweep works on cosets of the span of its block's flips: those of its runs, which must reach different vectors,
-    // and others to fill the block. Runs that flip lanes only come on top. Sweep number num_sweeps is no part of a
-    // layer: it applies the last phase alone.
+    // and others to fill the block. A large block falls into parts, which its outer bits tell apart: they are cosets of
+    // the inner flips. Runs that flip lanes only come on top. Sweep number num_sweeps is no part of a layer: it applies
+    // the last phase alone.
     const int32_t* sweep_run_begin;       // [num_sweeps + 2]
     const int32_t* sweep_run;             // run q turns bit q of the block
     const int32_t* sweep_lane_run_begin;  // [num_sweeps + 2]
     const int32_t* sweep_lane_run;
-    const int32_t* sweep_bits;          // [num_sweeps + 1]
+    const int32_t* sweep_bits;          // [num_sweeps + 1]: inner bits, of a part
+    const int32_t* sweep_outer_bits;    // [num_sweeps + 1]
     const int32_t* sweep_offset_begin;  // [num_sweeps + 2]
-    const uint32_t* sweep_offset;       // 2^bits entries a sweep
+    const uint32_t* sweep_offset;       // 2^(inner + outer bits) entries a sweep
     const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
-    const uint32_t* sweep_basis;        // num_qubits - lane_bits - bits entries a sweep: coset representatives
+    const uint32_t* sweep_basis;        // outer flips, then num_qubits - lane_bits - bits coset representatives
     // Kets that are kept are counted: the product state is number 0. The way back through a layer starts from the ket
     // after it and ends at the ket before it, so that none is kept after its first sweep if there is another.
     const int32_t* sweep_ket;  // [num_sweeps + 1]: number of the ket that the sweep writes
@@ -79,11 +81,11 @@ struct ProgramView {
     const int32_t* source_index;            // [num_sources]: angle or run
 
     // As the first sweep of its layer applies it, a phase is the product of
-    // - a table by variant and position in the block, for characters that differ within a coset: on every coset they
-    //   are those of the block up to signs, which follow from a few variants;
-    // - groups of characters that are constant on a coset;
-    // - the rest: groups of characters that differ within a coset, and from coset to coset in too many ways.
-    const int32_t* phase_table_bits;      // [num_layers + 1]: those of the block, then those of the variant
+    // - a table by variant and position in the part, for characters that differ within a part: in every part they are
+    //   those of the first up to signs, which follow from a few variants;
+    // - groups of characters that are constant in a part;
+    // - the rest: groups of characters that differ within a part, and from part to part in too many ways.
+    const int32_t* phase_table_bits;      // [num_layers + 1]: those of the part, then those of the variant
     const int32_t* phase_table_begin;     // [num_layers + 1]: first vector
     const int32_t* phase_variant_begin;   // [num_layers + 1]
     const uint32_t* phase_variant_step;   // for every vector of the basis of the sweep, the variants that it exchanges

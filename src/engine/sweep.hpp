@@ -13,33 +13,71 @@ struct Sweep {
     using Space = Workspace<Real, lanes, spread>;
     using Moments = qtm::Moments<Real, lanes>;
 
-    // Calls visit(base) for this thread's share of the cosets of sweep s (Gray code); keeps the variant of the phase's
-    // table and the rows of its groups in step. Then waits for the others of the team.
-    template <class Visit>
-    static void for_each_coset(const ProgramView& p, Space& space, int s, int phase, Visit visit) {
-        const uint32_t* basis = p.sweep_basis + p.sweep_basis_begin[s];
-        const int count = p.sweep_basis_begin[s + 1] - p.sweep_basis_begin[s];
-        const int group_begin = phase > 0 ? p.phase_constant_begin[phase] : 0;
-        const int group_end = phase > 0 ? p.phase_group_begin[phase + 1] : 0;
-        const uint32_t* variant_step = p.phase_variant_step + p.phase_variant_begin[phase];
-        const auto [begin, end] = space.team.share(uint64_t(1) << count);
-        uint32_t base = 0;
-        const auto add = [&](int vector) {
+    // Goes from base to base of a sweep by adding vectors of its basis; keeps the variant of the phase's table and the
+    // rows of its groups in step.
+    struct Walk {
+        const ProgramView& p;
+        Space& space;
+        int phase, group_begin, group_end;
+        const uint32_t *basis, *variant_step;
+
+        Walk(const ProgramView& program, Space& scratch, int s, int of_phase)
+            : p(program),
+              space(scratch),
+              phase(of_phase),
+              group_begin(phase > 0 ? p.phase_constant_begin[phase] : 0),
+              group_end(phase > 0 ? p.phase_group_begin[phase + 1] : 0),
+              basis(p.sweep_basis + p.sweep_basis_begin[s]),
+              variant_step(p.phase_variant_step + p.phase_variant_begin[phase]) {}
+
+        void start() const {
+            space.variant = 0;
+            for (int g = group_begin; g < group_end; ++g) space.row[g] = 0;
+        }
+        void add(uint32_t& base, int vector) const {
             base ^= basis[vector];
             if (phase > 0) space.variant ^= variant_step[vector];
             for (int g = group_begin; g < group_end; ++g)
                 space.row[g] ^= p.group_basis[p.group_basis_begin[g] + vector];
-        };
-        space.variant = 0;
-        for (int g = group_begin; g < group_end; ++g) space.row[g] = 0;
+        }
+    };
+
+    // Calls visit(base) for this thread's share of the cosets of sweep s (Gray code), then waits for the others of the
+    // team.
+    template <class Visit>
+    static void for_each_coset(const ProgramView& p, Space& space, int s, int phase, Visit visit) {
+        const Walk walk(p, space, s, phase);
+        const int outer = p.sweep_outer_bits[s], count = p.sweep_basis_begin[s + 1] - p.sweep_basis_begin[s] - outer;
+        const auto [begin, end] = space.team.share(uint64_t(1) << count);
+        uint32_t base = 0;
+        walk.start();
         for (int vector = 0; vector < count; ++vector)
-            if ((begin ^ begin >> 1) >> vector & 1) add(vector);
+            if ((begin ^ begin >> 1) >> vector & 1) walk.add(base, outer + vector);
         for (uint64_t coset = begin; coset < end; ++coset) {
-            if (coset > begin) add(__builtin_ctzll(coset));
-            space.next_base = coset + 1 < end ? base ^ basis[__builtin_ctzll(coset + 1)] : base;
+            if (coset > begin) walk.add(base, outer + __builtin_ctzll(coset));
+            space.next_base = coset + 1 < end ? base ^ walk.basis[outer + __builtin_ctzll(coset + 1)] : base;
             visit(base);
         }
         space.team.meet();
+    }
+
+    // Calls visit(base, place in the block) for the parts of a coset of sweep s. Gray code ends next to where it began:
+    // the phase is that of the coset again afterwards.
+    template <class Visit>
+    static void for_each_part(const ProgramView& p, Space& space, int s, int phase, uint32_t base, Visit visit) {
+        const int outer = p.sweep_outer_bits[s];
+        if (outer == 0) return visit(base, size_t(0));
+        const Walk walk(p, space, s, phase);
+        const uint32_t next_coset = space.next_base, count = uint32_t(1) << outer;
+        size_t place = 0;
+        for (uint32_t part = 1; part <= count; ++part) {
+            const int vector = part < count ? __builtin_ctz(part) : outer - 1;
+            space.next_base = part < count ? base ^ walk.basis[vector] : next_coset;
+            visit(base, place << p.sweep_bits[s]);
+            walk.add(base, vector);
+            place ^= size_t(1) << vector;
+        }
+        space.next_base = next_coset;
     }
 
     // Where passes over a block read and write: from `moved(j)` on, element j + (i << first) for i < size, with what
@@ -328,8 +366,8 @@ struct Sweep {
 
     // The runs of sweep s that flip lanes only, on the way from a block to target: partners lie in the same vector.
     template <bool inverse, class Target>
-    [[gnu::noinline]] static void rotate_lanes(const ProgramView& p, const Space& space, int s, const C* block,
-                                               Target target) {
+    [[gnu::noinline]] static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits,
+                                               const C* block, Target target) {
         const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
         const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
         V cosine[8], sine[8];
@@ -340,7 +378,7 @@ struct Sweep {
             sine[i] = inverse ? -r.applied_sine : r.applied_sine;
             flip[i] = p.run_x[runs[i]];
         }
-        for_each_element(p.sweep_bits[s], target, [&](size_t j, const auto& here, const auto& steps, int i) {
+        for_each_element(bits, target, [&](size_t j, const auto& here, const auto& steps, int i) {
             C x = block[j];
             for (int r = 0; r < count; ++r)
                 x = {cosine[r] * x.re - sine[r] * flip_lanes<Real, lanes>(x.re, flip[r]),
@@ -349,24 +387,31 @@ struct Sweep {
         });
     }
 
-    // All RY of sweep s, or their inverses, from source to target by way of `block`. By tangent, the amplitudes grow
-    // by 1 / product of cosines.
-    template <bool inverse, class Source, class Target>
-    static void rotate(const ProgramView& p, const Space& space, int s, Source source, Target target, C* block) {
+    static bool flips_lanes_only(const ProgramView& p, int s) {
+        return spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
+    }
+
+    // RY of the runs of sweep s on inner or outer bits, or their inverses, from source to target by way of `block`; if
+    // wanted, also of those that flip lanes only. By tangent, the amplitudes grow by 1 / product of cosines.
+    template <bool inverse, bool outer, class Source, class Target>
+    static void rotate(const ProgramView& p, const Space& space, int s, bool with_lanes, Source source, Target target,
+                       C* block) {
         const int32_t* runs = p.sweep_run + p.sweep_run_begin[s];
-        const int bits = p.sweep_bits[s], num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+        const int inner_bits = p.sweep_bits[s], bits = outer ? inner_bits + p.sweep_outer_bits[s] : inner_bits;
+        const int all_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s], begin = outer ? inner_bits : 0;
+        const int num_runs = (all_runs < bits ? all_runs : bits) - begin;
         const int passes = num_runs == 0 ? 1 : (num_runs + bits_a_pass - 1) / bits_a_pass;
         const Block between{block};
-        const bool flips_lanes = spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
+        const bool flips_lanes = with_lanes && flips_lanes_only(p, s);
         const auto pass = [&](int i, auto from, auto to) {
             const int first = num_runs * i / passes, count = num_runs * (i + 1) / passes - first;
-            rotate_some<inverse>(bits, space.run, runs, first, count, from, to);
+            rotate_some<inverse>(bits, space.run, runs, begin + first, count, from, to);
         };
         if (passes == 1 && !flips_lanes) return pass(0, source, target);
         pass(0, source, between);
         for (int i = 1; i < (flips_lanes ? passes : passes - 1); ++i) pass(i, between, between);
         if (!flips_lanes) return pass(passes - 1, between, target);
-        rotate_lanes<inverse>(p, space, s, block, target);
+        rotate_lanes<inverse>(p, space, s, bits, block, target);
     }
 
     // target = (RY of sweep s) (phase, if any) source; source and target may be the same state.
@@ -374,14 +419,24 @@ struct Sweep {
         const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         C* block = space.block_ket;
+        const bool has_parts = p.sweep_outer_bits[s] > 0;
         for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const Coset from = coset_of(space, source, base, offset, space.fetches_states),
-                        to{target, base, offset, base};
-            const auto rotate_from = [&](const auto& place) { rotate<false>(p, space, s, place, to, block); };
-            if (phase == 0) return rotate_from(from);
-            if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, from, rotate_from);
-            load_block(p, space, phase, from, bits, block);
-            rotate_from(Block{block});
+            const Coset to{target, base, offset, base};
+            for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
+                const Coset from = coset_of(space, source, part, offset, space.fetches_states);
+                const Block own{block + place};
+                const auto rotate_from = [&](const auto& place_from) {
+                    if (has_parts)
+                        rotate<false, false>(p, space, s, false, place_from, own, own.block);
+                    else
+                        rotate<false, false>(p, space, s, true, place_from, to, block);
+                };
+                if (phase == 0) return rotate_from(from);
+                if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, from, rotate_from);
+                load_block(p, space, phase, from, bits, own.block);
+                rotate_from(own);
+            });
+            if (has_parts) rotate<false, true>(p, space, s, true, Block{block}, to, block);
         });
     }
 
@@ -389,11 +444,22 @@ struct Sweep {
     template <class Source>
     static void undo(const ProgramView& p, Space& space, int s, int phase, Source source, Coset target, C* block) {
         const int bits = p.sweep_bits[s];
-        const auto rotate_to = [&](const auto& place) { rotate<true>(p, space, s, source, place, block); };
-        if (phase == 0) return rotate_to(target);
-        if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, target, rotate_to);
-        rotate_to(Block{block});
-        store_block(p, space, phase, block, bits, target);
+        const bool has_parts = p.sweep_outer_bits[s] > 0;
+        if (has_parts) rotate<true, true>(p, space, s, false, source, Block{block}, block);
+        for_each_part(p, space, s, phase, target.base, [&](uint32_t part, size_t place) {
+            const Coset to{target.state, part, target.offset, part};
+            const Block own{block + place};
+            const auto rotate_to = [&](const auto& place_to) {
+                if (has_parts)
+                    rotate<true, false>(p, space, s, true, own, place_to, own.block);
+                else
+                    rotate<true, false>(p, space, s, true, source, place_to, block);
+            };
+            if (phase == 0) return rotate_to(to);
+            if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, to, rotate_to);
+            rotate_to(own);
+            store_block(p, space, phase, own.block, bits, to);
+        });
     }
 
     // Where moments take bra and ket of a coset from, on the way into their blocks.
@@ -587,46 +653,98 @@ struct Sweep {
         }
     }
 
-    // Moments of all runs of sweep s on a coset; bra and ket end up in their blocks.
-    template <class Pair>
-    static void add_all_moments(const ProgramView& p, Space& space, int s, bool with_x, Pair pair, Moments* moments,
-                                Moments* lane_moments) {
-        const int bits = p.sweep_bits[s];
-        C *block_bra = space.block_bra, *block_ket = space.block_ket;
-        if (bits >= 2)
-            load_pair<2>(bits, pair, block_bra, block_ket, space.block_weight, moments);
-        else
-            load_pair<1>(bits, pair, block_bra, block_ket, space.block_weight, moments);
-        if (with_x) fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, moments);
+    // What the runs of a sweep gather on its cosets.
+    struct Gathered {
+        bool with_x;  // X and Z are wanted, not only Y
+        Moments moments[16] = {}, lane_moments[8] = {};
+    };
+
+    // Where sums over the parts of a block are kept.
+    static V* totals(const ProgramView& p, const Space& space, int s) {
+        return space.block_weight + (size_t(1) << p.sweep_bits[s]);
+    }
+
+    static void add_passes(int bits, int begin, int end, const C* bra, const C* ket, Gathered& found) {
         const auto add = [&](auto count, int first) {
-            if (with_x)
-                add_moments<count.value, true>(bits, first, block_bra, block_ket, moments);
+            if (found.with_x)
+                add_moments<count.value, true>(bits, first, bra, ket, found.moments);
             else
-                add_moments<count.value, false>(bits, first, block_bra, block_ket, moments);
+                add_moments<count.value, false>(bits, first, bra, ket, found.moments);
         };
-        int first = 0;
-        for (; first + 2 <= bits; first += 2) add(std::integral_constant<int, 2>{}, first);
-        if (first < bits) add(std::integral_constant<int, 1>{}, first);
-        if (spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1])
-            add_lane_moments(p, s, block_bra, block_ket, lane_moments);
+        int first = begin;
+        for (; first + 2 <= end; first += 2) add(std::integral_constant<int, 2>{}, first);
+        if (first < end) add(std::integral_constant<int, 1>{}, first);
+    }
+
+    // Moments on inner bits of a part; bra and ket end up in their blocks.
+    template <class Pair>
+    static void add_inner_moments(const ProgramView& p, Space& space, int s, Pair pair, size_t place,
+                                  Gathered& found) {
+        const int bits = p.sweep_bits[s];
+        C *bra = space.block_bra + place, *ket = space.block_ket + place;
+        if (bits >= 2)
+            load_pair<2>(bits, pair, bra, ket, space.block_weight, found.moments);
+        else
+            load_pair<1>(bits, pair, bra, ket, space.block_weight, found.moments);
+        if (found.with_x) {
+            fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, found.moments);
+            if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = space.block_weight[0];
+        }
+        add_passes(bits, 0, bits, bra, ket, found);
+        if (flips_lanes_only(p, s)) add_lane_moments(p, s, bra, ket, found.lane_moments);
+    }
+
+    // Then those on outer bits.
+    static void add_outer_moments(const ProgramView& p, Space& space, int s, Gathered& found) {
+        const int inner = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
+        if (outer == 0) return;
+        if (found.with_x) fold_signs(outer, 0, totals(p, space, s), found.moments + inner);
+        add_passes(inner + outer, inner, inner + outer, space.block_bra, space.block_ket, found);
+    }
+
+    // Moments of all runs of sweep s on a coset of bra and ket, which end up in their blocks.
+    static void add_all_moments(const ProgramView& p, Space& space, int s, uint32_t base, C* ket, Gathered& found) {
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        for_each_part(p, space, s, 0, base, [&](uint32_t part, size_t place) {
+            const CosetPair pair{coset_of(space, space.bra, part, offset, space.fetches_states),
+                                 coset_of(space, ket, part, offset, space.fetches_kets)};
+            add_inner_moments(p, space, s, pair, place, found);
+        });
+        add_outer_moments(p, space, s, found);
     }
 
     // Takes the bra of a coset back before sweep s and the phase before it, as `undo`. On the way, moments before the
     // sweep, with the ket before the phase.
-    static void meet_before(const ProgramView& p, Space& space, int s, int phase, bool with_x, Coset bra, Coset ket,
-                            Moments* moments, Moments* lane_moments) {
+    static void meet_before(const ProgramView& p, Space& space, int s, int phase, uint32_t base, C* ket,
+                            Gathered& found) {
         const int bits = p.sweep_bits[s];
-        const Block block_bra{space.block_bra}, block_ket{space.block_ket};
-        rotate<true>(p, space, s, bra, block_bra, space.block_bra);
-        if (has_rest(p, phase)) {
-            load_block(p, space, phase, ket, bits, space.block_ket);
-            add_all_moments(p, space, s, with_x, BlockPair{block_bra, block_ket}, moments, lane_moments);
-            store_block(p, space, phase, space.block_bra, bits, bra);
-        } else {
-            with_phase(p, space, phase, bits, ket, [&]<bool has_constant>(const PhasedCoset<has_constant>& phased) {
-                add_all_moments(p, space, s, with_x, PhasedPair<has_constant>{block_bra, bra, phased}, moments,
-                                lane_moments);
-            });
-        }
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        const bool has_parts = p.sweep_outer_bits[s] > 0;
+        const Coset bra = coset_of(space, space.bra, base, offset, space.fetches_states);
+        if (has_parts) rotate<true, true>(p, space, s, false, bra, Block{space.block_bra}, space.block_bra);
+        for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
+            const Block own_bra{space.block_bra + place}, own_ket{space.block_ket + place};
+            const Coset bra_part{space.bra, part, offset, part};
+            const Coset ket_part = coset_of(space, ket, part, offset, space.fetches_kets);
+            if (has_parts)
+                rotate<true, false>(p, space, s, true, own_bra, own_bra, own_bra.block);
+            else
+                rotate<true, false>(p, space, s, true, bra, own_bra, own_bra.block);
+            if (has_rest(p, phase)) {
+                load_block(p, space, phase, ket_part, bits, own_ket.block);
+                add_inner_moments(p, space, s, BlockPair{own_bra, own_ket}, place, found);
+            } else {
+                with_phase(p, space, phase, bits, ket_part,
+                           [&]<bool has_constant>(const PhasedCoset<has_constant>& phased) {
+                               const PhasedPair<has_constant> pair{own_bra, bra_part, phased};
+                               add_inner_moments(p, space, s, pair, place, found);
+                           });
+            }
+        });
+        add_outer_moments(p, space, s, found);
+        if (!has_rest(p, phase)) return;
+        for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
+            store_block(p, space, phase, space.block_bra + place, bits, {space.bra, part, offset, part});
+        });
     }
 };
