@@ -160,8 +160,8 @@ struct Absorb {
         return {weight * b.y, -(weight * x), V{}};
     }
 
-    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += weight * ket.
-    template <int count, bool is_first>
+    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += weight * ket. The bra may start here.
+    template <int count, bool is_first, bool starts = false>
     [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, const C* ket,
                                               C* bra) {
         S::template for_each_place<count>(bits, first, [&](size_t index) {
@@ -171,7 +171,11 @@ struct Absorb {
 #pragma GCC unroll 8
             for (int i = 0; i < 1 << count; ++i) {
                 const size_t at = index + (size_t(i) << first);
-                V re = bra[at].re, im = bra[at].im;
+                V re{}, im{};
+                if constexpr (!starts) {
+                    re = bra[at].re;
+                    im = bra[at].im;
+                }
                 if constexpr (is_first) {
                     re += weight[at] * k[i].re;
                     im += weight[at] * k[i].im;
@@ -194,7 +198,7 @@ struct Absorb {
         for (int s = end - 1; s >= begin; --s) {
             const bool starts = s == end - 1 && !started;
             const int phase = s == begin ? layer : 0;
-            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s], size = 1 << bits;
+            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             V amount[16], *weight = space.block_weight;
             fill_weights(p, space, s, amount, weight);
@@ -204,12 +208,11 @@ struct Absorb {
                 const auto from = S::coset_of(space, ket, part, offset, space.fetches_kets),
                            to = S::coset_of(space, space.bra, part, offset, space.fetches_states);
                 S::load_block(p, space, 0, from, bits, own_ket);
-                if (starts)
-                    __builtin_memset(static_cast<void*>(own_bra), 0, size_t(size) * sizeof(C));
-                else
-                    S::load_block(p, space, 0, to, bits, own_bra);
+                if (!starts) S::load_block(p, space, 0, to, bits, own_bra);
                 for_each_pass<false>(p, s, [&](int first, auto count) {
-                    if (first == 0)
+                    if (first == 0 && starts)
+                        add_flipped<count.value, true, true>(bits, first, amount, weight + place, own_ket, own_bra);
+                    else if (first == 0)
                         add_flipped<count.value, true>(bits, first, amount, weight + place, own_ket, own_bra);
                     else
                         add_flipped<count.value, false>(bits, first, amount, weight + place, own_ket, own_bra);

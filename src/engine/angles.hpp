@@ -179,11 +179,32 @@ struct Angles {
             if (bool(p.phase_varies[phase]) == varying) fill_phase(p, space, phase);
     }
 
+    // What the first tile has prepared for all, where every tile has a place of its own on the tape.
+    static void copy_invariant(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        const ptrdiff_t back = static_cast<const char*>(tile.first_kets) - static_cast<const char*>(tile.kets);
+        const auto copy = [&](auto* element, size_t count) {
+            const char* source = reinterpret_cast<const char*>(element) + back;
+            __builtin_memcpy(static_cast<void*>(element), source, count * sizeof(*element));
+        };
+        for (int a = 0; a < p.num_angles; ++a)
+            if (!p.angle_varies[a]) copy(space.half + a, 1);
+        for (int r = 0; r < p.num_runs; ++r)
+            if (!p.run_varies[r]) copy(space.run + r, 1);
+        for (int l = 0; l < p.num_layers; ++l)
+            if (!p.layer_varies[l]) copy(space.layer_scale + l, 1);
+        for (int phase = 1; phase < p.num_layers + p.last_phase_acts; ++phase) {
+            if (p.phase_varies[phase]) continue;
+            const int group = p.phase_group_begin[phase], table = p.phase_table_begin[phase];
+            const int begin = group < p.phase_group_begin[phase + 1] ? p.group_table_begin[group] : table;
+            copy(space.table + begin, size_t(table - begin) + (size_t(1) << p.phase_table_bits[phase]));
+        }
+    }
+
     // What does not depend on the inputs is prepared once in a call, the rest for every tile. A tape keeps all of it.
     static void prepare(const Tile<Real>& tile, Space& space) {
         if (tile.recorded) return;
-        if (tile.storage.kets_outside && !tile.first)
-            __builtin_memcpy(space.prepared, tile.first_kets, space.prepared_bytes);
+        if (tile.storage.kets_outside && !tile.first) copy_invariant(tile, space);
         load_inputs(tile, space);
         if (tile.first) prepare_half(tile, space, false);
         prepare_half(tile, space, true);
@@ -211,9 +232,8 @@ struct Angles {
         const int num_inputs = tile.program->num_inputs;
         if (variable >= num_inputs) {
             if (tile.weight_gradient == nullptr) return;
-            double sum = 0;
-            for (int64_t lane = 0; lane < tile.num_samples; ++lane) sum += double(slope[lane]);
-            tile.weight_gradient[variable - num_inputs] += sum;
+            for (int64_t lane = tile.num_samples; lane < (spread ? 1 : lanes); ++lane) slope[lane] = 0;
+            tile.weight_gradient[variable - num_inputs] += double(spread ? slope[0] : sum_of_lanes<Real, lanes>(slope));
         } else if (tile.input_gradient != nullptr) {
             for (int lane = 0; lane < tile.num_samples; ++lane)
                 tile.input_gradient[lane * num_inputs + variable] += slope[lane];

@@ -25,13 +25,6 @@ inline Vector<Real, lanes> square_root(Vector<Real, lanes> x) {
     return result;
 }
 
-template <class Real, int lanes>
-inline Real sum_of_lanes(Vector<Real, lanes> x) {
-    Real sum = 0;
-    for (int i = 0; i < lanes; ++i) sum += x[i];
-    return sum;
-}
-
 #if defined(__clang__)
 template <int bit, class V, size_t... lane>
 inline V flip_lane_bit(V x, std::index_sequence<lane...>) {
@@ -55,6 +48,13 @@ inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
     for (int i = 0; i < lanes; ++i) index[i] = i;
     return __builtin_shuffle(x, index ^ Bits(flip));
 #endif
+}
+
+template <class Real, int lanes>
+inline Real sum_of_lanes(Vector<Real, lanes> x) {
+#pragma GCC unroll 4
+    for (int flip = lanes / 2; flip > 0; flip /= 2) x += flip_lanes<Real, lanes>(x, uint32_t(flip));
+    return x[0];
 }
 
 // Whether a comparison holds in any lane.

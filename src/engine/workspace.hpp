@@ -95,9 +95,7 @@ struct Workspace {
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
     RunFactors<Real, lanes>* run;   // [num_runs]
     V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
-    C* table;                       // tables of all phases and their groups
-    void* prepared;                 // all of the above, which a tape keeps along with the kets
-    size_t prepared_bytes;
+    C* table;                       // tables of all phases and their groups; a tape keeps all of this along with kets
     V* angle_gradient;            // [num_angles]
     C* block_ket;                 // [2^max_block_bits]
     C* block_bra;                 // [2^max_block_bits]
@@ -145,8 +143,6 @@ struct Workspace {
         prepared_arena.take(run, program.num_runs);
         prepared_arena.take(layer_scale, program.num_layers);
         prepared_arena.take(table, program.table_vectors);
-        prepared = input;
-        prepared_bytes = prepared_arena.bytes();
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
         scratch.take(block_ket, block);
         scratch.take(block_bra, gradient ? block : 0);
