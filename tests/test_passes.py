@@ -163,6 +163,28 @@ def test_a_graph_may_be_used_again():
     assert all(map(torch.equal, torch.autograd.grad(values.sum(), model.variational_), first))
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(("name", "holds_kets"), [("reuploading", True), ("reuploading", False), ("deep prefix", False)])
+def test_gradients_from_a_tape_with_and_without_kets(name, holds_kets, layout):
+    model = module_of(name, 10)
+    engine, generator = model._program.engine, np.random.default_rng(0)
+    batch_size = 40
+    while engine.schedule_float64(batch_size, 2, True)["tape_holds_kets"] != holds_kets:
+        batch_size += 8
+    inputs = generator.standard_normal((batch_size, model.input_size))
+    weights = generator.standard_normal(model.num_trainable_parameters)
+    cotangent = generator.standard_normal((batch_size, model.output_size))
+    wanted = np.ones(inputs.shape[1] + len(weights), bool)
+    values, tape = engine.record(inputs, weights, 2)
+    assert tape is not None
+    np.testing.assert_allclose(values, engine.values(inputs, weights, 2), atol=1e-12)
+    expected = engine.vector_jacobian_product(inputs, weights, cotangent, wanted, 2, False, None)
+    for _ in range(2):
+        found = engine.vector_jacobian_product(inputs, weights, cotangent, wanted, 2, False, tape)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-10)
+
+
 def test_a_tape_serves_its_own_batch_only():
     engine = module_of("reuploading", 4)._program.engine
     inputs, weights = np.zeros((5, 4), np.float32), np.zeros(40, np.float32)

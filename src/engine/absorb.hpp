@@ -81,6 +81,19 @@ struct Absorb {
         if (end == 0) visit(0, std::integral_constant<int, 0>{});
     }
 
+    // Applies the phase before the layer, ket -> target.
+    static void apply_phase(const ProgramView& p, Space& space, C* ket, C* target) {
+        const int layer = p.num_layers - 1, s = p.layer_sweep_begin[layer];
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        S::for_each_coset(p, space, s, layer, [&](uint32_t base) {
+            S::for_each_part(p, space, s, layer, base, [&](uint32_t part, size_t) {
+                const auto from = S::coset_of(space, ket, part, offset, space.fetches_states);
+                S::load_block(p, space, layer, from, p.sweep_bits[s], space.block_ket);
+                S::store_block(p, space, 0, space.block_ket, p.sweep_bits[s], {target, part, offset, part});
+            });
+        });
+    }
+
     // Applies the phase before the layer, ket -> target, and measures the Bloch vectors of its runs there. For values
     // alone, target need not be complete.
     static void measure(const ProgramView& p, Space& space, Mode mode, const C* ket, C* target) {
@@ -100,8 +113,8 @@ struct Absorb {
                 S::load_block(p, space, phase, from, bits, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
-                for_each_pass<false>(
-                    p, s, [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
+                for_each_pass<false>(p, s,
+                                     [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
                 S::fold_signs(bits, 0, square, found);
@@ -160,7 +173,8 @@ struct Absorb {
         return {weight * b.y, -(weight * x), V{}};
     }
 
-    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += weight * ket. The bra may start here.
+    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += weight * ket. The bra may start
+    // here.
     template <int count, bool is_first, bool starts = false>
     [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, const C* ket,
                                               C* bra) {

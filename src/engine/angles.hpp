@@ -182,7 +182,7 @@ struct Angles {
     // What the first tile has prepared for all, where every tile has a place of its own on the tape.
     static void copy_invariant(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
-        const ptrdiff_t back = static_cast<const char*>(tile.first_kets) - static_cast<const char*>(tile.kets);
+        const ptrdiff_t back = static_cast<const char*>(tile.first_tape) - static_cast<const char*>(tile.tape);
         const auto copy = [&](auto* element, size_t count) {
             const char* source = reinterpret_cast<const char*>(element) + back;
             __builtin_memcpy(static_cast<void*>(element), source, count * sizeof(*element));
@@ -204,7 +204,7 @@ struct Angles {
     // What does not depend on the inputs is prepared once in a call, the rest for every tile. A tape keeps all of it.
     static void prepare(const Tile<Real>& tile, Space& space) {
         if (tile.recorded) return;
-        if (tile.storage.kets_outside && !tile.first) copy_invariant(tile, space);
+        if (tile.storage.taped != Taped::nothing && !tile.first) copy_invariant(tile, space);
         load_inputs(tile, space);
         if (tile.first) prepare_half(tile, space, false);
         prepare_half(tile, space, true);

@@ -61,7 +61,8 @@ int useful_threads(const Plan& plan, int64_t batch_size, int num_threads) {
 // From so many tiles a thread on, one adjoint pass through the shared prefix saves more than its bookkeeping costs.
 constexpr int64_t least_tiles_to_share = 2;
 
-// A tape larger than this comes back from memory no faster than it is computed anew in the cache.
+// A tape larger than this comes back from memory no faster than it is computed anew in the cache; without kets it may
+// still be worth it.
 constexpr size_t most_tape_bytes = size_t(16) << 20;
 
 // Threads that may share one state.
@@ -102,17 +103,17 @@ std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t 
     for (const bool shares : {true, false}) {
         if (shares && !may_share) continue;
         if (purpose == Purpose::values) {
-            found.push_back({Mode::values, shares, false, is_team});
+            found.push_back({Mode::values, shares, Taped::nothing, is_team});
             continue;
         }
-        found.push_back({Mode::gradient_keeping_kets, shares, false, is_team});
-        found.push_back({Mode::gradient_undoing_kets, shares, false, is_team});
+        found.push_back({Mode::gradient_keeping_kets, shares, Taped::nothing, is_team});
+        found.push_back({Mode::gradient_undoing_kets, shares, Taped::nothing, is_team});
     }
     return found;
 }
 
 // The one state of the shared prefix goes through a kernel of its own: spread, where the circuit allows it.
-constexpr Storage prefix_storage{Mode::gradient_undoing_kets, false, false, false};
+constexpr Storage prefix_storage{Mode::gradient_undoing_kets, false, Taped::nothing, false};
 
 template <class Real>
 const Kernel<Real>* prefix_kernel(const Plan& plan) {
@@ -180,6 +181,20 @@ double division_cost(const ProgramView& view, const Division<Real>& d, size_t by
            double(d.tiles()) * meetings * meeting / double(1u << view.num_qubits);
 }
 
+// What a forward call keeps for the backward call: as much as fits the limit.
+template <class Real>
+void choose_tape(Schedule<Real>& how, int64_t tiles, size_t most_bytes) {
+    if (how.storage.mode == Mode::values || how.storage.is_team) return;
+    for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
+        if (taped == Taped::all && how.storage.mode != Mode::gradient_keeping_kets) continue;
+        const Storage storage{how.storage.mode, how.storage.shares_prefix, taped, false};
+        const size_t bytes = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads) * size_t(tiles);
+        if (bytes > most_bytes) continue;
+        how.taped = taped;
+        how.tape_bytes = bytes;
+    }
+}
+
 // Where the share of thread i of count begins: shares differ by at most one.
 int64_t share(int64_t total, int i, int count) { return total * i / count; }
 
@@ -201,6 +216,7 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
         }))
         allowed = Layouts::any;
     Schedule<Real> best{};
+    int64_t best_tiles = 0;
     double best_cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
     const int threads = useful_threads(plan, batch_size, num_threads), team = useful_team(plan, num_threads);
@@ -219,11 +235,8 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
                                                 : division_cost(*view, d, bytes + shared, storage);
                 if (cost >= best_cost) continue;
                 best_cost = cost;
-                best = {one, d.rest_kernel, view, d.samples, d.num_threads, storage, bytes, shared, prefix, 0};
-                if (storage.mode != Mode::gradient_keeping_kets || d.is_team) continue;
-                const size_t tape = one->ket_bytes(*view, {storage.mode, storage.shares_prefix, true, false}) *
-                                    size_t(d.num_threads) * size_t(d.tiles());
-                if (tape <= std::min(most_tape_bytes, limit / 4)) best.tape_bytes = tape;
+                best = {one, d.rest_kernel, view, d.samples, d.num_threads, storage, bytes, shared, prefix, {}, 0};
+                best_tiles = d.tiles();
             }
         }
     }
@@ -231,6 +244,7 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
         throw std::length_error("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits needs " +
                                 in_units(least_bytes) + " of scratch memory, but the budget is " + in_units(limit) +
                                 "; raise it with set_memory_budget, use float32, or use fewer qubits");
+    choose_tape(best, best_tiles, std::min(most_tape_bytes, limit / 4));
     return best;
 }
 
@@ -264,7 +278,7 @@ class Tiles {
         tile.program = how_.view;
         tile.weights = batch_.weights;
         tile.storage = how_.storage;
-        tile.storage.kets_outside = tape_ != nullptr;
+        tile.storage.taped = tape_ == nullptr ? Taped::nothing : how_.taped;
         tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
         tile.team = team;
@@ -273,11 +287,11 @@ class Tiles {
             tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
             const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
             const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
-            if (tape_ != nullptr) tile.kets = kets(thread, (sample - begin) / how_.samples);
+            if (tape_ != nullptr) tile.tape = tape_of(thread, (sample - begin) / how_.samples);
             if (before != nullptr && kernel != before) finish_(*before, tile, thread);
             tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
-            if (tile.first) tile.first_kets = tile.kets;
+            if (tile.first) tile.first_tape = tile.tape;
             before = kernel;
             work_(*kernel, tile, thread, sample);
             team.meet();
@@ -286,7 +300,7 @@ class Tiles {
     }
 
     // Every thread has room on the tape for as many tiles as the longest share has.
-    char* kets(int thread, int64_t number) const {
+    char* tape_of(int thread, int64_t number) const {
         const int64_t most = (batch_.size + how_.num_threads - 1) / how_.num_threads;
         const int64_t tiles = (most + how_.samples - 1) / how_.samples;
         const size_t bytes = how_.tape_bytes / size_t(how_.num_threads * tiles);
@@ -348,7 +362,9 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
         return nullptr;
     }
     std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes)});
-    run_values<Real>(how, batch, tape.get(), values);
+    Schedule<Real> forward = how;
+    if (how.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
+    run_values<Real>(forward, batch, tape.get(), values);
     return tape;
 }
 

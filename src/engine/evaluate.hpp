@@ -30,7 +30,8 @@ struct Schedule {
     size_t scratch_bytes;  // of each thread
     size_t shared_bytes;   // of the team, if all threads evaluate every tile together
     size_t prefix_bytes;   // of the adjoint pass through a shared prefix
-    size_t tape_bytes;     // of all tiles, if their kets are kept from the forward call for the backward call
+    Taped taped;           // what a forward call keeps for the backward call,
+    size_t tape_bytes;     // for all tiles
 };
 
 enum class Purpose { values, gradient, imaginary_gradient };
@@ -39,7 +40,7 @@ enum class Purpose { values, gradient, imaginary_gradient };
 template <class Real>
 Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose);
 
-// The kets of a batch, from a forward call to the backward calls that follow.
+// What a forward call keeps for the backward calls that follow.
 template <class Real>
 struct Tape {
     Schedule<Real> how;

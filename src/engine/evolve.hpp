@@ -18,8 +18,8 @@ struct Evolve {
     static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
         return Space(program, storage, nullptr, nullptr, nullptr).bytes;
     }
-    static size_t ket_bytes(const ProgramView& program, const Storage& storage) {
-        return Space(program, storage, nullptr, nullptr, nullptr).ket_bytes;
+    static size_t tape_bytes(const ProgramView& program, const Storage& storage) {
+        return Space(program, storage, nullptr, nullptr, nullptr).tape_bytes;
     }
     static size_t shared_bytes(const ProgramView& program, const Storage& storage) {
         return Space(program, storage, nullptr, nullptr, nullptr).shared_bytes;
@@ -94,7 +94,10 @@ struct Evolve {
         if (tile.first && space.shared_layers > 0) apply_layers(p, space, 0, space.shared_layers);
         const int last = Space::num_kets(p) - 1, end = p.absorbs ? p.num_layers - 1 : p.num_layers;
         apply_layers(p, space, space.shared_layers, end);
-        if (p.absorbs) Absorbed::measure(p, space, tile.storage.mode, space.ket(last - 1), space.ket(last));
+        if (p.absorbs && tile.recorded)
+            Absorbed::apply_phase(p, space, space.ket(last - 1), space.ket(last));
+        else if (p.absorbs)
+            Absorbed::measure(p, space, tile.storage.mode, space.ket(last - 1), space.ket(last));
         if (p.last_phase_acts && p.num_layers > 0)
             S::forward(p, space, p.layer_sweep_begin[p.num_layers], p.num_layers, space.ket(last - 1), space.ket(last));
         return space.ket(last);
@@ -194,8 +197,7 @@ struct Evolve {
         const V square = scale * scale;
         for_each_run(p, s, [&](int r, int position) {
             if (!tile.wanted->run[r]) return;
-            typename S::Moments found =
-                position < 16 ? moments.moments[position] : moments.lane_moments[position - 16];
+            typename S::Moments found = position < 16 ? moments.moments[position] : moments.lane_moments[position - 16];
             if constexpr (spread) {
                 const V signs = lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask);
                 found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),
@@ -276,7 +278,7 @@ struct Evolve {
         const ProgramView& p = *tile.program;
         Space space(tile);
         A::prepare(tile, space);
-        if (!tile.recorded)
+        if (!tile.recorded || tile.storage.taped == Taped::all_but_kets)
             forward(tile, space);
         else if (tile.first && space.shared_layers > 0)
             apply_layers(p, space, 0, space.shared_layers);
@@ -337,7 +339,7 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits, scratch_bytes,           ket_bytes,
+    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits, scratch_bytes,           tape_bytes,
                                          shared_bytes,   values,       vector_jacobian_product, collect_prefix,
                                          prefix_gradient};
 };

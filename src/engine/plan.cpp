@@ -392,7 +392,8 @@ const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) cons
     const bool absorbs = may_absorb && can_absorb_;
     auto& geometry = geometry_[4 * size_t(lane_bits) + 2 * size_t(absorbs) + size_t(is_team)];
     if (geometry == nullptr) {
-        geometry.reset(new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr, is_team), common_});
+        geometry.reset(
+            new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr, is_team), common_});
         geometry->sweeps.link(geometry->view);
         geometry->view.absorbs = absorbs;
     }

@@ -501,7 +501,9 @@ struct Sweep {
         [[gnu::always_inline]] Steps<size> steps() const {
             return ket.template steps<size>(0);
         }
-        [[gnu::always_inline]] PhasedPair moved(size_t j) const { return {bra.moved(j), target.moved(j), ket.moved(j)}; }
+        [[gnu::always_inline]] PhasedPair moved(size_t j) const {
+            return {bra.moved(j), target.moved(j), ket.moved(j)};
+        }
         template <int size>
         [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
             ket.fetch(to);
@@ -678,8 +680,7 @@ struct Sweep {
 
     // Moments on inner bits of a part; bra and ket end up in their blocks.
     template <class Pair>
-    static void add_inner_moments(const ProgramView& p, Space& space, int s, Pair pair, size_t place,
-                                  Gathered& found) {
+    static void add_inner_moments(const ProgramView& p, Space& space, int s, Pair pair, size_t place, Gathered& found) {
         const int bits = p.sweep_bits[s];
         C *bra = space.block_bra + place, *ket = space.block_ket + place;
         if (bits >= 2)

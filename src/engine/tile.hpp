@@ -10,12 +10,16 @@ namespace qtm {
 // it either keeps all of them or undoes them along with the bra.
 enum class Mode { values, gradient_keeping_kets, gradient_undoing_kets };
 
+// What a tape keeps from a forward call to the backward call that follows: angles, run factors, phase tables and what
+// was measured; also kets.
+enum class Taped { nothing, all_but_kets, all };
+
 // What the scratch of a thread holds.
 struct Storage {
     Mode mode;
     bool shares_prefix;  // tiles start from, and add their bras up after, the layers that are the same for all
-    bool kets_outside;   // on a tape, from a forward call to the backward call that follows
-    bool is_team;        // the states belong to several threads
+    Taped taped;
+    bool is_team;  // the states belong to several threads
 };
 
 template <class Real>
@@ -26,8 +30,8 @@ struct Tile {
     int64_t num_samples;  // 1 to lanes; the other lanes repeat the last sample
     Storage storage;
     void* scratch;           // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
-    void* kets;              // ket_bytes(program, storage), aligned to 64, if they are outside
-    const void* first_kets;  // those of the first tile that used this scratch in this call, likewise
+    void* tape;              // tape_bytes(program, storage), aligned to 64
+    const void* first_tape;  // that of the first tile that used this scratch in this call
     void* shared;  // shared_bytes(program, storage), aligned to 64, if several threads evaluate the tile together:
     Team team;     // each of them with values, input_gradient and weight_gradient of its own, which add up
     bool first;    // first tile that uses this scratch in this call: prepare what the batch shares
@@ -37,7 +41,7 @@ struct Tile {
     const Real* cotangent;  // [num_samples, num_observables]
     Derivative derivative;
     const Wanted* wanted;
-    bool recorded;            // the kets are there from the forward call
+    bool recorded;            // the tape is there from the forward call
     Real* input_gradient;     // [num_samples, num_inputs], or null
     double* weight_gradient;  // [num_weights], added to, or null
     Real* prefix_bra;         // [2, 2^n]: real and imaginary part of the bras after the shared prefix, added up
@@ -49,7 +53,7 @@ struct Kernel {
     int lanes;
     int lane_bits;  // 0: a sample a lane; otherwise one sample a tile, spread over the lanes
     size_t (*scratch_bytes)(const ProgramView&, const Storage&);
-    size_t (*ket_bytes)(const ProgramView&, const Storage&);
+    size_t (*tape_bytes)(const ProgramView&, const Storage&);
     size_t (*shared_bytes)(const ProgramView&, const Storage&);
     void (*values)(const Tile<Real>&);
     void (*vector_jacobian_product)(const Tile<Real>&);

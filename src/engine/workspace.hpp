@@ -96,12 +96,12 @@ struct Workspace {
     RunFactors<Real, lanes>* run;   // [num_runs]
     V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
     C* table;                       // tables of all phases and their groups; a tape keeps all of this along with kets
-    V* angle_gradient;            // [num_angles]
-    C* block_ket;                 // [2^max_block_bits]
-    C* block_bra;                 // [2^max_block_bits]
-    V* block_weight;              // [2^max_block_bits]
-    V* weight;                    // [2^n]: Walsh-Hadamard transforms
-    C* bra;                       // [2^n]
+    V* angle_gradient;              // [num_angles]
+    C* block_ket;                   // [2^max_block_bits]
+    C* block_bra;                   // [2^max_block_bits]
+    V* block_weight;                // [2^max_block_bits]
+    V* weight;                      // [2^n]: Walsh-Hadamard transforms
+    C* bra;                         // [2^n]
     uint32_t* row;                // [num_groups]: which characters of a group are odd at the base of the current coset
     uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
@@ -112,18 +112,18 @@ struct Workspace {
     bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
     bool fetches_kets;            // nor are all the kets that are kept
     Team team;                    // that shares weight, bra and kets
-    size_t bytes, ket_bytes, shared_bytes;
+    size_t bytes, tape_bytes, shared_bytes;
 
     // States of so many bytes stay in the cache of a core.
     static constexpr size_t most_cached = size_t(512) << 10;
 
     explicit Workspace(const Tile<Real>& tile)
-        : Workspace(*tile.program, tile.storage, tile.scratch, tile.kets, tile.shared) {
+        : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared) {
         team = tile.team;
     }
 
     // Lays the arrays out from pointers as in a tile (which may be null, to learn their size).
-    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* kets, void* shared) {
+    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* tape, void* shared) {
         const bool gradient = storage.mode != Mode::values, keep = storage.mode == Mode::gradient_keeping_kets;
         const size_t dimension = L::vectors(program.num_qubits);
         const size_t block = size_t(1) << program.max_block_bits;
@@ -133,16 +133,17 @@ struct Workspace {
         const size_t num_shared = keep ? size_t(shared_kets_) : size_t(shared_kets_ > 0);
         const size_t num_kets = keep ? size_t(this->num_kets(program) - shared_kets_) : 1;
         fetches_states = 2 * dimension * sizeof(C) > most_cached;
-        fetches_kets = storage.kets_outside || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
-        Arena scratch(memory), outside(kets), together(shared);
+        const bool kets_on_tape = storage.taped == Taped::all;
+        fetches_kets = kets_on_tape || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
+        Arena scratch(memory), taped(tape), together(shared);
         Arena& states = storage.is_team ? together : scratch;
-        Arena& kept_states = storage.kets_outside ? outside : states;
-        Arena& prepared_arena = storage.kets_outside ? outside : scratch;
-        prepared_arena.take(input, program.num_inputs);
-        prepared_arena.take(half, program.num_angles);
-        prepared_arena.take(run, program.num_runs);
-        prepared_arena.take(layer_scale, program.num_layers);
-        prepared_arena.take(table, program.table_vectors);
+        Arena& kept_states = kets_on_tape ? taped : states;
+        Arena& kept = storage.taped == Taped::nothing ? scratch : taped;
+        kept.take(input, program.num_inputs);
+        kept.take(half, program.num_angles);
+        kept.take(run, program.num_runs);
+        kept.take(layer_scale, program.num_layers);
+        kept.take(table, program.table_vectors);
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
         scratch.take(block_ket, block);
         scratch.take(block_bra, gradient ? block : 0);
@@ -157,9 +158,9 @@ struct Workspace {
                                                 : 0;
         scratch.take(run_cotangent, absorbed);
         kept_states.take(ket_, num_kets * dimension);
-        (storage.kets_outside ? outside : scratch).take(bloch, absorbed);
+        kept.take(bloch, absorbed);
         bytes = scratch.bytes();
-        ket_bytes = outside.bytes();
+        tape_bytes = taped.bytes();
         shared_bytes = together.bytes();
     }
 
