@@ -164,7 +164,9 @@ def test_a_graph_may_be_used_again():
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(("name", "holds_kets"), [("reuploading", True), ("reuploading", False), ("deep prefix", False)])
+@pytest.mark.parametrize(
+    ("name", "holds_kets"), [("reuploading", True), ("reuploading", False), ("deep prefix", False)]
+)
 def test_gradients_from_a_tape_with_and_without_kets(name, holds_kets, layout):
     model = module_of(name, 10)
     engine, generator = model._program.engine, np.random.default_rng(0)
