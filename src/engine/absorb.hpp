@@ -12,6 +12,7 @@ struct Absorb {
     using L = Layout<lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
     using S = Sweep<Real, lanes, spread>;
+    using B = BraKet<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Bloch = Moments<Real, lanes>;
 
@@ -106,7 +107,7 @@ struct Absorb {
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
             Bloch found[16] = {}, found_in_lanes[8] = {};
-            V *square = space.block_weight, *totals = S::totals(p, space, s);
+            V *square = space.block_weight, *totals = B::totals(p, space, s);
             const auto measure_part = [&](uint32_t part, size_t place) {
                 C *block = space.block_ket + place, *source = is_first ? const_cast<C*>(ket) : target;
                 const auto from = S::coset_of(space, source, part, offset, space.fetches_states);
@@ -117,13 +118,13 @@ struct Absorb {
                                      [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
-                S::fold_signs(bits, 0, square, found);
+                B::fold_signs(bits, 0, square, found);
                 if (outer > 0) totals[place >> bits] = square[0];
             };
             S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
                 S::for_each_part(p, space, s, phase, base, measure_part);
                 if (outer == 0) return;
-                S::fold_signs(outer, 0, totals, found + bits);
+                B::fold_signs(outer, 0, totals, found + bits);
                 for_each_pass<true>(p, s, [&](int first, auto count) {
                     add_bloch<count.value>(bits + outer, first, space.block_ket, found);
                 });

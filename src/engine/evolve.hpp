@@ -11,6 +11,7 @@ struct Evolve {
     using A = Angles<Real, lanes, spread>;
     using L = Layout<lanes, spread>;
     using S = Sweep<Real, lanes, spread>;
+    using B = BraKet<Real, lanes, spread>;
     using O = Observable<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Absorbed = Absorb<Real, lanes, spread>;
@@ -172,11 +173,11 @@ struct Evolve {
                                         : Space::ket_after_layer(p, layer));
         const int phase = undo && is_first ? layer : 0;
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        typename S::Gathered moments{};
+        typename B::Gathered gathered{};
         bool wanted = false;
         for_each_run(p, s, [&](int r, int) {
             wanted |= bool(tile.wanted->run[r]);
-            moments.with_x |= tile.wanted->run[r] && !p.run_is_real[r];
+            gathered.with_x |= tile.wanted->run[r] && !p.run_is_real[r];
         });
         if (!wanted && !undo) return;
         S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
@@ -184,9 +185,9 @@ struct Evolve {
                        ket_coset = S::coset_of(space, ket, base, offset, space.fetches_kets);
             using Block = typename S::Block;
             if (wanted && meets_before) {
-                S::meet_before(p, space, s, phase, base, ket, moments);
+                B::meet_before(p, space, s, phase, base, ket, gathered);
             } else if (wanted) {
-                S::add_all_moments(p, space, s, base, ket, moments);
+                B::add_all_moments(p, space, s, base, ket, gathered);
                 if (undo) S::undo(p, space, s, phase, Block{space.block_bra}, bra_coset, space.block_bra);
                 if (undo_ket) S::undo(p, space, s, phase, Block{space.block_ket}, ket_coset, space.block_ket);
             } else {
@@ -197,7 +198,8 @@ struct Evolve {
         const V square = scale * scale;
         for_each_run(p, s, [&](int r, int position) {
             if (!tile.wanted->run[r]) return;
-            typename S::Moments found = position < 16 ? moments.moments[position] : moments.lane_moments[position - 16];
+            Moments<Real, lanes> found =
+                position < 16 ? gathered.moments[position] : gathered.lane_moments[position - 16];
             if constexpr (spread) {
                 const V signs = lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask);
                 found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),

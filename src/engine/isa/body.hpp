@@ -15,6 +15,7 @@ namespace {
 #include "../workspace.hpp"
 #include "../angles.hpp"
 #include "../sweep.hpp"
+#include "../braket.hpp"
 #include "../walsh.hpp"
 #include "../absorb.hpp"
 #include "../observable.hpp"

@@ -1,0 +1,302 @@
+// Bra and ket of a coset on the way back through a sweep: moments of its runs. Included by isa/*.cpp.
+
+template <class Real, int lanes, bool spread>
+struct BraKet {
+    using V = Vector<Real, lanes>;
+    using C = Complex<Real, lanes>;
+    using L = Layout<lanes, spread>;
+    using Space = Workspace<Real, lanes, spread>;
+    using S = Sweep<Real, lanes, spread>;
+    using Block = typename S::Block;
+    using Coset = typename S::Coset;
+    template <bool has_constant>
+    using PhasedCoset = typename S::template PhasedCoset<has_constant>;
+    using Moments = qtm::Moments<Real, lanes>;
+
+    // Where moments take bra and ket of a coset from, on the way into their blocks.
+
+    // Both from their states.
+    struct CosetPair {
+        Coset bra, ket;
+
+        template <int size>
+        using Steps = typename Coset::template Steps<size>;
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps() const {
+            return bra.template steps<size>(0);
+        }
+        [[gnu::always_inline]] CosetPair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
+            bra.fetch(to);
+            ket.fetch(to);
+        }
+        template <int size>
+        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
+            const uint32_t index = bra.base ^ to.offset[i];  // also that of the ket
+            b = L::element(bra.state, index);
+            k = L::element(ket.state, index);
+        }
+    };
+
+    // The bra from its block, and on to its coset, undoing the phase that the ket gets from its coset.
+    template <bool has_constant>
+    struct PhasedPair {
+        Block bra;
+        Coset target;
+        PhasedCoset<has_constant> ket;
+
+        template <int size>
+        using Steps = typename PhasedCoset<has_constant>::template Steps<size>;
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps() const {
+            return ket.template steps<size>(0);
+        }
+        [[gnu::always_inline]] PhasedPair moved(size_t j) const {
+            return {bra.moved(j), target.moved(j), ket.moved(j)};
+        }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
+            ket.fetch(to);
+        }
+        template <int size>
+        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
+            const C factor = ket.factor(to, i);
+            b = bra.load(to.table, i);
+            k = product<false, Real, lanes>(factor, ket.coset.load(to.coset, i));
+            target.store(to.coset, i, product<true, Real, lanes>(factor, b));
+        }
+    };
+
+    // Both are in their blocks.
+    struct BlockPair {
+        Block bra, ket;
+
+        template <int size>
+        using Steps = typename Block::template Steps<size>;
+        template <int size>
+        [[gnu::always_inline]] Steps<size> steps() const {
+            return bra.template steps<size>(0);
+        }
+        [[gnu::always_inline]] BlockPair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
+        template <int size>
+        [[gnu::always_inline]] void fetch(const Steps<size>&) const {}
+        template <int size>
+        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
+            b = bra.load(to, i);
+            k = ket.load(to, i);
+        }
+    };
+
+    // Bra and ket of a coset into their blocks. Adds up Z of the first `count` bits, and leaves in `folded`
+    // Im(conj(b) k) summed over them, for fold_signs.
+    template <int count, class Pair>
+    [[gnu::noinline]] static void load_pair(int bits, Pair pair, C* block_bra, C* block_ket, V* folded,
+                                            Moments* moments) {
+        constexpr int size = 1 << count;
+        const auto steps = pair.template steps<size>();
+        V z[count] = {};
+        for (size_t j = 0; j < size_t(1) << bits; j += size) {
+            const Pair here = pair.moved(j);
+            here.fetch(steps);
+            V sign[size];
+#pragma GCC unroll 4
+            for (int i = 0; i < size; ++i) {
+                C b, k;
+                here.load(steps, i, b, k);
+                if constexpr (std::is_same_v<Pair, CosetPair>) block_bra[j + size_t(i)] = b;
+                if constexpr (!std::is_same_v<Pair, BlockPair>) block_ket[j + size_t(i)] = k;
+                sign[i] = b.re * k.im - b.im * k.re;
+            }
+            if constexpr (count == 2) {
+                const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
+                z[0] += (sign[0] - sign[1]) + (sign[2] - sign[3]);
+                z[1] += plus0 - plus1;
+                folded[j / size] = plus0 + plus1;
+            } else {
+                z[0] += sign[0] - sign[1];
+                folded[j / size] = sign[0] + sign[1];
+            }
+        }
+        for (int q = 0; q < count; ++q) moments[q].z += z[q];
+    }
+
+    // What X and Y of one bit are made of, in two parts each, so that sums do not wait for one another.
+    struct Products {
+        V x{}, more_x{}, even{}, odd{};
+
+        template <bool with_x>
+        [[gnu::always_inline]] void add(C b0, C b1, C k0, C k1) {
+            even += b1.re * k0.re;
+            even += b1.im * k0.im;
+            odd += b0.re * k1.re;
+            odd += b0.im * k1.im;
+            if constexpr (with_x) {
+                x += b0.re * k1.im;
+                x -= b0.im * k1.re;
+                more_x += b1.re * k0.im;
+                more_x -= b1.im * k0.re;
+            }
+        }
+        void add_to(Moments& moments) const {
+            moments.x += x + more_x;
+            moments.y += even - odd;
+        }
+    };
+
+    // Adds up X (where wanted) and Y of bit `first` of a block, and of the one after it if there are two.
+    template <int count, bool with_x>
+    [[gnu::noinline]] static void add_moments(int bits, int first, const C* bra, const C* ket, Moments* moments) {
+        Products low, high;
+        S::template for_each_place<count>(bits, first, [&](size_t index) {
+            const size_t step = size_t(1) << first;
+            const auto add = [&](Products& sums, size_t i0, size_t i1) {
+                const C *b = loaded_again(bra + index), *k = loaded_again(ket + index);
+                sums.template add<with_x>(b[i0], b[i1], k[i0], k[i1]);
+            };
+            add(low, 0, step);
+            if constexpr (count == 2) {
+                add(low, 2 * step, 3 * step);
+                add(high, 0, 2 * step);
+                add(high, step, 3 * step);
+            }
+        });
+        low.add_to(moments[first]);
+        if constexpr (count == 2) high.add_to(moments[first + 1]);
+    }
+
+    // With 16 registers, amplitudes that are needed twice are loaded twice: kept, they would push the sums out.
+    [[gnu::always_inline]] static const C* loaded_again(const C* amplitudes) {
+        if constexpr (S::bits_a_pass < 3) asm volatile("" : "+r"(amplitudes));
+        return amplitudes;
+    }
+
+    // Z of the bits that the first pass did not fold, from what it left in `folded`.
+    static void fold_signs(int bits, int done, V* folded, Moments* moments) {
+        for (int q = bits - 1; q >= done; --q) {
+            const size_t half = size_t(1) << (q - done);
+            V difference{};
+            for (size_t j = 0; j < half; ++j) {
+                difference += folded[j] - folded[j + half];
+                folded[j] += folded[j + half];
+            }
+            moments[q].z += difference;
+        }
+    }
+
+    // Moments of the runs of sweep s that flip lanes only, each lane its share.
+    [[gnu::noinline]] static void add_lane_moments(const ProgramView& p, int s, const C* bra, const C* ket,
+                                                   Moments* moments) {
+        const int begin = p.sweep_lane_run_begin[s], count = p.sweep_lane_run_begin[s + 1] - begin;
+        const size_t size = size_t(1) << p.sweep_bits[s];
+        V z{};
+        for (size_t j = 0; j < size; ++j) z += bra[j].re * ket[j].im - bra[j].im * ket[j].re;
+        for (int i = 0; i < count; ++i) {
+            const uint32_t flip = p.run_x[p.sweep_lane_run[begin + i]];
+            V x{}, y{};
+            for (size_t j = 0; j < size; ++j) {
+                const C b = bra[j], k = ket[j];
+                const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
+                x += b.re * flipped.im - b.im * flipped.re;
+                y -= b.re * flipped.re + b.im * flipped.im;
+            }
+            moments[i].x += x;
+            moments[i].y += y;
+            moments[i].z += z;
+        }
+    }
+
+    // What the runs of a sweep gather on its cosets.
+    struct Gathered {
+        bool with_x;  // X and Z are wanted, not only Y
+        Moments moments[16] = {}, lane_moments[8] = {};
+    };
+
+    // Where sums over the parts of a block are kept.
+    static V* totals(const ProgramView& p, const Space& space, int s) {
+        return space.block_weight + (size_t(1) << p.sweep_bits[s]);
+    }
+
+    static void add_passes(int bits, int begin, int end, const C* bra, const C* ket, Gathered& found) {
+        const auto add = [&](auto count, int first) {
+            if (found.with_x)
+                add_moments<count.value, true>(bits, first, bra, ket, found.moments);
+            else
+                add_moments<count.value, false>(bits, first, bra, ket, found.moments);
+        };
+        int first = begin;
+        for (; first + 2 <= end; first += 2) add(std::integral_constant<int, 2>{}, first);
+        if (first < end) add(std::integral_constant<int, 1>{}, first);
+    }
+
+    // Moments on inner bits of a part; bra and ket end up in their blocks.
+    template <class Pair>
+    static void add_inner_moments(const ProgramView& p, Space& space, int s, Pair pair, size_t place, Gathered& found) {
+        const int bits = p.sweep_bits[s];
+        C *bra = space.block_bra + place, *ket = space.block_ket + place;
+        if (bits >= 2)
+            load_pair<2>(bits, pair, bra, ket, space.block_weight, found.moments);
+        else
+            load_pair<1>(bits, pair, bra, ket, space.block_weight, found.moments);
+        if (found.with_x) {
+            fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, found.moments);
+            if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = space.block_weight[0];
+        }
+        add_passes(bits, 0, bits, bra, ket, found);
+        if (S::flips_lanes_only(p, s)) add_lane_moments(p, s, bra, ket, found.lane_moments);
+    }
+
+    // Then those on outer bits.
+    static void add_outer_moments(const ProgramView& p, Space& space, int s, Gathered& found) {
+        const int inner = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
+        if (outer == 0) return;
+        if (found.with_x) fold_signs(outer, 0, totals(p, space, s), found.moments + inner);
+        add_passes(inner + outer, inner, inner + outer, space.block_bra, space.block_ket, found);
+    }
+
+    // Moments of all runs of sweep s on a coset of bra and ket, which end up in their blocks.
+    static void add_all_moments(const ProgramView& p, Space& space, int s, uint32_t base, C* ket, Gathered& found) {
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        S::for_each_part(p, space, s, 0, base, [&](uint32_t part, size_t place) {
+            const CosetPair pair{S::coset_of(space, space.bra, part, offset, space.fetches_states),
+                                 S::coset_of(space, ket, part, offset, space.fetches_kets)};
+            add_inner_moments(p, space, s, pair, place, found);
+        });
+        add_outer_moments(p, space, s, found);
+    }
+
+    // Takes the bra of a coset back before sweep s and the phase before it, as `undo`. On the way, moments before the
+    // sweep, with the ket before the phase.
+    static void meet_before(const ProgramView& p, Space& space, int s, int phase, uint32_t base, C* ket,
+                            Gathered& found) {
+        const int bits = p.sweep_bits[s];
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        const bool has_parts = p.sweep_outer_bits[s] > 0;
+        const Coset bra = S::coset_of(space, space.bra, base, offset, space.fetches_states);
+        if (has_parts) S::template rotate<true, true>(p, space, s, false, bra, Block{space.block_bra}, space.block_bra);
+        S::for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
+            const Block own_bra{space.block_bra + place}, own_ket{space.block_ket + place};
+            const Coset bra_part{space.bra, part, offset, part};
+            const Coset ket_part = S::coset_of(space, ket, part, offset, space.fetches_kets);
+            if (has_parts)
+                S::template rotate<true, false>(p, space, s, true, own_bra, own_bra, own_bra.block);
+            else
+                S::template rotate<true, false>(p, space, s, true, bra, own_bra, own_bra.block);
+            if (S::has_rest(p, phase)) {
+                S::load_block(p, space, phase, ket_part, bits, own_ket.block);
+                add_inner_moments(p, space, s, BlockPair{own_bra, own_ket}, place, found);
+            } else {
+                S::with_phase(p, space, phase, bits, ket_part,
+                              [&]<bool has_constant>(const PhasedCoset<has_constant>& phased) {
+                                  const PhasedPair<has_constant> pair{own_bra, bra_part, phased};
+                                  add_inner_moments(p, space, s, pair, place, found);
+                              });
+            }
+        });
+        add_outer_moments(p, space, s, found);
+        if (!S::has_rest(p, phase)) return;
+        S::for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
+            S::store_block(p, space, phase, space.block_bra + place, bits, {space.bra, part, offset, part});
+        });
+    }
+};
