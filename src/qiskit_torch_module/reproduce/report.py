@@ -89,7 +89,7 @@ def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
     axes[0][0].set_ylabel("milliseconds per sample")
     handles, labels = axes[0][0].get_legend_handles_labels()
     drawing.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
-    drawing.suptitle(figure.title)
+    drawing.suptitle(figure.title, wrap=True)
     drawing.tight_layout(rect=(0, 0.06 + 0.04 * ((len(labels) + 1) // 2), 1, 1))
     drawing.savefig(path, dpi=130)
     plt.close(drawing)
