@@ -135,7 +135,7 @@ def test_batch_sums_and_threads(instruction_set, batch_size):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("n", [9, 12])  # a block in parts if batched; two sweeps a layer if spread
 def test_undoing_kets_equals_keeping_them(layout, n):
-    case, observables = reuploading(n, 4), random_observables(n, 2)
+    case, observables = reuploading(n, 6), random_observables(n, 2)
     model = module_of(case, observables)
     inputs, cotangent = torch.rand(5, n), torch.rand(5, len(observables))
     engine = model._program.engine

@@ -15,17 +15,18 @@ struct BraKet {
 
     // Where moments take bra and ket of a coset from, on the way into their blocks.
 
-    // Both from their states.
-    struct CosetPair {
-        Coset bra, ket;
+    // Both from their states, or both from their blocks.
+    template <class Place>
+    struct Pair {
+        Place bra, ket;
 
         template <int size>
-        using Steps = typename Coset::template Steps<size>;
+        using Steps = typename Place::template Steps<size>;
         template <int size>
         [[gnu::always_inline]] Steps<size> steps() const {
             return bra.template steps<size>(0);
         }
-        [[gnu::always_inline]] CosetPair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
+        [[gnu::always_inline]] Pair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
         template <int size>
         [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
             bra.fetch(to);
@@ -33,9 +34,8 @@ struct BraKet {
         }
         template <int size>
         [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
-            const uint32_t index = bra.base ^ to.offset[i];  // also that of the ket
-            b = L::element(bra.state, index);
-            k = L::element(ket.state, index);
+            b = bra.load(to, i);
+            k = ket.load(to, i);
         }
     };
 
@@ -68,44 +68,24 @@ struct BraKet {
         }
     };
 
-    // Both are in their blocks.
-    struct BlockPair {
-        Block bra, ket;
-
-        template <int size>
-        using Steps = typename Block::template Steps<size>;
-        template <int size>
-        [[gnu::always_inline]] Steps<size> steps() const {
-            return bra.template steps<size>(0);
-        }
-        [[gnu::always_inline]] BlockPair moved(size_t j) const { return {bra.moved(j), ket.moved(j)}; }
-        template <int size>
-        [[gnu::always_inline]] void fetch(const Steps<size>&) const {}
-        template <int size>
-        [[gnu::always_inline]] void load(const Steps<size>& to, int i, C& b, C& k) const {
-            b = bra.load(to, i);
-            k = ket.load(to, i);
-        }
-    };
-
     // Bra and ket of a coset into their blocks. Adds up Z of the first `count` bits, and leaves in `folded`
     // Im(conj(b) k) summed over them, for fold_signs.
-    template <int count, class Pair>
-    [[gnu::noinline]] static void load_pair(int bits, Pair pair, C* block_bra, C* block_ket, V* folded,
+    template <int count, class From>
+    [[gnu::noinline]] static void load_pair(int bits, From pair, C* block_bra, C* block_ket, V* folded,
                                             Moments* moments) {
         constexpr int size = 1 << count;
         const auto steps = pair.template steps<size>();
         V z[count] = {};
         for (size_t j = 0; j < size_t(1) << bits; j += size) {
-            const Pair here = pair.moved(j);
+            const From here = pair.moved(j);
             here.fetch(steps);
             V sign[size];
 #pragma GCC unroll 4
             for (int i = 0; i < size; ++i) {
                 C b, k;
                 here.load(steps, i, b, k);
-                if constexpr (std::is_same_v<Pair, CosetPair>) block_bra[j + size_t(i)] = b;
-                if constexpr (!std::is_same_v<Pair, BlockPair>) block_ket[j + size_t(i)] = k;
+                if constexpr (std::is_same_v<From, Pair<Coset>>) block_bra[j + size_t(i)] = b;
+                if constexpr (!std::is_same_v<From, Pair<Block>>) block_ket[j + size_t(i)] = k;
                 sign[i] = b.re * k.im - b.im * k.re;
             }
             if constexpr (count == 2) {
@@ -230,8 +210,8 @@ struct BraKet {
     }
 
     // Moments on inner bits of a part; bra and ket end up in their blocks.
-    template <class Pair>
-    static void add_inner_moments(const ProgramView& p, Space& space, int s, Pair pair, size_t place, Gathered& found) {
+    template <class From>
+    static void add_inner_moments(const ProgramView& p, Space& space, int s, From pair, size_t place, Gathered& found) {
         const int bits = p.sweep_bits[s];
         C *bra = space.block_bra + place, *ket = space.block_ket + place;
         if (bits >= 2)
@@ -258,8 +238,8 @@ struct BraKet {
     static void add_all_moments(const ProgramView& p, Space& space, int s, uint32_t base, C* ket, Gathered& found) {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         S::for_each_part(p, space, s, 0, base, [&](uint32_t part, size_t place) {
-            const CosetPair pair{S::coset_of(space, space.bra, part, offset, space.fetches_states),
-                                 S::coset_of(space, ket, part, offset, space.fetches_kets)};
+            const Pair<Coset> pair{S::coset_of(space, space.bra, part, offset, space.fetches_states),
+                                   S::coset_of(space, ket, part, offset, space.fetches_kets)};
             add_inner_moments(p, space, s, pair, place, found);
         });
         add_outer_moments(p, space, s, found);
@@ -271,20 +251,16 @@ struct BraKet {
                             Gathered& found) {
         const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        const bool has_parts = p.sweep_outer_bits[s] > 0;
         const Coset bra = S::coset_of(space, space.bra, base, offset, space.fetches_states);
-        if (has_parts) S::template rotate<true, true>(p, space, s, false, bra, Block{space.block_bra}, space.block_bra);
+        S::undo_outer(p, space, s, bra, space.block_bra);
         S::for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
             const Block own_bra{space.block_bra + place}, own_ket{space.block_ket + place};
             const Coset bra_part{space.bra, part, offset, part};
             const Coset ket_part = S::coset_of(space, ket, part, offset, space.fetches_kets);
-            if (has_parts)
-                S::template rotate<true, false>(p, space, s, true, own_bra, own_bra, own_bra.block);
-            else
-                S::template rotate<true, false>(p, space, s, true, bra, own_bra, own_bra.block);
+            S::undo_inner(p, space, s, bra, own_bra, own_bra.block);
             if (S::has_rest(p, phase)) {
                 S::load_block(p, space, phase, ket_part, bits, own_ket.block);
-                add_inner_moments(p, space, s, BlockPair{own_bra, own_ket}, place, found);
+                add_inner_moments(p, space, s, Pair<Block>{own_bra, own_ket}, place, found);
             } else {
                 S::with_phase(p, space, phase, bits, ket_part,
                               [&]<bool has_constant>(const PhasedCoset<has_constant>& phased) {

@@ -222,9 +222,11 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     const int threads = useful_threads(plan, batch_size, num_threads), team = useful_team(plan, num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
         if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
-        if (plan.view(one->lane_bits, may_absorb, false) == nullptr) continue;
+        const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
+        if (view_alone == nullptr) continue;
+        const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;
         for (const Division<Real>& d : divisions(one, batch_size, threads, team)) {
-            const ProgramView* view = plan.view(one->lane_bits, may_absorb, d.is_team);
+            const ProgramView* view = d.is_team ? view_of_team : view_alone;
             for (const Storage& storage : storages(*view, purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);

@@ -123,8 +123,8 @@ struct Evolve {
     }
 
     // Moments after the RY of a run from those before it.
-    static Moments<Real, lanes> turned(const RunFactors<Real, lanes>& run, const Moments<Real, lanes>& before) {
-        const V cosine = run.cosine * run.cosine - run.sine * run.sine, sine = Real(2) * run.cosine * run.sine;
+    static Moments<Real, lanes> turned(const Space& space, int r, const Moments<Real, lanes>& before) {
+        const V cosine = Absorbed::cosine(space, r), sine = Absorbed::sine(space, r);
         return {cosine * before.x + sine * before.z, before.y, cosine * before.z - sine * before.x};
     }
 
@@ -205,7 +205,7 @@ struct Evolve {
                 found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),
                          W::sum_over_state(found.z * signs)};
             }
-            if (meets_before) found = turned(space.run[r], found);
+            if (meets_before) found = turned(space, r, found);
             run_gradients(p, space, r, {found.x * square, found.y * square, found.z * square});
         });
     }

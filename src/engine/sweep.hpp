@@ -439,25 +439,33 @@ struct Sweep {
         });
     }
 
+    // Inverse RY of sweep s on a coset: those on outer bits from source into the block, if it has parts, then those on
+    // the inner bits of a part, whose block is `own`, on to target.
+    template <class Source>
+    static void undo_outer(const ProgramView& p, const Space& space, int s, Source source, C* block) {
+        if (p.sweep_outer_bits[s] > 0) rotate<true, true>(p, space, s, false, source, Block{block}, block);
+    }
+    template <class Source, class Target>
+    static void undo_inner(const ProgramView& p, const Space& space, int s, Source source, Target target, C* own) {
+        if (p.sweep_outer_bits[s] > 0)
+            rotate<true, false>(p, space, s, true, Block{own}, target, own);
+        else
+            rotate<true, false>(p, space, s, true, source, target, own);
+    }
+
     // state = conj(phase) (inverse RY of sweep s) source: the adjoint of `forward` on one coset of it.
     template <class Source>
     static void undo(const ProgramView& p, Space& space, int s, int phase, Source source, Coset target, C* block) {
         const int bits = p.sweep_bits[s];
-        const bool has_parts = p.sweep_outer_bits[s] > 0;
-        if (has_parts) rotate<true, true>(p, space, s, false, source, Block{block}, block);
+        undo_outer(p, space, s, source, block);
         for_each_part(p, space, s, phase, target.base, [&](uint32_t part, size_t place) {
             const Coset to{target.state, part, target.offset, part};
-            const Block own{block + place};
-            const auto rotate_to = [&](const auto& place_to) {
-                if (has_parts)
-                    rotate<true, false>(p, space, s, true, own, place_to, own.block);
-                else
-                    rotate<true, false>(p, space, s, true, source, place_to, block);
-            };
-            if (phase == 0) return rotate_to(to);
-            if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, to, rotate_to);
-            rotate_to(own);
-            store_block(p, space, phase, own.block, bits, to);
+            C* own = block + place;
+            const auto undo_to = [&](const auto& place_to) { undo_inner(p, space, s, source, place_to, own); };
+            if (phase == 0) return undo_to(to);
+            if (!has_rest(p, phase)) return with_phase(p, space, phase, bits, to, undo_to);
+            undo_to(Block{own});
+            store_block(p, space, phase, own, bits, to);
         });
     }
 };

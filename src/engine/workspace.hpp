@@ -95,7 +95,7 @@ struct Workspace {
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
     RunFactors<Real, lanes>* run;   // [num_runs]
     V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
-    C* table;                       // tables of all phases and their groups; a tape keeps all of this along with kets
+    C* table;                       // tables of all phases and their groups; a tape keeps all of this
     V* angle_gradient;              // [num_angles]
     C* block_ket;                   // [2^max_block_bits]
     C* block_bra;                   // [2^max_block_bits]
