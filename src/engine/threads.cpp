@@ -17,22 +17,28 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto idle_life = std::chrono::seconds(2);
-// Waiting threads spin this long before they sleep: forward and backward of a training step follow one another
-// closely, and waking a sleeping thread costs as much as simulating a small circuit.
-constexpr auto spin_time = std::chrono::microseconds(150);
+// The calls of a training loop follow one another closely, and waking a sleeping thread costs as much as simulating a
+// small circuit: a waiting thread spins before it sleeps. Other threads, such as those of PyTorch, may have the processor
+// in between; where one takes it, it is wanted, and this thread goes to sleep.
+constexpr auto spin_time = std::chrono::microseconds(2000);
+constexpr auto alone_time = std::chrono::microseconds(50);  // without offering the processor to others
+constexpr auto yield_time = std::chrono::microseconds(20);  // an offer that took longer was accepted
 
 template <class Condition>
 bool spin_until(Condition condition) {
-    const auto end = Clock::now() + spin_time;
-    do {
+    const auto begin = Clock::now();
+    while (true) {
         for (int i = 0; i < 64; ++i) {
             if (condition()) return true;
 #if defined(__x86_64__) || defined(__i386__)
             __builtin_ia32_pause();
 #endif
         }
-    } while (Clock::now() < end);
-    return false;
+        const auto now = Clock::now();
+        if (now - begin < alone_time) continue;
+        std::this_thread::yield();
+        if (now - begin > spin_time || Clock::now() - now > yield_time) return condition();
+    }
 }
 
 class ThreadPool {
