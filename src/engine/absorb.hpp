@@ -86,11 +86,12 @@ struct Absorb {
     static void apply_phase(const ProgramView& p, Space& space, C* ket, C* target) {
         const int layer = p.num_layers - 1, s = p.layer_sweep_begin[layer];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        S::for_each_coset(p, space, s, layer, [&](uint32_t base) {
-            S::for_each_part(p, space, s, layer, base, [&](uint32_t part, size_t) {
+        S::for_each_coset(p, space, s, layer, [&](uint32_t base, size_t coset_place) {
+            S::for_each_part(p, space, s, layer, base, [&](uint32_t part, size_t place) {
                 const auto from = S::coset_of(space, ket, part, offset, space.fetches_states);
-                S::load_block(p, space, layer, from, p.sweep_bits[s], space.block_ket);
-                S::store_block(p, space, 0, space.block_ket, p.sweep_bits[s], {target, part, offset, part});
+                C* block = S::block_of(p, target, coset_place + place, space.block_ket);
+                S::load_block(p, space, layer, from, p.sweep_bits[s], block);
+                if (!p.in_order) S::store_block(p, space, 0, block, p.sweep_bits[s], {target, part, offset, part});
             });
         });
     }
@@ -99,7 +100,7 @@ struct Absorb {
     // alone, target need not be complete.
     static void measure(const ProgramView& p, Space& space, Mode mode, const C* ket, C* target) {
         const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
-        const bool stores = mode != Mode::values || end - begin > 1 || p.has_unabsorbed_terms;
+        const bool stores = !p.in_order && (mode != Mode::values || end - begin > 1 || p.has_unabsorbed_terms);
         for (int s = begin; s < end; ++s) {
             const bool is_first = s == begin;
             const int phase = is_first ? layer : 0;
@@ -108,8 +109,9 @@ struct Absorb {
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
             Bloch found[16] = {}, found_in_lanes[8] = {};
             V *square = space.block_weight, *totals = B::totals(p, space, s);
+            C* whole = space.block_ket;
             const auto measure_part = [&](uint32_t part, size_t place) {
-                C *block = space.block_ket + place, *source = is_first ? const_cast<C*>(ket) : target;
+                C *block = whole + place, *source = is_first ? const_cast<C*>(ket) : target;
                 const auto from = S::coset_of(space, source, part, offset, space.fetches_states);
                 S::load_block(p, space, phase, from, bits, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
@@ -121,12 +123,13 @@ struct Absorb {
                 B::fold_signs(bits, 0, square, found);
                 if (outer > 0) totals[place >> bits] = square[0];
             };
-            S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
+            S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t coset_place) {
+                whole = S::block_of(p, target, coset_place, space.block_ket);
                 S::for_each_part(p, space, s, phase, base, measure_part);
                 if (outer == 0) return;
                 B::fold_signs(outer, 0, totals, found + bits);
                 for_each_pass<true>(p, s, [&](int first, auto count) {
-                    add_bloch<count.value>(bits + outer, first, space.block_ket, found);
+                    add_bloch<count.value>(bits + outer, first, whole, found);
                 });
             });
             const auto keep = [&](int r, Bloch b) {
@@ -206,9 +209,8 @@ struct Absorb {
     }
 
     // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
-    // not absorbed contribute.
-    static void adjoint_state(const Tile<Real>& tile, Space& space, C* ket, bool started) {
-        const ProgramView& p = *tile.program;
+    // not absorbed contribute. The ket, too, goes back where it is the only one, to `ket_before`.
+    static void adjoint_state(const ProgramView& p, Space& space, C* ket, C* ket_before, bool started) {
         const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
         for (int s = end - 1; s >= begin; --s) {
             const bool starts = s == end - 1 && !started;
@@ -217,13 +219,14 @@ struct Absorb {
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             V amount[16], *weight = space.block_weight;
             fill_weights(p, space, s, amount, weight);
-            C *block_ket = space.block_ket, *block_bra = space.block_bra;
+            C *block_ket = space.block_ket, *block_bra = space.block_bra,
+              *bra_before = p.in_order ? space.next_bra : space.bra;
             const auto start_part = [&](uint32_t part, size_t place) {
                 C *own_ket = block_ket + place, *own_bra = block_bra + place;
                 const auto from = S::coset_of(space, ket, part, offset, space.fetches_kets),
                            to = S::coset_of(space, space.bra, part, offset, space.fetches_states);
-                S::load_block(p, space, 0, from, bits, own_ket);
-                if (!starts) S::load_block(p, space, 0, to, bits, own_bra);
+                if (!p.in_order) S::load_block(p, space, 0, from, bits, own_ket);
+                if (!p.in_order && !starts) S::load_block(p, space, 0, to, bits, own_bra);
                 for_each_pass<false>(p, s, [&](int first, auto count) {
                     if (first == 0 && starts)
                         add_flipped<count.value, true, true>(bits, first, amount, weight + place, own_ket, own_bra);
@@ -235,11 +238,13 @@ struct Absorb {
                 add_flipped_lanes(p, space, s, own_ket, own_bra);
             };
             const auto store_part = [&](uint32_t part, size_t place) {
-                S::store_block(p, space, phase, block_bra + place, bits, {space.bra, part, offset, part});
-                if (phase > 0 && tile.storage.mode == Mode::gradient_undoing_kets)
-                    S::store_block(p, space, phase, block_ket + place, bits, {ket, part, offset, part});
+                S::store_block(p, space, phase, block_bra + place, bits, {bra_before, part, offset, part});
+                if (phase > 0 && space.undoes_ket(p, layer))
+                    S::store_block(p, space, phase, block_ket + place, bits, {ket_before, part, offset, part});
             };
-            S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
+            S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t place) {
+                block_ket = S::block_of(p, ket, place, space.block_ket);
+                block_bra = S::block_of(p, space.bra, place, space.block_bra);
                 S::for_each_part(p, space, s, 0, base, start_part);
                 if (outer > 0)
                     for_each_pass<true>(p, s, [&](int first, auto count) {
@@ -248,6 +253,7 @@ struct Absorb {
                 S::for_each_part(p, space, s, phase, base, store_part);
             });
         }
+        if (p.in_order) space.take_next_bra();
     }
 
     // For sweep s: what multiplies X of every bit, and the sum of what multiplies Z, by index in the block.

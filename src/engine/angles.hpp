@@ -144,27 +144,40 @@ struct Angles {
     }
 
     static void fill_phase(const ProgramView& p, Space& space, int phase) {
-        // The phase also carries the cosines left out of the layer that follows it.
         const C one{broadcast<Real, lanes>(1), V{}};
-        C first = phase < p.num_layers ? C{space.layer_scale[phase], V{}} : one;
-        for (int g = p.phase_group_begin[phase]; g < p.phase_group_begin[phase + 1]; ++g) {
-            const int32_t* character = p.group_character + p.group_character_begin[g];
-            const int count = p.group_character_begin[g + 1] - p.group_character_begin[g], low_count = count / 2;
-            C* low = space.table + p.group_table_begin[g];
-            fill_table(p, space, low, character, low_count, one);
-            fill_table(p, space, low + (size_t(1) << low_count), character + low_count, count - low_count, first);
-            first = one;
-        }
+        // The phase also carries the cosines left out of the layer that follows it.
+        const C first = phase < p.num_layers ? C{space.layer_scale[phase], V{}} : one;
+        const int begin = p.phase_group_begin[phase], constant = p.phase_constant_begin[phase];
+        const auto characters = [&](int g) { return p.group_character + p.group_character_begin[g]; };
+        const auto count = [&](int g) { return p.group_character_begin[g + 1] - p.group_character_begin[g]; };
+        for (int g = begin; g < constant; ++g)
+            fill_table(p, space, space.filling + p.group_table_begin[g], characters(g), count(g),
+                       g == begin ? first : one);
         C* table = space.table + p.phase_table_begin[phase];
         const size_t size = size_t(1) << p.phase_table_bits[phase];
-        const int begin = p.phase_group_begin[phase], end = p.phase_constant_begin[phase];
-        if (begin == end)
-            for (size_t j = 0; j < size; ++j) table[j] = first;
-        for (int g = begin; g < end; ++g) {
-            const Factors<Real, lanes> factors(p, space.table, g);
+        const auto factors = [&](int g) {
             const uint32_t* row = p.group_offset + p.group_offset_begin[g];
+            const C* own = space.filling + p.group_table_begin[g];
+            return [row, own](size_t j) { return own[row[j]]; };
+        };
+        if (begin == constant) {
+            for (size_t j = 0; j < size; ++j) table[j] = first;
+        } else if (begin + 1 == constant) {
+            for (size_t j = 0; j < size; ++j) table[j] = factors(begin)(j);
+        } else {
+            const auto one_factor = factors(begin), other_factor = factors(begin + 1);
             for (size_t j = 0; j < size; ++j)
-                table[j] = g == begin ? factors(row[j]) : product<false, Real, lanes>(factors(row[j]), table[j]);
+                table[j] = product<false, Real, lanes>(one_factor(j), other_factor(j));
+        }
+        for (int g = begin + 2; g < constant; ++g) {
+            const auto factor = factors(g);
+            for (size_t j = 0; j < size; ++j) table[j] = product<false, Real, lanes>(factor(j), table[j]);
+        }
+        for (int g = constant; g < p.phase_group_begin[phase + 1]; ++g) {
+            const int low_count = count(g) / 2;
+            C* low = space.table + p.group_table_begin[g];
+            fill_table(p, space, low, characters(g), low_count, one);
+            fill_table(p, space, low + (size_t(1) << low_count), characters(g) + low_count, count(g) - low_count, one);
         }
     }
 
@@ -195,7 +208,7 @@ struct Angles {
             if (!p.layer_varies[l]) copy(space.layer_scale + l, 1);
         for (int phase = 1; phase < p.num_layers + p.last_phase_acts; ++phase) {
             if (p.phase_varies[phase]) continue;
-            const int group = p.phase_group_begin[phase], table = p.phase_table_begin[phase];
+            const int group = p.phase_constant_begin[phase], table = p.phase_table_begin[phase];
             const int begin = group < p.phase_group_begin[phase + 1] ? p.group_table_begin[group] : table;
             copy(space.table + begin, size_t(table - begin) + (size_t(1) << p.phase_table_bits[phase]));
         }

@@ -209,11 +209,12 @@ struct BraKet {
         if (first < end) add(std::integral_constant<int, 1>{}, first);
     }
 
-    // Moments on inner bits of a part; bra and ket end up in their blocks.
+    // Moments on inner bits of a part; bra and ket end up in their blocks `own`.
     template <class From>
-    static void add_inner_moments(const ProgramView& p, Space& space, int s, From pair, size_t place, Gathered& found) {
+    static void add_inner_moments(const ProgramView& p, Space& space, int s, From pair, Pair<Block> own, size_t place,
+                                  Gathered& found) {
         const int bits = p.sweep_bits[s];
-        C *bra = space.block_bra + place, *ket = space.block_ket + place;
+        C *bra = own.bra.block, *ket = own.ket.block;
         if (bits >= 2)
             load_pair<2>(bits, pair, bra, ket, space.block_weight, found.moments);
         else
@@ -227,22 +228,25 @@ struct BraKet {
     }
 
     // Then those on outer bits.
-    static void add_outer_moments(const ProgramView& p, Space& space, int s, Gathered& found) {
+    static void add_outer_moments(const ProgramView& p, Space& space, int s, Pair<Block> blocks, Gathered& found) {
         const int inner = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
         if (outer == 0) return;
         if (found.with_x) fold_signs(outer, 0, totals(p, space, s), found.moments + inner);
-        add_passes(inner + outer, inner, inner + outer, space.block_bra, space.block_ket, found);
+        add_passes(inner + outer, inner, inner + outer, blocks.bra.block, blocks.ket.block, found);
     }
 
-    // Moments of all runs of sweep s on a coset of bra and ket, which end up in their blocks.
-    static void add_all_moments(const ProgramView& p, Space& space, int s, uint32_t base, C* ket, Gathered& found) {
+    // Moments of all runs of sweep s on a coset of bra and ket, which end up in their blocks, if they do not lie there.
+    static void add_all_moments(const ProgramView& p, Space& space, int s, uint32_t base, C* ket, Pair<Block> blocks,
+                                Gathered& found) {
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         S::for_each_part(p, space, s, 0, base, [&](uint32_t part, size_t place) {
+            const Pair<Block> own = blocks.moved(place);
+            if (p.in_order) return add_inner_moments(p, space, s, own, own, place, found);
             const Pair<Coset> pair{S::coset_of(space, space.bra, part, offset, space.fetches_states),
                                    S::coset_of(space, ket, part, offset, space.fetches_kets)};
-            add_inner_moments(p, space, s, pair, place, found);
+            add_inner_moments(p, space, s, pair, own, place, found);
         });
-        add_outer_moments(p, space, s, found);
+        add_outer_moments(p, space, s, blocks, found);
     }
 
     // Takes the bra of a coset back before sweep s and the phase before it, as `undo`. On the way, moments before the
@@ -251,25 +255,26 @@ struct BraKet {
                             Gathered& found) {
         const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        const Pair<Block> blocks{{space.block_bra}, {space.block_ket}};
         const Coset bra = S::coset_of(space, space.bra, base, offset, space.fetches_states);
         S::undo_outer(p, space, s, bra, space.block_bra);
         S::for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
-            const Block own_bra{space.block_bra + place}, own_ket{space.block_ket + place};
+            const Pair<Block> own = blocks.moved(place);
             const Coset bra_part{space.bra, part, offset, part};
             const Coset ket_part = S::coset_of(space, ket, part, offset, space.fetches_kets);
-            S::undo_inner(p, space, s, bra, own_bra, own_bra.block);
+            S::undo_inner(p, space, s, bra, own.bra, own.bra.block);
             if (S::has_rest(p, phase)) {
-                S::load_block(p, space, phase, ket_part, bits, own_ket.block);
-                add_inner_moments(p, space, s, Pair<Block>{own_bra, own_ket}, place, found);
+                S::load_block(p, space, phase, ket_part, bits, own.ket.block);
+                add_inner_moments(p, space, s, own, own, place, found);
             } else {
                 S::with_phase(p, space, phase, bits, ket_part,
                               [&]<bool has_constant>(const PhasedCoset<has_constant>& phased) {
-                                  const PhasedPair<has_constant> pair{own_bra, bra_part, phased};
-                                  add_inner_moments(p, space, s, pair, place, found);
+                                  const PhasedPair<has_constant> pair{own.bra, bra_part, phased};
+                                  add_inner_moments(p, space, s, pair, own, place, found);
                               });
             }
         });
-        add_outer_moments(p, space, s, found);
+        add_outer_moments(p, space, s, blocks, found);
         if (!S::has_rest(p, phase)) return;
         S::for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
             S::store_block(p, space, phase, space.block_bra + place, bits, {space.bra, part, offset, part});

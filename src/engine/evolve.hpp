@@ -46,13 +46,13 @@ struct Evolve {
         for (int r = 0; r < num_runs; ++r) {
             // Runs that flip lanes only come first, then those that reach new vectors.
             const auto& run = space.run[p.product_run[r]];
-            const uint32_t flip = p.run_x[p.product_run[r]];
+            const uint32_t flip = p.product_flip[r];
             if (r < p.num_product_lane_runs) {
                 if (team.rank > 0) continue;
                 ket[0].re = run.cosine * ket[0].re + run.sine * flip_lanes<Real, lanes>(ket[0].re, flip);
                 continue;
             }
-            const int32_t* reached = p.product_run + p.num_product_lane_runs;
+            const uint32_t* reached = p.product_flip + p.num_product_lane_runs;
             const uint64_t count = uint64_t(1) << (r - p.num_product_lane_runs);
             if (count < least_shared_vectors && team.rank > 0) continue;
             if (count == least_shared_vectors) team.meet();
@@ -60,9 +60,9 @@ struct Evolve {
             // Gray code over the runs before
             uint32_t index = 0;
             for (int bit = 0; share.begin >> bit != 0; ++bit)
-                if ((share.begin ^ share.begin >> 1) >> bit & 1) index ^= p.run_x[reached[bit]];
+                if ((share.begin ^ share.begin >> 1) >> bit & 1) index ^= reached[bit];
             for (uint64_t j = share.begin; j < share.end; ++j) {
-                if (j > share.begin) index ^= p.run_x[reached[__builtin_ctzll(j)]];
+                if (j > share.begin) index ^= reached[__builtin_ctzll(j)];
                 const V amplitude = ket[index >> L::lane_bits].re;
                 const uint32_t flipped = index ^ flip;
                 ket[index >> L::lane_bits] = {run.cosine * amplitude, V{}};
@@ -164,7 +164,7 @@ struct Evolve {
     // ket before the layer.
     static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, bool undo, V scale) {
         const ProgramView& p = *tile.program;
-        const bool undo_ket = undo && tile.storage.mode == Mode::gradient_undoing_kets;
+        const bool undo_ket = undo && space.undoes_ket(p, layer);
         const bool is_first = s == p.layer_sweep_begin[layer], is_last = s + 1 == p.layer_sweep_begin[layer + 1];
         const bool meets_before = undo && !undo_ket && is_first && !is_last;
         // Where nothing is undone, all sweeps meet at the end of the layer.
@@ -180,21 +180,23 @@ struct Evolve {
             gathered.with_x |= tile.wanted->run[r] && !p.run_is_real[r];
         });
         if (!wanted && !undo) return;
-        S::for_each_coset(p, space, s, phase, [&](uint32_t base) {
-            const auto bra_coset = S::coset_of(space, space.bra, base, offset, space.fetches_states),
-                       ket_coset = S::coset_of(space, ket, base, offset, space.fetches_kets);
+        C *bra_before = p.in_order ? space.next_bra : space.bra,
+          *ket_before = p.in_order && undo_ket ? space.ket(Space::ket_after_layer(p, layer - 1)) : ket;
+        S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t place) {
+            if (wanted && meets_before) return B::meet_before(p, space, s, phase, base, ket, gathered);
             using Block = typename S::Block;
-            if (wanted && meets_before) {
-                B::meet_before(p, space, s, phase, base, ket, gathered);
-            } else if (wanted) {
-                B::add_all_moments(p, space, s, base, ket, gathered);
-                if (undo) S::undo(p, space, s, phase, Block{space.block_bra}, bra_coset, space.block_bra);
-                if (undo_ket) S::undo(p, space, s, phase, Block{space.block_ket}, ket_coset, space.block_ket);
-            } else {
-                S::undo(p, space, s, phase, bra_coset, bra_coset, space.block_bra);
-                if (undo_ket) S::undo(p, space, s, phase, ket_coset, ket_coset, space.block_ket);
-            }
+            const Block bra_block{S::block_of(p, space.bra, place, space.block_bra)},
+                ket_block{S::block_of(p, ket, place, space.block_ket)};
+            if (wanted) B::add_all_moments(p, space, s, base, ket, {bra_block, ket_block}, gathered);
+            const auto undo_state = [&](C* state, bool fetches, Block block, C* before) {
+                const auto to = S::coset_of(space, before, base, offset, fetches);
+                if (wanted || p.in_order) return S::undo(p, space, s, phase, block, to, block.block);
+                S::undo(p, space, s, phase, S::coset_of(space, state, base, offset, fetches), to, block.block);
+            };
+            if (undo) undo_state(space.bra, space.fetches_states, bra_block, bra_before);
+            if (undo_ket) undo_state(ket, space.fetches_kets, ket_block, ket_before);
         });
+        if (undo && p.in_order) space.take_next_bra();
         const V square = scale * scale;
         for_each_run(p, s, [&](int r, int position) {
             if (!tile.wanted->run[r]) return;
@@ -223,7 +225,7 @@ struct Evolve {
     static void adjoint_layer(const Tile<Real>& tile, Space& space, int layer) {
         const ProgramView& p = *tile.program;
         const bool undo = layer > tile.wanted->first_layer;
-        const bool undo_ket = undo && tile.storage.mode == Mode::gradient_undoing_kets;
+        const bool undo_ket = undo && space.undoes_ket(p, layer);
         // What bra and ket both lack since sweeps of this layer were undone by tangent. A kept ket has gained from the
         // sweeps up to its own what the bra lacks from those after it.
         V scale = broadcast<Real, lanes>(1);
@@ -244,7 +246,8 @@ struct Evolve {
     // The bra before an absorbed last layer, or before a last phase that acts, and the gradients of that layer.
     static void start_adjoint(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
-        C* last = space.ket(Space::num_kets(p) - 1);
+        const int number = Space::num_kets(p) - 1;
+        C *last = space.ket(number), *ket_before = p.in_order && number > 0 ? space.ket(number - 1) : last;
         if (p.absorbs) {
             Absorbed::sum_cotangents(tile, space);
             for (int r = p.layer_run_begin[p.num_layers - 1]; r < p.layer_run_begin[p.num_layers]; ++r)
@@ -252,20 +255,25 @@ struct Evolve {
                     run_gradients(p, space, r, Absorbed::moments(p, space, r));
             if (tile.wanted->first_layer >= p.num_layers - 1) return;
             if (p.has_unabsorbed_terms) O::adjoint_state(tile, space, last, space.bra);
-            return Absorbed::adjoint_state(tile, space, last, p.has_unabsorbed_terms);
+            return Absorbed::adjoint_state(p, space, last, ket_before, p.has_unabsorbed_terms);
         }
         O::adjoint_state(tile, space, last, space.bra);
         if (!p.last_phase_acts || p.num_layers == 0) return;
         const int s = p.layer_sweep_begin[p.num_layers];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        const auto undo = [&](C* state) {
-            S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base) {
-                const auto coset = S::coset_of(space, state, base, offset, space.fetches_states);
-                S::undo(p, space, s, p.num_layers, coset, coset, space.block_bra);
+        const auto undo = [&](C* state, C* before) {
+            S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base, size_t place) {
+                const auto from = S::coset_of(space, state, base, offset, space.fetches_states),
+                           to = S::coset_of(space, before, base, offset, space.fetches_states);
+                if (p.in_order)
+                    S::undo(p, space, s, p.num_layers, typename S::Block{state + place}, to, state + place);
+                else
+                    S::undo(p, space, s, p.num_layers, from, to, space.block_bra);
             });
         };
-        undo(space.bra);
-        if (tile.storage.mode == Mode::gradient_undoing_kets) undo(last);
+        undo(space.bra, p.in_order ? space.next_bra : space.bra);
+        if (tile.storage.mode == Mode::gradient_undoing_kets) undo(last, ket_before);
+        if (p.in_order) space.take_next_bra();
     }
 
     // Gradients of layers end - 1 to begin and of the phases after them.
@@ -304,21 +312,32 @@ struct Evolve {
         }
     }
 
+    // Calls visit(place, index) for the vectors of a state after the shared prefix, and the index of their first lane.
+    template <class Visit>
+    static void for_each_prefix_vector(const ProgramView& p, Visit visit) {
+        const uint32_t* order = p.sweep_order + (p.layer_sweep_begin[p.prefix_layers] - 1) * p.num_qubits;
+        size_t index = 0;
+        for (size_t number = 0; number < L::vectors(p.num_qubits); ++number) {
+            if (number > 0) index ^= order[L::lane_bits + __builtin_ctzll(number)];
+            visit(number ^ number >> 1, index);
+        }
+    }
+
     static void collect_prefix(const Tile<Real>& tile) {
         const Space space(tile);
-        const size_t vectors = L::vectors(tile.program->num_qubits), dimension = size_t(1) << tile.program->num_qubits;
-        for (size_t i = 0; i < vectors; ++i) {
-            const C bra = space.prefix_bra[i];
+        const size_t dimension = size_t(1) << tile.program->num_qubits;
+        for_each_prefix_vector(*tile.program, [&](size_t place, size_t index) {
+            const C bra = space.prefix_bra[place];
             if constexpr (spread) {
                 for (int lane = 0; lane < lanes; ++lane) {
-                    tile.prefix_bra[i * lanes + lane] += bra.re[lane];
-                    tile.prefix_bra[dimension + i * lanes + lane] += bra.im[lane];
+                    tile.prefix_bra[index + size_t(lane)] += bra.re[lane];
+                    tile.prefix_bra[dimension + index + size_t(lane)] += bra.im[lane];
                 }
             } else {
-                tile.prefix_bra[i] += sum_of_lanes<Real, lanes>(bra.re);
-                tile.prefix_bra[dimension + i] += sum_of_lanes<Real, lanes>(bra.im);
+                tile.prefix_bra[index] += sum_of_lanes<Real, lanes>(bra.re);
+                tile.prefix_bra[dimension + index] += sum_of_lanes<Real, lanes>(bra.im);
             }
-        }
+        });
     }
 
     // As vector_jacobian_product from the end of the prefix on, where the gradients of its phase have been added.
@@ -327,14 +346,15 @@ struct Evolve {
         Space space(tile);
         A::prepare(tile, space);
         apply_layers(p, space, 0, p.prefix_layers);
-        const size_t vectors = L::vectors(p.num_qubits), dimension = size_t(1) << p.num_qubits;
-        for (size_t i = 0; i < vectors; ++i) {
-            space.bra[i] = {V{}, V{}};
+        const size_t dimension = size_t(1) << p.num_qubits;
+        for_each_prefix_vector(p, [&](size_t place, size_t index) {
+            C& bra = space.bra[place];
+            bra = {V{}, V{}};
             for (int lane = 0; lane < (spread ? lanes : 1); ++lane) {
-                space.bra[i].re[lane] = tile.prefix_bra[i * (spread ? lanes : 1) + lane];
-                space.bra[i].im[lane] = tile.prefix_bra[dimension + i * (spread ? lanes : 1) + lane];
+                bra.re[lane] = tile.prefix_bra[index + size_t(lane)];
+                bra.im[lane] = tile.prefix_bra[dimension + index + size_t(lane)];
             }
-        }
+        });
         for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
         adjoint_layer(tile, space, p.prefix_layers - 1);
         adjoint_layers(tile, space, tile.wanted->first_layer, p.prefix_layers - 1);

@@ -127,6 +127,13 @@ class Span {
     std::vector<uint32_t> basis_;
 };
 
+// The last phase shows where an observable flips bits.
+bool last_phase_acts(const ProgramArrays& a) {
+    const size_t last = a.layer_run_begin.size() - 1;
+    return a.phase_character_begin[last] < a.phase_character_begin[last + 1] &&
+           std::any_of(a.flip_mask.begin(), a.flip_mask.end(), [](uint32_t mask) { return mask != 0; });
+}
+
 // Bit i of the result: whether `mask` is odd on vector i.
 uint32_t parities(uint32_t mask, const std::vector<uint32_t>& vectors) {
     uint32_t found = 0;
@@ -138,6 +145,19 @@ uint32_t parities(uint32_t mask, const std::vector<uint32_t>& vectors) {
 constexpr size_t most_table_bits = 10;
 // Characters whose rows index two tables, each for half of them.
 constexpr size_t most_group_characters = 12;
+
+// A table of `entries` made of groups of characters that have a table each: how many groups take the fewest products.
+size_t cheapest_groups(size_t characters, size_t entries) {
+    size_t best = characters, least = characters * entries;
+    for (size_t count = (characters + most_table_bits - 1) / most_table_bits; count > 0 && count < characters; ++count) {
+        const size_t cost = (count - 1) * entries + (count << ((characters + count - 1) / count));
+        if (cost < least) {
+            best = count;
+            least = cost;
+        }
+    }
+    return best;
+}
 
 }  // namespace
 
@@ -152,6 +172,10 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
     number_kets(measured_run != nullptr);
     order_product();
     add_phases();
+    in_order_ = num_layers > 0 && lane_bits == 0 && !is_team && sweep_bits_.size() == size_t(num_layers) + 1;
+    for (size_t sweep = 0; sweep < sweep_bits_.size(); ++sweep)
+        for (uint32_t column : columns(sweep)) sweep_order_.push_back(column);
+    lie_in_order();
 }
 
 // An absorbed layer has a single ket, that before its rotations.
@@ -248,6 +272,51 @@ void Sweeps::order_product() {
     product_run_.insert(product_run_.end(), others.begin(), others.end());
 }
 
+// Where bit i of a place is alone set, the index at that place, if a state lies in the order of a sweep.
+std::vector<uint32_t> Sweeps::columns(size_t sweep) const {
+    std::vector<uint32_t> found;
+    if (!in_order_) {
+        for (int bit = 0; bit < given_.num_qubits; ++bit) found.push_back(uint32_t(1) << bit);
+        return found;
+    }
+    const int outer = sweep_outer_bits_[sweep];
+    for (int bit = 0; bit < sweep_bits_[sweep] + outer; ++bit)
+        found.push_back(sweep_offset_[size_t(sweep_offset_begin_[sweep]) + (size_t(1) << bit)]);
+    found.insert(found.end(), sweep_basis_.begin() + sweep_basis_begin_[sweep] + outer,
+                 sweep_basis_.begin() + sweep_basis_begin_[sweep + 1]);
+    return found;
+}
+
+// From indices to places, where kets lie in the order of the sweep that wrote them.
+void Sweeps::lie_in_order() {
+    const size_t num_layers = layer_sweep_begin_.size() - 1, width = size_t(given_.num_qubits);
+    const auto order = [&](size_t sweep) {
+        const auto begin = sweep_order_.begin() + ptrdiff_t(sweep * width);
+        return std::vector<uint32_t>(begin, begin + ptrdiff_t(width));
+    };
+    const auto places = [&](std::vector<uint32_t>& vectors, size_t begin, size_t end, size_t sweep) {
+        Span columns;
+        for (uint32_t column : order(sweep)) columns.add_if_independent(column);
+        for (size_t i = begin; i < end; ++i) vectors[i] = *columns.coordinates(vectors[i]);
+    };
+    character_mask_ = given_.character_mask;
+    flip_mask_ = given_.flip_mask;
+    pauli_z_ = given_.pauli_z;
+    for (int32_t r : product_run_) product_flip_.push_back(given_.run_x[size_t(r)]);
+    if (!in_order_) return;
+    places(product_flip_, 0, product_flip_.size(), 0);
+    for (size_t sweep = 1; sweep < sweep_bits_.size(); ++sweep) {
+        places(sweep_offset_, size_t(sweep_offset_begin_[sweep]), size_t(sweep_offset_begin_[sweep + 1]), sweep - 1);
+        places(sweep_basis_, size_t(sweep_basis_begin_[sweep]), size_t(sweep_basis_begin_[sweep + 1]), sweep - 1);
+    }
+    for (size_t phase = 1; phase <= num_layers; ++phase)
+        for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c)
+            character_mask_[size_t(c)] = parities(given_.character_mask[size_t(c)], order(phase - 1));
+    const size_t last = last_phase_acts(given_) ? num_layers : num_layers - 1;
+    places(flip_mask_, 0, flip_mask_.size(), last);
+    for (uint32_t& mask : pauli_z_) mask = parities(mask, order(last));
+}
+
 void Sweeps::add_phases() {
     for (int phase = 0; phase + 1 < int(given_.phase_character_begin.size()); ++phase) {
         phase_group_begin_.push_back(int32_t(group_table_begin_.size()));
@@ -307,18 +376,30 @@ void Sweeps::add_phase(int phase) {
         for (int32_t c : characters) found.push_back(given_.character_mask[c]);
         return found;
     };
-    add_groups(tabled, tabled_rows, indices, {});
-    phase_constant_begin_.push_back(int32_t(group_table_begin_.size()));
-    add_groups(constant, masks(constant), {}, basis);
-    phase_rest_begin_.push_back(int32_t(group_table_begin_.size()));
-    add_groups(rest, masks(rest), offsets, basis);
+    add_groups(tabled, tabled_rows, indices, {}, cheapest_groups(tabled.size(), indices.size()));
+    int32_t filling = 0;
+    for (size_t g = size_t(phase_group_begin_.back()); g < group_table_begin_.size(); ++g) {
+        group_table_begin_[g] = filling;
+        filling += 1 << (group_character_begin_[g + 1] - group_character_begin_[g]);
+    }
+    filling_vectors_ = std::max(filling_vectors_, filling);
+    const size_t most = given_.merges_diagonals ? most_group_characters : 1;
+    const auto add_pairs = [&](auto& begin, const std::vector<int32_t>& characters, const std::vector<uint32_t>& at) {
+        begin.push_back(int32_t(group_table_begin_.size()));
+        add_groups(characters, masks(characters), at, basis, (characters.size() + most - 1) / most);
+        for (size_t g = size_t(begin.back()); g < group_table_begin_.size(); ++g) {
+            const int32_t size = group_character_begin_[g + 1] - group_character_begin_[g];
+            group_table_begin_[g] = table_vectors_;
+            table_vectors_ += (1 << size / 2) + (1 << (size - size / 2));
+        }
+    };
+    add_pairs(phase_constant_begin_, constant, {});
+    add_pairs(phase_rest_begin_, rest, offsets);
 }
 
 // Groups of characters, each given by a mask; their rows at the offsets and at the vectors of the basis.
 void Sweeps::add_groups(const std::vector<int32_t>& characters, const std::vector<uint32_t>& masks,
-                        const std::vector<uint32_t>& offsets, const std::vector<uint32_t>& basis) {
-    const size_t most = given_.merges_diagonals ? most_group_characters : 1;
-    const size_t count = (characters.size() + most - 1) / most;
+                        const std::vector<uint32_t>& offsets, const std::vector<uint32_t>& basis, size_t count) {
     for (size_t g = 0; g < count; ++g) {
         const size_t begin = characters.size() * g / count, end = characters.size() * (g + 1) / count;
         const std::vector<uint32_t> own(masks.begin() + ptrdiff_t(begin), masks.begin() + ptrdiff_t(end));
@@ -329,20 +410,20 @@ void Sweeps::add_groups(const std::vector<int32_t>& characters, const std::vecto
         group_basis_begin_.push_back(int32_t(group_basis_.size()));
         for (uint32_t offset : offsets) group_offset_.push_back(parities(offset, own));
         for (uint32_t vector : basis) group_basis_.push_back(parities(vector, own));
-        const auto size = int32_t(end - begin);
-        group_table_begin_.push_back(table_vectors_);
-        table_vectors_ += (1 << size / 2) + (1 << (size - size / 2));
+        group_table_begin_.push_back(0);
     }
 }
 
 void Sweeps::link(ProgramView& view) const {
     view.lane_bits = lane_bits_;
     view.num_product_lane_runs = num_product_lane_runs_;
+    view.in_order = in_order_;
     view.max_block_bits = 0;
     for (size_t s = 0; s < sweep_bits_.size(); ++s)
         view.max_block_bits = std::max(view.max_block_bits, sweep_bits_[s] + sweep_outer_bits_[s]);
     view.num_groups = int32_t(group_table_begin_.size());
     view.table_vectors = table_vectors_;
+    view.filling_vectors = filling_vectors_;
 #define QTM_LINK(name) view.name = name##_.data()
     QTM_LINK(layer_sweep_begin);
     QTM_LINK(sweep_run_begin);
@@ -356,7 +437,12 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(sweep_basis_begin);
     QTM_LINK(sweep_basis);
     QTM_LINK(sweep_ket);
+    QTM_LINK(sweep_order);
     QTM_LINK(product_run);
+    QTM_LINK(product_flip);
+    QTM_LINK(character_mask);
+    QTM_LINK(flip_mask);
+    QTM_LINK(pauli_z);
     QTM_LINK(phase_table_bits);
     QTM_LINK(phase_table_begin);
     QTM_LINK(phase_variant_begin);
@@ -466,10 +552,7 @@ void Plan::link() {
     common_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
     common_.num_observables = int32_t(a.observable_constant.size());
     common_.num_flips = int32_t(a.flip_mask.size());
-    common_.last_phase_acts = false;
-    for (size_t f = 0; f < a.flip_mask.size(); ++f)
-        common_.last_phase_acts |= a.flip_mask[f] != 0 && a.phase_character_begin[common_.num_layers] <
-                                                              a.phase_character_begin[common_.num_layers + 1];
+    common_.last_phase_acts = last_phase_acts(a);
 #define QTM_LINK(name) common_.name = a.name.data()
     QTM_LINK(angle_constant);
     QTM_LINK(angle_term_begin);
@@ -483,14 +566,11 @@ void Plan::link() {
     QTM_LINK(run_z);
     QTM_LINK(layer_run_begin);
     QTM_LINK(phase_character_begin);
-    QTM_LINK(character_mask);
     QTM_LINK(character_source_begin);
     QTM_LINK(source_kind);
     QTM_LINK(source_index);
     QTM_LINK(observable_constant);
-    QTM_LINK(flip_mask);
     QTM_LINK(flip_term_begin);
-    QTM_LINK(pauli_z);
     QTM_LINK(pauli_coefficient);
     QTM_LINK(pauli_observable);
 #undef QTM_LINK

@@ -41,8 +41,8 @@ struct Sweep {
         }
     };
 
-    // Calls visit(base) for this thread's share of the cosets of sweep s (Gray code), then waits for the others of the
-    // team.
+    // Calls visit(base, place) for this thread's share of the cosets of sweep s (Gray code), then waits for the others
+    // of the team. In the order of the sweep, the block of the coset begins at `place`.
     template <class Visit>
     static void for_each_coset(const ProgramView& p, Space& space, int s, int phase, Visit visit) {
         const Walk walk(p, space, s, phase);
@@ -52,10 +52,11 @@ struct Sweep {
         walk.start();
         for (int vector = 0; vector < count; ++vector)
             if ((begin ^ begin >> 1) >> vector & 1) walk.add(base, outer + vector);
+        const int block_bits = p.sweep_bits[s] + outer;
         for (uint64_t coset = begin; coset < end; ++coset) {
             if (coset > begin) walk.add(base, outer + __builtin_ctzll(coset));
             space.next_base = coset + 1 < end ? base ^ walk.basis[outer + __builtin_ctzll(coset + 1)] : base;
-            visit(base);
+            visit(base, size_t(coset ^ coset >> 1) << block_bits);
         }
         space.team.meet();
     }
@@ -413,19 +414,23 @@ struct Sweep {
         rotate_lanes<inverse>(p, space, s, bits, block, target);
     }
 
-    // target = (RY of sweep s) (phase, if any) source; source and target may be the same state.
+    // Where a block is worked on: where it lies, or a place of its own.
+    static C* block_of(const ProgramView& p, C* state, size_t place, C* own) { return p.in_order ? state + place : own; }
+
+    // target = (RY of sweep s) (phase, if any) source; source and target may be the same state, unless states lie in
+    // order.
     static void forward(const ProgramView& p, Space& space, int s, int phase, C* source, C* target) {
         const int bits = p.sweep_bits[s];
         const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-        C* block = space.block_ket;
         const bool has_parts = p.sweep_outer_bits[s] > 0;
-        for_each_coset(p, space, s, phase, [&](uint32_t base) {
+        for_each_coset(p, space, s, phase, [&](uint32_t base, size_t coset_place) {
             const Coset to{target, base, offset, base};
+            C* block = block_of(p, target, coset_place, space.block_ket);
             for_each_part(p, space, s, phase, base, [&](uint32_t part, size_t place) {
                 const Coset from = coset_of(space, source, part, offset, space.fetches_states);
                 const Block own{block + place};
                 const auto rotate_from = [&](const auto& place_from) {
-                    if (has_parts)
+                    if (has_parts || p.in_order)
                         rotate<false, false>(p, space, s, false, place_from, own, own.block);
                     else
                         rotate<false, false>(p, space, s, true, place_from, to, block);
@@ -435,7 +440,10 @@ struct Sweep {
                 load_block(p, space, phase, from, bits, own.block);
                 rotate_from(own);
             });
-            if (has_parts) rotate<false, true>(p, space, s, true, Block{block}, to, block);
+            if (has_parts && p.in_order)
+                rotate<false, true>(p, space, s, false, Block{block}, Block{block}, block);
+            else if (has_parts)
+                rotate<false, true>(p, space, s, true, Block{block}, to, block);
         });
     }
 

@@ -95,13 +95,15 @@ struct Workspace {
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
     RunFactors<Real, lanes>* run;   // [num_runs]
     V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
-    C* table;                       // tables of all phases and their groups; a tape keeps all of this
+    C* table;                       // of all phases and of groups that are applied; a tape keeps all of this
+    C* filling;                     // tables of the groups that the table of a phase is made of
     V* angle_gradient;              // [num_angles]
-    C* block_ket;                   // [2^max_block_bits]
-    C* block_bra;                   // [2^max_block_bits]
+    C* block_ket;                   // [2^max_block_bits], unless states lie in order
+    C* block_bra;                   // likewise
     V* block_weight;                // [2^max_block_bits]
     V* weight;                      // [2^n]: Walsh-Hadamard transforms
     C* bra;                         // [2^n]
+    C* next_bra;                    // [2^n], where states lie in order: the bra of the sweep before
     uint32_t* row;                // [num_groups]: which characters of a group are odd at the base of the current coset
     uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
@@ -129,9 +131,12 @@ struct Workspace {
         const size_t block = size_t(1) << program.max_block_bits;
         shared_layers = storage.shares_prefix ? program.prefix_layers : 0;
         shared_kets_ = shared_layers == 0 ? 0 : ket_after_layer(program, shared_layers - 1) + 1;
-        stride_ = keep ? dimension : 0;
-        const size_t num_shared = keep ? size_t(shared_kets_) : size_t(shared_kets_ > 0);
-        const size_t num_kets = keep ? size_t(this->num_kets(program) - shared_kets_) : 1;
+        dimension_ = dimension;
+        // In order, a ket cannot take the place of the one before it.
+        most_kets_ = keep ? this->num_kets(program) : program.in_order ? 2 : 1;
+        const auto room = [&](int count) { return size_t(count < most_kets_ ? count : most_kets_); };
+        const size_t num_shared = room(shared_kets_), num_kets = room(this->num_kets(program) - shared_kets_);
+        undoes_kets_ = storage.mode == Mode::gradient_undoing_kets;
         fetches_states = 2 * dimension * sizeof(C) > most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
         fetches_kets = kets_on_tape || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
@@ -144,14 +149,16 @@ struct Workspace {
         kept.take(run, program.num_runs);
         kept.take(layer_scale, program.num_layers);
         kept.take(table, program.table_vectors);
+        scratch.take(filling, program.filling_vectors);
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
-        scratch.take(block_ket, block);
-        scratch.take(block_bra, gradient ? block : 0);
+        scratch.take(block_ket, program.in_order ? 0 : block);
+        scratch.take(block_bra, gradient && !program.in_order ? block : 0);
         scratch.take(block_weight, block);
         states.take(weight, dimension);
         scratch.take(shared_ket_, num_shared * dimension);
         scratch.take(row, program.num_groups);
         states.take(bra, gradient ? dimension : 0);
+        states.take(next_bra, gradient && program.in_order ? dimension : 0);
         scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
         const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -
                                                       program.layer_run_begin[program.num_layers - 1]
@@ -165,8 +172,19 @@ struct Workspace {
     }
 
     C* ket(int number) const {
-        return number < shared_kets_ ? shared_ket_ + size_t(number) * stride_
-                                     : ket_ + size_t(number - shared_kets_) * stride_;
+        return number < shared_kets_ ? shared_ket_ + size_t(number % most_kets_) * dimension_
+                                     : ket_ + size_t((number - shared_kets_) % most_kets_) * dimension_;
+    }
+    // Whether the ket goes back before a layer along with the bra. In order, it would take the place of the last ket of
+    // a shared prefix, which other tiles need.
+    bool undoes_ket(const ProgramView& p, int layer) const {
+        return undoes_kets_ && !(p.in_order && layer == shared_layers);
+    }
+    // The bra has gone to `next_bra`.
+    void take_next_bra() {
+        C* const before = bra;
+        bra = next_bra;
+        next_bra = before;
     }
     static int ket_after_layer(const ProgramView& p, int layer) {
         return p.sweep_ket[p.layer_sweep_begin[layer + 1] - 1];
@@ -193,5 +211,7 @@ struct Workspace {
 
     C *shared_ket_, *ket_;
     int shared_kets_;
-    size_t stride_;  // from one kept ket to the next; 0: there is only one
+    int most_kets_;  // that there is room for
+    bool undoes_kets_;
+    size_t dimension_;
 };

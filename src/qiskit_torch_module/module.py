@@ -113,36 +113,31 @@ class QuantumModule(torch.nn.Module):
             TypeError: the input or the parameters are neither float32 nor float64, nor can become so.
             ValueError: the input has the wrong width or a value that is not finite.
         """
-        weights: list[torch.Tensor] = [*self.variational_]
-        inputs, dtype = self._as_input(input, weights)
+        inputs, weights = self._variables(input)
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
-        if any(one.dtype != dtype for one in weights):
-            weights = [one.to(dtype) for one in weights]
-        flat = (inputs if inputs.dtype is dtype else inputs.to(dtype)).contiguous()
-        if inputs.ndim != 2:
-            flat = flat.reshape(math.prod(inputs.shape[:-1]), self.input_size)
+        flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
         if self._program.has_derived:
             all_weights = torch.cat(weights) if weights else flat.new_empty(0)
             flat, all_weights = self._program.with_derived_columns(flat, all_weights)
             weights = [all_weights]
-        threads = (self._num_threads_forward, self._num_threads_backward)
-        values = self._values(threads, flat, weights)
+        values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
 
-    def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
+    def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
         if torch.compiler.is_compiling() and inputs.device.type == "cpu":
             compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.number, *threads)
             return compiled
         return expectation_values(self._program, threads, inputs, *weights)
 
-    def _as_input(self, input: Any, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.dtype]:
-        """The input as a tensor of the right width, and the dtype to compute in."""
+    def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """The input as a tensor of the right width, and all sets, of the dtype to compute in."""
+        weights = self.variational_
         width = len(self.encoding_parameters)
         if isinstance(input, torch.Tensor) and input.ndim > 0 and input.shape[-1] == width:
             dtype = input.dtype
-            if dtype in _NATIVE_DTYPES and all(one.dtype is dtype for one in weights):
-                return input, dtype
+            if dtype in _NATIVE_DTYPES and all([one.dtype is dtype for one in weights]):
+                return input, weights
         dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
         if not weights:
             dtype = torch.get_default_dtype()
@@ -161,12 +156,14 @@ class QuantumModule(torch.nn.Module):
             raise TypeError(
                 f"expected float32 or float64 for input and parameters, got {dtype}; use .float() or .double()"
             )
-        return input, dtype
+        return input.to(dtype), [one.to(dtype) for one in weights]
 
     @property
     def variational_(self) -> list[torch.nn.Parameter]:
         """The trainable sets, in order; each is also an attribute under its own name."""
-        return [getattr(self, name) for name in self._names]
+        # Not by getattr, which takes its time to find parameters; parametrized ones are attributes only.
+        own = self._parameters
+        return [own[name] if name in own else getattr(self, name) for name in self._names]
 
     @property
     def variational_names(self) -> list[str]:
