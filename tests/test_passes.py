@@ -131,6 +131,39 @@ def test_passes_where_kets_are_undone(name, layout):
 
 
 @pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("layout", ["batched"], indirect=True)
+@pytest.mark.parametrize("observables", ["individualZ", ["X" * 9, "YZX" * 3]])
+def test_kets_are_undone_down_to_a_shared_prefix(layout, observables):
+    """Data in the last layer only: every tile starts from the last ket of the prefix, and goes back no further."""
+    n, depth = 9, 12
+    x, w = ParameterVector("x", n), ParameterVector("w", n * depth)
+    circuit = QuantumCircuit(n)
+    for layer in range(depth):
+        for q in range(n):
+            (circuit.rx if layer % 2 else circuit.ry)(w[layer * n + q], q)
+        for q in range(n - 1):
+            circuit.cz(q, q + 1)
+    for q in range(n):
+        circuit.ry(x[q], q)
+    model = QuantumModule(circuit, list(x), list(w), observables=observables, seed_init=2)
+    engine, before = model._program.engine, _engine.memory_budget()
+    expected = run(model, 40)
+    try:
+        budget = (plan := engine.schedule_float64(40, 1, True))["scratch_bytes"]
+        while plan["keeps_kets"]:
+            budget -= 64
+            set_memory_budget(budget)
+            plan = engine.schedule_float64(40, 1, True)
+        assert plan["shares_prefix"] and plan["prefix_layers"] == depth
+        model.set_num_threads_backward(1)
+        found = run(model, 40)
+    finally:
+        set_memory_budget(before)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
 def test_frozen_sets_where_a_layer_takes_several_sweeps(layout):
     model = module_of("reuploading", 8)
     _, _, all_of_b, all_of_c = run(model, 5)
