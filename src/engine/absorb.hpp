@@ -34,7 +34,8 @@ struct Absorb {
     // Half of X and Y of `count` bits of a block.
     template <int count>
     [[gnu::noinline]] static void add_bloch(int bits, int first, const C* block, Bloch* found) {
-        V x[count + 1] = {}, y[count + 1] = {}, minus_y[count + 1] = {};
+        // In two parts each, so that sums do not wait for one another.
+        V x[count + 1] = {}, more_x[count + 1] = {}, y[count + 1] = {}, minus_y[count + 1] = {};
         S::template for_each_place<count>(bits, first, [&](size_t index) {
             C k[1 << count];
 #pragma GCC unroll 8
@@ -46,14 +47,14 @@ struct Absorb {
                     if (i >> q & 1) continue;
                     const C& flipped = k[i | 1 << q];
                     x[q] += k[i].re * flipped.re;
-                    x[q] += k[i].im * flipped.im;
+                    more_x[q] += k[i].im * flipped.im;
                     y[q] += k[i].re * flipped.im;
                     minus_y[q] += k[i].im * flipped.re;
                 }
             }
         });
         for (int q = 0; q < count; ++q) {
-            found[first + q].x += x[q];
+            found[first + q].x += x[q] + more_x[q];
             found[first + q].y += y[q] - minus_y[q];
         }
     }

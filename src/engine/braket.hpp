@@ -215,7 +215,9 @@ struct BraKet {
                                   Gathered& found) {
         const int bits = p.sweep_bits[s];
         C *bra = own.bra.block, *ket = own.ket.block;
-        if (bits >= 2)
+        if (std::is_same_v<From, Pair<Block>> && !found.with_x) {
+            // they are there, and Z is not wanted
+        } else if (bits >= 2)
             load_pair<2>(bits, pair, bra, ket, space.block_weight, found.moments);
         else
             load_pair<1>(bits, pair, bra, ket, space.block_weight, found.moments);

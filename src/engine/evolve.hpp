@@ -305,7 +305,10 @@ struct Evolve {
 
     static void add_to_prefix(const Tile<Real>& tile, Space& space) {
         const size_t dimension = L::vectors(tile.program->num_qubits);
-        if (tile.first) __builtin_memset(static_cast<void*>(space.prefix_bra), 0, dimension * sizeof(C));
+        if (tile.first) {
+            __builtin_memcpy(static_cast<void*>(space.prefix_bra), space.bra, dimension * sizeof(C));
+            return;
+        }
         for (size_t i = 0; i < dimension; ++i) {
             space.prefix_bra[i].re += space.bra[i].re;
             space.prefix_bra[i].im += space.bra[i].im;
