@@ -129,9 +129,8 @@ struct Absorb {
                 S::for_each_part(p, space, s, phase, base, measure_part);
                 if (outer == 0) return;
                 B::fold_signs(outer, 0, totals, found + bits);
-                for_each_pass<true>(p, s, [&](int first, auto count) {
-                    add_bloch<count.value>(bits + outer, first, whole, found);
-                });
+                for_each_pass<true>(
+                    p, s, [&](int first, auto count) { add_bloch<count.value>(bits + outer, first, whole, found); });
             });
             const auto keep = [&](int r, Bloch b) {
                 bloch(p, space, r) = {W::sum_over_state(Real(2) * b.x), W::sum_over_state(Real(2) * b.y * signs(p, r)),

@@ -166,8 +166,7 @@ struct Angles {
             for (size_t j = 0; j < size; ++j) table[j] = factors(begin)(j);
         } else {
             const auto one_factor = factors(begin), other_factor = factors(begin + 1);
-            for (size_t j = 0; j < size; ++j)
-                table[j] = product<false, Real, lanes>(one_factor(j), other_factor(j));
+            for (size_t j = 0; j < size; ++j) table[j] = product<false, Real, lanes>(one_factor(j), other_factor(j));
         }
         for (int g = begin + 2; g < constant; ++g) {
             const auto factor = factors(g);

@@ -78,17 +78,17 @@ std::string in_units(size_t bytes) {
     return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
-// Time of a tile for each amplitude, as fitted to measurements of gradients from 8 to 18 qubits (ns for three layers of
-// runs, AVX2 and AVX-512 on Zen 4 cores; only ratios matter). Narrow tiles share overhead among fewer samples; batched
-// states outgrow the cache from 13 qubits on; a spread state has its angles and tables for itself; undoing kets costs
-// time, and so does reading kept ones from memory.
+// Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
+// runs, AVX2 on Zen 4 cores; only ratios matter). Narrow tiles share overhead among fewer samples; batched
+// states outgrow the cache from 13 qubits on, and those of a team do not lie in the order of their sweeps; a spread
+// state has its angles and tables for itself; undoing kets costs time, and so does reading kept ones from memory.
 template <class Real>
 double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     double cost = 13 + 5900 / amplitudes;
     if (view.lane_bits == 0) {
         const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
-        cost = 9.75 * (lanes + 1) * (1 + std::clamp((ket_bytes - 256e3) / 2.2e6, 0.0, 1.5));
+        cost = (storage.is_team ? 9.75 : 7) * (lanes + 1) * (1 + std::clamp((ket_bytes - 256e3) / 2.5e6, 0.0, 1.5));
     }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);

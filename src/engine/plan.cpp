@@ -149,7 +149,8 @@ constexpr size_t most_group_characters = 12;
 // A table of `entries` made of groups of characters that have a table each: how many groups take the fewest products.
 size_t cheapest_groups(size_t characters, size_t entries) {
     size_t best = characters, least = characters * entries;
-    for (size_t count = (characters + most_table_bits - 1) / most_table_bits; count > 0 && count < characters; ++count) {
+    for (size_t count = (characters + most_table_bits - 1) / most_table_bits; count > 0 && count < characters;
+         ++count) {
         const size_t cost = (count - 1) * entries + (count << ((characters + count - 1) / count));
         if (cost < least) {
             best = count;

@@ -65,9 +65,9 @@ struct ProgramView {
     const uint32_t* sweep_offset;       // 2^(inner + outer bits) entries a sweep
     const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
     const uint32_t* sweep_basis;        // outer flips, then num_qubits - lane_bits - bits coset representatives
-    // Where every layer is one sweep, batched, kets and bras lie in the order of the sweep they come out of: the block of
-    // a coset is one piece of memory and is worked on where it lies. Offsets, bases, flips and masks are then those of
-    // places in the state before (observables: in the last ket; phases: in the ket before them).
+    // Where every layer is one sweep, batched, kets and bras lie in the order of the sweep they come out of: the block
+    // of a coset is one piece of memory and is worked on where it lies. Offsets, bases, flips and masks are then those
+    // of places in the state before (observables: in the last ket; phases: in the ket before them).
     uint8_t in_order;
     const uint32_t* sweep_order;  // [num_sweeps + 1, num_qubits]: index at the place where one bit is set
     // Kets that are kept are counted: the product state is number 0. The way back through a layer starts from the ket
@@ -98,8 +98,8 @@ struct ProgramView {
     const int32_t* phase_group_begin;     // [num_layers + 2]: first the groups that the table is made of,
     const int32_t* phase_constant_begin;  // [num_layers + 1]: then those of constant characters,
     const int32_t* phase_rest_begin;      // [num_layers + 1]: then the rest
-    // The factor of a group follows from a row: which of its characters are odd. It is an entry of a table that is there
-    // while the table of the phase is filled, or else the product of an entry of a low and one of a high table.
+    // The factor of a group follows from a row: which of its characters are odd. It is an entry of a table that is
+    // there while the table of the phase is filled, or else the product of an entry of a low and one of a high table.
     const int32_t* group_character_begin;  // [num_groups + 1]
     const int32_t* group_character;        // indices of characters
     const int32_t* group_table_begin;      // [num_groups]: first vector; the high table follows the low one

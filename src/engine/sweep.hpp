@@ -415,7 +415,9 @@ struct Sweep {
     }
 
     // Where a block is worked on: where it lies, or a place of its own.
-    static C* block_of(const ProgramView& p, C* state, size_t place, C* own) { return p.in_order ? state + place : own; }
+    static C* block_of(const ProgramView& p, C* state, size_t place, C* own) {
+        return p.in_order ? state + place : own;
+    }
 
     // target = (RY of sweep s) (phase, if any) source; source and target may be the same state, unless states lie in
     // order.

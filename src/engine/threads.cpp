@@ -18,8 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto idle_life = std::chrono::seconds(2);
 // The calls of a training loop follow one another closely, and waking a sleeping thread costs as much as simulating a
-// small circuit: a waiting thread spins before it sleeps. Other threads, such as those of PyTorch, may have the processor
-// in between; where one takes it, it is wanted, and this thread goes to sleep.
+// small circuit: a waiting thread spins before it sleeps. Other threads, such as those of PyTorch, may have the
+// processor in between; where one takes it, it is wanted, and this thread goes to sleep.
 constexpr auto spin_time = std::chrono::microseconds(2000);
 constexpr auto alone_time = std::chrono::microseconds(50);  // without offering the processor to others
 constexpr auto yield_time = std::chrono::microseconds(20);  // an offer that took longer was accepted
