@@ -92,7 +92,12 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
-    if (!storage.shares_prefix && view.prefix_layers > 0) cost *= 1.05;
+    if (storage.shares_prefix) {
+        // The first layer costs little forward, and nothing goes back before it.
+        cost *= 1 - (view.prefix_layers - 0.75) / view.num_layers;
+        // Its ket and the sum of the bras are two states more to go through the cache.
+        cost *= 1 + std::clamp((double(bytes) - 9.5e6) / 15e6, 0.0, 0.25);
+    }
     return cost;
 }
 
