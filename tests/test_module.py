@@ -120,6 +120,16 @@ def test_sizes_and_repr():
     assert repr(model) == "QuantumModule(num_qubits=3, input_size=3, output_size=3, trainable: w=12, s=6)"
 
 
+def test_a_circuit_is_compiled_once():
+    case = reuploading(3, 1)
+    make = lambda circuit, *sets: QuantumModule(circuit, case.encoding, sets)._program  # noqa: E731
+    first = make(case.circuit, *case.variational)
+    assert make(case.circuit.copy(), *case.variational) is first
+    assert make(case.circuit, *reversed(case.variational)) is not first
+    case.circuit.x(0)
+    assert make(case.circuit, *case.variational) is not first
+
+
 def test_state_dict_deepcopy_and_pickle():
     model, inputs = module(), torch.rand(2, 3)
     other = module(seed_init=6)

@@ -219,8 +219,7 @@ struct Absorb {
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             V amount[16], *weight = space.block_weight;
             fill_weights(p, space, s, amount, weight);
-            C *block_ket = space.block_ket, *block_bra = space.block_bra,
-              *bra_before = p.in_order ? space.next_bra : space.bra;
+            C *block_ket = space.block_ket, *block_bra = space.block_bra;
             const auto start_part = [&](uint32_t part, size_t place) {
                 C *own_ket = block_ket + place, *own_bra = block_bra + place;
                 const auto from = S::coset_of(space, ket, part, offset, space.fetches_kets),
@@ -238,7 +237,7 @@ struct Absorb {
                 add_flipped_lanes(p, space, s, own_ket, own_bra);
             };
             const auto store_part = [&](uint32_t part, size_t place) {
-                S::store_block(p, space, phase, block_bra + place, bits, {bra_before, part, offset, part});
+                S::store_block(p, space, phase, block_bra + place, bits, {space.next_bra, part, offset, part});
                 if (phase > 0 && space.undoes_ket(p, layer))
                     S::store_block(p, space, phase, block_ket + place, bits, {ket_before, part, offset, part});
             };
@@ -253,7 +252,7 @@ struct Absorb {
                 S::for_each_part(p, space, s, phase, base, store_part);
             });
         }
-        if (p.in_order) space.take_next_bra();
+        space.take_next_bra();
     }
 
     // For sweep s: what multiplies X of every bit, and the sum of what multiplies Z, by index in the block.

@@ -180,8 +180,7 @@ struct Evolve {
             gathered.with_x |= tile.wanted->run[r] && !p.run_is_real[r];
         });
         if (!wanted && !undo) return;
-        C *bra_before = p.in_order ? space.next_bra : space.bra,
-          *ket_before = p.in_order && undo_ket ? space.ket(Space::ket_after_layer(p, layer - 1)) : ket;
+        C* ket_before = p.in_order && undo_ket ? space.ket(Space::ket_after_layer(p, layer - 1)) : ket;
         S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t place) {
             if (wanted && meets_before) return B::meet_before(p, space, s, phase, base, ket, gathered);
             using Block = typename S::Block;
@@ -193,10 +192,10 @@ struct Evolve {
                 if (wanted || p.in_order) return S::undo(p, space, s, phase, block, to, block.block);
                 S::undo(p, space, s, phase, S::coset_of(space, state, base, offset, fetches), to, block.block);
             };
-            if (undo) undo_state(space.bra, space.fetches_states, bra_block, bra_before);
+            if (undo) undo_state(space.bra, space.fetches_states, bra_block, space.next_bra);
             if (undo_ket) undo_state(ket, space.fetches_kets, ket_block, ket_before);
         });
-        if (undo && p.in_order) space.take_next_bra();
+        if (undo) space.take_next_bra();
         const V square = scale * scale;
         for_each_run(p, s, [&](int r, int position) {
             if (!tile.wanted->run[r]) return;
@@ -271,9 +270,9 @@ struct Evolve {
                     S::undo(p, space, s, p.num_layers, from, to, space.block_bra);
             });
         };
-        undo(space.bra, p.in_order ? space.next_bra : space.bra);
+        undo(space.bra, space.next_bra);
         if (tile.storage.mode == Mode::gradient_undoing_kets) undo(last, ket_before);
-        if (p.in_order) space.take_next_bra();
+        space.take_next_bra();
     }
 
     // Gradients of layers end - 1 to begin and of the phases after them.

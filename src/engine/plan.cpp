@@ -295,26 +295,35 @@ void Sweeps::lie_in_order() {
         const auto begin = sweep_order_.begin() + ptrdiff_t(sweep * width);
         return std::vector<uint32_t>(begin, begin + ptrdiff_t(width));
     };
-    const auto places = [&](std::vector<uint32_t>& vectors, size_t begin, size_t end, size_t sweep) {
-        Span columns;
-        for (uint32_t column : order(sweep)) columns.add_if_independent(column);
-        for (size_t i = begin; i < end; ++i) vectors[i] = *columns.coordinates(vectors[i]);
+    const auto span = [&](size_t sweep) {
+        Span found;
+        for (uint32_t column : order(sweep)) found.add_if_independent(column);
+        return found;
     };
     character_mask_ = given_.character_mask;
     flip_mask_ = given_.flip_mask;
     pauli_z_ = given_.pauli_z;
     for (int32_t r : product_run_) product_flip_.push_back(given_.run_x[size_t(r)]);
     if (!in_order_) return;
-    places(product_flip_, 0, product_flip_.size(), 0);
+    Span first = span(0);
+    for (uint32_t& flip : product_flip_) flip = *first.coordinates(flip);
     for (size_t sweep = 1; sweep < sweep_bits_.size(); ++sweep) {
-        places(sweep_offset_, size_t(sweep_offset_begin_[sweep]), size_t(sweep_offset_begin_[sweep + 1]), sweep - 1);
-        places(sweep_basis_, size_t(sweep_basis_begin_[sweep]), size_t(sweep_basis_begin_[sweep + 1]), sweep - 1);
+        Span before = span(sweep - 1);
+        uint32_t* offset = sweep_offset_.data() + sweep_offset_begin_[sweep];
+        for (int bit = 0; bit < sweep_bits_[sweep] + sweep_outer_bits_[sweep]; ++bit) {
+            const size_t size = size_t(1) << bit;
+            const uint32_t flip = *before.coordinates(offset[size]);
+            for (size_t j = 0; j < size; ++j) offset[j + size] = offset[j] ^ flip;
+        }
+        for (int32_t i = sweep_basis_begin_[sweep]; i < sweep_basis_begin_[sweep + 1]; ++i)
+            sweep_basis_[size_t(i)] = *before.coordinates(sweep_basis_[size_t(i)]);
     }
     for (size_t phase = 1; phase <= num_layers; ++phase)
         for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c)
             character_mask_[size_t(c)] = parities(given_.character_mask[size_t(c)], order(phase - 1));
     const size_t last = last_phase_acts(given_) ? num_layers : num_layers - 1;
-    places(flip_mask_, 0, flip_mask_.size(), last);
+    Span last_span = span(last);
+    for (uint32_t& mask : flip_mask_) mask = *last_span.coordinates(mask);
     for (uint32_t& mask : pauli_z_) mask = parities(mask, order(last));
 }
 

@@ -103,7 +103,7 @@ struct Workspace {
     V* block_weight;                // [2^max_block_bits]
     V* weight;                      // [2^n]: Walsh-Hadamard transforms
     C* bra;                         // [2^n]
-    C* next_bra;                    // [2^n], where states lie in order: the bra of the sweep before
+    C* next_bra;                    // where the bra before the sweep goes: [2^n] if states lie in order, else the bra
     uint32_t* row;                // [num_groups]: which characters of a group are odd at the base of the current coset
     uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
@@ -159,6 +159,7 @@ struct Workspace {
         scratch.take(row, program.num_groups);
         states.take(bra, gradient ? dimension : 0);
         states.take(next_bra, gradient && program.in_order ? dimension : 0);
+        if (!program.in_order) next_bra = bra;
         scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
         const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -
                                                       program.layer_run_begin[program.num_layers - 1]
@@ -182,9 +183,9 @@ struct Workspace {
     }
     // The bra has gone to `next_bra`.
     void take_next_bra() {
-        C* const before = bra;
+        C* const left = bra;
         bra = next_bra;
-        next_bra = before;
+        next_bra = left;
     }
     static int ket_after_layer(const ProgramView& p, int layer) {
         return p.sweep_ket[p.layer_sweep_begin[layer + 1] - 1];

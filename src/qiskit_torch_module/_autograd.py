@@ -35,7 +35,7 @@ def expectation_values(
     Args:
         program: Compiled circuit.
         num_threads: For values and for gradients; 0: as ``torch.get_num_threads()``.
-        inputs: Contiguous, of the same dtype as the weights, float32 or float64.
+        inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
     """
     if inputs.device.type != "cpu":

@@ -26,8 +26,13 @@ _programs: OrderedDict[Hashable, Program] = OrderedDict()
 _lock = threading.Lock()
 
 
-def cached_program(circuit: QuantumCircuit, observables: Observables, parameters: Sequence[Parameter]) -> Program:
-    """The program whose inputs are the given parameters, compiled now or before.
+def cached_program(
+    circuit: QuantumCircuit,
+    observables: Observables,
+    encoding: Sequence[Parameter],
+    variational: Sequence[Sequence[Parameter]] = (),
+) -> Program:
+    """What `compile_program` makes of the same arguments, now or before.
 
     Circuits are compared gate by gate, so that one changed in place is a new one.
 
@@ -38,17 +43,18 @@ def cached_program(circuit: QuantumCircuit, observables: Observables, parameters
         key = (
             _content(circuit),
             _observables_key(observables, circuit.num_qubits),
-            tuple(parameters),
+            tuple(encoding),
+            tuple(map(tuple, variational)),
             current_passes(),
         )
     except (AttributeError, TypeError, ValueError):
-        return compile_program(circuit, observables, parameters, [])  # says what is wrong
+        return compile_program(circuit, observables, encoding, variational)  # says what is wrong
     with _lock:
         program = _programs.get(key)
         if program is not None:
             _programs.move_to_end(key)
             return program
-    program = compile_program(circuit, observables, parameters, [])
+    program = compile_program(circuit, observables, encoding, variational)
     with _lock:
         _programs[key] = program
         if len(_programs) > MAX_PROGRAMS:
