@@ -154,7 +154,8 @@ def test_kets_are_undone_down_to_a_shared_prefix(layout, observables):
             budget -= 64
             set_memory_budget(budget)
             plan = engine.schedule_float64(40, 1, True)
-        assert plan["shares_prefix"] and plan["prefix_layers"] == depth
+        assert plan["shares_prefix"]
+        assert plan["prefix_layers"] == depth
         model.set_num_threads_backward(1)
         found = run(model, 40)
     finally:

@@ -136,7 +136,7 @@ class QuantumModule(torch.nn.Module):
         width = len(self.encoding_parameters)
         if isinstance(input, torch.Tensor) and input.ndim > 0 and input.shape[-1] == width:
             dtype = input.dtype
-            if dtype in _NATIVE_DTYPES and all([one.dtype is dtype for one in weights]):
+            if dtype in _NATIVE_DTYPES and all(one.dtype is dtype for one in weights):
                 return input, weights
         dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
         if not weights:
