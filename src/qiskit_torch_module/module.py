@@ -118,7 +118,7 @@ class QuantumModule(torch.nn.Module):
             inputs = inputs.detach()
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
         if self._program.has_derived:
-            all_weights = torch.cat(weights) if weights else flat.new_empty(0)
+            all_weights = joined(weights, flat)
             flat, all_weights = self._program.with_derived_columns(flat, all_weights)
             weights = [all_weights]
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
@@ -162,7 +162,7 @@ class QuantumModule(torch.nn.Module):
     def variational_(self) -> list[torch.nn.Parameter]:
         """The trainable sets, in order; each is also an attribute under its own name."""
         # Not by getattr, which takes its time to find parameters; parametrized ones are attributes only.
-        own = self._parameters
+        own: dict[str, Any] = self._parameters
         return [own[name] if name in own else getattr(self, name) for name in self._names]
 
     @property
