@@ -3,13 +3,14 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, _observables
 
 
 def module(**options):
@@ -128,6 +129,20 @@ def test_a_circuit_is_compiled_once():
     assert make(case.circuit, *reversed(case.variational)) is not first
     case.circuit.x(0)
     assert make(case.circuit, *case.variational) is not first
+
+
+def test_a_matrix_is_turned_into_paulis_once(monkeypatch):
+    from qiskit_torch_module import _cache, _compile
+
+    calls = []
+    counted = lambda *arguments: calls.append(0) or _observables.pauli_sums(*arguments)  # noqa: E731
+    for place in (_cache, _compile):
+        monkeypatch.setattr(place, "pauli_sums", counted)
+    case, z = reuploading(3, 1), np.diag([1.0, -1.0])
+    model = QuantumModule(case.circuit, case.encoding, case.variational, observables=np.kron(np.eye(4), z), seed_init=5)
+    assert len(calls) == 1
+    inputs = torch.rand(2, 3)
+    torch.testing.assert_close(model(inputs), module()(inputs)[:, :1])
 
 
 def test_state_dict_deepcopy_and_pickle():

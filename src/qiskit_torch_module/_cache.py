@@ -39,10 +39,15 @@ def cached_program(
     Raises:
         TypeError, ValueError: as `compile_program`.
     """
+    sums = None
     try:
+        observables_key = _observables_key(observables)
+        if observables_key is None:  # matrices and the like take long: once
+            sums = pauli_sums(observables, circuit.num_qubits)
+            observables_key = tuple(map(tuple, sums))
         key = (
             _content(circuit),
-            _observables_key(observables, circuit.num_qubits),
+            observables_key,
             tuple(encoding),
             tuple(map(tuple, variational)),
             current_passes(),
@@ -54,7 +59,7 @@ def cached_program(
         if program is not None:
             _programs.move_to_end(key)
             return program
-    program = compile_program(circuit, observables, encoding, variational)
+    program = compile_program(circuit, observables, encoding, variational, sums)
     with _lock:
         _programs[key] = program
         if len(_programs) > MAX_PROGRAMS:
@@ -88,17 +93,20 @@ def _angle(angle: Any) -> Hashable:
     return float(angle) if isinstance(angle, np.generic) else angle
 
 
-def _observables_key(observables: Observables, num_qubits: int) -> Hashable:
+def _observables_key(observables: Observables) -> Hashable | None:
+    """What stands for observables that need no conversion to be compared; None: they do."""
     if isinstance(observables, str):
         return observables
     if isinstance(observables, SparsePauliOp):
         observables = [observables]
     if isinstance(observables, Sequence):
+        if all(isinstance(one, str) for one in observables):
+            return tuple(observables)
         if all(isinstance(one, SparsePauliOp) for one in observables):
             return tuple(_sum_key(one) for one in observables)
         if all(isinstance(one, dict) for one in observables):
             return tuple(tuple(one.items()) for one in observables)
-    return tuple(tuple(strings) for strings in pauli_sums(observables, num_qubits))
+    return None
 
 
 def _sum_key(observable: SparsePauliOp) -> Hashable:

@@ -128,6 +128,7 @@ def compile_program(
     observables: Observables,
     encoding: Sequence[Parameter],
     variational: Sequence[Sequence[Parameter]],
+    sums: Sequence[Sequence[PauliString]] | None = None,
 ) -> Program:
     """Compiles a circuit for the engine.
 
@@ -136,6 +137,7 @@ def compile_program(
         observables: As for `QuantumModule`.
         encoding: Parameters that take a value for each sample, in the order of the input columns.
         variational: Sets of parameters shared by the batch, in the order of the weights.
+        sums: The observables as `pauli_sums` makes them, where that is done.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -158,7 +160,8 @@ def compile_program(
         else:
             for letters, on, constant in _as_rotations(name, qubits):
                 rotations += frame.rotations(letters, on, Polynomial.constant(constant))
-    sums = pauli_sums(observables, circuit.num_qubits)
+    if sums is None:
+        sums = pauli_sums(observables, circuit.num_qubits)
     terms = [frame.term(index, string) for index, sum_ in enumerate(sums) for string in sum_]
     constants = [0.0] * len(sums)
     for term in terms:
