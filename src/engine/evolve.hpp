@@ -172,7 +172,6 @@ struct Evolve {
                            : undo       ? p.sweep_ket[s]
                                         : Space::ket_after_layer(p, layer));
         const int phase = undo && is_first ? layer : 0;
-        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         typename B::Gathered gathered{};
         bool wanted = false;
         for_each_run(p, s, [&](int r, int) {
@@ -187,13 +186,13 @@ struct Evolve {
             const Block bra_block{S::block_of(p, space.bra, place, space.block_bra)},
                 ket_block{S::block_of(p, ket, place, space.block_ket)};
             if (wanted) B::add_all_moments(p, space, s, base, ket, {bra_block, ket_block}, gathered);
-            const auto undo_state = [&](C* state, bool fetches, Block block, C* before) {
-                const auto to = S::coset_of(space, before, base, offset, fetches);
-                if (wanted || p.in_order) return S::undo(p, space, s, phase, block, to, block.block);
-                S::undo(p, space, s, phase, S::coset_of(space, state, base, offset, fetches), to, block.block);
-            };
-            if (undo) undo_state(space.bra, space.fetches_states, bra_block, space.next_bra);
-            if (undo_ket) undo_state(ket, space.fetches_kets, ket_block, ket_before);
+            const bool is_loaded = wanted || p.in_order;
+            if (undo)
+                S::undo_state(p, space, s, phase, base, space.bra, space.next_bra, space.fetches_states,
+                              bra_block.block, is_loaded);
+            if (undo_ket)
+                S::undo_state(p, space, s, phase, base, ket, ket_before, space.fetches_kets, ket_block.block,
+                              is_loaded);
         });
         if (undo) space.take_next_bra();
         const V square = scale * scale;
@@ -259,15 +258,10 @@ struct Evolve {
         O::adjoint_state(tile, space, last, space.bra);
         if (!p.last_phase_acts || p.num_layers == 0) return;
         const int s = p.layer_sweep_begin[p.num_layers];
-        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
         const auto undo = [&](C* state, C* before) {
             S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base, size_t place) {
-                const auto from = S::coset_of(space, state, base, offset, space.fetches_states),
-                           to = S::coset_of(space, before, base, offset, space.fetches_states);
-                if (p.in_order)
-                    S::undo(p, space, s, p.num_layers, typename S::Block{state + place}, to, state + place);
-                else
-                    S::undo(p, space, s, p.num_layers, from, to, space.block_bra);
+                C* block = S::block_of(p, state, place, space.block_bra);
+                S::undo_state(p, space, s, p.num_layers, base, state, before, space.fetches_states, block, p.in_order);
             });
         };
         undo(space.bra, space.next_bra);

@@ -478,4 +478,16 @@ struct Sweep {
             store_block(p, space, phase, own, bits, to);
         });
     }
+
+    // The same for a coset of `state`, on to `before`; `is_loaded`: the block holds it already.
+    static void undo_state(const ProgramView& p, Space& space, int s, int phase, uint32_t base, C* state, C* before,
+                           bool fetches, C* block, bool is_loaded) {
+        const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
+        const Coset from = coset_of(space, state, base, offset, fetches),
+                    to = coset_of(space, before, base, offset, fetches);
+        if (is_loaded)
+            undo(p, space, s, phase, Block{block}, to, block);
+        else
+            undo(p, space, s, phase, from, to, block);
+    }
 };
