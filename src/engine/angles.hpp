@@ -180,14 +180,15 @@ struct Angles {
         }
     }
 
-    static void prepare_half(const Tile<Real>& tile, Space& space, bool varying) {
+    // What varies with the inputs, or what does not, for the layers and phases before `layer_end` and `phase_end`.
+    static void prepare_half(const Tile<Real>& tile, Space& space, bool varying, int layer_end, int phase_end) {
         const ProgramView& p = *tile.program;
         compute(tile, space, varying);
-        for (int r = 0; r < p.num_runs; ++r)
+        for (int r = 0; r < p.layer_run_begin[layer_end]; ++r)
             if (bool(p.run_varies[r]) == varying) factor_run(p, space, r);
-        for (int l = 0; l < p.num_layers; ++l)
+        for (int l = 0; l < layer_end; ++l)
             if (bool(p.layer_varies[l]) == varying) scale_layer(p, space, l);
-        for (int phase = 1; phase < p.num_layers + p.last_phase_acts; ++phase)
+        for (int phase = 1; phase < phase_end; ++phase)
             if (bool(p.phase_varies[phase]) == varying) fill_phase(p, space, phase);
     }
 
@@ -218,8 +219,15 @@ struct Angles {
         if (tile.recorded) return;
         if (tile.storage.taped != Taped::nothing && !tile.first) copy_invariant(tile, space);
         load_inputs(tile, space);
-        if (tile.first) prepare_half(tile, space, false);
-        prepare_half(tile, space, true);
+        const int num_layers = tile.program->num_layers, num_phases = num_layers + tile.program->last_phase_acts;
+        if (tile.first) prepare_half(tile, space, false, num_layers, num_phases);
+        prepare_half(tile, space, true, num_layers, num_phases);
+    }
+
+    // The same for the shared prefix alone, where nothing depends on the inputs.
+    static void prepare_prefix(const Tile<Real>& tile, Space& space) {
+        const int num_layers = tile.program->prefix_layers;
+        prepare_half(tile, space, false, num_layers, num_layers);
     }
 
     // Chain rule from angles to inputs and weights: d theta / d v for every factor v of every term.

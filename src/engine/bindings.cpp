@@ -17,6 +17,7 @@
 
 #include "dispatch.hpp"
 #include "evaluate.hpp"
+#include "tensor.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -172,33 +173,32 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     return result;
 }
 
-// Contiguous tensors of PyTorch as (address, number of elements): making arrays of them would take longer than
-// simulating a small circuit.
-using Piece = std::pair<uintptr_t, size_t>;
+// The calls that training makes, with tensors of PyTorch. Whoever calls knows their dtype.
+
+using qtm::Tensor;
 
 template <class Real>
-Real* elements(const Piece& piece, size_t expected, const char* what) {
-    if (piece.second != expected || (piece.first == 0 && expected > 0))
-        throw std::invalid_argument(std::string(what) + ": expected " + std::to_string(expected) + " elements, got " +
-                                    std::to_string(piece.second));
-    return reinterpret_cast<Real*>(piece.first);
+std::vector<Tensor<Real>> tensors(const nb::sequence& given) {
+    std::vector<Tensor<Real>> found;
+    for (nb::handle one : given) found.emplace_back(one);
+    return found;
 }
 
 // Weights in several sets, one after the other.
 template <class Real>
-std::vector<Real> joined(const std::vector<Piece>& sets) {
+std::vector<Real> joined(const std::vector<Tensor<Real>>& sets) {
     std::vector<Real> weights;
-    for (const Piece& set : sets) {
-        const Real* begin = elements<const Real>(set, set.second, "weights");
-        weights.insert(weights.end(), begin, begin + set.second);
+    for (const Tensor<Real>& set : sets) {
+        const Real* begin = set.values(set.size(), "weights");
+        weights.insert(weights.end(), begin, begin + set.size());
     }
     return weights;
 }
 
 template <class Real>
-qtm::Batch<Real> checked(const qtm::ProgramView& program, const Piece& inputs, int64_t size,
+qtm::Batch<Real> checked(const qtm::ProgramView& program, const Tensor<Real>& inputs, int64_t size,
                          const std::vector<Real>& weights, int num_threads) {
-    const auto* begin = elements<const Real>(inputs, size_t(size) * size_t(program.num_inputs), "inputs");
+    const Real* begin = inputs.values(size_t(size) * size_t(program.num_inputs), "inputs");
     if (weights.size() != size_t(program.num_weights))
         throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
                                     std::to_string(weights.size()));
@@ -208,12 +208,12 @@ qtm::Batch<Real> checked(const qtm::ProgramView& program, const Piece& inputs, i
 }
 
 template <class Real>
-std::unique_ptr<Tape<Real>> write_values(const qtm::Plan& plan, const Piece& inputs, int64_t size,
-                                         const std::vector<Piece>& sets, const Piece& values, int num_threads,
-                                         bool recorded) {
-    const std::vector<Real> weights = joined<Real>(sets);
-    const qtm::Batch<Real> batch = checked<Real>(plan.view(), inputs, size, weights, num_threads);
-    Real* out = elements<Real>(values, size_t(size) * size_t(plan.view().num_observables), "values");
+std::unique_ptr<Tape<Real>> write_values(const qtm::Plan& plan, nb::handle inputs, int64_t size,
+                                         const nb::sequence& sets, nb::handle values, int num_threads, bool recorded) {
+    const Tensor<Real> from(inputs), to(values);
+    const std::vector<Real> weights = joined(tensors<Real>(sets));
+    const qtm::Batch<Real> batch = checked(plan.view(), from, size, weights, num_threads);
+    Real* out = to.target(size_t(size) * size_t(plan.view().num_observables), "values");
     nb::gil_scoped_release release;
     if (recorded) return qtm::record<Real>(plan, batch, out);
     qtm::values<Real>(plan, batch, out);
@@ -221,29 +221,32 @@ std::unique_ptr<Tape<Real>> write_values(const qtm::Plan& plan, const Piece& inp
 }
 
 template <class Real>
-void write_gradients(const qtm::Plan& plan, const Piece& inputs, int64_t size, const std::vector<Piece>& sets,
-                     const Piece& cotangent, const Piece& input_gradient, const std::vector<Piece>& set_gradients,
+void write_gradients(const qtm::Plan& plan, nb::handle inputs, int64_t size, const nb::sequence& sets,
+                     nb::handle cotangent, nb::handle input_gradient, const nb::sequence& set_gradients,
                      int num_threads, const Tape<Real>* tape) {
     const qtm::ProgramView& program = plan.view();
-    const std::vector<Real> weights = joined<Real>(sets);
-    const qtm::Batch<Real> batch = checked<Real>(program, inputs, size, weights, num_threads);
-    const auto* from = elements<const Real>(cotangent, size_t(size) * size_t(program.num_observables), "cotangent");
+    const Tensor<Real> from(inputs), seed(cotangent), to_inputs(input_gradient);
+    const std::vector<Tensor<Real>> from_sets = tensors<Real>(sets), to_sets = tensors<Real>(set_gradients);
+    const std::vector<Real> weights = joined(from_sets);
+    const qtm::Batch<Real> batch = checked(program, from, size, weights, num_threads);
+    const Real* seeds = seed.values(size_t(size) * size_t(program.num_observables), "cotangent");
     require_tape_of(tape, size);
-    if (set_gradients.size() != sets.size()) throw std::invalid_argument("expected one gradient for each set");
-    std::vector<uint8_t> wanted(size_t(program.num_inputs), input_gradient.first != 0);
-    for (size_t i = 0; i < sets.size(); ++i) {
-        if (set_gradients[i].first != 0) elements<Real>(set_gradients[i], sets[i].second, "gradient");
-        wanted.insert(wanted.end(), sets[i].second, set_gradients[i].first != 0);
+    if (to_sets.size() != from_sets.size()) throw std::invalid_argument("expected one gradient for each set");
+    std::vector<uint8_t> wanted(size_t(program.num_inputs), !to_inputs.is_none());
+    std::vector<Real*> out;
+    for (size_t i = 0; i < to_sets.size(); ++i) {
+        const size_t count = from_sets[i].size();
+        out.push_back(to_sets[i].is_none() ? nullptr : to_sets[i].target(count, "gradient"));
+        wanted.insert(wanted.end(), count, out[i] != nullptr);
     }
-    Real* to_inputs = input_gradient.first == 0 ? nullptr : elements<Real>(input_gradient, inputs.second, "gradient");
+    Real* input_out = to_inputs.is_none() ? nullptr : to_inputs.target(from.size(), "gradient");
     std::vector<Real> gradient(weights.size());
     nb::gil_scoped_release release;
-    qtm::vector_jacobian_product<Real>(plan, batch, from, qtm::Derivative::real, wanted.data(), tape, to_inputs,
+    qtm::vector_jacobian_product<Real>(plan, batch, seeds, qtm::Derivative::real, wanted.data(), tape, input_out,
                                        gradient.data());
     const Real* begin = gradient.data();
-    for (size_t i = 0; i < sets.size(); begin += sets[i++].second)
-        if (set_gradients[i].first != 0)
-            std::copy_n(begin, sets[i].second, reinterpret_cast<Real*>(set_gradients[i].first));
+    for (size_t i = 0; i < out.size(); begin += from_sets[i++].size())
+        if (out[i] != nullptr) std::copy_n(begin, from_sets[i].size(), out[i]);
 }
 
 // Complex products that the phase before every layer takes for an amplitude; tables are not counted.
@@ -361,15 +364,14 @@ NB_MODULE(_engine, module) {
              "tape"_a = nb::none())
         .def("write_values_float32", &write_values<float>, "inputs"_a, "size"_a, "weights"_a, "values"_a,
              "num_threads"_a, "recorded"_a,
-             "As `values` and, if recorded, `record`, for contiguous memory given as (address, number of elements); "
-             "weights come in sets.")
+             "As `values` and, if recorded, `record`, from tensors of this dtype into one; weights come in sets.")
         .def("write_values_float64", &write_values<double>, "inputs"_a, "size"_a, "weights"_a, "values"_a,
              "num_threads"_a, "recorded"_a)
         .def("write_gradients_float32", &write_gradients<float>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
-             "input_gradient"_a, "weight_gradients"_a, "num_threads"_a, "tape"_a.none(),
-             "As `vector_jacobian_product`, likewise; what has address 0 is not wanted.")
+             "input_gradient"_a.none(), "weight_gradients"_a, "num_threads"_a, "tape"_a.none(),
+             "As `vector_jacobian_product`, likewise; where a gradient is None, none is wanted.")
         .def("write_gradients_float64", &write_gradients<double>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
-             "input_gradient"_a, "weight_gradients"_a, "num_threads"_a, "tape"_a.none())
+             "input_gradient"_a.none(), "weight_gradients"_a, "num_threads"_a, "tape"_a.none())
         .def("schedule_float32", &schedule<float>, "batch_size"_a, "num_threads"_a, "gradient"_a,
              "How a batch would be run in single precision, and the scratch memory it would take.")
         .def("schedule_float64", &schedule<double>, "batch_size"_a, "num_threads"_a, "gradient"_a,

@@ -340,7 +340,7 @@ struct Evolve {
     static void prefix_gradient(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
         Space space(tile);
-        A::prepare(tile, space);
+        A::prepare_prefix(tile, space);
         apply_layers(p, space, 0, p.prefix_layers);
         const size_t dimension = size_t(1) << p.num_qubits;
         for_each_prefix_vector(p, [&](size_t place, size_t index) {

@@ -25,6 +25,9 @@ _is_old_batch: Callable[[torch.Tensor], bool] = getattr(
     torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
 )
 _transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+_unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
+    torch._C._functorch, "unwrap_if_dead", lambda tensor: tensor
+)
 
 
 def expectation_values(
@@ -38,28 +41,24 @@ def expectation_values(
         inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
     """
-    if inputs.device.type != "cpu":
+    if not inputs.is_cpu:
         return _torch_engine.expectation_values(program, inputs, joined(weights, inputs))
-    function = TransformableValues if _transforms_active() else ExpectationValues
-    values: torch.Tensor = function.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+    values: torch.Tensor
+    if _transforms_active():
+        values = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+    else:
+        values = _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
     return values
-
-
-# Address and number of elements of what the engine reads or writes.
-Piece = tuple[int, int]
-_NOTHING: Piece = (0, 0)
 
 
 def native_values(
     program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor], recorded: bool = False
 ) -> tuple[torch.Tensor, Tape | None]:
     """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them."""
-    engine, variables = program.engine, _plain(inputs, *weights)
-    size = inputs.shape[0]
+    engine, size = program.engine, inputs.shape[0]
     values = inputs.new_empty((size, program.num_observables))
-    write = engine.write_values_float64 if inputs.dtype == torch.float64 else engine.write_values_float32
-    first, *sets, target = _pieces(*variables, values)
-    return values, write(first, size, sets, target, num_threads or torch.get_num_threads(), recorded)
+    write = engine.write_values_float64 if inputs.dtype is torch.float64 else engine.write_values_float32
+    return values, write(inputs, size, weights, values, num_threads or torch.get_num_threads(), recorded)
 
 
 def native_gradients(
@@ -72,22 +71,16 @@ def native_gradients(
     tape: Tape | None = None,
 ) -> Optional:
     """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
-    engine, variables = program.engine, _plain(cotangent, inputs, *weights)
-    found = [torch.empty_like(one) if want else None for one, want in zip(variables[1:], wants, strict=True)]
-    write: Any = engine.write_gradients_float64 if inputs.dtype == torch.float64 else engine.write_gradients_float32
-    seed, first, *sets = _pieces(*variables)
-    target, *targets = _pieces(*found)
-    write(first, inputs.shape[0], sets, seed, target, targets, num_threads or torch.get_num_threads(), tape)
+    engine = program.engine
+    found = [_contiguous_like(one) if want else None for one, want in zip((inputs, *weights), wants, strict=True)]
+    write: Any = engine.write_gradients_float64 if inputs.dtype is torch.float64 else engine.write_gradients_float32
+    threads = num_threads or torch.get_num_threads()
+    write(inputs, inputs.shape[0], weights, cotangent, found[0], found[1:], threads, tape)
     return tuple(found)
 
 
-def _pieces(*tensors: torch.Tensor | None) -> list[Piece]:
-    return [_NOTHING if one is None else (one.data_ptr(), one.numel()) for one in tensors]
-
-
-def _plain(*tensors: torch.Tensor) -> list[torch.Tensor]:
-    """Tensors whose memory is their values, one after the other."""
-    return [one if one.is_contiguous() and not one.is_neg() else one.resolve_neg().contiguous() for one in tensors]
+def _contiguous_like(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
@@ -133,6 +126,10 @@ class ExpectationValues(torch.autograd.Function):
         inputs, *weights = ctx.saved_tensors
         function = _values_function(ctx.program)
         return _jvp(function, (inputs, *weights), tangents[2:])[0]
+
+
+# `apply` without the Python that PyTorch has around it for the sake of torch.func, which takes 3 us.
+_apply: Callable[..., torch.Tensor] = super(torch.autograd.Function, ExpectationValues).apply
 
 
 class TransformableValues(ExpectationValues):

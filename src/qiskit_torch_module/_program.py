@@ -104,7 +104,7 @@ class Program:
     def __post_init__(self) -> None:
         self.__dict__["number"] = _numbers(self)
 
-    @property
+    @cached_property
     def num_observables(self) -> int:
         return len(self.observable_constants)
 
@@ -124,7 +124,7 @@ class Program:
         num_inputs = self.num_inputs + len(self.derived_inputs) + self.num_weights + len(self.derived_weights)
         return replace(self, num_inputs=num_inputs, num_weights=0, derived_inputs=(), derived_weights=())
 
-    @property
+    @cached_property
     def has_derived(self) -> bool:
         return bool(self.derived_inputs or self.derived_weights)
 
@@ -134,7 +134,7 @@ class Program:
         Raises:
             ValueError: an angle is not finite.
         """
-        if not (self.derived_inputs or self.derived_weights):
+        if not self.has_derived:
             return inputs, weights
         variables = [*inputs.unbind(1), *weights.unbind(0)]
         columns = [_finite(one, variables).expand(len(inputs)) for one in self.derived_inputs]
@@ -146,7 +146,7 @@ class Program:
         return inputs, weights
 
     def __getstate__(self) -> dict[str, Any]:
-        cached = ("engine", "number", "unshared", "whole_phase")
+        cached = ("engine", "number", "unshared", "whole_phase", "num_observables", "has_derived")
         return {name: value for name, value in self.__dict__.items() if name not in cached}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ class QuantumModule(torch.nn.Module):
         return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        if torch.compiler.is_compiling() and inputs.device.type == "cpu":
+        if torch.compiler.is_compiling() and inputs.is_cpu:
             compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.number, *threads)
             return compiled
         return expectation_values(self._program, threads, inputs, *weights)
@@ -136,8 +136,12 @@ class QuantumModule(torch.nn.Module):
         width = len(self.encoding_parameters)
         if isinstance(input, torch.Tensor) and input.ndim > 0 and input.shape[-1] == width:
             dtype = input.dtype
-            if dtype in _NATIVE_DTYPES and all(one.dtype is dtype for one in weights):
-                return input, weights
+            for one in weights:  # a loop, as `all` takes longer
+                if one.dtype is not dtype:
+                    break
+            else:
+                if dtype in _NATIVE_DTYPES:
+                    return input, weights
         dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
         if not weights:
             dtype = torch.get_default_dtype()
