@@ -37,6 +37,26 @@ def test_strided_and_expanded_inputs():
     torch.testing.assert_close(model(expanded), model(expanded.clone()))
 
 
+def test_gradients_of_inputs_and_cotangents_that_are_not_contiguous():
+    model, cotangent = module(), torch.rand(3, 4).T
+    for given in (torch.rand(3, 4).T, torch.rand(1, 3).expand(4, 3), torch.rand(8, 6)[::2, ::2]):
+        inputs, plain = given.detach().requires_grad_(), given.contiguous().requires_grad_()
+        found = torch.autograd.grad((model(inputs) * cotangent).sum(), [inputs, *model.variational_])
+        expected = torch.autograd.grad(model(plain), [plain, *model.variational_], cotangent.contiguous())
+        torch.testing.assert_close(found, expected)
+    expanded = torch.autograd.grad(model(plain).sum(), plain)
+    torch.testing.assert_close(expanded, torch.autograd.grad(model(plain), plain, torch.ones(4, 3)))
+
+
+def test_inputs_that_are_negative_only_by_a_flag():
+    model = module()
+    flagged = torch.complex(torch.rand(4, 3), torch.rand(4, 3)).conj().imag
+    assert flagged.is_neg()
+    torch.testing.assert_close(model(flagged), model(flagged.resolve_neg()))
+    one = torch._neg_view(torch.rand(4, 3))
+    torch.testing.assert_close(model(one), model(one.resolve_neg()))
+
+
 def test_without_input():
     w = ParameterVector("w", 2)
     circuit = QuantumCircuit(2)

@@ -44,6 +44,32 @@ def test_the_engine_in_plain_pytorch_agrees_with_the_native_one(name):
     torch.testing.assert_close(found, model(inputs).detach(), atol=1e-12, rtol=0)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", list(cases(3)))
+def test_values_and_gradients_on_another_device(name):
+    case = cases(3)[name]
+    model = QuantumModule(
+        case.circuit, case.encoding, case.variational, seed_init=3, observables=random_observables(3, 2)
+    )
+    inputs = torch.rand(4, model.input_size, requires_grad=True)
+    values = model(inputs)
+    expected = torch.autograd.grad(values.square().sum(), [inputs, *model.variational_], materialize_grads=True)
+    model.to("cuda")
+    moved = inputs.detach().to("cuda").requires_grad_()
+    on_device = model(moved)
+    assert on_device.is_cuda
+    torch.testing.assert_close(on_device.cpu(), values, atol=1e-12, rtol=0)
+    found = torch.autograd.grad(on_device.square().sum(), [moved, *model.variational_], materialize_grads=True)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.cpu(), other, atol=1e-12, rtol=0)
+
+
+def test_tensors_that_outlive_a_transform(model, at):
+    leaked = []
+    grad(lambda x: (leaked.append(x), x.sum())[1])(at[0])
+    torch.testing.assert_close(model(leaked[0]), model(at[0]))
+
+
 def test_first_and_second_derivatives_with_respect_to_everything(run, at):
     at = tuple(one.requires_grad_() for one in at)
     assert torch.autograd.gradcheck(run, at, check_forward_ad=True)
