@@ -19,7 +19,7 @@ def python(code, **environment):
     """Runs a script in a fresh interpreter, with this folder on its path."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), **environment},
         capture_output=True,
         text=True,
         timeout=120,

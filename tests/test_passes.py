@@ -252,7 +252,7 @@ def test_an_unknown_pass_is_named():
 
 def test_explain_counts_what_the_passes_did():
     model = module_of("reuploading", 10)
-    found = explain(model, batch_size=48)
+    found = explain(model, batch_size=48, num_threads=1)
     assert found.gates == {"h": 10, "rz": 50, "ry": 50, "cx": 20}
     assert (found.num_relabellings, found.num_rotations) == (20, 120)
     assert found.runs_of_layers == (10, 10, 10)

@@ -30,8 +30,8 @@ def _final_states(
     program: Program, variables: Sequence[torch.Tensor], inputs: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Real and imaginary parts (B, 2^n) of the states before the observables."""
-    real = torch.nn.functional.one_hot(inputs.new_zeros(1, dtype=torch.int64), 1 << program.num_qubits).to(inputs.dtype)
-    real = real.expand(inputs.shape[0], -1)
+    ground = torch.nn.functional.pad(inputs.new_ones(1, 1), (0, (1 << program.num_qubits) - 1))
+    real = ground.expand(inputs.shape[0], -1)
     imaginary = torch.zeros_like(real)
     for rotation in program.rotations:
         half = 0.5 * _angle(rotation.angle, variables, inputs)
