@@ -224,9 +224,10 @@ struct Angles {
         prepare_half(tile, space, true, num_layers, num_phases);
     }
 
-    // The same for the shared prefix alone, where nothing depends on the inputs.
+    // The same for the shared prefix alone, where nothing depends on the inputs; `pull_back` reads them all the same.
     static void prepare_prefix(const Tile<Real>& tile, Space& space) {
         const int num_layers = tile.program->prefix_layers;
+        load_inputs(tile, space);
         prepare_half(tile, space, false, num_layers, num_layers);
     }
 

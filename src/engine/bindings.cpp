@@ -17,6 +17,7 @@
 
 #include "dispatch.hpp"
 #include "evaluate.hpp"
+#include "scratch.hpp"
 #include "tensor.hpp"
 
 namespace nb = nanobind;
@@ -385,6 +386,8 @@ NB_MODULE(_engine, module) {
         .value("batched", qtm::Layouts::batched, "A sample in every lane.")
         .value("spread", qtm::Layouts::spread, "One sample, its amplitudes in the lanes.");
     module.def("allow_layouts", &qtm::allow_layouts, "layouts"_a, "For tests and measurements.");
+    module.def("poison_scratch", &qtm::poison_scratch, "poisons"_a,
+               "For tests: scratch memory starts as NaN, so that nothing is read before it is written.");
     module.def("memory_budget", &qtm::memory_budget, "Most bytes of scratch memory that one call may take.");
     module.def("set_memory_budget", &qtm::set_memory_budget, "bytes"_a);
 }

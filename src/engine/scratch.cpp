@@ -1,6 +1,8 @@
 #include "scratch.hpp"
 
 #include <array>
+#include <atomic>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -52,12 +54,17 @@ class Kept {
 };
 thread_local Kept kept;
 
+std::atomic<bool> is_poisoned{false};
+
 }  // namespace
+
+void poison_scratch(bool poisons) { is_poisoned.store(poisons); }
 
 Scratch::Scratch(size_t bytes) {
     const Block block = kept.take(bytes);
     data_ = block.data != nullptr ? block.data : ::operator new(bytes, alignment);
     bytes_ = block.data != nullptr ? block.bytes : bytes;
+    if (is_poisoned.load(std::memory_order_relaxed)) std::memset(data_, 0xFF, bytes_);
 }
 
 Scratch::~Scratch() {

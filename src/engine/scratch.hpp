@@ -18,4 +18,7 @@ class Scratch {
     size_t bytes_;
 };
 
+// Whether all scratch memory starts as NaN, so that tests see what is read before it is written.
+void poison_scratch(bool poisons);
+
 }  // namespace qtm
