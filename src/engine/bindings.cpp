@@ -341,7 +341,7 @@ std::vector<std::string> instruction_sets() {
 
 NB_MODULE(_engine, module) {
     nb::set_leak_warnings(false);  // the cache of engines lives until the interpreter ends
-    module.doc() = "The native state-vector engine. It knows nothing of Qiskit, and of PyTorch no more than the methods of a tensor.";
+    module.doc() = "The native state-vector engine. It knows nothing of Qiskit.";
     nb::class_<Tape<float>>(module, "Tape32", "States of a batch, from a forward to a backward call.");
     nb::class_<Tape<double>>(module, "Tape64", "States of a batch, from a forward to a backward call.");
     nb::class_<qtm::Plan>(module, "Engine", "A program made ready to run: immutable, safe to share between threads.")
