@@ -178,7 +178,7 @@ def _train_with_progress(
 
 def _print_result(model: QuantumModule, images: Images, history: History) -> None:
     if history.interrupted:
-        console.print(f"interrupted after {len(history.loss)} updates; what was learnt so far is kept")
+        console.print(f"interrupted after {len(history.loss)} updates; what was learnt so far is kept", highlight=False)
     predicted = predict(model, images.test_pixels)
     confusion = torch.zeros(NUM_CLASSES, NUM_CLASSES, dtype=torch.int64)
     confusion.index_put_((images.test_labels, predicted), torch.tensor(1), accumulate=True)
