@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 namespace qtm {
@@ -35,20 +34,19 @@ class Tensor {
     size_t size() const { return size_; }
 
     const Real* values(size_t expected, const char* what) const {
-        require(!is_none() && size_ == expected, what, expected, is_none() ? "None" : std::to_string(size_));
+        if (is_none() || size_ != expected) fail(what, expected, is_none() ? "None" : std::to_string(size_));
         return data_;
     }
     // The memory of the tensor itself, to be written.
     Real* target(size_t expected, const char* what) const {
-        require(!is_copy_, what, expected, "a tensor that is not contiguous");
+        if (is_copy_) fail(what, expected, "a tensor that is not contiguous");
         return const_cast<Real*>(values(expected, what));
     }
 
    private:
     static PyObject* interned(const char* name) { return PyUnicode_InternFromString(name); }
 
-    static void require(bool holds, const char* what, size_t expected, const std::string& got) {
-        if (holds) return;
+    [[noreturn]] static void fail(const char* what, size_t expected, const std::string& got) {
         throw std::invalid_argument(std::string(what) + ": expected " + std::to_string(expected) + " elements, got " +
                                     got);
     }
