@@ -9,8 +9,10 @@ from qiskit_torch_module import _engine
 # The same hundred examples each time, or thousands of new ones: HYPOTHESIS_PROFILE=nightly.
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile("nightly", max_examples=3000, deadline=None)
-_engine.poison_scratch(True)  # in every test: what reads memory before it is written becomes NaN
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# In every test, what reads scratch memory before it is written becomes NaN.
+_engine.poison_scratch(True)
 
 
 @pytest.fixture

@@ -32,12 +32,14 @@ def at(model):
     return inputs, model.b.detach().clone(), model.c.detach().clone()
 
 
+def model_of(name):
+    case, observables = cases(3)[name], random_observables(3, 2)
+    return QuantumModule(case.circuit, case.encoding, case.variational, seed_init=3, observables=observables)
+
+
 @pytest.mark.parametrize("name", list(cases(3)))
 def test_the_engine_in_plain_pytorch_agrees_with_the_native_one(name):
-    case = cases(3)[name]
-    model = QuantumModule(
-        case.circuit, case.encoding, case.variational, seed_init=3, observables=random_observables(3, 2)
-    )
+    model = model_of(name)
     inputs = torch.rand(4, model.input_size)
     weights = torch.cat([one.detach() for one in model.variational_])
     found = _torch_engine.expectation_values(model._program, inputs, weights)
@@ -47,10 +49,7 @@ def test_the_engine_in_plain_pytorch_agrees_with_the_native_one(name):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", list(cases(3)))
 def test_values_and_gradients_on_another_device(name):
-    case = cases(3)[name]
-    model = QuantumModule(
-        case.circuit, case.encoding, case.variational, seed_init=3, observables=random_observables(3, 2)
-    )
+    model = model_of(name)
     inputs = torch.rand(4, model.input_size, requires_grad=True)
     values = model(inputs)
     expected = torch.autograd.grad(values.square().sum(), [inputs, *model.variational_], materialize_grads=True)

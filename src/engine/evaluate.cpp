@@ -262,17 +262,14 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
 
 // Runs every sample of a batch: calls work(kernel, tile, first sample) for every tile, with all but its outputs set,
 // and finish(kernel, tile) after the last tile that used the scratch of a thread in its way. Outputs are those of
-// thread tile.team.rank in a team, where every thread gets every tile. A thread that finds its tiles on a tape begins
-// with the last one: that was in the cache last.
+// thread tile.team.rank in a team, where every thread gets every tile.
 template <class Real, class Work, class Finish>
 class Tiles {
    public:
-    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, bool backwards, Work work,
-          Finish finish)
+    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work, Finish finish)
         : how_(how),
           batch_(batch),
           tape_(tape),
-          backwards_(backwards),
           work_(work),
           finish_(finish),
           scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes) {}
@@ -298,13 +295,11 @@ class Tiles {
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
         tile.team = team;
         const Kernel<Real>* before = nullptr;
-        const int64_t tiles = (end - begin + how_.samples - 1) / how_.samples;
-        for (int64_t i = 0; i < tiles; ++i) {
-            const int64_t number = backwards_ ? tiles - 1 - i : i, sample = begin + number * how_.samples;
+        for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
             tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
             const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
             const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
-            if (tape_ != nullptr) tile.tape = tape_of(thread, number);
+            if (tape_ != nullptr) tile.tape = tape_of(thread, (sample - begin) / how_.samples);
             if (before != nullptr && kernel != before) finish_(*before, tile, thread);
             tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
@@ -327,7 +322,6 @@ class Tiles {
     const Schedule<Real>& how_;
     const Batch<Real>& batch_;
     const Tape<Real>* tape_;
-    const bool backwards_;
     Work work_;
     Finish finish_;
     const Scratch scratch_;
@@ -361,7 +355,7 @@ void run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<
         tile.values = outputs.of(thread) + sample * num_observables;
         kernel.values(tile);
     };
-    Tiles(how, batch, tape, false, work, [](const Kernel<Real>&, const Tile<Real>&, int) {}).run();
+    Tiles(how, batch, tape, work, [](const Kernel<Real>&, const Tile<Real>&, int) {}).run();
     outputs.finish();
 }
 
@@ -439,7 +433,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
             tile.prefix_bra = bras.data() + size_t(thread) * length;
             if (has_prefix) kernel.collect_prefix(tile);
         };
-        Tiles(how, batch, tape, tape != nullptr, work, finish).run();
+        Tiles(how, batch, tape, work, finish).run();
         inputs.finish();
         if (has_prefix && num_weights > 0) prefix_gradient<Real>(plan, batch, selection.wanted, bras, sums.data());
     }

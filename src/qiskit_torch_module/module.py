@@ -136,12 +136,8 @@ class QuantumModule(torch.nn.Module):
         width = len(self.encoding_parameters)
         if isinstance(input, torch.Tensor) and input.ndim > 0 and input.shape[-1] == width:
             dtype = input.dtype
-            for one in weights:  # a loop, as `all` takes longer
-                if one.dtype is not dtype:
-                    break
-            else:
-                if dtype in _NATIVE_DTYPES:
-                    return input, weights
+            if dtype in _NATIVE_DTYPES and all(one.dtype is dtype for one in weights):
+                return input, weights
         dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
         if not weights:
             dtype = torch.get_default_dtype()
