@@ -177,35 +177,108 @@ struct Absorb {
         return {weight * b.y, -(weight * x), V{}};
     }
 
-    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += weight * ket. The bra may start
-    // here.
-    template <int count, bool is_first, bool starts = false>
-    [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, const C* ket,
-                                              C* bra) {
-        S::template for_each_place<count>(bits, first, [&](size_t index) {
-            C k[1 << count];
-#pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) k[i] = ket[index + (size_t(i) << first)];
-#pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) {
-                const size_t at = index + (size_t(i) << first);
-                V re{}, im{};
-                if constexpr (!starts) {
-                    re = bra[at].re;
-                    im = bra[at].im;
-                }
-                if constexpr (is_first) {
-                    re += weight[at] * k[i].re;
-                    im += weight[at] * k[i].im;
-                }
-#pragma GCC unroll 3
-                for (int q = 0; q < count; ++q) {
-                    re -= amount[first + q] * k[i ^ 1 << q].re;
-                    im -= amount[first + q] * k[i ^ 1 << q].im;
-                }
-                bra[at] = {re, im};
+    // What the adjoint state is made of on a sweep: X of every bit times `amount`; and the ket times a sum of what
+    // multiplies Z, by position in the part in `block_weight`, plus that of the part.
+    struct Weights {
+        V amount[16], z[16];
+        int begin, end;  // the outer bits
+
+        Weights(const ProgramView& p, const Space& space, int s)
+            : begin(p.sweep_bits[s]), end(p.sweep_bits[s] + p.sweep_outer_bits[s]) {
+            V* weight = space.block_weight;
+            weight[0] = V{};
+            for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i) {
+                const int r = p.sweep_lane_run[i];
+                weight[0] += cotangent(p, space, r) * Absorb::cosine(space, r) * signs(p, r);
             }
+            const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+            for (int q = 0; q < end; ++q) {
+                amount[q] = z[q] = V{};
+                if (q < num_runs) {
+                    const int r = p.sweep_run[p.sweep_run_begin[s] + q];
+                    const V c = cotangent(p, space, r);
+                    amount[q] = c * Absorb::sine(space, r);
+                    z[q] = c * Absorb::cosine(space, r) * signs(p, r);
+                }
+                for (size_t j = 0; q < begin && j < size_t(1) << q; ++j) {
+                    weight[j + (size_t(1) << q)] = weight[j] - z[q];
+                    weight[j] += z[q];
+                }
+            }
+        }
+        V of_part(size_t place) const {
+            V sum{};
+            for (int q = begin; q < end; ++q) sum += place >> q & 1 ? -z[q] : z[q];
+            return sum;
+        }
+    };
+
+    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += (weight + more) ket. The bra may
+    // start here.
+    template <int count, bool is_first, bool starts = false>
+    [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, V more,
+                                              const C* ket, C* bra) {
+        S::template for_each_place<count>(bits, first, [&](size_t index) {
+            const auto add = [&](V C::* component) {
+                V k[1 << count];
+#pragma GCC unroll 8
+                for (int i = 0; i < 1 << count; ++i)
+                    k[i] = S::in_register(ket[index + (size_t(i) << first)].*component);
+#pragma GCC unroll 8
+                for (int i = 0; i < 1 << count; ++i) {
+                    const size_t at = index + (size_t(i) << first);
+                    V sum{};
+                    if constexpr (!starts) sum = bra[at].*component;
+                    if constexpr (is_first) sum += (weight[at] + more) * k[i];
+#pragma GCC unroll 3
+                    for (int q = 0; q < count; ++q) sum -= amount[first + q] * k[i ^ 1 << q];
+                    bra[at].*component = sum;
+                }
+            };
+            add(&C::re);
+            add(&C::im);
         });
+    }
+
+    // bra -= sum_q amount_q (ket of the part across outer bit q), for `count` outer bits.
+    template <int count>
+    [[gnu::noinline]] static void add_across(int bits, int first, const V* amount, const C* ket, size_t place, C* bra) {
+        V a[count];
+        const C* across[count];
+        for (int q = 0; q < count; ++q) {
+            a[q] = amount[first + q];
+            across[q] = ket + (place ^ size_t(1) << (first + q));
+        }
+        for (size_t j = 0; j < size_t(1) << bits; ++j) {
+            V re = bra[j].re, im = bra[j].im;
+#pragma GCC unroll 4
+            for (int q = 0; q < count; ++q) {
+                re -= a[q] * across[q][j].re;
+                im -= a[q] * across[q][j].im;
+            }
+            bra[j] = {re, im};
+        }
+    }
+
+    // A part of the bra before the layer (but for its phase), from the kets of all parts.
+    static void add_part(const ProgramView& p, const Space& space, int s, const Weights& weights, bool starts,
+                         const C* ket, size_t place, C* bra) {
+        const int bits = p.sweep_bits[s], all = bits + p.sweep_outer_bits[s];
+        const V *amount = weights.amount, *weight = space.block_weight, more = weights.of_part(place);
+        for_each_pass<false>(p, s, [&](int first, auto count) {
+            if (first == 0 && starts)
+                add_flipped<count.value, true, true>(bits, first, amount, weight, more, ket + place, bra);
+            else if (first == 0)
+                add_flipped<count.value, true>(bits, first, amount, weight, more, ket + place, bra);
+            else
+                add_flipped<count.value, false>(bits, first, amount, weight, more, ket + place, bra);
+        });
+        int first = bits;
+        for (; first + 4 <= all; first += 4) add_across<4>(bits, first, amount, ket, place, bra);
+        if (all - first == 3) add_across<3>(bits, first, amount, ket, place, bra);
+        if (all - first == 2) add_across<2>(bits, first, amount, ket, place, bra);
+        if (all - first == 1) add_across<1>(bits, first, amount, ket, place, bra);
+        add_flipped_lanes(p, space, s, ket + place, bra);
     }
 
     // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
@@ -215,67 +288,33 @@ struct Absorb {
         for (int s = end - 1; s >= begin; --s) {
             const bool starts = s == end - 1 && !started;
             const int phase = s == begin ? layer : 0;
-            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
+            const int bits = p.sweep_bits[s];
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
-            V amount[16], *weight = space.block_weight;
-            fill_weights(p, space, s, amount, weight);
-            C *block_ket = space.block_ket, *block_bra = space.block_bra;
-            const auto start_part = [&](uint32_t part, size_t place) {
-                C *own_ket = block_ket + place, *own_bra = block_bra + place;
-                const auto from = S::coset_of(space, ket, part, offset, space.fetches_kets),
-                           to = S::coset_of(space, space.bra, part, offset, space.fetches_states);
-                if (!p.in_order) S::load_block(p, space, 0, from, bits, own_ket);
-                if (!p.in_order && !starts) S::load_block(p, space, 0, to, bits, own_bra);
-                for_each_pass<false>(p, s, [&](int first, auto count) {
-                    if (first == 0 && starts)
-                        add_flipped<count.value, true, true>(bits, first, amount, weight + place, own_ket, own_bra);
-                    else if (first == 0)
-                        add_flipped<count.value, true>(bits, first, amount, weight + place, own_ket, own_bra);
-                    else
-                        add_flipped<count.value, false>(bits, first, amount, weight + place, own_ket, own_bra);
-                });
-                add_flipped_lanes(p, space, s, own_ket, own_bra);
-            };
-            const auto store_part = [&](uint32_t part, size_t place) {
-                S::store_block(p, space, phase, block_bra + place, bits, {space.next_bra, part, offset, part});
-                if (phase > 0 && space.undoes_ket(p, layer))
+            const Weights weights(p, space, s);
+            S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t coset_place) {
+                C *block_ket = S::block_of(p, ket, coset_place, space.block_ket),
+                  *block_bra = S::block_of(p, space.bra, coset_place, space.block_bra);
+                const auto load_ket = [&](uint32_t part, size_t place) {
+                    const auto from = S::coset_of(space, ket, part, offset, space.fetches_kets);
+                    S::load_block(p, space, 0, from, bits, block_ket + place);
+                };
+                const auto start_part = [&](uint32_t part, size_t place) {
+                    // A bra that starts here is done with once it is stored: all parts take the same place.
+                    C* own = p.in_order && !starts ? block_bra + place : block_bra;
+                    const auto from = S::coset_of(space, space.bra, part, offset, space.fetches_states);
+                    if (!p.in_order && !starts) S::load_block(p, space, 0, from, bits, own);
+                    add_part(p, space, s, weights, starts, block_ket, place, own);
+                    S::store_block(p, space, phase, own, bits, {space.next_bra, part, offset, part});
+                };
+                const auto store_ket = [&](uint32_t part, size_t place) {
                     S::store_block(p, space, phase, block_ket + place, bits, {ket_before, part, offset, part});
-            };
-            S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t place) {
-                block_ket = S::block_of(p, ket, place, space.block_ket);
-                block_bra = S::block_of(p, space.bra, place, space.block_bra);
-                S::for_each_part(p, space, s, 0, base, start_part);
-                if (outer > 0)
-                    for_each_pass<true>(p, s, [&](int first, auto count) {
-                        add_flipped<count.value, false>(bits + outer, first, amount, weight, block_ket, block_bra);
-                    });
-                S::for_each_part(p, space, s, phase, base, store_part);
+                };
+                if (!p.in_order) S::for_each_part(p, space, s, 0, base, load_ket);
+                S::for_each_part(p, space, s, phase, base, start_part);
+                if (phase > 0 && space.undoes_ket(p, layer)) S::for_each_part(p, space, s, phase, base, store_ket);
             });
         }
         space.take_next_bra();
-    }
-
-    // For sweep s: what multiplies X of every bit, and the sum of what multiplies Z, by index in the block.
-    static void fill_weights(const ProgramView& p, const Space& space, int s, V* amount, V* weight) {
-        weight[0] = V{};
-        for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i) {
-            const int r = p.sweep_lane_run[i];
-            weight[0] += cotangent(p, space, r) * cosine(space, r) * signs(p, r);
-        }
-        const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
-        for (int q = 0; q < p.sweep_bits[s] + p.sweep_outer_bits[s]; ++q) {
-            V z{};
-            if (q < num_runs) {
-                const int r = p.sweep_run[p.sweep_run_begin[s] + q];
-                const V c = cotangent(p, space, r);
-                amount[q] = c * sine(space, r);
-                z = c * cosine(space, r) * signs(p, r);
-            }
-            for (size_t j = 0; j < size_t(1) << q; ++j) {
-                weight[j + (size_t(1) << q)] = weight[j] - z;
-                weight[j] += z;
-            }
-        }
     }
 
     static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, C* bra) {

@@ -101,51 +101,49 @@ struct BraKet {
         for (int q = 0; q < count; ++q) moments[q].z += z[q];
     }
 
-    // What X and Y of one bit are made of, in two parts each, so that sums do not wait for one another.
-    struct Products {
-        V x{}, more_x{}, even{}, odd{};
-
-        template <bool with_x>
-        [[gnu::always_inline]] void add(C b0, C b1, C k0, C k1) {
-            even += b1.re * k0.re;
-            even += b1.im * k0.im;
-            odd += b0.re * k1.re;
-            odd += b0.im * k1.im;
-            if constexpr (with_x) {
-                x += b0.re * k1.im;
-                x -= b0.im * k1.re;
-                more_x += b1.re * k0.im;
-                more_x -= b1.im * k0.re;
-            }
-        }
-        void add_to(Moments& moments) const {
-            moments.x += x + more_x;
-            moments.y += even - odd;
-        }
-    };
-
-    // Adds up X (where wanted) and Y of bit `first` of a block, and of the one after it if there are two.
+    // Adds up X (where wanted) and Y of `count` bits of a block from `first` on. Amplitudes are taken one component at
+    // a time, so that they and the sums fit 16 registers, and products of a few of them are added up by themselves
+    // first, so that none waits long for the one before.
     template <int count, bool with_x>
     [[gnu::noinline]] static void add_moments(int bits, int first, const C* bra, const C* ket, Moments* moments) {
-        Products low, high;
+        constexpr int size = 1 << count;
+        V x[count] = {}, y[count] = {};
         S::template for_each_place<count>(bits, first, [&](size_t index) {
-            const size_t step = size_t(1) << first;
-            const auto add = [&](Products& sums, size_t i0, size_t i1) {
+            const auto add = [&](V C::* component, V C::* other, auto is_real) {
                 const C *b = loaded_again(bra + index), *k = loaded_again(ket + index);
-                sums.template add<with_x>(b[i0], b[i1], k[i0], k[i1]);
+                V flipped[size];
+#pragma GCC unroll 4
+                for (int i = 0; i < size; ++i) flipped[i] = b[size_t(i) << first].*component;
+                const auto sum = [&](V C::* of_ket, auto is_signed, V(&found)[count]) {
+#pragma GCC unroll 4
+                    for (int i = 0; i < size; ++i) {
+                        const V amplitude = S::in_register(k[size_t(i) << first].*of_ket);
+#pragma GCC unroll 2
+                        for (int q = 0; q < count; ++q) {
+                            const V one = flipped[i ^ 1 << q] * amplitude;
+                            found[q] = i == 0 ? one : is_signed && i >> q & 1 ? found[q] - one : found[q] + one;
+                        }
+                    }
+                };
+                V found[count];
+                sum(component, std::true_type{}, found);
+#pragma GCC unroll 2
+                for (int q = 0; q < count; ++q) y[q] += found[q];
+                if constexpr (!with_x) return;
+                sum(other, std::false_type{}, found);
+#pragma GCC unroll 2
+                for (int q = 0; q < count; ++q) x[q] = is_real ? x[q] + found[q] : x[q] - found[q];
             };
-            add(low, 0, step);
-            if constexpr (count == 2) {
-                add(low, 2 * step, 3 * step);
-                add(high, 0, 2 * step);
-                add(high, step, 3 * step);
-            }
+            add(&C::re, &C::im, std::true_type{});
+            add(&C::im, &C::re, std::false_type{});
         });
-        low.add_to(moments[first]);
-        if constexpr (count == 2) high.add_to(moments[first + 1]);
+        for (int q = 0; q < count; ++q) {
+            moments[first + q].x += x[q];
+            moments[first + q].y += y[q];
+        }
     }
 
-    // With 16 registers, amplitudes that are needed twice are loaded twice: kept, they would push the sums out.
+    // With 16 registers, amplitudes that are needed twice are loaded twice: kept, they would push others out.
     [[gnu::always_inline]] static const C* loaded_again(const C* amplitudes) {
         if constexpr (S::bits_a_pass < 3) asm volatile("" : "+r"(amplitudes));
         return amplitudes;

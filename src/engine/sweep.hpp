@@ -282,6 +282,14 @@ struct Sweep {
         with_phase(p, space, phase, bits, coset, store);
     }
 
+    // Compilers would load an amplitude anew for each product that it is part of.
+    [[gnu::always_inline]] static V in_register(V amplitude) {
+#if defined(__x86_64__)
+        asm("" : "+x"(amplitude));
+#endif
+        return amplitude;
+    }
+
     // RY on `count` bits of a block, all in registers on the way from source to target. By tangent it is
     // [[1, -t], [t, 1]]; otherwise cosine and sine are those of the bit.
     template <int count, bool by_tangent, class Source, class Target>
