@@ -68,6 +68,20 @@ struct BraKet {
         }
     };
 
+    // The sum of Im(conj(b) k) over `count` bits; adds Z of those bits.
+    template <int count>
+    [[gnu::always_inline]] static V fold(const V* sign, V* z) {
+        if constexpr (count == 1) {
+            z[0] += sign[0] - sign[1];
+            return sign[0] + sign[1];
+        } else {
+            const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
+            z[0] += (sign[0] - sign[1]) + (sign[2] - sign[3]);
+            z[1] += plus0 - plus1;
+            return plus0 + plus1;
+        }
+    }
+
     // Bra and ket of a coset into their blocks. Adds up Z of the first `count` bits, and leaves in `folded`
     // Im(conj(b) k) summed over them, for fold_signs.
     template <int count, class From>
@@ -88,27 +102,21 @@ struct BraKet {
                 if constexpr (!std::is_same_v<From, Pair<Block>>) block_ket[j + size_t(i)] = k;
                 sign[i] = b.re * k.im - b.im * k.re;
             }
-            if constexpr (count == 2) {
-                const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
-                z[0] += (sign[0] - sign[1]) + (sign[2] - sign[3]);
-                z[1] += plus0 - plus1;
-                folded[j / size] = plus0 + plus1;
-            } else {
-                z[0] += sign[0] - sign[1];
-                folded[j / size] = sign[0] + sign[1];
-            }
+            folded[j / size] = fold<count>(sign, z);
         }
         for (int q = 0; q < count; ++q) moments[q].z += z[q];
     }
 
     // Adds up X (where wanted) and Y of `count` bits of a block from `first` on. Amplitudes are taken one component at
     // a time, so that they and the sums fit 16 registers, and products of a few of them are added up by themselves
-    // first, so that none waits long for the one before.
-    template <int count, bool with_x>
-    [[gnu::noinline]] static void add_moments(int bits, int first, const C* bra, const C* ket, Moments* moments) {
+    // first, so that none waits long for the one before. From bit 0 on, if wanted, also Z and `folded`, as load_pair.
+    template <int count, bool with_x, bool with_z = false>
+    [[gnu::noinline]] static void add_moments(int bits, int first, const C* bra, const C* ket, Moments* moments,
+                                              V* folded = nullptr) {
         constexpr int size = 1 << count;
-        V x[count] = {}, y[count] = {};
+        V x[count] = {}, y[count] = {}, z[count] = {};
         S::template for_each_place<count>(bits, first, [&](size_t index) {
+            V sign[size];
             const auto add = [&](V C::* component, V C::* other, auto is_real) {
                 const C *b = loaded_again(bra + index), *k = loaded_again(ket + index);
                 V flipped[size];
@@ -130,16 +138,24 @@ struct BraKet {
 #pragma GCC unroll 2
                 for (int q = 0; q < count; ++q) y[q] += found[q];
                 if constexpr (!with_x) return;
+                if constexpr (with_z)
+#pragma GCC unroll 4
+                    for (int i = 0; i < size; ++i) {
+                        const V one = flipped[i] * k[size_t(i) << first].*other;
+                        sign[i] = is_real ? one : sign[i] - one;
+                    }
                 sum(other, std::false_type{}, found);
 #pragma GCC unroll 2
                 for (int q = 0; q < count; ++q) x[q] = is_real ? x[q] + found[q] : x[q] - found[q];
             };
             add(&C::re, &C::im, std::true_type{});
             add(&C::im, &C::re, std::false_type{});
+            if constexpr (with_z) folded[index / size] = fold<count>(sign, z);
         });
         for (int q = 0; q < count; ++q) {
             moments[first + q].x += x[q];
             moments[first + q].y += y[q];
+            moments[first + q].z += z[q];
         }
     }
 
@@ -213,8 +229,12 @@ struct BraKet {
                                   Gathered& found) {
         const int bits = p.sweep_bits[s];
         C *bra = own.bra.block, *ket = own.ket.block;
+        int done = 0;
         if (std::is_same_v<From, Pair<Block>> && !found.with_x) {
             // they are there, and Z is not wanted
+        } else if (std::is_same_v<From, Pair<Block>> && bits >= 2) {
+            add_moments<2, true, true>(bits, 0, bra, ket, found.moments, space.block_weight);
+            done = 2;
         } else if (bits >= 2)
             load_pair<2>(bits, pair, bra, ket, space.block_weight, found.moments);
         else
@@ -223,7 +243,7 @@ struct BraKet {
             fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, found.moments);
             if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = space.block_weight[0];
         }
-        add_passes(bits, 0, bits, bra, ket, found);
+        add_passes(bits, done, bits, bra, ket, found);
         if (S::flips_lanes_only(p, s)) add_lane_moments(p, s, bra, ket, found.lane_moments);
     }
 
