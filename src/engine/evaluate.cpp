@@ -260,18 +260,16 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     return best;
 }
 
-// Runs every sample of a batch: calls work(kernel, tile, first sample) for every tile, with all but its outputs set,
-// and finish(kernel, tile) after the last tile that used the scratch of a thread in its way. Outputs are those of
-// thread tile.team.rank in a team, where every thread gets every tile.
-template <class Real, class Work, class Finish>
+// Runs every sample of a batch: calls work(kernel, tile, thread, first sample) for every tile, with all but its outputs
+// set. Outputs are those of thread tile.team.rank in a team, where every thread gets every tile.
+template <class Real, class Work>
 class Tiles {
    public:
-    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work, Finish finish)
+    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work)
         : how_(how),
           batch_(batch),
           tape_(tape),
           work_(work),
-          finish_(finish),
           scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes) {}
 
     void run() {
@@ -300,7 +298,6 @@ class Tiles {
             const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
             const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
             if (tape_ != nullptr) tile.tape = tape_of(thread, (sample - begin) / how_.samples);
-            if (before != nullptr && kernel != before) finish_(*before, tile, thread);
             tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
             if (tile.first) tile.first_tape = tile.tape;
@@ -308,7 +305,6 @@ class Tiles {
             work_(*kernel, tile, thread, sample);
             team.meet();
         }
-        if (before != nullptr) finish_(*before, tile, thread);
     }
 
     // Every thread has room on the tape for as many tiles as the longest share has.
@@ -323,7 +319,6 @@ class Tiles {
     const Batch<Real>& batch_;
     const Tape<Real>* tape_;
     Work work_;
-    Finish finish_;
     const Scratch scratch_;
 };
 
@@ -355,7 +350,7 @@ void run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<
         tile.values = outputs.of(thread) + sample * num_observables;
         kernel.values(tile);
     };
-    Tiles(how, batch, tape, work, [](const Kernel<Real>&, const Tile<Real>&, int) {}).run();
+    Tiles(how, batch, tape, work).run();
     outputs.finish();
 }
 
@@ -427,13 +422,10 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
             tile.cotangent = cotangent + sample * view.num_observables;
             if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
             if (input_gradient != nullptr) tile.input_gradient = inputs.of(thread) + sample * view.num_inputs;
+            if (has_prefix) tile.prefix_bra = bras.data() + size_t(thread) * length;
             kernel.vector_jacobian_product(tile);
         };
-        const auto finish = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread) {
-            tile.prefix_bra = bras.data() + size_t(thread) * length;
-            if (has_prefix) kernel.collect_prefix(tile);
-        };
-        Tiles(how, batch, tape, work, finish).run();
+        Tiles(how, batch, tape, work).run();
         inputs.finish();
         if (has_prefix && num_weights > 0) prefix_gradient<Real>(plan, batch, selection.wanted, bras, sums.data());
     }

@@ -296,18 +296,6 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static void add_to_prefix(const Tile<Real>& tile, Space& space) {
-        const size_t dimension = L::vectors(tile.program->num_qubits);
-        if (tile.first) {
-            __builtin_memcpy(static_cast<void*>(space.prefix_bra), space.bra, dimension * sizeof(C));
-            return;
-        }
-        for (size_t i = 0; i < dimension; ++i) {
-            space.prefix_bra[i].re += space.bra[i].re;
-            space.prefix_bra[i].im += space.bra[i].im;
-        }
-    }
-
     // Calls visit(place, index) for the vectors of a state after the shared prefix, and the index of their first lane.
     template <class Visit>
     static void for_each_prefix_vector(const ProgramView& p, Visit visit) {
@@ -319,20 +307,22 @@ struct Evolve {
         }
     }
 
-    static void collect_prefix(const Tile<Real>& tile) {
-        const Space space(tile);
-        const size_t dimension = size_t(1) << tile.program->num_qubits;
-        for_each_prefix_vector(*tile.program, [&](size_t place, size_t index) {
-            const C bra = space.prefix_bra[place];
+    // Adds the bras of all lanes to tile.prefix_bra.
+    static void add_to_prefix(const Tile<Real>& tile, const Space& space) {
+        Real *re = tile.prefix_bra, *im = re + (size_t(1) << tile.program->num_qubits);
+        const auto add = [](V amplitudes, Real* sum) {
             if constexpr (spread) {
-                for (int lane = 0; lane < lanes; ++lane) {
-                    tile.prefix_bra[index + size_t(lane)] += bra.re[lane];
-                    tile.prefix_bra[dimension + index + size_t(lane)] += bra.im[lane];
-                }
+                V sums;
+                __builtin_memcpy(&sums, sum, sizeof(V));
+                sums += amplitudes;
+                __builtin_memcpy(sum, &sums, sizeof(V));
             } else {
-                tile.prefix_bra[index] += sum_of_lanes<Real, lanes>(bra.re);
-                tile.prefix_bra[dimension + index] += sum_of_lanes<Real, lanes>(bra.im);
+                *sum += sum_of_lanes<Real, lanes>(amplitudes);
             }
+        };
+        for_each_prefix_vector(*tile.program, [&](size_t place, size_t index) {
+            add(space.bra[place].re, re + index);
+            add(space.bra[place].im, im + index);
         });
     }
 
@@ -357,7 +347,6 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits, scratch_bytes,           tape_bytes,
-                                         shared_bytes,   values,       vector_jacobian_product, collect_prefix,
-                                         prefix_gradient};
+    static constexpr Kernel<Real> kernel{lanes,        L::lane_bits, scratch_bytes,           tape_bytes,
+                                         shared_bytes, values,       vector_jacobian_product, prefix_gradient};
 };

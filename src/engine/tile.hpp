@@ -44,7 +44,7 @@ struct Tile {
     bool recorded;            // the tape is there from the forward call
     Real* input_gradient;     // [num_samples, num_inputs], or null
     double* weight_gradient;  // [num_weights], added to, or null
-    Real* prefix_bra;         // [2, 2^n]: real and imaginary part of the bras after the shared prefix, added up
+    Real* prefix_bra;         // [2, 2^n]: the bras after the shared prefix are added to it, real and imaginary part
 };
 
 // The engine compiled for one instruction set and number of lanes.
@@ -57,8 +57,6 @@ struct Kernel {
     size_t (*shared_bytes)(const ProgramView&, const Storage&);
     void (*values)(const Tile<Real>&);
     void (*vector_jacobian_product)(const Tile<Real>&);
-    // Adds to tile.prefix_bra what the tiles before have left in this scratch.
-    void (*collect_prefix)(const Tile<Real>&);
     // The rest of the adjoint pass, from tile.prefix_bra down.
     void (*prefix_gradient)(const Tile<Real>&);
 };

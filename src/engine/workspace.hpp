@@ -109,7 +109,6 @@ struct Workspace {
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
     V* run_cotangent;             // [num_runs of the last layer]: of <Z> after it, likewise
     int shared_layers;            // those of the prefix, if it is shared
-    C* prefix_bra;                // [2^n]: bras after the shared prefix, added up lane by lane
     uint32_t next_base = 0;       // of the coset that follows
     bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
     bool fetches_kets;            // nor are all the kets that are kept
@@ -160,7 +159,6 @@ struct Workspace {
         states.take(bra, gradient ? dimension : 0);
         states.take(next_bra, gradient && program.in_order ? dimension : 0);
         if (!program.in_order) next_bra = bra;
-        scratch.take(prefix_bra, gradient && shared_layers > 0 ? dimension : 0);
         const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -
                                                       program.layer_run_begin[program.num_layers - 1]
                                                 : 0;
