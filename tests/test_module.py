@@ -256,6 +256,20 @@ def test_graphs_that_are_kept_hooks_and_checkpoints():
         torch.testing.assert_close(one.grad, first)
 
 
+@pytest.mark.parametrize("parametrized", [False, True])
+def test_zero_grad(parametrized):
+    model = module()
+    if parametrized:  # the parameter moves into a submodule
+        torch.nn.utils.parametrize.register_parametrization(model, "variational_0", torch.nn.Tanh())
+    parameters = list(model.parameters())
+    assert len(parameters) == 2
+    model(torch.rand(2, 3)).sum().backward()
+    model.zero_grad(set_to_none=False)
+    assert all(one.grad is not None and not one.grad.any() for one in parameters)
+    model.zero_grad()
+    assert all(one.grad is None for one in parameters)
+
+
 def test_integers_and_halves_take_the_dtype_of_the_parameters():
     model = module()
     for dtype in (torch.int64, torch.bool, torch.float16, torch.bfloat16):

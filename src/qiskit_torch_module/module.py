@@ -124,6 +124,14 @@ class QuantumModule(torch.nn.Module):
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As in ``torch.nn.Module``, but does not look for submodules where there are none: that takes 10 us."""
+        if self._modules or not set_to_none or "_is_replica" in self.__dict__:
+            return super().zero_grad(set_to_none)
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                parameter.grad = None
+
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
         if torch.compiler.is_compiling() and inputs.is_cpu:
             compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.number, *threads)
