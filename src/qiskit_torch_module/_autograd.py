@@ -56,7 +56,7 @@ def native_values(
 ) -> tuple[torch.Tensor, Tape | None]:
     """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them."""
     engine, size = program.engine, inputs.shape[0]
-    values = inputs.new_empty((size, program.num_observables))
+    values = inputs.new_empty(size, program.num_observables)
     write = engine.write_values_float64 if inputs.dtype is torch.float64 else engine.write_values_float32
     return values, write(inputs, size, weights, values, num_threads or torch.get_num_threads(), recorded)
 
@@ -72,15 +72,12 @@ def native_gradients(
 ) -> Optional:
     """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
     engine = program.engine
-    found = [_contiguous_like(one) if want else None for one, want in zip((inputs, *weights), wants, strict=True)]
+    # Contiguous; sizes one by one, because PyTorch takes longer for a tuple, or for `empty_like`.
+    found = [one.new_empty(*one.shape) if want else None for one, want in zip((inputs, *weights), wants, strict=True)]
     write: Any = engine.write_gradients_float64 if inputs.dtype is torch.float64 else engine.write_gradients_float32
     threads = num_threads or torch.get_num_threads()
     write(inputs, inputs.shape[0], weights, cotangent, found[0], found[1:], threads, tape)
     return tuple(found)
-
-
-def _contiguous_like(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
