@@ -285,7 +285,7 @@ struct Sweep {
     // Compilers would load an amplitude anew for each product that it is part of.
     [[gnu::always_inline]] static V in_register(V amplitude) {
 #if defined(__x86_64__)
-        asm("" : "+x"(amplitude));
+        asm("" : "+v"(amplitude));
 #endif
         return amplitude;
     }
