@@ -99,7 +99,7 @@ struct BraKet {
                 C b, k;
                 here.load(steps, i, b, k);
                 if constexpr (std::is_same_v<From, Pair<Coset>>) block_bra[j + size_t(i)] = b;
-                if constexpr (!std::is_same_v<From, Pair<Block>>) block_ket[j + size_t(i)] = k;
+                block_ket[j + size_t(i)] = k;
                 sign[i] = b.re * k.im - b.im * k.re;
             }
             folded[j / size] = fold<count>(sign, z);
@@ -229,19 +229,24 @@ struct BraKet {
                                   Gathered& found) {
         const int bits = p.sweep_bits[s];
         C *bra = own.bra.block, *ket = own.ket.block;
+        V* folded = space.block_weight;
+        const int first = bits >= 2 ? 2 : 1;
         int done = 0;
-        if (std::is_same_v<From, Pair<Block>> && !found.with_x) {
-            // they are there, and Z is not wanted
-        } else if (std::is_same_v<From, Pair<Block>> && bits >= 2) {
-            add_moments<2, true, true>(bits, 0, bra, ket, found.moments, space.block_weight);
-            done = 2;
-        } else if (bits >= 2)
-            load_pair<2>(bits, pair, bra, ket, space.block_weight, found.moments);
-        else
-            load_pair<1>(bits, pair, bra, ket, space.block_weight, found.moments);
+        if constexpr (!std::is_same_v<From, Pair<Block>>) {
+            if (first == 2)
+                load_pair<2>(bits, pair, bra, ket, folded, found.moments);
+            else
+                load_pair<1>(bits, pair, bra, ket, folded, found.moments);
+        } else if (found.with_x) {
+            if (first == 2)
+                add_moments<2, true, true>(bits, 0, bra, ket, found.moments, folded);
+            else
+                add_moments<1, true, true>(bits, 0, bra, ket, found.moments, folded);
+            done = first;
+        }
         if (found.with_x) {
-            fold_signs(bits, bits >= 2 ? 2 : 1, space.block_weight, found.moments);
-            if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = space.block_weight[0];
+            fold_signs(bits, first, folded, found.moments);
+            if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = folded[0];
         }
         add_passes(bits, done, bits, bra, ket, found);
         if (S::flips_lanes_only(p, s)) add_lane_moments(p, s, bra, ket, found.lane_moments);
