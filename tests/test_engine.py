@@ -127,7 +127,10 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     from qiskit_torch_module._program import _observable_arrays
     from qiskit_torch_module._schedule import engine_arrays, levels_of
 
-    arrays = {**engine_arrays(levels_of(program.rotations)[0]), **_observable_arrays(program)}
+    arrays = {
+        **engine_arrays(levels_of(program.rotations)[0]),
+        **_observable_arrays(program.observable_constants, program.observable_terms),
+    }
     _engine.Engine(3, program.num_inputs, program.num_weights, arrays)
     for name, array in arrays.items():
         if isinstance(array, bool):

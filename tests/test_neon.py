@@ -72,7 +72,10 @@ def test_neon_agrees(program, case, tmp_path):
     )
     compiled = model._program
     levels, _ = levels_of(compiled.rotations, current_passes())
-    arrays = {**engine_arrays(levels, current_passes()), **_observable_arrays(compiled)}
+    arrays = {
+        **engine_arrays(levels, current_passes()),
+        **_observable_arrays(compiled.observable_constants, compiled.observable_terms),
+    }
     random = np.random.default_rng(0)
     columns, weights = compiled.with_derived_columns(*_tensors(random, 5, compiled))
     cotangent = random.normal(size=(5, compiled.num_observables))

@@ -274,7 +274,7 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     int measured = 0;
     for (int run = 0; how.view->absorbs && run < how.view->num_runs; ++run) measured += how.view->run_is_measured[run];
     result["measured_runs"] = measured;
-    result["prefix_layers"] = how.view->prefix_layers;
+    result["prefix_layers"] = qtm::prefix_layers(*how.view);
     result["lanes"] = how.kernel->lanes;
     result["is_spread"] = how.kernel->lane_bits > 0;
     result["samples_in_a_tile"] = how.samples;
@@ -283,6 +283,10 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     result["shares_prefix"] = how.storage.shares_prefix;
     result["absorbs_observables"] = bool(how.view->absorbs);
     result["is_team"] = how.storage.is_team;
+    result["halves"] = nb::none();
+    if (how.plan->half(0) != nullptr)
+        result["halves"] = nb::make_tuple(how.plan->half(0)->view().num_qubits, how.plan->half(1)->view().num_qubits,
+                                          how.view->glue_bits);
     result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes;
     result["tape_bytes"] = how.tape_bytes;
     result["tape_holds_kets"] = how.taped == qtm::Taped::all;
@@ -295,7 +299,7 @@ void assign(std::vector<Scalar>& target, const nb::dict& arrays, const char* nam
     target.assign(array.data(), array.data() + array.size());
 }
 
-void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights, const nb::dict& arrays) {
+qtm::ProgramArrays arrays_of(const nb::dict& arrays, int num_qubits, int num_inputs, int num_weights) {
     qtm::ProgramArrays given;
     given.num_qubits = num_qubits;
     given.num_inputs = num_inputs;
@@ -327,7 +331,26 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     given.merges_diagonals = nb::cast<bool>(arrays["merges_diagonals"]);
     given.shares_prefix = nb::cast<bool>(arrays["shares_prefix"]);
     given.absorbs_observables = nb::cast<bool>(arrays["absorbs_observables"]);
-    new (place) qtm::Plan(std::move(given));
+    return given;
+}
+
+void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights, const nb::dict& arrays,
+               const std::optional<nb::dict>& halved) {
+    const auto given = [&](const nb::dict& of, int qubits) { return arrays_of(of, qubits, num_inputs, num_weights); };
+    std::unique_ptr<const qtm::Plan> from_halves;
+    if (halved) {
+        qtm::Plan::Halves halves{};
+        halves.glue_bits = nb::cast<int>((*halved)["glue"]);
+        for (int i = 0; i < 2; ++i) {
+            const auto [qubits, of_half] = nb::cast<std::pair<int, nb::dict>>((*halved)[i == 0 ? "low" : "high"]);
+            qtm::ProgramArrays half = given(of_half, qubits);
+            half.is_half = true;
+            halves.half[size_t(i)] = std::make_unique<const qtm::Plan>(std::move(half));
+        }
+        from_halves = std::make_unique<const qtm::Plan>(given(nb::cast<nb::dict>((*halved)["rest"]), num_qubits),
+                                                        std::move(halves));
+    }
+    new (place) qtm::Plan(given(arrays, num_qubits), {}, std::move(from_halves));
 }
 
 std::vector<std::string> instruction_sets() {
@@ -345,7 +368,8 @@ NB_MODULE(_engine, module) {
     nb::class_<Tape<float>>(module, "Tape32", "States of a batch, from a forward to a backward call.");
     nb::class_<Tape<double>>(module, "Tape64", "States of a batch, from a forward to a backward call.");
     nb::class_<qtm::Plan>(module, "Engine", "A program made ready to run: immutable, safe to share between threads.")
-        .def("__init__", &construct, "num_qubits"_a, "num_inputs"_a, "num_weights"_a, "arrays"_a)
+        .def("__init__", &construct, "num_qubits"_a, "num_inputs"_a, "num_weights"_a, "arrays"_a,
+             "halved"_a = nb::none())
         .def("values", &values<float>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a,
              "Expectation values (batch, observables) for inputs (batch, inputs) and weights (weights,).")
         .def("values", &values<double>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a)
@@ -386,6 +410,8 @@ NB_MODULE(_engine, module) {
         .value("batched", qtm::Layouts::batched, "A sample in every lane.")
         .value("spread", qtm::Layouts::spread, "One sample, its amplitudes in the lanes.");
     module.def("allow_layouts", &qtm::allow_layouts, "layouts"_a, "For tests and measurements.");
+    module.def("force_halves", &qtm::force_halves, "forces"_a,
+               "For tests and measurements: circuits start from halves wherever they can.");
     module.def("poison_scratch", &qtm::poison_scratch, "poisons"_a,
                "For tests: scratch memory starts as NaN, so that nothing is read before it is written.");
     module.def("memory_budget", &qtm::memory_budget, "Most bytes of scratch memory that one call may take.");

@@ -31,6 +31,7 @@ size_t physical_memory() {
 }
 
 std::atomic<Layouts> allowed_layouts{Layouts::any};
+std::atomic<bool> forces_halves{false};
 
 std::atomic<size_t>& budget() {
     static std::atomic<size_t> bytes{physical_memory() / 2};
@@ -78,6 +79,15 @@ std::string in_units(size_t bytes) {
     return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
+// How much of a training step is left where it starts from halves: they take the place of the first two layers, a
+// product state and one that is swept.
+double halves_cost(const ProgramView& view) {
+    const double amplitudes = double(1u << view.num_qubits);
+    const double of_halves = double((1u << view.half[0]->num_qubits) + (1u << view.half[1]->num_qubits)) / amplitudes;
+    const double layers = double(view.num_layers) - 0.25, start = 0.06 * double(1 << view.glue_bits) + 1.5 * of_halves;
+    return (layers - 1 + start) / layers;
+}
+
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
 // runs; AVX2 on Zen 4 cores, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow tiles
 // share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do not
@@ -88,7 +98,7 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
     const bool is_wide = size_t(widest) * sizeof(Real) > 32;
-    double cost = 13 + 5900 / amplitudes;
+    double cost = 13 + (view.half[0] != nullptr ? 8400 : 5900) / amplitudes;
     if (view.lane_bits == 0) {
         const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
         // Fast vectors wait longer for what lies behind their cache, and do less when half full.
@@ -97,7 +107,8 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
-    if (storage.shares_prefix) {
+    if (view.half[0] != nullptr) cost *= halves_cost(view);
+    if (storage.shares_prefix && view.half[0] == nullptr) {
         // The first layer costs little forward, and nothing goes back before it.
         cost *= 1 - (view.prefix_layers - 0.75) / view.num_layers;
         // Its ket and the sum of the bras are two states more to go through the cache.
@@ -109,7 +120,7 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
 // Ways of storing states, best first, for a thread that runs `tiles` tiles. A single tile shares nothing.
 std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t tiles, bool is_team) {
     std::vector<Storage> found;
-    const bool may_share = view.prefix_layers > 0 && tiles >= least_tiles_to_share && !is_team;
+    const bool may_share = prefix_layers(view) > 0 && tiles >= least_tiles_to_share && !is_team;
     for (const bool shares : {true, false}) {
         if (shares && !may_share) continue;
         if (purpose == Purpose::values) {
@@ -134,13 +145,29 @@ const Kernel<Real>* prefix_kernel(const Plan& plan) {
     return found;
 }
 
-// What the adjoint pass through a shared prefix takes: a bra of each thread, and the scratch of its kernel.
+// The plans whose prefix a batch shares: the circuit, or its halves.
+std::vector<const Plan*> prefix_plans(const Plan& plan) {
+    if (plan.half(0) == nullptr) return {&plan};
+    return {plan.half(0), plan.half(1)};
+}
+
+// The bras of the plans above, one after the other: numbers.
+size_t prefix_length(const Plan& plan) {
+    size_t length = 0;
+    for (const Plan* one : prefix_plans(plan)) length += size_t(2) << one->view().num_qubits;
+    return length;
+}
+
+// What the adjoint pass through a shared prefix takes: bras of each thread, and the scratch of its kernel.
 template <class Real>
 size_t prefix_bytes(const Plan& plan, const Storage& storage, int num_threads) {
     if (!storage.shares_prefix || storage.mode == Mode::values) return 0;
-    const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
-    return (size_t(2) << plan.view().num_qubits) * sizeof(Real) * size_t(num_threads) +
-           kernel->scratch_bytes(*plan.view(kernel->lane_bits, true, false), prefix_storage);
+    size_t bytes = 0;
+    for (const Plan* one : prefix_plans(plan)) {
+        const Kernel<Real>* kernel = prefix_kernel<Real>(*one);
+        bytes = std::max(bytes, kernel->scratch_bytes(*one->view(kernel->lane_bits, true, false), prefix_storage));
+    }
+    return bytes + prefix_length(plan) * sizeof(Real) * size_t(num_threads);
 }
 
 // How the samples of a batch become tiles, and who evaluates them.
@@ -205,30 +232,24 @@ void choose_tape(Schedule<Real>& how, int64_t tiles, size_t most_bytes) {
     }
 }
 
-// Where the share of thread i of count begins: shares differ by at most one.
-int64_t share(int64_t total, int i, int count) { return total * i / count; }
-
-}  // namespace
-
-void allow_layouts(Layouts layouts) { allowed_layouts.store(layouts); }
-
-size_t memory_budget() { return budget().load(); }
-void set_memory_budget(size_t bytes) { budget().store(bytes); }
-
+// The best way found so far to run a batch.
 template <class Real>
-Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+struct Best {
+    Schedule<Real> how{};
+    int64_t tiles = 0;
+    double cost = std::numeric_limits<double>::infinity();
+    size_t least_bytes = std::numeric_limits<size_t>::max();  // of all ways
+};
+
+bool allows_absorption(Purpose purpose) { return purpose != Purpose::imaginary_gradient; }
+
+// All ways to run a batch of one plan.
+template <class Real>
+void consider(Best<Real>& best, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
+              Layouts allowed) {
     const auto [kernel, count] = kernels<Real>();
     const size_t limit = memory_budget();
-    const bool may_absorb = purpose != Purpose::imaginary_gradient;
-    Layouts allowed = allowed_layouts.load();
-    if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
-            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
-        }))
-        allowed = Layouts::any;
-    Schedule<Real> best{};
-    int64_t best_tiles = 0;
-    double best_cost = std::numeric_limits<double>::infinity();
-    size_t least_bytes = std::numeric_limits<size_t>::max();
+    const bool may_absorb = allows_absorption(purpose);
     const int threads = useful_threads(plan, batch_size, num_threads), team = useful_team(plan, num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
         if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
@@ -242,22 +263,58 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
                 const size_t shared = one->shared_bytes(*view, storage);
                 const size_t prefix = prefix_bytes<Real>(plan, storage, d.num_threads);
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
-                least_bytes = std::min(least_bytes, all);
+                best.least_bytes = std::min(best.least_bytes, all);
                 const double cost = all > limit ? std::numeric_limits<double>::infinity()
                                                 : division_cost(*view, d, bytes + shared, storage);
-                if (cost >= best_cost) continue;
-                best_cost = cost;
-                best = {one, d.rest_kernel, view, d.samples, d.num_threads, storage, bytes, shared, prefix, {}, 0};
-                best_tiles = d.tiles();
+                if (cost >= best.cost) continue;
+                best.cost = cost;
+                best.how = {one,     d.rest_kernel, &plan,  view,   d.samples, d.num_threads,
+                            storage, bytes,         shared, prefix, {},        0};
+                best.tiles = d.tiles();
             }
         }
     }
-    if (best.kernel == nullptr)
+}
+
+// Where the share of thread i of count begins: shares differ by at most one.
+int64_t share(int64_t total, int i, int count) { return total * i / count; }
+
+}  // namespace
+
+void allow_layouts(Layouts layouts) { allowed_layouts.store(layouts); }
+
+int prefix_layers(const ProgramView& view) {
+    if (view.half[0] == nullptr) return view.prefix_layers;
+    return std::max(view.half[0]->prefix_layers, view.half[1]->prefix_layers);
+}
+
+void force_halves(bool forces) { forces_halves.store(forces); }
+
+size_t memory_budget() { return budget().load(); }
+void set_memory_budget(size_t bytes) { budget().store(bytes); }
+
+template <class Real>
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+    const auto [kernel, count] = kernels<Real>();
+    const size_t limit = memory_budget();
+    const bool may_absorb = allows_absorption(purpose);
+    Layouts allowed = allowed_layouts.load();
+    if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
+            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
+        }))
+        allowed = Layouts::any;
+    Best<Real> best;
+    const Plan* halved = plan.halved();
+    if (halved != nullptr) consider(best, *halved, batch_size, num_threads, purpose, allowed);
+    if (best.how.kernel == nullptr || !forces_halves.load())
+        consider(best, plan, batch_size, num_threads, purpose, allowed);
+    if (best.how.kernel == nullptr)
         throw std::length_error("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits needs " +
-                                in_units(least_bytes) + " of scratch memory, but the budget is " + in_units(limit) +
+                                in_units(best.least_bytes) + " of scratch memory, but the budget is " +
+                                in_units(limit) +
                                 "; raise it with set_memory_budget, use float32, or use fewer qubits");
-    choose_tape(best, best_tiles, std::min(most_tape_bytes, limit / 4));
-    return best;
+    choose_tape(best.how, best.tiles, std::min(most_tape_bytes, limit / 4));
+    return best.how;
 }
 
 // Runs every sample of a batch: calls work(kernel, tile, thread, first sample) for every tile, with all but its outputs
@@ -377,10 +434,8 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
 
 // What the tiles of every thread have left of the adjoint pass is one state, for which the prefix is done once.
 template <class Real>
-void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& wanted, std::vector<Real>& bras,
+void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& wanted, Real* bra,
                      double* weight_gradient) {
-    const size_t length = size_t(2) << plan.view().num_qubits;
-    for (size_t i = length; i < bras.size(); ++i) bras[i % length] += bras[i];
     const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
     Tile<Real> tile{};
     tile.program = plan.view(kernel->lane_bits, true, false);
@@ -392,10 +447,43 @@ void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& w
     tile.scratch = scratch.data();
     tile.first = true;
     tile.wanted = &wanted;
-    tile.prefix_bra = bras.data();
+    tile.prefix_bra = bra;
     tile.weight_gradient = weight_gradient;
     kernel->prefix_gradient(tile);
 }
+
+// The bras after shared prefixes that gradients go back through: of each thread, then added up.
+template <class Real>
+class PrefixBras {
+   public:
+    PrefixBras(const Schedule<Real>& how, const Plan::Selection& selection) : length_(prefix_length(*how.plan)) {
+        if (!how.storage.shares_prefix) return;
+        size_t begin = 0;
+        for (const Plan* plan : prefix_plans(*how.plan)) {
+            const bool is_half = how.plan->half(0) != nullptr;
+            const Wanted& wanted = is_half ? selection.halves[plan == how.plan->half(1)].wanted : selection.wanted;
+            if (wanted.first_layer < plan->view().prefix_layers) parts_.push_back({plan, &wanted, begin});
+            begin += size_t(2) << plan->view().num_qubits;
+        }
+        if (!parts_.empty()) bras_.assign(size_t(how.num_threads) * length_, Real(0));
+    }
+    Real* of(int thread) { return bras_.empty() ? nullptr : bras_.data() + size_t(thread) * length_; }
+    void finish(const Batch<Real>& batch, double* weight_gradient) {
+        for (size_t i = length_; i < bras_.size(); ++i) bras_[i % length_] += bras_[i];
+        for (const Part& one : parts_)
+            prefix_gradient<Real>(*one.plan, batch, *one.wanted, bras_.data() + one.begin, weight_gradient);
+    }
+
+   private:
+    struct Part {
+        const Plan* plan;
+        const Wanted* wanted;
+        size_t begin;
+    };
+    size_t length_;
+    std::vector<Part> parts_;
+    std::vector<Real> bras_;
+};
 
 template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
@@ -406,13 +494,11 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
     if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
     std::vector<double> sums;  // weight gradients of each thread
     if (batch.size > 0) {
-        const auto selection = plan.select(wanted_variable, derivative);
         if (derivative == Derivative::imaginary) tape = nullptr;
         const auto purpose = derivative == Derivative::imaginary ? Purpose::imaginary_gradient : Purpose::gradient;
         const auto how = tape != nullptr ? tape->how : schedule<Real>(plan, batch.size, batch.num_threads, purpose);
-        const bool has_prefix = how.storage.shares_prefix && selection.wanted.first_layer < view.prefix_layers;
-        const size_t length = size_t(2) << view.num_qubits;
-        std::vector<Real> bras(has_prefix ? size_t(how.num_threads) * length : 0);
+        const auto selection = how.plan->select(wanted_variable, derivative);
+        PrefixBras<Real> prefix(how, selection);
         sums.assign(size_t(how.num_threads) * num_weights, 0.0);
         Outputs<Real> inputs(how, input_gradient, batch.size * view.num_inputs);
         const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
@@ -422,12 +508,12 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
             tile.cotangent = cotangent + sample * view.num_observables;
             if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
             if (input_gradient != nullptr) tile.input_gradient = inputs.of(thread) + sample * view.num_inputs;
-            if (has_prefix) tile.prefix_bra = bras.data() + size_t(thread) * length;
+            tile.prefix_bra = prefix.of(thread);
             kernel.vector_jacobian_product(tile);
         };
         Tiles(how, batch, tape, work).run();
         inputs.finish();
-        if (has_prefix && num_weights > 0) prefix_gradient<Real>(plan, batch, selection.wanted, bras, sums.data());
+        if (num_weights > 0) prefix.finish(batch, sums.data());
     }
     if (weight_gradient == nullptr) return;
     for (size_t w = 0; w < num_weights; ++w) {

@@ -24,6 +24,7 @@ template <class Real>
 struct Schedule {
     const Kernel<Real>* kernel;
     const Kernel<Real>* rest_kernel;  // for the last samples of a thread, where they do not fill a tile of `kernel`
+    const Plan* plan;                 // the given one, or the same circuit from halves on
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
     Storage storage;
@@ -68,6 +69,12 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
 // allows it), or what is faster.
 enum class Layouts { any, batched, spread };
 void allow_layouts(Layouts layouts);
+
+// Layers that are the same for the whole batch, of the circuit or of its halves.
+int prefix_layers(const ProgramView& view);
+
+// Whether circuits start from halves wherever they can, or where that is faster.
+void force_halves(bool forces);
 
 size_t memory_budget();
 void set_memory_budget(size_t bytes);

@@ -15,6 +15,7 @@ struct Evolve {
     using O = Observable<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Absorbed = Absorb<Real, lanes, spread>;
+    using J = Join<Real, lanes, spread>;
 
     static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
         return Space(program, storage, nullptr, nullptr, nullptr).bytes;
@@ -34,6 +35,10 @@ struct Evolve {
             const auto [begin, end] = team.share(L::vectors(p.num_qubits));
             __builtin_memset(static_cast<void*>(ket + begin), 0, (end - begin) * sizeof(C));
             team.meet();
+        }
+        if (p.product_is_scattered) {
+            if (team.rank == 0) scatter_product(p, space, ket);
+            return team.meet();
         }
         if (team.rank > 0) {
             // the first amplitudes are not worth a meeting
@@ -73,6 +78,25 @@ struct Evolve {
         team.meet();
     }
 
+    // The same one amplitude at a time, where flips reach no vectors of their own.
+    static void scatter_product(const ProgramView& p, const Space& space, C* ket) {
+        const auto amplitude = [&](uint32_t index) -> decltype(auto) {
+            return (reinterpret_cast<Real*>(&ket[index >> L::lane_bits].re)[index & L::lane_mask]);
+        };
+        __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
+        amplitude(0) = 1;
+        for (int r = 0; r < p.layer_run_begin[1]; ++r) {
+            const Real cosine = space.run[p.product_run[r]].cosine[0], sine = space.run[p.product_run[r]].sine[0];
+            uint32_t index = 0;
+            for (uint32_t j = 0; j < uint32_t(1) << r; ++j) {
+                if (j > 0) index ^= p.product_flip[__builtin_ctz(j)];
+                const Real before = amplitude(index);
+                amplitude(index) = cosine * before;
+                amplitude(index ^ p.product_flip[r]) = sine * before;
+            }
+        }
+    }
+
     // From so many vectors on, the threads of a team fill a product state together.
     static constexpr uint64_t least_shared_vectors = 1024;
 
@@ -89,12 +113,46 @@ struct Evolve {
         }
     }
 
+    // The first tile does it for all.
+    static void apply_shared_layers(const Tile<Real>& tile, Space& space) {
+        if (tile.first && space.shared_layers > 0) apply_layers(*tile.program, space, 0, space.shared_layers);
+    }
+
+    // One of the halves that the circuit starts from, as a tile of its own.
+    static Tile<Real> half_of(const Tile<Real>& tile, const Space& space, int i) {
+        const ProgramView& p = *tile.program;
+        Tile<Real> half = tile;
+        half.program = p.half[i];
+        half.storage = Space::of_half(tile.storage);
+        half.scratch = space.half_scratch[i];
+        half.tape = space.half_tape[i];
+        half.first_tape =
+            static_cast<const char*>(tile.first_tape) + (space.half_tape[i] - static_cast<const char*>(tile.tape));
+        half.team = {};
+        if (tile.wanted != nullptr) half.wanted = tile.wanted->half[i];
+        if (tile.prefix_bra != nullptr && i == 1) half.prefix_bra += size_t(2) << p.half[0]->num_qubits;
+        return half;
+    }
+
+    // The first ket, from the halves.
+    static void join_halves(const Tile<Real>& tile, Space& space) {
+        const C* ket[2];
+        for (int i = 0; i < 2; ++i) {
+            const Tile<Real> half = half_of(tile, space, i);
+            Space own(half);
+            A::prepare(half, own);
+            ket[i] = forward(half, own);
+        }
+        J::join(*tile.program, space, ket[0], ket[1], space.ket(0));
+    }
+
     // All layers, and the last phase where it matters; returns the last ket.
     static C* forward(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
-        if (tile.first && space.shared_layers > 0) apply_layers(p, space, 0, space.shared_layers);
+        apply_shared_layers(tile, space);
         const int last = Space::num_kets(p) - 1, end = p.absorbs ? p.num_layers - 1 : p.num_layers;
-        apply_layers(p, space, space.shared_layers, end);
+        if (p.half[0] != nullptr) join_halves(tile, space);
+        apply_layers(p, space, p.half[0] != nullptr ? 1 : space.shared_layers, end);
         if (p.absorbs && tile.recorded)
             Absorbed::apply_phase(p, space, space.ket(last - 1), space.ket(last));
         else if (p.absorbs)
@@ -256,8 +314,12 @@ struct Evolve {
             return Absorbed::adjoint_state(p, space, last, ket_before, p.has_unabsorbed_terms);
         }
         O::adjoint_state(tile, space, last, space.bra);
-        if (!p.last_phase_acts || p.num_layers == 0) return;
-        const int s = p.layer_sweep_begin[p.num_layers];
+        if (p.last_phase_acts && p.num_layers > 0) undo_last_phase(tile, space);
+    }
+
+    static void undo_last_phase(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        const int number = Space::num_kets(p) - 1, s = p.layer_sweep_begin[p.num_layers];
         const auto undo = [&](C* state, C* before) {
             S::for_each_coset(p, space, s, p.num_layers, [&](uint32_t base, size_t place) {
                 C* block = S::block_of(p, state, place, space.block_bra);
@@ -265,7 +327,8 @@ struct Evolve {
             });
         };
         undo(space.bra, space.next_bra);
-        if (tile.storage.mode == Mode::gradient_undoing_kets) undo(last, ket_before);
+        if (tile.storage.mode == Mode::gradient_undoing_kets)
+            undo(space.ket(number), space.ket(p.in_order ? number - 1 : number));
         space.take_next_bra();
     }
 
@@ -281,19 +344,53 @@ struct Evolve {
         const ProgramView& p = *tile.program;
         Space space(tile);
         A::prepare(tile, space);
-        if (!tile.recorded || tile.storage.taped == Taped::all_but_kets)
+        if (runs_anew(tile))
             forward(tile, space);
-        else if (tile.first && space.shared_layers > 0)
-            apply_layers(p, space, 0, space.shared_layers);
+        else
+            apply_shared_layers(tile, space);
         for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
         start_adjoint(tile, space);
+        finish_adjoint(tile, space);
+    }
+
+    // Whether the kets of the forward pass are not on the tape.
+    static bool runs_anew(const Tile<Real>& tile) {
+        return !tile.recorded || tile.storage.taped == Taped::all_but_kets;
+    }
+
+    // From the bra before an absorbed last layer, or before a last phase that acts, to the gradients of all variables.
+    static void finish_adjoint(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
         const int first = tile.wanted->first_layer, shared = space.shared_layers;
         adjoint_layers(tile, space, first > shared ? first : shared, p.absorbs ? p.num_layers - 1 : p.num_layers);
         if (first < shared) {
             if (tile.wanted->phase[shared]) phase_gradients(tile, space, shared - 1);
             add_to_prefix(tile, space);
         }
+        if (p.half[0] != nullptr && first == 0) add_gradients_of_halves(tile, space);
         A::pull_back(tile, space);
+    }
+
+    // From the bra after the first layer.
+    static void add_gradients_of_halves(const Tile<Real>& tile, Space& space) {
+        const Tile<Real> low_tile = half_of(tile, space, 0), high_tile = half_of(tile, space, 1);
+        Space low(low_tile), high(high_tile);
+        J::split(*tile.program, space, last_ket(low_tile, low), last_ket(high_tile, high), low.bra, high.bra);
+        add_gradients_of_half(low_tile, low);
+        add_gradients_of_half(high_tile, high);
+    }
+
+    static C* last_ket(const Tile<Real>& tile, const Space& space) {
+        return space.ket(Space::num_kets(*tile.program) - 1);
+    }
+
+    static void add_gradients_of_half(const Tile<Real>& tile, Space& space) {
+        const ProgramView& p = *tile.program;
+        if (tile.wanted->first_layer == p.num_layers) return;
+        if (!runs_anew(tile)) apply_shared_layers(tile, space);
+        for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
+        undo_last_phase(tile, space);
+        finish_adjoint(tile, space);
     }
 
     // Calls visit(place, index) for the vectors of a state after the shared prefix, and the index of their first lane.

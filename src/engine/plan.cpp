@@ -44,7 +44,7 @@ void check_angles(const ProgramArrays& a) {
     require_indices(a.factor_variable, size_t(a.num_inputs) + size_t(a.num_weights), "factor_variable");
 }
 
-void check_runs(const ProgramArrays& a) {
+void check_runs(const ProgramArrays& a, bool starts_from_halves) {
     const size_t num_runs = a.run_x.size(), num_layers = a.layer_run_begin.size() - 1;
     const uint32_t all = (uint32_t(1) << a.num_qubits) - 1;
     require(a.run_z.size() == num_runs, "run_z");
@@ -54,7 +54,8 @@ void check_runs(const ProgramArrays& a) {
     require_indices(a.gate_angle, a.angle_constant.size(), "gate_angle");
     require_ranges(a.layer_run_begin, num_layers, num_runs, "layer_run_begin");
     for (size_t l = 0; l < num_layers; ++l) {
-        require(a.layer_run_begin[l] < a.layer_run_begin[l + 1], "a layer needs a run");
+        const bool is_empty = a.layer_run_begin[l] == a.layer_run_begin[l + 1];
+        require(is_empty == (starts_from_halves && l == 0), "layers need runs, but for one in the place of halves");
         for (int32_t r = a.layer_run_begin[l]; r < a.layer_run_begin[l + 1]; ++r) {
             require((a.run_x[r] & ~all) == 0 && (a.run_z[r] & ~all) == 0, "run masks");
             for (int32_t other = a.layer_run_begin[l]; other < a.layer_run_begin[l + 1]; ++other)
@@ -129,6 +130,7 @@ class Span {
 
 // The last phase shows where an observable flips bits.
 bool last_phase_acts(const ProgramArrays& a) {
+    if (a.is_half) return true;
     const size_t last = a.layer_run_begin.size() - 1;
     return a.phase_character_begin[last] < a.phase_character_begin[last + 1] &&
            std::any_of(a.flip_mask.begin(), a.flip_mask.end(), [](uint32_t mask) { return mask != 0; });
@@ -266,7 +268,7 @@ void Sweeps::order_product() {
             product_run_.push_back(r);
         } else {
             others.push_back(r);
-            usable_ &= reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+            product_is_scattered_ |= !reached.add_if_independent(given_.run_x[r] >> lane_bits_);
         }
     }
     num_product_lane_runs_ = int32_t(product_run_.size());
@@ -369,8 +371,8 @@ void Sweeps::add_phase(int phase) {
         if (variant) tabled_rows.push_back(parities(given_.character_mask[c], flips) | *variant << bits);
     }
     // Between layers there is always a phase: it carries the scale of the next one.
-    const bool acts =
-        phase > 0 && (phase + 1 < int(layer_sweep_begin_.size()) || !differing.empty() || !constant.empty());
+    const bool acts = phase > 0 && (phase + 1 < int(layer_sweep_begin_.size()) || !differing.empty() ||
+                                    !constant.empty() || given_.is_half);
     const size_t table_bits = acts ? bits + variants.dimension() : 0;
     for (size_t i = 0; i < basis.size(); ++i) {
         uint32_t step = 0;
@@ -427,6 +429,7 @@ void Sweeps::add_groups(const std::vector<int32_t>& characters, const std::vecto
 void Sweeps::link(ProgramView& view) const {
     view.lane_bits = lane_bits_;
     view.num_product_lane_runs = num_product_lane_runs_;
+    view.product_is_scattered = product_is_scattered_;
     view.in_order = in_order_;
     view.max_block_bits = 0;
     for (size_t s = 0; s < sweep_bits_.size(); ++s)
@@ -470,20 +473,40 @@ void Sweeps::link(ProgramView& view) const {
 #undef QTM_LINK
 }
 
-Plan::Plan(ProgramArrays arrays) : given_(std::move(arrays)) {
+Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halved)
+    : given_(std::move(arrays)), halves_(std::move(halves)), halved_(std::move(halved)) {
     require(!given_.layer_run_begin.empty(), "empty ranges");
     check_angles(given_);
-    check_runs(given_);
+    check_runs(given_, half(0) != nullptr);
     check_phases(given_);
     check_observables(given_);
+    check_halves();
     derive_variation();
     derive_absorption();
     link();
 }
 
+void Plan::check_halves() const {
+    if (half(0) == nullptr) return;
+    require(half(1) != nullptr && halves_.glue_bits >= 0 && halves_.glue_bits <= most_glue_bits, "halves");
+    int32_t num_qubits = -2 * halves_.glue_bits;
+    for (const auto& one : halves_.half) {
+        require(one->given_.is_half && one->given_.num_inputs == given_.num_inputs &&
+                    one->given_.num_weights == given_.num_weights,
+                "a half");
+        require(one->given_.num_qubits > halves_.glue_bits, "qubits of a half");
+        num_qubits += one->given_.num_qubits;
+    }
+    require(num_qubits == given_.num_qubits, "qubits of the halves");
+}
+
 const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) const {
     // Fewer vectors than that make no block.
     if (lane_bits > 0 && given_.num_qubits < lane_bits + int(least_block_bits)) return nullptr;
+    // Threads of a team have halves of their own.
+    std::array<const ProgramView*, 2> halves{};
+    for (int i = 0; i < 2 && half(i) != nullptr; ++i)
+        if ((halves[size_t(i)] = half(i)->view(lane_bits, may_absorb, false)) == nullptr) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
     const bool absorbs = may_absorb && can_absorb_;
     auto& geometry = geometry_[4 * size_t(lane_bits) + 2 * size_t(absorbs) + size_t(is_team)];
@@ -492,8 +515,9 @@ const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) cons
             new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr, is_team), common_});
         geometry->sweeps.link(geometry->view);
         geometry->view.absorbs = absorbs;
+        std::copy(halves.begin(), halves.end(), geometry->view.half);
     }
-    return geometry->sweeps.is_usable() ? &geometry->view : nullptr;
+    return &geometry->view;
 }
 
 void Plan::derive_variation() {
@@ -563,6 +587,7 @@ void Plan::link() {
     common_.num_observables = int32_t(a.observable_constant.size());
     common_.num_flips = int32_t(a.flip_mask.size());
     common_.last_phase_acts = last_phase_acts(a);
+    common_.glue_bits = halves_.glue_bits;
 #define QTM_LINK(name) common_.name = a.name.data()
     QTM_LINK(angle_constant);
     QTM_LINK(angle_term_begin);
@@ -626,6 +651,11 @@ Plan::Selection Plan::select(const uint8_t* wanted_variable, Derivative derivati
         for (int32_t g = a.run_gate_begin[r]; g < a.run_gate_begin[r + 1]; ++g)
             wanted |= bool(s.angle[a.gate_angle[g]]);
         s.run.push_back(wanted);
+    }
+    for (int i = 0; i < 2 && half(i) != nullptr; ++i) s.halves.push_back(half(i)->select(wanted_variable, derivative));
+    for (size_t i = 0; i < s.halves.size(); ++i) {
+        s.wanted.half[i] = &s.halves[i].wanted;
+        if (s.halves[i].wanted.first_layer < half(int(i))->view().num_layers) s.wanted.first_layer = 0;
     }
     s.wanted.angle = s.angle.data();
     s.wanted.run = s.run.data();

@@ -24,6 +24,7 @@ struct ProgramArrays {
     std::vector<uint32_t> character_mask;
     std::vector<uint32_t> flip_mask, pauli_z;
     std::vector<int32_t> flip_term_begin, pauli_observable;
+    bool is_half = false;  // of another circuit: no observables, all of the state matters
     // Passes that may be switched off.
     bool merges_diagonals = true, shares_prefix = true, absorbs_observables = true;
 };
@@ -36,8 +37,6 @@ class Sweeps {
     Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team);
     Sweeps(const Sweeps&) = delete;
 
-    // Whether the first layer reaches a product state by whole vectors, as the kernels want it.
-    bool is_usable() const { return usable_; }
     void link(ProgramView& view) const;
 
    private:
@@ -55,7 +54,6 @@ class Sweeps {
     const ProgramArrays& given_;
     int lane_bits_;
     size_t most_runs_;  // in a sweep
-    bool usable_ = true;
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
         sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0}, sweep_ket_;
     std::vector<uint32_t> sweep_offset_, sweep_basis_;
@@ -64,6 +62,7 @@ class Sweeps {
     std::vector<int32_t> product_run_;
     std::vector<uint32_t> product_flip_;
     int32_t num_product_lane_runs_ = 0;
+    bool product_is_scattered_ = false;
     std::vector<int32_t> phase_table_bits_, phase_table_begin_, phase_variant_begin_, phase_group_begin_,
         phase_constant_begin_, phase_rest_begin_, group_character_begin_{0}, group_character_, group_table_begin_,
         group_offset_begin_, group_basis_begin_;
@@ -73,8 +72,15 @@ class Sweeps {
 
 class Plan {
    public:
-    // Throws std::invalid_argument where the arrays contradict each other.
-    explicit Plan(ProgramArrays arrays);
+    // What a circuit starts from in place of its first layer; nothing: from |0...0>.
+    struct Halves {
+        std::array<std::unique_ptr<const Plan>, 2> half;  // low and high
+        int32_t glue_bits;
+    };
+
+    // `halved`: the same circuit from halves on, if there are any. Throws std::invalid_argument where the arrays
+    // contradict each other.
+    explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr);
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
@@ -84,10 +90,16 @@ class Plan {
     // for.
     const ProgramView* view(int lane_bits, bool may_absorb, bool is_team) const;
 
+    // The halves that it starts from; null: it does not.
+    const Plan* half(int i) const { return halves_.half[size_t(i)].get(); }
+    // The same circuit from halves on, or null.
+    const Plan* halved() const { return halved_.get(); }
+
     // Runs, layers and phases that hold an angle depending on a wanted variable.
     struct Selection {
         std::vector<uint8_t> angle, run, phase;
-        Wanted wanted;
+        std::vector<Selection> halves;
+        Wanted wanted{};
     };
     Selection select(const uint8_t* wanted_variable, Derivative derivative) const;
 
@@ -97,11 +109,14 @@ class Plan {
         ProgramView view;
     };
 
+    void check_halves() const;
     void derive_variation();
     void derive_absorption();
     void link();
 
     ProgramArrays given_;
+    Halves halves_;
+    std::unique_ptr<const Plan> halved_;
     std::vector<uint8_t> angle_varies_, run_is_real_, run_varies_, layer_varies_, phase_varies_;
     std::vector<int32_t> term_run_;
     std::vector<uint8_t> run_is_measured_;

@@ -17,6 +17,7 @@
 namespace qtm {
 
 inline constexpr int max_qubits = 30;
+inline constexpr int most_glue_bits = 2;
 
 enum Axis : int32_t { axis_x = 0, axis_y = 1, axis_z = 2 };
 
@@ -77,6 +78,7 @@ struct ProgramView {
     const int32_t* product_run;    // [layer_run_begin[1]]
     const uint32_t* product_flip;  // [layer_run_begin[1]]: what they flip
     int32_t num_product_lane_runs;
+    uint8_t product_is_scattered;  // the others do not reach vectors of their own: one amplitude at a time
 
     // Phase p (0 <= p <= num_layers) is a product of characters; phase 0 is empty.
     const int32_t* phase_character_begin;   // [num_layers + 2]
@@ -126,9 +128,14 @@ struct ProgramView {
     uint8_t has_unabsorbed_terms;
     const uint8_t* run_is_measured;  // [num_runs]: the Z of some term
 
+    // Where the circuit starts from two halves (low and high; otherwise null), its first layer has no runs: after it
+    // comes the state sqrt(2^glue_bits) * sum over the glue: low[glue, i] * high[glue, j], at index i + 2^low bits * j.
+    const ProgramView* half[2];
+    int32_t glue_bits;
+
     // Scratch sizes, in vectors.
     int32_t max_block_bits, num_groups, table_vectors, filling_vectors;
-    uint8_t last_phase_acts;  // an observable flips bits, so phase L matters
+    uint8_t last_phase_acts;  // phase L matters: an observable flips bits, or the circuit is a half of another
 };
 
 // Which part of 2 <k|O|dk> a gradient is made of: the real part is the derivative of the expectation value; the
@@ -137,10 +144,11 @@ enum class Derivative { real, imaginary };
 
 // Which angles the caller wants gradients of.
 struct Wanted {
-    const uint8_t* angle;  // [num_angles]
-    const uint8_t* run;    // [num_runs]: holds a wanted angle
-    const uint8_t* phase;  // [num_layers + 1]: holds a wanted rotation of its own
-    int32_t first_layer;   // nothing is wanted before this layer; num_layers: nothing at all
+    const uint8_t* angle;   // [num_angles]
+    const uint8_t* run;     // [num_runs]: holds a wanted angle
+    const uint8_t* phase;   // [num_layers + 1]: holds a wanted rotation of its own
+    int32_t first_layer;    // nothing is wanted before this layer; num_layers: nothing at all
+    const Wanted* half[2];  // of the halves
 };
 
 }  // namespace qtm

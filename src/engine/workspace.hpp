@@ -113,6 +113,7 @@ struct Workspace {
     bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
     bool fetches_kets;            // nor are all the kets that are kept
     Team team;                    // that shares weight, bra and kets
+    char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
     size_t bytes, tape_bytes, shared_bytes;
 
     // States of so many bytes stay in the cache of a core.
@@ -165,11 +166,21 @@ struct Workspace {
         scratch.take(run_cotangent, absorbed);
         kept_states.take(ket_, num_kets * dimension);
         kept.take(bloch, absorbed);
+        for (int i = 0; i < 2 && program.half[i] != nullptr; ++i) {
+            const Workspace half(*program.half[i], of_half(storage), nullptr, nullptr, nullptr);
+            scratch.take(half_scratch[i], half.bytes);
+            taped.take(half_tape[i], half.tape_bytes);
+        }
         bytes = scratch.bytes();
         tape_bytes = taped.bytes();
         shared_bytes = together.bytes();
     }
 
+    // Threads of a team have halves of their own.
+    static Storage of_half(Storage storage) {
+        storage.is_team = false;
+        return storage;
+    }
     C* ket(int number) const {
         return number < shared_kets_ ? shared_ket_ + size_t(number % most_kets_) * dimension_
                                      : ket_ + size_t((number - shared_kets_) % most_kets_) * dimension_;

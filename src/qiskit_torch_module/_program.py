@@ -15,6 +15,7 @@ import torch
 
 from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
+from ._halves import Halves, halves_of
 from ._passes import Passes, current_passes
 from ._polynomial import Polynomial
 from ._schedule import Rotation, engine_arrays, levels_of
@@ -203,14 +204,30 @@ def _angles_of(program: Program) -> Iterable[Polynomial]:
 def _engine(program: Program) -> Engine:
     levels, _ = levels_of(program.rotations, program.passes)
     arrays = engine_arrays(levels, program.passes)
-    arrays.update(_observable_arrays(program))
+    arrays.update(_observable_arrays(program.observable_constants, program.observable_terms))
     num_inputs = program.num_inputs + len(program.derived_inputs)
-    return Engine(program.num_qubits, num_inputs, program.num_weights + len(program.derived_weights), arrays)
+    num_weights = program.num_weights + len(program.derived_weights)
+    halves = halves_of(levels, program.num_qubits, num_inputs) if program.passes.halved_start else None
+    halved = None if halves is None else _halved_arrays(program, halves)
+    return Engine(program.num_qubits, num_inputs, num_weights, arrays, halved)
 
 
-def _observable_arrays(program: Program) -> dict[str, Any]:
+def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:
+    """The same circuit from halves on: the arrays of each half and of what follows them."""
+    nothing = _observable_arrays((), ())
+    rest = engine_arrays(halves.rest, replace(program.passes, shared_prefix=False))
+    terms = [replace(one, x=halves.index.flip(one.x), z=halves.index.parity(one.z)) for one in program.observable_terms]
+    return {
+        "glue": halves.glue,
+        "low": (halves.low.num_qubits, {**engine_arrays(halves.low.levels, program.passes), **nothing}),
+        "high": (halves.high.num_qubits, {**engine_arrays(halves.high.levels, program.passes), **nothing}),
+        "rest": {**rest, **_observable_arrays(program.observable_constants, terms)},
+    }
+
+
+def _observable_arrays(constants: Sequence[float], observable_terms: Iterable[PauliTerm]) -> dict[str, Any]:
     """Terms by the bits they flip, and there the real before the imaginary ones (see src/engine/observable.hpp)."""
-    terms = sorted(program.observable_terms, key=lambda term: (term.x, term.is_imaginary))
+    terms = sorted(observable_terms, key=lambda term: (term.x, term.is_imaginary))
     flips = sorted({term.x for term in terms})
     sizes = Counter((term.x, term.is_imaginary) for term in terms)
     begins = [0]
@@ -218,7 +235,7 @@ def _observable_arrays(program: Program) -> dict[str, Any]:
         begins.append(begins[-1] + sizes[flip, False])
         begins.append(begins[-1] + sizes[flip, True])
     return {
-        "observable_constant": np.asarray(program.observable_constants, dtype=np.float64),
+        "observable_constant": np.asarray(constants, dtype=np.float64),
         "flip_mask": np.asarray(flips, dtype=np.uint32),
         "flip_term_begin": np.asarray(begins, dtype=np.int32),
         "pauli_z": np.asarray([term.z for term in terms], dtype=np.uint32),

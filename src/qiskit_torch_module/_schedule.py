@@ -63,7 +63,7 @@ class Level:
     phase: dict[int, Polynomial] = field(default_factory=dict)
 
 
-def _odd(bits: int) -> bool:
+def is_odd(bits: int) -> bool:
     return bits.bit_count() % 2 == 1
 
 
@@ -106,7 +106,7 @@ def _insert_phase(levels: list[Level], z: int, angle: Polynomial, fuse: bool) ->
             if fuse and run.z == z:
                 run.append(Z, angle)
                 return True
-        if any(_odd(run.x & z) for run in level.runs):
+        if any(is_odd(run.x & z) for run in level.runs):
             level.phase[z] = level.phase.get(z, Polynomial()) + angle
             return True
     return False
@@ -121,10 +121,10 @@ def _insert_rotation(levels: list[Level], rotation: Rotation, fuse: bool) -> Non
         # A phase of the same virtual qubit joins the run, where the run may start above it; any other that does not
         # commute stops the way down.
         above = levels[position].runs if position < len(levels) else []
-        if fuse and z in level.phase and not any(_odd(run.x & z) for run in above):
+        if fuse and z in level.phase and not any(is_odd(run.x & z) for run in above):
             gates.insert(0, (Z, level.phase.pop(z)))
             is_flip = False
-        if any(_odd(mask & x) for mask in level.phase):
+        if any(is_odd(mask & x) for mask in level.phase):
             break
         same = next((run for run in level.runs if run.x == x and (is_flip or run.z == z)), None)
         if same is not None and not fuse:
@@ -133,7 +133,7 @@ def _insert_rotation(levels: list[Level], rotation: Rotation, fuse: bool) -> Non
             for axis, angle in gates:
                 same.append(axis, angle)
             return
-        if any(_odd(run.z & x) or (not is_flip and _odd(run.x & z)) for run in level.runs):
+        if any(is_odd(run.z & x) or (not is_flip and is_odd(run.x & z)) for run in level.runs):
             break
         position -= 1
     _start_run(levels, position, x, z if not is_flip else None, z, gates)
@@ -144,7 +144,7 @@ def _start_run(
 ) -> None:
     """Starts a run in the first level from `position` on that has room; for a pure flip (no z) any Z will do."""
     while position < len(levels) and z is None:
-        z = _conjugate_to(x, [run.x for run in levels[position].runs], preferred)
+        z = conjugate_to(x, [run.x for run in levels[position].runs], preferred)
         position += z is None
     if position == len(levels):
         levels.append(Level())
@@ -154,9 +154,9 @@ def _start_run(
     levels[position].runs.append(run)
 
 
-def _conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
+def conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
     """A mask of odd overlap with x and even overlap with the others, `preferred` if it is one; None: there is none."""
-    if not any(_odd(other & preferred) for other in others):
+    if not any(is_odd(other & preferred) for other in others):
         return preferred
     # Gauss-Jordan elimination over GF(2): rows (mask, wanted parity of the overlap), each with a pivot bit of its own.
     rows: list[tuple[int, bool, int]] = []

@@ -37,7 +37,10 @@ class Explanation:
         num_rotations: Rotations of Pauli words that are left.
         runs_of_layers: Fused runs in each layer.
         characters_of_phases: Diagonal factors in the phase after each layer.
-        sweeps_of_layers: Passes over the state that each layer takes; none for the first, which makes a product state.
+        sweeps_of_layers: Passes over the state that each layer takes; none for the first, which makes a product state,
+            or for the first two, where it starts from halves.
+        halves: Qubits of the low half, of the high half, and of the glue, which are part of both, if the state starts
+            from halves in place of the first two layers; else None.
         prefix_layers: Layers that are the same for the whole batch.
         absorbed_runs: Runs of the last layer that the observables absorb.
         values, gradients: Work of one sample; the gradients' does not repeat the values'.
@@ -54,6 +57,7 @@ class Explanation:
     runs_of_layers: tuple[int, ...]
     characters_of_phases: tuple[int, ...]
     sweeps_of_layers: tuple[int, ...]
+    halves: tuple[int, int, int] | None
     prefix_layers: int
     absorbed_runs: int
     values: Work
@@ -73,6 +77,7 @@ class Explanation:
             ("fusion", f"{self.num_rotations} rotations: {sum(self.runs_of_layers)} runs in {layers} layers"),
             ("diagonal merging", f"{sum(self.characters_of_phases)} factors in {layers} phases"),
             ("product state", f"{self.runs_of_layers[0] if layers else 0} runs of the first layer"),
+            ("halved start", _halves(self.halves)),
             ("shared prefix", f"{self.prefix_layers} of {layers} layers"),
             ("observable absorption", f"{self.absorbed_runs} runs of the last layer"),
             ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
@@ -120,17 +125,20 @@ def explain(
     arrays = engine_arrays(levels, program.passes)
     runs = tuple(len(level.runs) for level in levels)
     absorbed = schedule["measured_runs"]
-    sweeps = (0, *schedule["sweeps_of_layers"][1:]) if runs else ()
+    halves = schedule["halves"]
+    before = 0 if halves is None else 1  # layers that the schedule does not list
+    sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
     values, gradients = _work_of(
         program.num_qubits,
         runs,
         sweeps,
-        schedule["products_of_phases"],
+        (*[0] * before, *schedule["products_of_phases"]),
         absorbed,
         16 if dtype == torch.float64 else 8,
         shared,
         batch_size,
+        halves,
     )
     return Explanation(
         num_qubits=program.num_qubits,
@@ -140,6 +148,7 @@ def explain(
         runs_of_layers=runs,
         characters_of_phases=tuple(int(count) for count in np.diff(arrays["phase_character_begin"])[1:]),
         sweeps_of_layers=sweeps,
+        halves=halves,
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=absorbed,
         values=values,
@@ -160,7 +169,8 @@ def _module(
 
 
 # Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
-_PRODUCT, _ROTATION, _MOMENTS = 6, 4, 8
+# And a product of amplitudes of two halves, added up.
+_PRODUCT, _ROTATION, _MOMENTS, _JOINED = 6, 4, 8, 8
 
 
 def _work_of(
@@ -172,10 +182,19 @@ def _work_of(
     amplitude: int,
     shared_layers: int,
     batch_size: int,
+    halves: tuple[int, int, int] | None,
 ) -> tuple[Work, Work]:
-    """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer."""
+    """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer.
+
+    What halves take by themselves, which are small, is left out.
+    """
     forward = backward = read = kept = 0.0
+    if halves is not None:
+        branches = 2 ** halves[2]
+        forward, backward, read, kept = _JOINED * branches, 2 * _JOINED * branches, 1, 2
     for layer, (count, passes, before) in enumerate(zip(runs, sweeps, products, strict=True)):
+        if halves is not None and layer < 2:
+            continue
         share = 1 / batch_size if layer < shared_layers else 1.0
         phase = _PRODUCT * before
         if absorbed and layer + 1 == len(runs):
@@ -189,6 +208,13 @@ def _work_of(
         read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
     size = float(2**num_qubits)
     return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
+
+
+def _halves(halves: tuple[int, int, int] | None) -> str:
+    if halves is None:
+        return "none"
+    low, high, glue = halves
+    return f"the first two layers on {low - glue} and {high - glue} qubits, {2**glue} products of states"
 
 
 def _work(work: Work) -> str:
