@@ -68,6 +68,10 @@ def pairs_apart(n):
     return [(q, q + 1) for q in range(n - 1) if q != n // 2 - 1]
 
 
+def far(n):
+    return [*((q, q + 4) for q in range(4)), *((q, q + 1) for q in range(7, n - 1))]
+
+
 def phases_apart(n):
     """RZZ within and across halves, on two and on three qubits, with an angle of data and weights."""
     x, w = ParameterVector("x", n), ParameterVector("w", 6 * n)
@@ -92,6 +96,7 @@ CASES = {
     "ring": (2, ansatz(ring)),
     "all pairs": (1, ansatz(everyone)),
     "backwards": (1, ansatz(backwards)),
+    "far": (4, ansatz(far)),
     "apart": (0, ansatz(pairs_apart)),
     "qaoa": (2, lambda n: qaoa(n, 3)),
     "phases": (1, phases_apart),
@@ -104,18 +109,27 @@ def halves_in(case):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("n", [8, 11])
-def test_the_glue_is_what_the_halves_must_know_of_each_other(name, n):
+def test_the_glue_is_what_the_halves_must_know_of_each_other(name):
     glue, build = CASES[name]
-    found = halves_in(build(n))
+    found = halves_in(build(8))
     assert found.glue == glue
-    assert (found.low.num_qubits, found.high.num_qubits) == (n // 2 + glue, n - n // 2 + glue)
+    assert (found.low.num_qubits, found.high.num_qubits) == (4 + glue, 4 + glue)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "n", "layers", "glue"),
+    [(chain, 8, 2, 1), (chain, 11, 3, 2), (ring, 8, 2, 2), (ring, 18, 3, 4), (pairs_apart, 9, 3, 0)],
+)
+def test_halves_go_on_for_as_many_layers_as_is_fastest(pairs, n, layers, glue):
+    found = halves_in(ansatz(pairs)(n))
+    assert (len(found.low.levels), len(found.high.levels), len(found.rest)) == (layers, layers, 5 - layers)
+    assert found.glue == glue
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        ansatz(lambda n: [(q, q + n // 2) for q in range(n // 2)])(8),  # every gate joins the halves
+        ansatz(lambda n: [(q, q + n // 2) for q in range(n // 2)])(10),  # every gate joins the halves
         ansatz(chain)(7),  # small
         reuploading(8, 9),  # deep
         reuploading(8, 1),  # shallow: the observables absorb the second layer
@@ -151,7 +165,7 @@ def assert_equal(results, expected, atol=1e-11):
 @pytest.mark.parametrize("batch_size", [1, 21])
 @pytest.mark.parametrize("sums", [False, True], ids=["Z", "sums"])
 def test_results_are_those_of_the_whole(name, batch_size, sums, instruction_set):
-    n = 12 if name == "apart" else 9  # halves of fewer than six qubits cannot be spread
+    n = 12 if name in ("apart", "chain") else 9  # halves of fewer than six qubits cannot be spread
     case = CASES[name][1](n)
     observables = random_observables(n, 3) if sums else "individualZ"
     halved, whole = module_of(case, observables), module_of(case, observables, halved=False)
@@ -180,7 +194,7 @@ def _sets(case, weights):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", ["reuploading", "ring", "phases"])
+@pytest.mark.parametrize("name", ["reuploading", "ring", "far", "phases"])
 def test_kets_are_undone_down_to_the_halves(name, layout):
     case = CASES[name][1](9)
     halved, expected = module_of(case), run(module_of(case, halved=False), 21)
@@ -199,7 +213,7 @@ def test_kets_are_undone_down_to_the_halves(name, layout):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", CASES)
 def test_threads_of_a_team_have_halves_of_their_own(name, layout):
-    case = CASES[name][1](13)
+    case = CASES[name][1](14)
     halved = module_of(case, num_threads_forward=2, num_threads_backward=3)
     schedule = halved._program.engine.schedule_float64(1, 3, True)
     assert schedule["is_team"]
@@ -266,7 +280,7 @@ def test_explain_names_the_halves():
     assert found.halves == (7, 7, 2)
     assert found.sweeps_of_layers == (0, 0, 1, 1)
     assert found.prefix_layers == 1
-    assert "halved start           the first two layers on 5 and 5 qubits, 4 products of states" in str(found)
+    assert "halved start           2 layers on 5 and 5 qubits, a sum of 4 products of states" in str(found)
     whole = explain(module_of(reuploading(10, 3), halved=False), batch_size=48)
     assert whole.halves is None
     assert "halved start           none" in str(whole)

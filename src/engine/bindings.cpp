@@ -341,6 +341,7 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     if (halved) {
         qtm::Plan::Halves halves{};
         halves.glue_bits = nb::cast<int>((*halved)["glue"]);
+        halves.relative_cost = nb::cast<double>((*halved)["relative_cost"]);
         for (int i = 0; i < 2; ++i) {
             const auto [qubits, of_half] = nb::cast<std::pair<int, nb::dict>>((*halved)[i == 0 ? "low" : "high"]);
             qtm::ProgramArrays half = given(of_half, qubits);

@@ -79,15 +79,6 @@ std::string in_units(size_t bytes) {
     return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
-// How much of a training step is left where it starts from halves: they take the place of the first two layers, a
-// product state and one that is swept.
-double halves_cost(const ProgramView& view) {
-    const double amplitudes = double(1u << view.num_qubits);
-    const double of_halves = double((1u << view.half[0]->num_qubits) + (1u << view.half[1]->num_qubits)) / amplitudes;
-    const double layers = double(view.num_layers) - 0.25, start = 0.06 * double(1 << view.glue_bits) + 1.5 * of_halves;
-    return (layers - 1 + start) / layers;
-}
-
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
 // runs; AVX2 on Zen 4 cores, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow tiles
 // share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do not
@@ -107,8 +98,9 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
-    if (view.half[0] != nullptr) cost *= halves_cost(view);
-    if (storage.shares_prefix && view.half[0] == nullptr) {
+    if (view.half[0] != nullptr) {
+        cost *= view.relative_cost;
+    } else if (storage.shares_prefix) {
         // The first layer costs little forward, and nothing goes back before it.
         cost *= 1 - (view.prefix_layers - 0.75) / view.num_layers;
         // Its ket and the sum of the bras are two states more to go through the cache.

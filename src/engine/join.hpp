@@ -17,14 +17,15 @@ struct Join {
         explicit Shape(const ProgramView& p)
             : row(L::vectors(p.half[0]->num_qubits - p.glue_bits)),
               rows(size_t(1) << (p.half[1]->num_qubits - p.glue_bits)),
-              scale(Real(p.glue_bits == 0   ? 1
-                         : p.glue_bits == 1 ? 1.41421356237309504880
-                                            : 2)) {}
+              scale(Real(1 << p.glue_bits / 2) * Real(p.glue_bits % 2 == 0 ? 1 : 1.41421356237309504880)) {}
     };
 
     // state = the sum, for this thread's share of the rows; then waits for the others.
     static void join(const ProgramView& p, const Space& space, const C* low, const C* high, C* state) {
-        with_branches(p, [&](auto branches) { add_up<branches.value>(Shape(p), space.team, low, high, state); });
+        const Shape shape(p);
+        const auto [begin, end] = space.team.share(shape.rows);
+        for (size_t j = begin; j < end; ++j)
+            for_each_block(p, [&](auto width, size_t c) { add_up<width.value>(shape, j, c, low, high, state); });
         space.team.meet();
     }
 
@@ -34,25 +35,26 @@ struct Join {
         const size_t branches = size_t(1) << p.glue_bits;
         for (size_t i = 0; i < shape.row * branches; ++i) low_bra[i] = {V{}, V{}};
         for (size_t i = 0; i < L::vectors(p.half[1]->num_qubits); ++i) high_bra[i] = {V{}, V{}};
-        with_branches(p, [&](auto count) {
-            const auto [begin, end] = space.team.share(shape.rows);
-            for (size_t j = begin; j < end; j += rows_at_once) {
-                const size_t last = end - j < rows_at_once ? end : j + rows_at_once;
-                fill_high<count.value>(shape, j, last, low, space.bra, high_bra);
-                add_to_low<count.value>(shape, j, last, high, space.bra, low_bra);
-            }
-        });
+        const auto [begin, end] = space.team.share(shape.rows);
+        for (size_t j = begin; j < end; j += rows_at_once) {
+            const size_t last = end - j < rows_at_once ? end : j + rows_at_once;
+            for_each_block(p, [&](auto width, size_t c) {
+                fill_high<width.value>(shape, j, last, c, low, space.bra, high_bra);
+                add_to_low<width.value>(shape, j, last, c, high, space.bra, low_bra);
+            });
+        }
     }
 
    private:
     // Rows of a bra that are in the first cache for both halves.
     static constexpr size_t rows_at_once = 4;
 
+    // Calls visit(width, c) for blocks of branches c to c + width - 1, whose sums stay in registers.
     template <class Visit>
-    static void with_branches(const ProgramView& p, Visit visit) {
-        if (p.glue_bits == 0) visit(std::integral_constant<int, 1>{});
-        if (p.glue_bits == 1) visit(std::integral_constant<int, 2>{});
-        if (p.glue_bits == 2) visit(std::integral_constant<int, 4>{});
+    static void for_each_block(const ProgramView& p, Visit visit) {
+        if (p.glue_bits == 0) return visit(std::integral_constant<int, 1>{}, 0);
+        if (p.glue_bits == 1) return visit(std::integral_constant<int, 2>{}, 0);
+        for (size_t c = 0; c < size_t(1) << p.glue_bits; c += 4) visit(std::integral_constant<int, 4>{}, c);
     }
 
     // Amplitude `index` of the high half in all lanes (spread), or that of each sample.
@@ -66,54 +68,59 @@ struct Join {
         }
     }
 
-    template <int branches>
-    [[gnu::always_inline]] static void load_branches(const Shape& shape, const C* high, size_t j, C* factor) {
-        for (int c = 0; c < branches; ++c) {
-            const C found = element(high, size_t(c) * shape.rows + j);
+    // scale * high[first + c, j]
+    template <int width>
+    [[gnu::always_inline]] static void load_factors(const Shape& shape, size_t j, size_t first, const C* high,
+                                                    C* factor) {
+        for (int c = 0; c < width; ++c) {
+            const C found = element(high, (first + size_t(c)) * shape.rows + j);
             factor[c] = {found.re * shape.scale, found.im * shape.scale};
         }
     }
 
-    template <int branches>
-    [[gnu::noinline]] static void add_up(const Shape& shape, const Team& team, const C* low, const C* high, C* state) {
-        const auto [begin, end] = team.share(shape.rows);
-        for (size_t j = begin; j < end; ++j) {
-            C factor[branches];
-            load_branches<branches>(shape, high, j, factor);
-            for (size_t i = 0; i < shape.row; ++i) {
-                C sum = product<false, Real, lanes>(factor[0], low[i]);
+    // Row j of the state, from this block on or with those before.
+    template <int width>
+    [[gnu::noinline]] static void add_up(const Shape& shape, size_t j, size_t first, const C* low, const C* high,
+                                         C* state) {
+        C factor[width];
+        load_factors<width>(shape, j, first, high, factor);
+        for (size_t i = 0; i < shape.row; ++i) {
+            C& to = state[j * shape.row + i];
+            C sum = first > 0 ? to : C{V{}, V{}};
 #pragma GCC unroll 4
-                for (int c = 1; c < branches; ++c) {
-                    const C& x = low[size_t(c) * shape.row + i];
-                    sum.re += factor[c].re * x.re;
-                    sum.im += factor[c].re * x.im;
-                    sum.re -= factor[c].im * x.im;
-                    sum.im += factor[c].im * x.re;
-                }
-                state[j * shape.row + i] = sum;
+            for (int c = 0; c < width; ++c) {
+                const C& x = low[(first + size_t(c)) * shape.row + i];
+                sum.re += factor[c].re * x.re;
+                sum.im += factor[c].re * x.im;
+                sum.re -= factor[c].im * x.im;
+                sum.im += factor[c].im * x.re;
             }
+            to = sum;
         }
     }
 
-    // high_bra[c, j] = scale * sum over i: conj(low[c, i]) bra[j, i]
-    template <int branches>
-    [[gnu::noinline]] static void fill_high(const Shape& shape, size_t begin, size_t end, const C* low, const C* bra,
-                                            C* high_bra) {
+    // sum += conj(x) b, all the same kind of product
+    [[gnu::always_inline]] static void add_conjugate(V& re, V& im, const C& x, const C& b) {
+        re += x.re * b.re;
+        im += x.re * b.im;
+        re += x.im * b.im;
+        im -= x.im * b.re;
+    }
+
+    // high_bra[c, j] = scale * sum over i: conj(low[c, i]) bra[j, i], for some rows j.
+    template <int width>
+    [[gnu::noinline]] static void fill_high(const Shape& shape, size_t begin, size_t end, size_t first, const C* low,
+                                            const C* bra, C* high_bra) {
         for (size_t j = begin; j < end; ++j) {
-            V re[branches] = {}, im[branches] = {};
+            V re[width] = {}, im[width] = {};
             for (size_t i = 0; i < shape.row; ++i) {
                 const C b = bra[j * shape.row + i];
 #pragma GCC unroll 4
-                for (int c = 0; c < branches; ++c) {
-                    const C& x = low[size_t(c) * shape.row + i];
-                    re[c] += x.re * b.re;
-                    im[c] += x.re * b.im;
-                    re[c] += x.im * b.im;
-                    im[c] -= x.im * b.re;
-                }
+                for (int c = 0; c < width; ++c)
+                    add_conjugate(re[c], im[c], low[(first + size_t(c)) * shape.row + i], b);
             }
-            for (int c = 0; c < branches; ++c) {
-                const size_t index = size_t(c) * shape.rows + j;
+            for (int c = 0; c < width; ++c) {
+                const size_t index = (first + size_t(c)) * shape.rows + j;
                 if constexpr (spread) {
                     C& to = high_bra[index >> L::lane_bits];
                     to.re[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(re[c]);
@@ -125,32 +132,27 @@ struct Join {
         }
     }
 
-    // low_bra[c, i] += scale * sum over rows j: conj(high[c, j]) bra[j, i]
-    template <int branches>
-    [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t end, const C* high, const C* bra,
-                                             C* low_bra) {
-        C factor[rows_at_once][branches];
-        for (size_t j = begin; j < end; ++j) load_branches<branches>(shape, high, j, factor[j - begin]);
+    // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i].
+    template <int width>
+    [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t end, size_t first, const C* high,
+                                             const C* bra, C* low_bra) {
+        C factor[rows_at_once][width];
+        for (size_t j = begin; j < end; ++j) load_factors<width>(shape, j, first, high, factor[j - begin]);
         for (size_t i = 0; i < shape.row; ++i) {
-            V re[branches], im[branches];
+            C* to = low_bra + first * shape.row + i;
+            V re[width], im[width];
 #pragma GCC unroll 4
-            for (int c = 0; c < branches; ++c) {
-                re[c] = low_bra[size_t(c) * shape.row + i].re;
-                im[c] = low_bra[size_t(c) * shape.row + i].im;
+            for (int c = 0; c < width; ++c) {
+                re[c] = to[size_t(c) * shape.row].re;
+                im[c] = to[size_t(c) * shape.row].im;
             }
             for (size_t j = begin; j < end; ++j) {
                 const C b = bra[j * shape.row + i];
 #pragma GCC unroll 4
-                for (int c = 0; c < branches; ++c) {
-                    const C& x = factor[j - begin][c];
-                    re[c] += x.re * b.re;
-                    im[c] += x.re * b.im;
-                    re[c] += x.im * b.im;
-                    im[c] -= x.im * b.re;
-                }
+                for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[j - begin][c], b);
             }
 #pragma GCC unroll 4
-            for (int c = 0; c < branches; ++c) low_bra[size_t(c) * shape.row + i] = {re[c], im[c]};
+            for (int c = 0; c < width; ++c) to[size_t(c) * shape.row] = {re[c], im[c]};
         }
     }
 };

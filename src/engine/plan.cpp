@@ -588,6 +588,7 @@ void Plan::link() {
     common_.num_flips = int32_t(a.flip_mask.size());
     common_.last_phase_acts = last_phase_acts(a);
     common_.glue_bits = halves_.glue_bits;
+    common_.relative_cost = halves_.relative_cost;
 #define QTM_LINK(name) common_.name = a.name.data()
     QTM_LINK(angle_constant);
     QTM_LINK(angle_term_begin);

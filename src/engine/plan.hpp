@@ -76,6 +76,7 @@ class Plan {
     struct Halves {
         std::array<std::unique_ptr<const Plan>, 2> half;  // low and high
         int32_t glue_bits;
+        double relative_cost;
     };
 
     // `halved`: the same circuit from halves on, if there are any. Throws std::invalid_argument where the arrays

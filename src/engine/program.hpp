@@ -17,7 +17,7 @@
 namespace qtm {
 
 inline constexpr int max_qubits = 30;
-inline constexpr int most_glue_bits = 2;
+inline constexpr int most_glue_bits = 4;
 
 enum Axis : int32_t { axis_x = 0, axis_y = 1, axis_z = 2 };
 
@@ -132,6 +132,7 @@ struct ProgramView {
     // comes the state sqrt(2^glue_bits) * sum over the glue: low[glue, i] * high[glue, j], at index i + 2^low bits * j.
     const ProgramView* half[2];
     int32_t glue_bits;
+    double relative_cost;  // time of a training step, to that of the circuit without halves
 
     // Scratch sizes, in vectors.
     int32_t max_block_bits, num_groups, table_vectors, filling_vectors;

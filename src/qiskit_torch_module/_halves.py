@@ -1,17 +1,18 @@
-"""The first two layers on two halves of the qubits.
+"""The first layers on two halves of the qubits.
 
-A first layer makes a product state, and what entangles it before the second one often joins two halves of the qubits by
-a few parities only: those that a CX carries across, or that an RZZ across depends on. Each half then is a small circuit
-of its own with a few more qubits, the *glue*: a parity of the other half is in superposition there, a parity of its
-own is copied. The state after the second layer is
+What entangles one layer with the next often joins two halves of the qubits by a few parities only: those that a CX
+carries across, or that an RZZ across depends on. Each half then is a small circuit of its own with a few more qubits,
+the *glue*: a parity of the other half is in superposition there from the start, a parity of its own is copied. The
+state after the last of these layers is
 
     sqrt(branches) * sum over the glue: low[glue, i] * high[glue, j],
 
-an exact sum of as many products as the glue has basis states (the Schmidt rank across the cut).
+an exact sum of as many products as the glue has basis states (which bounds the Schmidt rank across the cut).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from functools import reduce
 from operator import xor
 
 from ._polynomial import Polynomial
-from ._schedule import Level, Run, Y, conjugate_to, is_odd
+from ._schedule import Level, Run, Y, is_odd
 
-# With more branches, the sum takes longer than the layer; in deeper circuits, a layer is too little of the whole.
-_MOST_GLUE, _MOST_LEVELS = 2, 8
+# That the engine takes; in deeper circuits, a few layers are too little of the whole.
+_MOST_GLUE, _MOST_LEVELS = 4, 8
 _LEAST_QUBITS = 8
 
 
@@ -61,6 +62,7 @@ class Halves:
     Attributes:
         low, high: The halves; the index of a basis state is that in the low half, then that in the high one.
         glue: Number of qubits of the glue.
+        relative_cost: Time of a training step, to that of the circuit without halves.
         rest: What is left of the circuit; its first layer is empty, as the halves are in its place.
         index: That of the rest.
     """
@@ -68,33 +70,41 @@ class Halves:
     low: Half
     high: Half
     glue: int
+    relative_cost: float
     rest: list[Level]
     index: Index
 
 
 def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halves | None:
-    """The halves of a circuit with the least glue; None where it has no such start, or one that would not pay.
+    """The halves of a circuit, of as many of its first layers as is fastest; None where there are none.
 
     Args:
         levels: The circuit, as `levels_of` finds it.
         num_qubits: Number of qubits.
         num_inputs: Variables of a lower index differ from sample to sample; layers before them run once for a batch.
     """
-    if num_qubits < _LEAST_QUBITS or not 3 <= len(levels) <= _MOST_LEVELS:
+    if num_qubits < _LEAST_QUBITS or len(levels) > _MOST_LEVELS:
         return None
-    first, second = levels[:2]
-    if len(first.runs) < num_qubits or len(second.runs) < num_qubits:
+    # The last layer is none of the halves': observables may absorb it.
+    full = list(itertools.takewhile(lambda level: len(level.runs) == num_qubits, levels[:-1]))
+    if len(full) < 2 or (num_inputs > 0 and not _varies(full[:2], num_inputs)):
         return None
-    if num_inputs > 0 and not _varies(first, second, num_inputs):
+    cuts: list[_Cut] = []
+    steps: list[_Step] = []
+    for before, after in itertools.pairwise(full):
+        steps.append(_Step(before, after))
+        cuts.append(min((_Cut(steps, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue))
+        if cuts[-1].glue > _MOST_GLUE:
+            cuts.pop()
+            break
+    if not cuts:
         return None
-    start = _Start(first, second)
-    best = min((_Cut(start, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue)
-    return best.halves(levels[2:]) if best.glue <= _MOST_GLUE else None
+    return min(cuts, key=lambda cut: cut.relative_cost(len(levels))).halves(levels)
 
 
-def _varies(first: Level, second: Level, num_inputs: int) -> bool:
-    runs = [*first.runs, *second.runs]
-    angles = [*first.phase.values(), *(angle for run in runs for _, angle in run.gates)]
+def _varies(levels: Sequence[Level], num_inputs: int) -> bool:
+    angles = [angle for level in levels for run in level.runs for _, angle in run.gates]
+    angles += levels[0].phase.values()
     return any(index < num_inputs for angle in angles for variables, _ in angle.terms for index in variables)
 
 
@@ -105,6 +115,10 @@ def _overlaps(mask: int, others: Iterable[int]) -> int:
 
 def _mask_of(flags: Iterable[int]) -> int:
     return sum(bool(flag) << i for i, flag in enumerate(flags))
+
+
+def _sum_of(masks: Iterable[int]) -> int:
+    return reduce(xor, masks, 0)
 
 
 class _Basis:
@@ -134,64 +148,123 @@ class _Basis:
         return function, parts
 
 
-class _Start:
-    """The first two layers. Functions are parities of the bits that runs of the first one flip: bit k for run k."""
+def _duals(columns: Sequence[int]) -> list[int]:
+    """For each of n independent columns of n bits, a mask of odd overlap with it and even overlap with the others."""
+    # Gauss-Jordan elimination of the transpose: rows (bits of the columns, the unit vector that it began as).
+    rows = [(_mask_of(column >> bit & 1 for column in columns), 1 << bit) for bit in range(len(columns))]
+    for pivot in range(len(columns)):
+        chosen = next(i for i in range(pivot, len(rows)) if rows[i][0] >> pivot & 1)
+        rows[pivot], rows[chosen] = rows[chosen], rows[pivot]
+        bits, unit = rows[pivot]
+        rows = [
+            (row ^ bits, mask ^ unit) if i != pivot and row >> pivot & 1 else (row, mask)
+            for i, (row, mask) in enumerate(rows)
+        ]
+    return [mask for _, mask in rows]
 
-    def __init__(self, first: Level, second: Level) -> None:
-        flips = [run.x for run in first.runs]
-        self.first, self.second = first.runs, second.runs
-        self.phase = second.phase
-        self.reached = [_overlaps(run.z, flips) for run in second.runs]  # the bits that the second layer turns
-        self.factors = [(_overlaps(mask, flips), angle) for mask, angle in first.phase.items() if angle.terms]
+
+class _Step:
+    """What lies between two layers. Functions are parities of the bits that the first one turns: bit k for run k."""
+
+    def __init__(self, before: Level, after: Level) -> None:
+        flips = [run.x for run in before.runs]
+        self.reached = [_overlaps(run.z, flips) for run in after.runs]  # the bits that the second one turns
+        self.factors = [(_overlaps(mask, flips), angle) for mask, angle in before.phase.items() if angle.terms]
 
 
 class _Cut:
-    """A choice of halves: the same places in both layers, one half of them from ``shift`` on."""
+    """A choice of halves: the same places in all layers, one half of them from ``shift`` on."""
 
-    def __init__(self, start: _Start, shift: int) -> None:
-        size = len(start.first)
+    def __init__(self, steps: Sequence[_Step], shift: int) -> None:
+        size = len(steps[0].reached)
         places = [(shift + i) % size for i in range(size)]
-        self.start = start
+        self.steps = tuple(steps)
         self.sides = places[: size // 2], places[size // 2 :]
-        low, high = self.masks = [sum(1 << place for place in side) for side in self.sides]
-        # What a half has to know of the other one. Factors across the cut go to the high one.
-        across = [function & low for function, _ in start.factors if function & high]
-        self.known = (
-            _Basis(start.reached[place] & high for place in self.sides[0]),
-            _Basis([*(start.reached[place] & low for place in self.sides[1]), *across]),
+        self.masks = [sum(1 << place for place in side) for side in self.sides]
+        # What the low half and the high one have to know of the other in each step.
+        self.known = [self._known(step) for step in steps]
+        self.glue = sum(len(basis) for pair in self.known for basis in pair)
+
+    def _known(self, step: _Step) -> tuple[_Basis, _Basis]:
+        low, high = self.masks
+        # Factors across the cut go to the high half.
+        across = [function & low for function, _ in step.factors if function & high]
+        return (
+            _Basis(step.reached[place] & high for place in self.sides[0]),
+            _Basis([*(step.reached[place] & low for place in self.sides[1]), *across]),
         )
-        self.glue = len(self.known[0]) + len(self.known[1])
 
-    def halves(self, rest: Sequence[Level]) -> Halves:
+    def relative_cost(self, num_levels: int) -> float:
+        """As fitted to training steps of 8 to 20 qubits, in layers: those that are left, the sum, and the halves.
+
+        A first layer, a product state, takes a fourth less than others. Large states wait for memory, the sum does not.
+        """
+        size = len(self.steps[0].reached)
+        depth = len(self.steps) + 1
+        of_sum = max(0.02, 0.15 - 0.0165 * (size - 10)) * 2**self.glue
+        of_halves = 1.05 * depth * sum(2.0 ** (len(side) + self.glue - size) for side in self.sides)
+        return (num_levels - depth + of_sum + of_halves) / (num_levels - 0.25)
+
+    def halves(self, levels: Sequence[Level]) -> Halves:
         """Both halves, and the rest of the circuit by the new index."""
-        runs = [self.start.second[place] for side in self.sides for place in side]
+        depth = len(self.steps) + 1
+        last = levels[depth - 1]
+        runs = [last.runs[place] for side in self.sides for place in side]
         index = Index(tuple(run.x for run in runs), tuple(run.z for run in runs))
-        levels = [index.level(level) for level in [Level([], self.start.phase), *rest]]
-        return Halves(self._half(0), self._half(1), self.glue, levels, index)
+        rest = [index.level(level) for level in [Level([], last.phase), *levels[depth:]]]
+        low, high = (self._half(side, levels[:depth]) for side in (0, 1))
+        return Halves(low, high, self.glue, self.relative_cost(len(levels)), rest, index)
 
-    def _half(self, side: int) -> Half:
-        """Its bits: those that its runs of the second layer turn; what the low half knows; what the high one knows."""
-        start, own, other = self.start, self.sides[side], self.masks[1 - side]
-        incoming, outgoing = self.known[side], self.known[1 - side]
-        begins = len(own), len(own) + len(self.known[0])
-        runs = []
-        for place in own:
-            flip = _mask_of(start.reached[one] >> place & 1 for one in own)
-            flip |= _mask_of(element >> place & 1 for element in outgoing.elements) << begins[1 - side]
-            runs.append(Run(flip, 0, start.first[place].gates))
-        for glue in range(len(incoming)):
-            flip = _mask_of(incoming.coordinates(start.reached[one] & other) >> glue & 1 for one in own)
-            runs.append(Run(flip | 1 << begins[side] + glue, 0, [(Y, Polynomial.constant(math.pi / 2))]))
-        for run in runs:
-            z = conjugate_to(run.x, [one.x for one in runs if one is not run], run.x & -run.x)
-            assert z is not None, "the flips are independent"
-            run.z = z
-        phase = {}
-        for function, angle in start.factors:
+    def _half(self, side: int, levels: Sequence[Level]) -> Half:
+        """Its bits: those that its runs of the last layer turn, then the glue, step by step."""
+        own, size = self.sides[side], len(self.sides[side])
+        # For each step, the bits of the glue that this half receives and those that it gives.
+        received, given, begin = [], [], size
+        for pair in self.known:
+            bits = range(begin, begin + len(pair[0])), range(begin + len(pair[0]), begin + len(pair[0]) + len(pair[1]))
+            received.append(bits[side])
+            given.append(bits[1 - side])
+            begin = bits[1].stop
+        # From the last layer back: what the bits before a step flip at the end.
+        flips = [1 << bit for bit in range(begin)]
+        runs = [[Run(flip, flip, levels[-1].runs[place].gates) for flip, place in zip(flips, own, strict=False)]]
+        phases: list[dict[int, Polynomial]] = [{}]
+        for number in reversed(range(len(self.steps))):
+            flips = self._flips_before(number, side, flips, received[number], given[number])
+            duals = _duals(flips)
+            phases.insert(0, self._phase(number, side, duals, received[number]))
+            gates = [levels[number].runs[place].gates for place in own]
+            runs.insert(0, [Run(*one) for one in zip(flips, duals, gates, strict=False)])
+        half_turn = Polynomial.constant(math.pi / 2)
+        runs[0] += [Run(flips[bit], duals[bit], [(Y, half_turn)]) for bits in received for bit in bits]
+        return Half(begin, [Level(*one) for one in zip(runs, phases, strict=True)])
+
+    def _flips_before(
+        self, number: int, side: int, flips: Sequence[int], received: Sequence[int], given: Sequence[int]
+    ) -> list[int]:
+        """A step: own bits flip those after it and the glue that is given, glue that is received flips own bits."""
+        own, reached, other = self.sides[side], self.steps[number].reached, self.masks[1 - side]
+        incoming, outgoing = self.known[number][side], self.known[number][1 - side]
+        found = list(flips)
+        for bit, place in enumerate(own):
+            found[bit] = _sum_of(flips[i] for i, one in enumerate(own) if reached[one] >> place & 1)
+            found[bit] ^= _sum_of(
+                flips[glue] for glue, one in zip(given, outgoing.elements, strict=True) if one >> place & 1
+            )
+        for i, one in enumerate(own):
+            parts = incoming.coordinates(reached[one] & other)
+            for part, glue in enumerate(received):
+                found[glue] ^= flips[i] if parts >> part & 1 else 0
+        return found
+
+    def _phase(self, number: int, side: int, duals: Sequence[int], received: Sequence[int]) -> dict[int, Polynomial]:
+        """The factors of a step that are this half's."""
+        found = {}
+        for function, angle in self.steps[number].factors:
             if bool(function & self.masks[1]) != bool(side):
                 continue
-            known = incoming.coordinates(function & other)
-            parts = [function >> place & 1 for place in own] + [known >> glue & 1 for glue in range(len(incoming))]
-            phase[reduce(xor, (run.z for run, part in zip(runs, parts, strict=True) if part))] = angle
-        second = [Run(1 << bit, 1 << bit, start.second[place].gates) for bit, place in enumerate(own)]
-        return Half(len(own) + self.glue, [Level(runs, phase), Level(second)])
+            known = self.known[number][side].coordinates(function & self.masks[1 - side])
+            mask = _sum_of(dual for dual, place in zip(duals, self.sides[side], strict=False) if function >> place & 1)
+            mask ^= _sum_of(duals[glue] for part, glue in enumerate(received) if known >> part & 1)
+            found[mask] = angle
+        return found

@@ -18,8 +18,8 @@ class Passes:
             itself.
         diagonal_merging: All diagonals between two layers become one sweep. Off: one factor at a time.
         product_state: The first layer, which acts on |0...0>, makes a product state. Off: it is swept like any other.
-        halved_start: The first two layers run on two halves of the qubits where few parities join them; the state is
-            made from these. Off: they run on all qubits.
+        halved_start: The first layers run on two halves of the qubits where few parities join them; the state is made
+            from these. Off: they run on all qubits.
         shared_prefix: Layers before the first one that depends on the data run once for the batch, and adjoint states
             are added up before they go back through them. Off: once for every sample.
         observable_absorption: A last layer whose qubits are measured one by one is never applied: its rotations move

@@ -219,6 +219,7 @@ def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:
     terms = [replace(one, x=halves.index.flip(one.x), z=halves.index.parity(one.z)) for one in program.observable_terms]
     return {
         "glue": halves.glue,
+        "relative_cost": halves.relative_cost,
         "low": (halves.low.num_qubits, {**engine_arrays(halves.low.levels, program.passes), **nothing}),
         "high": (halves.high.num_qubits, {**engine_arrays(halves.high.levels, program.passes), **nothing}),
         "rest": {**rest, **_observable_arrays(program.observable_constants, terms)},

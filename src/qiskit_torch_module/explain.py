@@ -38,9 +38,9 @@ class Explanation:
         runs_of_layers: Fused runs in each layer.
         characters_of_phases: Diagonal factors in the phase after each layer.
         sweeps_of_layers: Passes over the state that each layer takes; none for the first, which makes a product state,
-            or for the first two, where it starts from halves.
+            or for the first ones, where it starts from halves.
         halves: Qubits of the low half, of the high half, and of the glue, which are part of both, if the state starts
-            from halves in place of the first two layers; else None.
+            from halves in place of the first layers; else None.
         prefix_layers: Layers that are the same for the whole batch.
         absorbed_runs: Runs of the last layer that the observables absorb.
         values, gradients: Work of one sample; the gradients' does not repeat the values'.
@@ -77,7 +77,7 @@ class Explanation:
             ("fusion", f"{self.num_rotations} rotations: {sum(self.runs_of_layers)} runs in {layers} layers"),
             ("diagonal merging", f"{sum(self.characters_of_phases)} factors in {layers} phases"),
             ("product state", f"{self.runs_of_layers[0] if layers else 0} runs of the first layer"),
-            ("halved start", _halves(self.halves)),
+            ("halved start", _halves(self.halves, self.sweeps_of_layers.count(0))),
             ("shared prefix", f"{self.prefix_layers} of {layers} layers"),
             ("observable absorption", f"{self.absorbed_runs} runs of the last layer"),
             ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
@@ -126,7 +126,7 @@ def explain(
     runs = tuple(len(level.runs) for level in levels)
     absorbed = schedule["measured_runs"]
     halves = schedule["halves"]
-    before = 0 if halves is None else 1  # layers that the schedule does not list
+    before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
     values, gradients = _work_of(
@@ -138,7 +138,7 @@ def explain(
         16 if dtype == torch.float64 else 8,
         shared,
         batch_size,
-        halves,
+        None if halves is None else 2 ** halves[2],
     )
     return Explanation(
         num_qubits=program.num_qubits,
@@ -182,18 +182,18 @@ def _work_of(
     amplitude: int,
     shared_layers: int,
     batch_size: int,
-    halves: tuple[int, int, int] | None,
+    branches: int | None,
 ) -> tuple[Work, Work]:
     """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer.
 
     What halves take by themselves, which are small, is left out.
     """
     forward = backward = read = kept = 0.0
-    if halves is not None:
-        branches = 2 ** halves[2]
+    skipped = sweeps.count(0) if branches else 0
+    if branches:
         forward, backward, read, kept = _JOINED * branches, 2 * _JOINED * branches, 1, 2
     for layer, (count, passes, before) in enumerate(zip(runs, sweeps, products, strict=True)):
-        if halves is not None and layer < 2:
+        if layer < skipped:
             continue
         share = 1 / batch_size if layer < shared_layers else 1.0
         phase = _PRODUCT * before
@@ -210,11 +210,11 @@ def _work_of(
     return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
 
 
-def _halves(halves: tuple[int, int, int] | None) -> str:
+def _halves(halves: tuple[int, int, int] | None, layers: int) -> str:
     if halves is None:
         return "none"
     low, high, glue = halves
-    return f"the first two layers on {low - glue} and {high - glue} qubits, {2**glue} products of states"
+    return f"{layers} layers on {low - glue} and {high - glue} qubits, a sum of {2**glue} products of states"
 
 
 def _work(work: Work) -> str:
