@@ -343,6 +343,8 @@ struct Evolve {
     static void vector_jacobian_product(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
         Space space(tile);
+        // After halves come no rotations that would need it.
+        space.first_ket_is_used = tile.program->half[0] == nullptr || tile.wanted->phase[1];
         A::prepare(tile, space);
         if (runs_anew(tile))
             forward(tile, space);

@@ -201,9 +201,10 @@ class _Cut:
         """
         size = len(self.steps[0].reached)
         depth = len(self.steps) + 1
-        of_sum = max(0.02, 0.15 - 0.0165 * (size - 10)) * 2**self.glue
+        of_sum = max(0.02, 0.15 - 0.0165 * (size - 10)) * 2.0**self.glue
         of_halves = 1.05 * depth * sum(2.0 ** (len(side) + self.glue - size) for side in self.sides)
-        return (num_levels - depth + of_sum + of_halves) / (num_levels - 0.25)
+        cost = num_levels - depth + of_sum + of_halves
+        return cost / (num_levels - 0.25)
 
     def halves(self, levels: Sequence[Level]) -> Halves:
         """Both halves, and the rest of the circuit by the new index."""
