@@ -23,7 +23,7 @@ from ._polynomial import Polynomial
 from ._schedule import Level, Run, Y, is_odd
 
 # That the engine takes; in deeper circuits, a few layers are too little of the whole.
-_MOST_GLUE, _MOST_LEVELS = 4, 8
+_MOST_GLUE, _MOST_LEVELS = 4, 12
 _LEAST_QUBITS = 8
 
 
