@@ -131,7 +131,7 @@ def test_halves_go_on_for_as_many_layers_as_is_fastest(pairs, n, layers, glue):
     [
         ansatz(lambda n: [(q, q + n // 2) for q in range(n // 2)])(10),  # every gate joins the halves
         ansatz(chain)(7),  # small
-        reuploading(8, 9),  # deep
+        reuploading(8, 12),  # deep
         reuploading(8, 1),  # shallow: the observables absorb the second layer
     ],
     ids=["far", "small", "deep", "shallow"],

@@ -295,7 +295,8 @@ def test_threads_share_a_large_state(name, num_threads, layout):
 
 @pytest.mark.usefixtures("float64")
 def test_layers_of_several_sweeps():
-    model = module_of("reuploading", 17)
+    with compiler_passes(halved_start=False):
+        model = module_of("reuploading", 17)
     results = []
     for num_threads, least in ((1, 2), (2, 3)):
         model.set_num_threads_forward(num_threads)

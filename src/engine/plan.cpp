@@ -17,7 +17,9 @@ void require(bool condition, const char* what) {
 // were measured to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
 // sweep and the second cache of a core takes most of it. Spread, tables for the parts of a single state would cost more
 // than they save; and a team shares cosets, which therefore must not be few.
-constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, most_team_runs = 7;
+// A last layer that is measured, spread, is worth larger blocks: nothing is turned, and memory decides.
+constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, most_team_runs = 7,
+                 most_measured_runs = 10;
 constexpr size_t least_block_bits = 3;
 
 size_t most_sweep_runs(int lane_bits, bool is_team) {
@@ -200,7 +202,8 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
         if (swept_run == nullptr || (*swept_run)[size_t(r)])
             (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
-    const size_t count = std::max<size_t>(1, (runs.size() + most_runs_ - 1) / most_runs_);
+    const size_t most_runs = swept_run != nullptr && lane_bits_ > 0 ? most_measured_runs : most_runs_;
+    const size_t count = std::max<size_t>(1, (runs.size() + most_runs - 1) / most_runs);
     const size_t most = (runs.size() + count - 1) / count;
     std::vector<std::vector<int32_t>> sweeps(count);
     std::vector<Span> spans(count);
