@@ -9,8 +9,9 @@ import pytest
 
 from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._halves import halves_of
 from qiskit_torch_module._passes import current_passes
-from qiskit_torch_module._program import _observable_arrays
+from qiskit_torch_module._program import _halved_arrays, _observable_arrays
 from qiskit_torch_module._schedule import engine_arrays, levels_of
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
@@ -63,24 +64,35 @@ def written(name, values):
     return f"{name} {len(values)} " + " ".join(repr(one) for one in values.tolist())
 
 
+def written_program(num_qubits, columns, weights, arrays):
+    sizes = written("sizes", [num_qubits, columns.shape[1], len(weights)])
+    return [sizes, *(written(name, arrays[name]) for name in ARRAYS)]
+
+
 @pytest.mark.parametrize(
-    "case", [reuploading(6, 2), fixed_and_free(6, 2), qaoa(6, 2)], ids=["reuploading", "all", "qaoa"]
+    ("case", "halved"),
+    [(reuploading(6, 2), False), (fixed_and_free(6, 2), False), (qaoa(6, 2), False), (reuploading(8, 2), True)],
+    ids=["reuploading", "all", "qaoa", "halves"],
 )
-def test_neon_agrees(program, case, tmp_path):
+def test_neon_agrees(program, case, halved, tmp_path):
+    n = case.circuit.num_qubits
     model = QuantumModule(
-        case.circuit, case.encoding, case.variational, observables=random_observables(6, 3), seed_init=1
+        case.circuit, case.encoding, case.variational, observables=random_observables(n, 3), seed_init=1
     )
     compiled = model._program
     levels, _ = levels_of(compiled.rotations, current_passes())
-    arrays = {
-        **engine_arrays(levels, current_passes()),
-        **_observable_arrays(compiled.observable_constants, compiled.observable_terms),
-    }
     random = np.random.default_rng(0)
     columns, weights = compiled.with_derived_columns(*_tensors(random, 5, compiled))
     cotangent = random.normal(size=(5, compiled.num_observables))
-    num_inputs, num_weights = columns.shape[1], len(weights)
-    lines = [written("sizes", [6, num_inputs, num_weights]), *(written(name, arrays[name]) for name in ARRAYS)]
+    if halved:
+        halves = _halved_arrays(compiled, halves_of(levels, n, compiled.num_inputs))
+        programs = [halves["low"], halves["high"], (n, halves["rest"])]
+    else:
+        observables = _observable_arrays(compiled.observable_constants, compiled.observable_terms)
+        programs = [(n, {**engine_arrays(levels, current_passes()), **observables})]
+    lines = [written("glue", [halves["glue"]] if halved else [])]
+    for num_qubits, arrays in programs:
+        lines += written_program(num_qubits, columns, weights, arrays)
     lines += [written("inputs", columns), written("weights", weights), written("cotangent", cotangent)]
     file = tmp_path / "program.txt"
     file.write_text("\n".join(lines))
@@ -88,7 +100,7 @@ def test_neon_agrees(program, case, tmp_path):
     name, *results = done.stdout.splitlines()
     assert name == "neon"
     values = compiled.engine.values(columns.numpy(), weights.numpy(), 1)
-    wanted = np.ones(num_inputs + num_weights, bool)
+    wanted = np.ones(columns.shape[1] + len(weights), bool)
     gradients = compiled.engine.vector_jacobian_product(columns.numpy(), weights.numpy(), cotangent, wanted, 1)
     expected = np.concatenate([np.ravel(one) for one in (values, *gradients)])
     single, double, spread_single, spread_double = (np.array(line.split(), float) for line in results)

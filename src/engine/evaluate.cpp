@@ -82,8 +82,8 @@ std::string in_units(size_t bytes) {
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
 // runs; AVX2 on Zen 4 cores, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow tiles
 // share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do not
-// lie in the order of their sweeps; a spread state has its angles and tables for itself; undoing kets costs time, and
-// so does reading kept ones from memory.
+// lie in the order of their sweeps; a spread state has its angles and tables, and its halves, for itself; undoing kets
+// costs time, and so does reading kept ones from memory.
 template <class Real>
 double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;

@@ -31,14 +31,14 @@ struct Evolve {
     static void product_state(const ProgramView& p, const Space& space, C* ket) {
         const int num_runs = p.num_layers == 0 ? 0 : p.layer_run_begin[1];
         const Team& team = space.team;
+        if (p.product_is_scattered) {
+            if (team.rank == 0) scatter_product(p, space, ket);
+            return team.meet();
+        }
         if (num_runs < p.num_qubits) {
             const auto [begin, end] = team.share(L::vectors(p.num_qubits));
             __builtin_memset(static_cast<void*>(ket + begin), 0, (end - begin) * sizeof(C));
             team.meet();
-        }
-        if (p.product_is_scattered) {
-            if (team.rank == 0) scatter_product(p, space, ket);
-            return team.meet();
         }
         if (team.rank > 0) {
             // the first amplitudes are not worth a meeting
@@ -80,19 +80,17 @@ struct Evolve {
 
     // The same one amplitude at a time, where flips reach no vectors of their own.
     static void scatter_product(const ProgramView& p, const Space& space, C* ket) {
-        const auto amplitude = [&](uint32_t index) -> decltype(auto) {
-            return (reinterpret_cast<Real*>(&ket[index >> L::lane_bits].re)[index & L::lane_mask]);
-        };
         __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
-        amplitude(0) = 1;
+        ket[0].re[0] = 1;
         for (int r = 0; r < p.layer_run_begin[1]; ++r) {
-            const Real cosine = space.run[p.product_run[r]].cosine[0], sine = space.run[p.product_run[r]].sine[0];
+            const auto& run = space.run[p.product_run[r]];
             uint32_t index = 0;
             for (uint32_t j = 0; j < uint32_t(1) << r; ++j) {
                 if (j > 0) index ^= p.product_flip[__builtin_ctz(j)];
-                const Real before = amplitude(index);
-                amplitude(index) = cosine * before;
-                amplitude(index ^ p.product_flip[r]) = sine * before;
+                const uint32_t flipped = index ^ p.product_flip[r];
+                const Real amplitude = ket[index >> L::lane_bits].re[index & L::lane_mask];
+                ket[index >> L::lane_bits].re[index & L::lane_mask] = run.cosine[0] * amplitude;
+                ket[flipped >> L::lane_bits].re[flipped & L::lane_mask] = run.sine[0] * amplitude;
             }
         }
     }
@@ -343,8 +341,8 @@ struct Evolve {
     static void vector_jacobian_product(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
         Space space(tile);
-        // After halves come no rotations that would need it.
-        space.first_ket_is_used = tile.program->half[0] == nullptr || tile.wanted->phase[1];
+        // There are no runs before it where it comes from halves.
+        space.first_ket_is_used = p.half[0] == nullptr || tile.wanted->phase[1];
         A::prepare(tile, space);
         if (runs_anew(tile))
             forward(tile, space);

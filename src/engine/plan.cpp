@@ -555,8 +555,9 @@ void Plan::derive_variation() {
         phase_varies_.push_back(varies);
     }
     int32_t& prefix = common_.prefix_layers;
-    while (a.shares_prefix && prefix + 1 < int32_t(num_layers) && !layer_varies_[size_t(prefix)] &&
-           !(prefix > 0 && phase_varies_[size_t(prefix)]))
+    // That of halves is theirs.
+    while (a.shares_prefix && half(0) == nullptr && prefix + 1 < int32_t(num_layers) &&
+           !layer_varies_[size_t(prefix)] && !(prefix > 0 && phase_varies_[size_t(prefix)]))
         ++prefix;
 }
 

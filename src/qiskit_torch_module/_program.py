@@ -215,14 +215,16 @@ def _engine(program: Program) -> Engine:
 def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:
     """The same circuit from halves on: the arrays of each half and of what follows them."""
     nothing = _observable_arrays((), ())
-    rest = engine_arrays(halves.rest, replace(program.passes, shared_prefix=False))
     terms = [replace(one, x=halves.index.flip(one.x), z=halves.index.parity(one.z)) for one in program.observable_terms]
     return {
         "glue": halves.glue,
         "relative_cost": halves.relative_cost,
         "low": (halves.low.num_qubits, {**engine_arrays(halves.low.levels, program.passes), **nothing}),
         "high": (halves.high.num_qubits, {**engine_arrays(halves.high.levels, program.passes), **nothing}),
-        "rest": {**rest, **_observable_arrays(program.observable_constants, terms)},
+        "rest": {
+            **engine_arrays(halves.rest, program.passes),
+            **_observable_arrays(program.observable_constants, terms),
+        },
     }
 
 

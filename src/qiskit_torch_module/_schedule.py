@@ -144,7 +144,7 @@ def _start_run(
 ) -> None:
     """Starts a run in the first level from `position` on that has room; for a pure flip (no z) any Z will do."""
     while position < len(levels) and z is None:
-        z = conjugate_to(x, [run.x for run in levels[position].runs], preferred)
+        z = _conjugate_to(x, [run.x for run in levels[position].runs], preferred)
         position += z is None
     if position == len(levels):
         levels.append(Level())
@@ -154,7 +154,7 @@ def _start_run(
     levels[position].runs.append(run)
 
 
-def conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
+def _conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
     """A mask of odd overlap with x and even overlap with the others, `preferred` if it is one; None: there is none."""
     if not any(is_odd(other & preferred) for other in others):
         return preferred

@@ -55,6 +55,19 @@ qtm::ProgramArrays read_program(std::istream& in) {
     return a;
 }
 
+// The plan of a circuit, or of what follows its halves.
+qtm::Plan read_plan(std::istream& in) {
+    const auto glue = read<int32_t>(in, "glue");
+    qtm::Plan::Halves halves{};
+    for (size_t i = 0; i < 2 * glue.size(); ++i) {
+        halves.glue_bits = glue[0];
+        qtm::ProgramArrays half = read_program(in);
+        half.is_half = true;
+        halves.half[i] = std::make_unique<const qtm::Plan>(std::move(half));
+    }
+    return qtm::Plan(read_program(in), std::move(halves));
+}
+
 template <class Real>
 void evaluate(const qtm::Plan& plan, const std::vector<double>& inputs, const std::vector<double>& weights,
               const std::vector<double>& cotangent) {
@@ -77,7 +90,7 @@ void evaluate(const qtm::Plan& plan, const std::vector<double>& inputs, const st
 
 int main(int, char** arguments) {
     std::ifstream in(arguments[1]);
-    const qtm::Plan plan(read_program(in));
+    const qtm::Plan plan = read_plan(in);
     const auto inputs = read<double>(in, "inputs"), weights = read<double>(in, "weights"),
                cotangent = read<double>(in, "cotangent");
     std::cout << qtm::implementation().name << std::endl;
