@@ -506,6 +506,8 @@ void Plan::check_halves() const {
 const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) const {
     // Fewer vectors than that make no block.
     if (lane_bits > 0 && given_.num_qubits < lane_bits + int(least_block_bits)) return nullptr;
+    // Rows of the state are whole vectors.
+    if (half(0) != nullptr && half(0)->given_.num_qubits - halves_.glue_bits < lane_bits) return nullptr;
     // Threads of a team have halves of their own.
     std::array<const ProgramView*, 2> halves{};
     for (int i = 0; i < 2 && half(i) != nullptr; ++i)
