@@ -73,7 +73,7 @@ def far(n):
 
 
 def phases_apart(n):
-    """RZZ within and across halves, on two and on three qubits, with an angle of data and weights."""
+    """RZZ within and across halves, with angles of data and weights, and one more on a pair that has one already."""
     x, w = ParameterVector("x", n), ParameterVector("w", 6 * n)
     circuit = QuantumCircuit(n)
     circuit.h(range(n))

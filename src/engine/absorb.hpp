@@ -282,10 +282,9 @@ struct Absorb {
     }
 
     // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
-    // not absorbed contribute. The ket, too, goes back where it is the only one, to `ket_before`.
+    // not absorbed contribute. The ket, too, goes back to `ket_before`, unless that is null.
     static void adjoint_state(const ProgramView& p, Space& space, C* ket, C* ket_before, bool started) {
         const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
-        const bool undoes_ket = space.undoes_ket(p, layer) && (layer > 1 || space.first_ket_is_used);
         for (int s = end - 1; s >= begin; --s) {
             const bool starts = s == end - 1 && !started;
             const int phase = s == begin ? layer : 0;
@@ -312,7 +311,7 @@ struct Absorb {
                 };
                 if (!p.in_order) S::for_each_part(p, space, s, 0, base, load_ket);
                 S::for_each_part(p, space, s, phase, base, start_part);
-                if (phase > 0 && undoes_ket) S::for_each_part(p, space, s, phase, base, store_ket);
+                if (phase > 0 && ket_before != nullptr) S::for_each_part(p, space, s, phase, base, store_ket);
             });
         }
         space.take_next_bra();

@@ -301,7 +301,7 @@ struct Evolve {
     static void start_adjoint(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
         const int number = Space::num_kets(p) - 1;
-        C *last = space.ket(number), *ket_before = p.in_order && number > 0 ? space.ket(number - 1) : last;
+        C* last = space.ket(number);
         if (p.absorbs) {
             Absorbed::sum_cotangents(tile, space);
             for (int r = p.layer_run_begin[p.num_layers - 1]; r < p.layer_run_begin[p.num_layers]; ++r)
@@ -309,6 +309,11 @@ struct Evolve {
                     run_gradients(p, space, r, Absorbed::moments(p, space, r));
             if (tile.wanted->first_layer >= p.num_layers - 1) return;
             if (p.has_unabsorbed_terms) O::adjoint_state(tile, space, last, space.bra);
+            // What comes from halves has no runs before it that would need it.
+            const int layer = p.num_layers - 1;
+            const bool is_used = layer > 1 || p.half[0] == nullptr || tile.wanted->phase[1];
+            C* ket_before = p.in_order ? space.ket(number - 1) : last;
+            if (!is_used || !space.undoes_ket(p, layer)) ket_before = nullptr;
             return Absorbed::adjoint_state(p, space, last, ket_before, p.has_unabsorbed_terms);
         }
         O::adjoint_state(tile, space, last, space.bra);
@@ -341,8 +346,6 @@ struct Evolve {
     static void vector_jacobian_product(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
         Space space(tile);
-        // There are no runs before it where it comes from halves.
-        space.first_ket_is_used = p.half[0] == nullptr || tile.wanted->phase[1];
         A::prepare(tile, space);
         if (runs_anew(tile))
             forward(tile, space);

@@ -34,8 +34,9 @@ struct Join {
         const Shape shape(p);
         const size_t branches = size_t(1) << p.glue_bits;
         for (size_t i = 0; i < shape.row * branches; ++i) low_bra[i] = {V{}, V{}};
-        for (size_t i = 0; i < L::vectors(p.half[1]->num_qubits); ++i) high_bra[i] = {V{}, V{}};
         const auto [begin, end] = space.team.share(shape.rows);
+        if (end - begin < shape.rows)
+            for (size_t i = 0; i < L::vectors(p.half[1]->num_qubits); ++i) high_bra[i] = {V{}, V{}};
         for (size_t j = begin; j < end; j += rows_at_once) {
             const size_t last = end - j < rows_at_once ? end : j + rows_at_once;
             for_each_block(p, [&](auto width, size_t c) {

@@ -108,12 +108,11 @@ struct Workspace {
     uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
     V* run_cotangent;             // [num_runs of the last layer]: of <Z> after it, likewise
-    bool first_ket_is_used = true;         // on the way back
-    int shared_layers;                     // those of the prefix, if it is shared
-    uint32_t next_base = 0;                // of the coset that follows
-    bool fetches_states;                   // bra and ket are not in the cache: the next coset is worth fetching
-    bool fetches_kets;                     // nor are all the kets that are kept
-    Team team;                             // that shares weight, bra and kets
+    int shared_layers;            // those of the prefix, if it is shared
+    uint32_t next_base = 0;       // of the coset that follows
+    bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
+    bool fetches_kets;            // nor are all the kets that are kept
+    Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
     size_t bytes, tape_bytes, shared_bytes;
 

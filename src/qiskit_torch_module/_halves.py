@@ -93,10 +93,10 @@ def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halv
     steps: list[_Step] = []
     for before, after in itertools.pairwise(full):
         steps.append(_Step(before, after))
-        cuts.append(min((_Cut(steps, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue))
-        if cuts[-1].glue > _MOST_GLUE:
-            cuts.pop()
+        cut = min((_Cut(steps, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue)
+        if cut.glue > _MOST_GLUE:
             break
+        cuts.append(cut)
     if not cuts:
         return None
     return min(cuts, key=lambda cut: cut.relative_cost(len(levels))).halves(levels)

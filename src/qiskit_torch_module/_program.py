@@ -18,7 +18,7 @@ from ._expressions import Derived, evaluate, variables_in
 from ._halves import Halves, halves_of
 from ._passes import Passes, current_passes
 from ._polynomial import Polynomial
-from ._schedule import Rotation, engine_arrays, levels_of
+from ._schedule import Level, Rotation, engine_arrays, levels_of
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,7 @@ def _angles_of(program: Program) -> Iterable[Polynomial]:
 @lru_cache(maxsize=128)
 def _engine(program: Program) -> Engine:
     levels, _ = levels_of(program.rotations, program.passes)
-    arrays = engine_arrays(levels, program.passes)
-    arrays.update(_observable_arrays(program.observable_constants, program.observable_terms))
+    arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
     num_inputs = program.num_inputs + len(program.derived_inputs)
     num_weights = program.num_weights + len(program.derived_weights)
     halves = halves_of(levels, program.num_qubits, num_inputs) if program.passes.halved_start else None
@@ -214,18 +213,21 @@ def _engine(program: Program) -> Engine:
 
 def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:
     """The same circuit from halves on: the arrays of each half and of what follows them."""
-    nothing = _observable_arrays((), ())
     terms = [replace(one, x=halves.index.flip(one.x), z=halves.index.parity(one.z)) for one in program.observable_terms]
     return {
         "glue": halves.glue,
         "relative_cost": halves.relative_cost,
-        "low": (halves.low.num_qubits, {**engine_arrays(halves.low.levels, program.passes), **nothing}),
-        "high": (halves.high.num_qubits, {**engine_arrays(halves.high.levels, program.passes), **nothing}),
-        "rest": {
-            **engine_arrays(halves.rest, program.passes),
-            **_observable_arrays(program.observable_constants, terms),
-        },
+        "low": (halves.low.num_qubits, _arrays(halves.low.levels, program.passes)),
+        "high": (halves.high.num_qubits, _arrays(halves.high.levels, program.passes)),
+        "rest": _arrays(halves.rest, program.passes, program.observable_constants, terms),
     }
+
+
+def _arrays(
+    levels: Sequence[Level], passes: Passes, constants: Sequence[float] = (), terms: Iterable[PauliTerm] = ()
+) -> dict[str, Any]:
+    """All arrays of a circuit and what is observed after it."""
+    return {**engine_arrays(levels, passes), **_observable_arrays(constants, terms)}
 
 
 def _observable_arrays(constants: Sequence[float], observable_terms: Iterable[PauliTerm]) -> dict[str, Any]:
