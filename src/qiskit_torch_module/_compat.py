@@ -36,7 +36,7 @@ except ImportError:  # before Qiskit 0.45
     from qiskit.extensions import HamiltonianGate, Initialize, UnitaryGate
     from qiskit.extensions.quantum_initializer.diagonal import DiagonalGate
 
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import CircuitInstruction, Instruction, Parameter, ParameterExpression
 from qiskit.primitives.primitive_job import PrimitiveJob
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "estimates",
     "expression_steps",
     "is_conditioned",
+    "is_plain_gate",
     "submitted",
 ]
 
@@ -130,12 +131,23 @@ def _operand(operand: Any) -> list[tuple[str, int, Any]]:
     return _replayed(operand)
 
 
+_empty = Instruction("empty", 0, 0, [])
+_CAN_BE_CONDITIONED = hasattr(_empty, "_condition") or hasattr(_empty, "condition")
+
+
 def is_conditioned(operation: Any) -> bool:
     """Whether a gate depends on classical bits by ``c_if`` (gone in Qiskit 2, deprecated in 1.3)."""
+    if not _CAN_BE_CONDITIONED:
+        return False
     private = getattr(operation, "_condition", None)
     if private is not None or hasattr(operation, "_condition"):
         return private is not None
     return getattr(operation, "condition", None) is not None
+
+
+def is_plain_gate(instruction: CircuitInstruction) -> bool:
+    """Whether an instruction is a gate of Qiskit's library, unchanged, without controls that are open (Qiskit 2)."""
+    return not _CAN_BE_CONDITIONED and instruction.is_standard_gate()
 
 
 def submitted(function: Any, *arguments: Any) -> Any:

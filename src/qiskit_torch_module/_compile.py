@@ -12,7 +12,7 @@ from qiskit.circuit import Parameter
 
 from ._compat import Initialize, is_conditioned
 from ._definitions import definition
-from ._gates import IDLE, Step, steps_of
+from ._gates import IDLE, Step, operation_of, steps_of
 from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
 from ._passes import current_passes
@@ -206,28 +206,26 @@ class _Reader:
         self.phases: list[Polynomial] = []
         self._touched: set[int] = set()
 
-    def steps(self, circuit: QuantumCircuit, qubits: Sequence[int]) -> Iterator[Step]:
+    def steps(self, circuit: QuantumCircuit, qubits: Sequence[int]) -> list[Step]:
         """Native steps of a circuit that sits on the given qubits, in order of time."""
+        steps: list[Step] = []
         self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
         position = dict(zip(circuit.qubits, qubits, strict=True))
         for instruction in circuit.data:
-            operation = instruction.operation
+            operation = operation_of(instruction)
             on = [position[bit] for bit in instruction.qubits]
             if operation.name not in IDLE:
                 self._refuse(operation, on)
-                yield from self._steps_of(operation, on)
+                steps += self._steps_of(operation, on)
+        return steps
 
-    def _steps_of(self, operation: Any, qubits: Sequence[int]) -> Iterator[Step]:
+    def _steps_of(self, operation: Any, qubits: Sequence[int]) -> list[Step]:
         found = steps_of(operation, lambda angle: self.angles.polynomial(angle, operation.name))
         if found is None:
-            yield from self.steps(definition(operation, qubits), qubits)
-            return
+            return self.steps(definition(operation, qubits), qubits)
         self._touched.update(qubits)
-        for name, which, angle in found:
-            if name == "phase":
-                self.phases.append(angle)
-            else:
-                yield name, tuple(qubits[i] for i in which), angle
+        self.phases += [angle for name, _, angle in found if name == "phase"]
+        return [(name, tuple([qubits[i] for i in which]), angle) for name, which, angle in found if name != "phase"]
 
     def _refuse(self, operation: Any, qubits: Sequence[int]) -> None:
         if operation.name in _REFUSED:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import qiskit.circuit.library as library
-from qiskit.circuit import ControlledGate
+from qiskit.circuit import CircuitInstruction, ControlledGate
 from qiskit.synthesis import LieTrotter, SuzukiTrotter
 
-from ._compat import DiagonalGate
+from ._compat import DiagonalGate, is_plain_gate
 from ._polynomial import Polynomial
 
 # A step: a Pauli word in capitals ("X", "ZZ", ...: a rotation about it, letter i on qubit i of the step), "cx", "swap"
@@ -48,6 +48,8 @@ class Gate:
 
     def matches(self, operation: Any) -> bool:
         """Whether a gate of this name is really the one of the library, all its controls closed."""
+        if isinstance(operation, CircuitInstruction):
+            return True
         gate_class: Any = getattr(library, self.class_name, ())
         if not isinstance(operation, gate_class):
             return False
@@ -157,6 +159,16 @@ GATES: dict[str, Gate] = {
 
 # Operations that leave the state as it is.
 IDLE = frozenset({"barrier", "delay"})
+
+
+def operation_of(instruction: CircuitInstruction) -> Any:
+    """The operation of an instruction; for native gates the instruction itself, which has the same name and parameters.
+
+    Qiskit 2 makes an object for a gate of the library only where one asks for it, and that takes time.
+    """
+    gate = GATES.get(instruction.name)
+    is_enough = gate is not None and gate.num_qubits is not None and is_plain_gate(instruction)
+    return instruction if is_enough else instruction.operation
 
 
 def is_standard(operation: Any) -> bool:

@@ -50,6 +50,8 @@ class Polynomial:
         return Polynomial.sum((self, other))
 
     def __mul__(self, factor: float) -> Polynomial:
+        if factor == 1.0:
+            return self
         return Polynomial.of({variables: factor * coefficient for variables, coefficient in self.terms})
 
     __rmul__ = __mul__
@@ -117,6 +119,8 @@ class Angles:
         Raises:
             ValueError: the angle is not finite or not real.
         """
+        if isinstance(angle, Parameter) and angle in self._variables:
+            return Polynomial.variable(self._variables[angle])
         free = angle.parameters if isinstance(angle, ParameterExpression) else ()
         hidden = [parameter.name for parameter in free if parameter not in self._variables]
         if hidden:
@@ -124,8 +128,6 @@ class Angles:
                 f"gate '{gate}': parameter '{hidden[0]}' is not among circuit.parameters, because the gate that holds "
                 "it does not tell Qiskit; unroll that gate with circuit.decompose or qiskit.transpile first"
             )
-        if isinstance(angle, Parameter):
-            return Polynomial.variable(self._variables[angle])
         try:
             if not free:
                 return Polynomial.constant(real_number(angle))

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 
+from ._collector import without_collections
 from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
 from ._halves import Halves, halves_of
@@ -201,6 +202,7 @@ def _angles_of(program: Program) -> Iterable[Polynomial]:
 
 
 @lru_cache(maxsize=128)
+@without_collections
 def _engine(program: Program) -> Engine:
     levels, _ = levels_of(program.rotations, program.passes)
     arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
