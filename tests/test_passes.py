@@ -315,3 +315,25 @@ def test_teams_of_several_python_threads_do_not_wait_for_each_other():
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: model(inputs).detach(), range(40)):
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("float64")
+def test_tapes_of_teams_that_were_there_for_one_call_only():
+    """Of several Python threads one has the team; the others do its work alone, forward or back."""
+    engine = module_of("reuploading", 14)._program.engine
+    random = np.random.default_rng(0)
+    inputs, weights, cotangent = random.normal(size=(1, 14)), random.normal(size=140), random.normal(size=(1, 14))
+    wanted = np.ones(154, bool)
+    schedule = engine.schedule_float64(1, 3, True)
+    assert schedule["is_team"]
+    assert schedule["tape_bytes"] > 0
+
+    def gradients(num_threads):
+        tape = engine.record(inputs, weights, num_threads)[1]
+        found = engine.vector_jacobian_product(inputs, weights, cotangent, wanted, num_threads, tape=tape)
+        return np.concatenate([one.ravel() for one in found])
+
+    expected = gradients(1)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: gradients(3), range(80)):
+            np.testing.assert_allclose(found, expected, atol=1e-11, rtol=0)

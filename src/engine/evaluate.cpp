@@ -195,28 +195,29 @@ std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_
     return found;
 }
 
-// What a meeting of a team costs (ns), and the share of its time that it works.
-constexpr double meeting = 2000, team_efficiency = 0.85;
+// What a meeting of a team, and the start of threads, costs (ns), and the share of its time that a team works.
+constexpr double meeting = 2000, start = 4000, team_efficiency = 0.85;
 
-// Time of the longest share of a thread.
+// Time of the longest share of a thread, for each amplitude.
 template <class Real>
 double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
+    const double amplitudes = double(1u << view.num_qubits);
     const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
                         double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
-    if (!d.is_team) return cost;
+    if (!d.is_team) return cost + (d.num_threads > 1 ? start / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
-    return cost / (d.num_threads * team_efficiency) +
-           double(d.tiles()) * meetings * meeting / double(1u << view.num_qubits);
+    return cost / (d.num_threads * team_efficiency) + double(d.tiles()) * meetings * meeting / amplitudes;
 }
 
-// What a forward call keeps for the backward call: as much as fits the limit.
+// What a forward call keeps for the backward call: as much as fits the limit. Kets of a team are too large.
 template <class Real>
 void choose_tape(Schedule<Real>& how, int64_t tiles, size_t most_bytes) {
-    if (how.storage.mode == Mode::values || how.storage.is_team) return;
+    if (how.storage.mode == Mode::values) return;
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
-        if (taped == Taped::all && how.storage.mode != Mode::gradient_keeping_kets) continue;
-        const Storage storage{how.storage.mode, how.storage.shares_prefix, taped, false};
+        const bool has_kets = how.storage.mode == Mode::gradient_keeping_kets && !how.storage.is_team;
+        if (taped == Taped::all && !has_kets) continue;
+        const Storage storage{how.storage.mode, how.storage.shares_prefix, taped, how.storage.is_team};
         const size_t bytes = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads) * size_t(tiles);
         if (bytes > most_bytes) continue;
         how.taped = taped;
@@ -309,26 +310,36 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     return best.how;
 }
 
+// Whether a tape is written or read.
+enum class Pass { forward, backward };
+
 // Runs every sample of a batch: calls work(kernel, tile, thread, first sample) for every tile, with all but its outputs
 // set. Outputs are those of thread tile.team.rank in a team, where every thread gets every tile.
 template <class Real, class Work>
 class Tiles {
    public:
-    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work)
+    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Pass pass, Work work)
         : how_(how),
           batch_(batch),
           tape_(tape),
+          pass_(pass),
           work_(work),
           scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes) {}
 
-    void run() {
+    // Returns how many threads shared every state.
+    int run() {
+        int team_size = 1;
         if (how_.storage.is_team)
-            run_as_team(how_.num_threads, [&](const Team& team) { run_share(team.rank, team, 0, batch_.size); });
+            run_as_team(how_.num_threads, [&](const Team& team) {
+                if (team.rank == 0) team_size = team.size;
+                run_share(team.rank, team, 0, batch_.size);
+            });
         else
             run_in_parallel(how_.num_threads, [&](int thread) {
                 run_share(thread, {}, share(batch_.size, thread, how_.num_threads),
                           share(batch_.size, thread + 1, how_.num_threads));
             });
+        return team_size;
     }
 
    private:
@@ -337,7 +348,10 @@ class Tiles {
         tile.program = how_.view;
         tile.weights = batch_.weights;
         tile.storage = how_.storage;
-        tile.storage.taped = tape_ == nullptr ? Taped::nothing : how_.taped;
+        // Where the pool was busy, one thread does the work of the team: it sees more, or less, than is on the tape.
+        const bool uses_tape = tape_ != nullptr && (pass_ == Pass::forward || tape_->team_size == team.size);
+        tile.storage.taped = uses_tape ? how_.taped : Taped::nothing;
+        tile.recorded = uses_tape && pass_ == Pass::backward;
         tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
         tile.team = team;
@@ -346,7 +360,7 @@ class Tiles {
             tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
             const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
             const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
-            if (tape_ != nullptr) tile.tape = tape_of(thread, (sample - begin) / how_.samples);
+            if (uses_tape) tile.tape = tape_of(thread, (sample - begin) / how_.samples);
             tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
             if (tile.first) tile.first_tape = tile.tape;
@@ -358,7 +372,8 @@ class Tiles {
 
     // Every thread has room on the tape for as many tiles as the longest share has.
     char* tape_of(int thread, int64_t number) const {
-        const int64_t most = (batch_.size + how_.num_threads - 1) / how_.num_threads;
+        const int64_t sharing = how_.storage.is_team ? 1 : how_.num_threads;
+        const int64_t most = (batch_.size + sharing - 1) / sharing;
         const int64_t tiles = (most + how_.samples - 1) / how_.samples;
         const size_t bytes = how_.tape_bytes / size_t(how_.num_threads * tiles);
         return tape_->memory.data() + bytes * size_t(thread * tiles + number);
@@ -367,6 +382,7 @@ class Tiles {
     const Schedule<Real>& how_;
     const Batch<Real>& batch_;
     const Tape<Real>* tape_;
+    Pass pass_;
     Work work_;
     const Scratch scratch_;
 };
@@ -391,16 +407,18 @@ class Outputs {
     std::vector<Real> own_;
 };
 
+// Returns how many threads shared every state.
 template <class Real>
-void run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
+int run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
     const int64_t num_observables = how.view->num_observables;
     Outputs<Real> outputs(how, values, batch.size * num_observables);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
         tile.values = outputs.of(thread) + sample * num_observables;
         kernel.values(tile);
     };
-    Tiles(how, batch, tape, work).run();
+    const int team_size = Tiles(how, batch, tape, Pass::forward, work).run();
     outputs.finish();
+    return team_size;
 }
 
 template <class Real>
@@ -420,7 +438,7 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
     std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes)});
     Schedule<Real> forward = how;
     if (how.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
-    run_values<Real>(forward, batch, tape.get(), values);
+    tape->team_size = run_values<Real>(forward, batch, tape.get(), values);
     return tape;
 }
 
@@ -496,14 +514,13 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
         const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
             tile.wanted = &selection.wanted;
             tile.derivative = derivative;
-            tile.recorded = tape != nullptr;
             tile.cotangent = cotangent + sample * view.num_observables;
             if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
             if (input_gradient != nullptr) tile.input_gradient = inputs.of(thread) + sample * view.num_inputs;
             tile.prefix_bra = prefix.of(thread);
             kernel.vector_jacobian_product(tile);
         };
-        Tiles(how, batch, tape, work).run();
+        Tiles(how, batch, tape, Pass::backward, work).run();
         inputs.finish();
         if (num_weights > 0) prefix.finish(batch, sums.data());
     }
