@@ -122,8 +122,18 @@ def test_the_glue_is_what_the_halves_must_know_of_each_other(name):
 )
 def test_halves_go_on_for_as_many_layers_as_is_fastest(pairs, n, layers, glue):
     found = halves_in(ansatz(pairs)(n))
-    assert (len(found.low.levels), len(found.high.levels), len(found.rest)) == (layers, layers, 5 - layers)
-    assert found.glue == glue
+    assert (len(found.rest), found.glue) == (5 - layers, glue)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "n", "low", "high"), [(ring, 12, 4, 0), (chain, 8, 3, 0), (backwards, 8, 3, 0), (everyone, 8, 0, 3)]
+)
+def test_halves_take_runs_of_the_next_layer_that_are_their_own(pairs, n, low, high):
+    found = halves_in(ansatz(pairs)(n))
+    assert len(found.rest) == 3
+    assert [len(level.runs) for level in found.low.levels[2:]] == [low] * (low > 0)
+    assert [len(level.runs) for level in found.high.levels[2:]] == [high] * (high > 0)
+    assert len(found.rest[1].runs) == n - low - high
 
 
 @pytest.mark.parametrize(
@@ -165,7 +175,7 @@ def assert_equal(results, expected, atol=1e-11):
 @pytest.mark.parametrize("batch_size", [1, 21])
 @pytest.mark.parametrize("sums", [False, True], ids=["Z", "sums"])
 def test_results_are_those_of_the_whole(name, batch_size, sums, instruction_set):
-    n = 12 if name in ("apart", "chain") else 9  # halves of fewer than six qubits cannot be spread
+    n = 12  # halves of fewer than six qubits cannot be spread over the lanes of AVX-512
     case = CASES[name][1](n)
     observables = random_observables(n, 3) if sums else "individualZ"
     halved, whole = module_of(case, observables), module_of(case, observables, halved=False)
@@ -196,7 +206,7 @@ def _sets(case, weights):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["reuploading", "ring", "far", "phases"])
 def test_kets_are_undone_down_to_the_halves(name, layout):
-    case = CASES[name][1](9)
+    case = CASES[name][1](12)
     halved, expected = module_of(case), run(module_of(case, halved=False), 21)
     before, engine = _engine.memory_budget(), halved._program.engine
     try:

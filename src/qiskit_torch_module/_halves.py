@@ -60,7 +60,8 @@ class Halves:
     """A circuit that starts from the product of two halves.
 
     Attributes:
-        low, high: The halves; the index of a basis state is that in the low half, then that in the high one.
+        low, high: The halves; the index of a basis state is that in the low half, then that in the high one. They may
+            end with some runs of the layer that follows.
         glue: Number of qubits of the glue.
         relative_cost: Time of a training step, to that of the circuit without halves.
         rest: What is left of the circuit; its first layer is empty, as the halves are in its place.
@@ -100,6 +101,32 @@ def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halv
     if not cuts:
         return None
     return min(cuts, key=lambda cut: cut.relative_cost(len(levels))).halves(levels)
+
+
+def _move_runs(rest: Sequence[Level], half: Half, bits: range) -> None:
+    """Gives a half what it can do by itself of the layer after the halves, and of the factors in between.
+
+    Args:
+        rest: The circuit after the halves; changed.
+        half: A half; changed.
+        bits: Where its own bits are in the index of the rest.
+    """
+    between, following = rest[:2]
+    own = sum(1 << bit for bit in bits)
+
+    def is_own(mask: int) -> bool:
+        return mask & ~own == 0
+
+    def moves(run: Run) -> bool:
+        return is_own(run.x | run.z) and all(is_own(mask) for mask in between.phase if is_odd(mask & run.x))
+
+    moved, kept = [run for run in following.runs if moves(run)], [run for run in following.runs if not moves(run)]
+    if not moved or not kept:
+        return
+    half.levels[-1].phase.update({mask >> bits[0]: angle for mask, angle in between.phase.items() if is_own(mask)})
+    half.levels.append(Level([Run(run.x >> bits[0], run.z >> bits[0], run.gates) for run in moved]))
+    between.phase = {mask: angle for mask, angle in between.phase.items() if not is_own(mask)}
+    following.runs = kept
 
 
 def _varies(levels: Sequence[Level], num_inputs: int) -> bool:
@@ -214,6 +241,9 @@ class _Cut:
         index = Index(tuple(run.x for run in runs), tuple(run.z for run in runs))
         rest = [index.level(level) for level in [Level([], last.phase), *levels[depth:]]]
         low, high = (self._half(side, levels[:depth]) for side in (0, 1))
+        if len(rest) > 2:  # the last layer stays whole, as observables may absorb it
+            _move_runs(rest, low, range(len(self.sides[0])))
+            _move_runs(rest, high, range(len(self.sides[0]), len(runs)))
         return Halves(low, high, self.glue, self.relative_cost(len(levels)), rest, index)
 
     def _half(self, side: int, levels: Sequence[Level]) -> Half:
