@@ -195,8 +195,8 @@ std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_
     return found;
 }
 
-// What it costs to start threads, and each of them, and a meeting of a team (ns); the share of its time that it works.
-constexpr double start = 3000, start_of_each = 500, meeting = 2000, team_efficiency = 0.85;
+// What it costs to start a thread and to meet in a team (ns), and the share of its time that a team works.
+constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85;
 
 // Time of the longest share of a thread, for each amplitude.
 template <class Real>
@@ -204,7 +204,7 @@ double division_cost(const ProgramView& view, const Division<Real>& d, size_t by
     const double amplitudes = double(1u << view.num_qubits);
     const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
                         double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
-    if (!d.is_team) return cost + (d.num_threads > 1 ? (start + start_of_each * d.num_threads) / amplitudes : 0);
+    if (!d.is_team) return cost + (d.num_threads > 1 ? start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
     return cost / (d.num_threads * team_efficiency) + double(d.tiles()) * meetings * meeting / amplitudes;
