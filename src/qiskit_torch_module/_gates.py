@@ -166,9 +166,8 @@ def operation_of(instruction: CircuitInstruction) -> Any:
 
     Qiskit 2 makes an object for a gate of the library only where one asks for it, and that takes time.
     """
-    gate = GATES.get(instruction.name)
-    is_enough = gate is not None and gate.num_qubits is not None and is_plain_gate(instruction)
-    return instruction if is_enough else instruction.operation
+    gate = GATES.get(instruction.name) if is_plain_gate(instruction) else None
+    return instruction.operation if gate is None or gate.num_qubits is None else instruction
 
 
 def is_standard(operation: Any) -> bool:
