@@ -124,13 +124,11 @@ def test_prediction_of_memory_grows_with_precision_and_gradients():
 def test_arrays_that_contradict_each_other_are_refused_not_read():
     case = reuploading(3, 1)
     program = QuantumModule(case.circuit, case.encoding, case.variational)._program
-    from qiskit_torch_module._program import _observable_arrays
-    from qiskit_torch_module._schedule import engine_arrays, levels_of
+    from qiskit_torch_module._program import _arrays
+    from qiskit_torch_module._schedule import levels_of
 
-    arrays = {
-        **engine_arrays(levels_of(program.rotations)[0]),
-        **_observable_arrays(program.observable_constants, program.observable_terms),
-    }
+    levels, _ = levels_of(program.rotations)
+    arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
     _engine.Engine(3, program.num_inputs, program.num_weights, arrays)
     for name, array in arrays.items():
         if isinstance(array, bool):

@@ -11,8 +11,8 @@ from circuits_zoo import Case, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
 from qiskit_torch_module._compile import compile_program
 from qiskit_torch_module._halves import halves_of
-from qiskit_torch_module._program import _halved_arrays, _observable_arrays
-from qiskit_torch_module._schedule import engine_arrays, levels_of
+from qiskit_torch_module._program import _arrays, _halved_arrays
+from qiskit_torch_module._schedule import levels_of
 from test_passes import run
 
 
@@ -122,7 +122,10 @@ def test_the_glue_is_what_the_halves_must_know_of_each_other(name):
 )
 def test_halves_go_on_for_as_many_layers_as_is_fastest(pairs, n, layers, glue):
     found = halves_in(ansatz(pairs)(n))
-    assert (len(found.rest), found.glue) == (5 - layers, glue)
+    with_runs_of_the_next = layers + (layers == 2)  # the low half of those below
+    levels = len(found.low.levels), len(found.high.levels), len(found.rest)
+    assert levels == (with_runs_of_the_next, layers, 5 - layers)
+    assert found.glue == glue
 
 
 @pytest.mark.parametrize(
@@ -276,7 +279,7 @@ def test_arrays_of_halves_that_contradict_each_other_are_refused():
     case = reuploading(8, 2)
     program = module_of(case)._program
     levels, _ = levels_of(program.rotations)
-    arrays = {**engine_arrays(levels), **_observable_arrays(program.observable_constants, program.observable_terms)}
+    arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
     halves = _halved_arrays(program, halves_of(levels, 8, 8))
     _engine.Engine(8, 8, 90, arrays, halves)
     low_qubits, low = halves["low"]

@@ -11,8 +11,8 @@ from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._halves import halves_of
 from qiskit_torch_module._passes import current_passes
-from qiskit_torch_module._program import _halved_arrays, _observable_arrays
-from qiskit_torch_module._schedule import engine_arrays, levels_of
+from qiskit_torch_module._program import _arrays, _halved_arrays
+from qiskit_torch_module._schedule import levels_of
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 ENGINE = Path(__file__).parent.parent / "src" / "engine"
@@ -88,8 +88,8 @@ def test_neon_agrees(program, case, halved, tmp_path):
         halves = _halved_arrays(compiled, halves_of(levels, n, compiled.num_inputs))
         programs = [halves["low"], halves["high"], (n, halves["rest"])]
     else:
-        observables = _observable_arrays(compiled.observable_constants, compiled.observable_terms)
-        programs = [(n, {**engine_arrays(levels, current_passes()), **observables})]
+        observed = compiled.observable_constants, compiled.observable_terms
+        programs = [(n, _arrays(levels, current_passes(), *observed))]
     lines = [written("glue", [halves["glue"]] if halved else [])]
     for num_qubits, arrays in programs:
         lines += written_program(num_qubits, columns, weights, arrays)

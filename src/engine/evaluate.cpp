@@ -310,19 +310,15 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     return best.how;
 }
 
-// Whether a tape is written or read.
-enum class Pass { forward, backward };
-
 // Runs every sample of a batch: calls work(kernel, tile, thread, first sample) for every tile, with all but its outputs
 // set. Outputs are those of thread tile.team.rank in a team, where every thread gets every tile.
 template <class Real, class Work>
 class Tiles {
    public:
-    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Pass pass, Work work)
+    Tiles(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Work work)
         : how_(how),
           batch_(batch),
           tape_(tape),
-          pass_(pass),
           work_(work),
           scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes) {}
 
@@ -349,9 +345,10 @@ class Tiles {
         tile.weights = batch_.weights;
         tile.storage = how_.storage;
         // Where the pool was busy, one thread does the work of the team: it sees more, or less, than is on the tape.
-        const bool uses_tape = tape_ != nullptr && (pass_ == Pass::forward || tape_->team_size == team.size);
+        const bool is_written = tape_ != nullptr && tape_->team_size > 0;
+        const bool uses_tape = tape_ != nullptr && (!is_written || tape_->team_size == team.size);
         tile.storage.taped = uses_tape ? how_.taped : Taped::nothing;
-        tile.recorded = uses_tape && pass_ == Pass::backward;
+        tile.recorded = uses_tape && is_written;
         tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
         tile.team = team;
@@ -382,7 +379,6 @@ class Tiles {
     const Schedule<Real>& how_;
     const Batch<Real>& batch_;
     const Tape<Real>* tape_;
-    Pass pass_;
     Work work_;
     const Scratch scratch_;
 };
@@ -416,7 +412,7 @@ int run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<R
         tile.values = outputs.of(thread) + sample * num_observables;
         kernel.values(tile);
     };
-    const int team_size = Tiles(how, batch, tape, Pass::forward, work).run();
+    const int team_size = Tiles(how, batch, tape, work).run();
     outputs.finish();
     return team_size;
 }
@@ -520,7 +516,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
             tile.prefix_bra = prefix.of(thread);
             kernel.vector_jacobian_product(tile);
         };
-        Tiles(how, batch, tape, Pass::backward, work).run();
+        Tiles(how, batch, tape, work).run();
         inputs.finish();
         if (num_weights > 0) prefix.finish(batch, sums.data());
     }

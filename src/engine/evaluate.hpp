@@ -47,7 +47,7 @@ struct Tape {
     Schedule<Real> how;
     int64_t size;
     Scratch memory;
-    int team_size = 1;  // threads that were there to share a state, each with what it saw of it on the tape
+    int team_size = 0;  // threads that were there to share a state, each with what it saw of it here; 0: nothing yet
 };
 
 // values: [size, num_observables], row-major.
