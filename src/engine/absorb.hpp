@@ -223,7 +223,7 @@ struct Absorb {
                 V k[1 << count];
 #pragma GCC unroll 8
                 for (int i = 0; i < 1 << count; ++i)
-                    k[i] = S::in_register(ket[index + (size_t(i) << first)].*component);
+                    k[i] = in_register(ket[index + (size_t(i) << first)].*component);
 #pragma GCC unroll 8
                 for (int i = 0; i < 1 << count; ++i) {
                     const size_t at = index + (size_t(i) << first);

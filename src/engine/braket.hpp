@@ -125,7 +125,7 @@ struct BraKet {
                 const auto sum = [&](V C::* of_ket, auto is_signed, V(&found)[count]) {
 #pragma GCC unroll 4
                     for (int i = 0; i < size; ++i) {
-                        const V amplitude = S::in_register(k[size_t(i) << first].*of_ket);
+                        const V amplitude = in_register(k[size_t(i) << first].*of_ket);
 #pragma GCC unroll 2
                         for (int q = 0; q < count; ++q) {
                             const V one = flipped[i ^ 1 << q] * amplitude;
@@ -161,7 +161,7 @@ struct BraKet {
 
     // With 16 registers, amplitudes that are needed twice are loaded twice: kept, they would push others out.
     [[gnu::always_inline]] static const C* loaded_again(const C* amplitudes) {
-        if constexpr (S::bits_a_pass < 3) asm volatile("" : "+r"(amplitudes));
+        if constexpr (num_registers == 16) asm volatile("" : "+r"(amplitudes));
         return amplitudes;
     }
 

@@ -24,8 +24,10 @@ struct Join {
     static void join(const ProgramView& p, const Space& space, const C* low, const C* high, C* state) {
         const Shape shape(p);
         const auto [begin, end] = space.team.share(shape.rows);
-        for (size_t j = begin; j < end; ++j)
-            for_each_block(p, [&](auto width, size_t c) { add_up<width.value>(shape, j, c, low, high, state); });
+        for_each_rows<rows_to_join>(begin, end, [&](auto rows, size_t j) {
+            for_each_block(
+                p, [&](auto width, size_t c) { add_up<width.value, rows.value>(shape, j, c, low, high, state); });
+        });
         space.team.meet();
     }
 
@@ -37,18 +39,26 @@ struct Join {
         const auto [begin, end] = space.team.share(shape.rows);
         if (end - begin < shape.rows)
             for (size_t i = 0; i < L::vectors(p.half[1]->num_qubits); ++i) high_bra[i] = {V{}, V{}};
-        for (size_t j = begin; j < end; j += rows_at_once) {
-            const size_t last = end - j < rows_at_once ? end : j + rows_at_once;
+        for_each_rows<rows_to_split>(begin, end, [&](auto rows, size_t j) {
             for_each_block(p, [&](auto width, size_t c) {
-                fill_high<width.value>(shape, j, last, c, low, space.bra, high_bra);
-                add_to_low<width.value>(shape, j, last, c, high, space.bra, low_bra);
+                fill_high<width.value, rows.value>(shape, j, c, low, space.bra, high_bra);
+                add_to_low<width.value, rows.value>(shape, j, c, high, space.bra, low_bra);
             });
-        }
+        });
     }
 
    private:
-    // Rows of a bra that are in the first cache for both halves.
-    static constexpr size_t rows_at_once = 4;
+    // Rows of a state for which the low half is loaded once: their factors stay in registers, or come from the first
+    // cache while the amplitudes stay. Rows of a bra that are in the first cache for both halves.
+    static constexpr int rows_to_join = num_registers == 32 ? 2 : 4, rows_to_split = 4;
+
+    // Calls visit(count, j) for rows j to j + count - 1, many at a time; those of the rest one by one.
+    template <int many, class Visit>
+    static void for_each_rows(size_t begin, size_t end, Visit visit) {
+        size_t j = begin;
+        for (; j + many <= end; j += many) visit(std::integral_constant<int, many>{}, j);
+        for (; j < end; ++j) visit(std::integral_constant<int, 1>{}, j);
+    }
 
     // Calls visit(width, c) for blocks of branches c to c + width - 1, whose sums stay in registers.
     template <class Visit>
@@ -79,24 +89,41 @@ struct Join {
         }
     }
 
-    // Row j of the state, from this block on or with those before.
-    template <int width>
+    // Rows of the state from j on, from this block on or with those before. Three products make a complex one (Gauss).
+    template <int width, int rows>
     [[gnu::noinline]] static void add_up(const Shape& shape, size_t j, size_t first, const C* low, const C* high,
                                          C* state) {
-        C factor[width];
-        load_factors<width>(shape, j, first, high, factor);
+        V im[rows][width], difference[rows][width], sum[rows][width];
+        for (int r = 0; r < rows; ++r) {
+            C factor[width];
+            load_factors<width>(shape, j + size_t(r), first, high, factor);
+            for (int c = 0; c < width; ++c) {
+                im[r][c] = factor[c].im;
+                difference[r][c] = factor[c].re - factor[c].im;
+                sum[r][c] = factor[c].re + factor[c].im;
+            }
+        }
         for (size_t i = 0; i < shape.row; ++i) {
-            C& to = state[j * shape.row + i];
-            C sum = first > 0 ? to : C{V{}, V{}};
+            C x[width];
+            V less[width];
 #pragma GCC unroll 4
             for (int c = 0; c < width; ++c) {
-                const C& x = low[(first + size_t(c)) * shape.row + i];
-                sum.re += factor[c].re * x.re;
-                sum.im += factor[c].re * x.im;
-                sum.re -= factor[c].im * x.im;
-                sum.im += factor[c].im * x.re;
+                const C& found = low[(first + size_t(c)) * shape.row + i];
+                x[c] = {in_register(found.re), in_register(found.im)};
+                less[c] = in_register(x[c].re - x[c].im);
             }
-            to = sum;
+            for (int r = 0; r < rows; ++r) {
+                C& to = state[(j + size_t(r)) * shape.row + i];
+                C found = first > 0 ? to : C{V{}, V{}};
+                V both{};
+#pragma GCC unroll 4
+                for (int c = 0; c < width; ++c) {
+                    both += im[r][c] * less[c];
+                    found.re += difference[r][c] * x[c].re;
+                    found.im += sum[r][c] * x[c].im;
+                }
+                to = {found.re + both, found.im + both};
+            }
         }
     }
 
@@ -108,37 +135,77 @@ struct Join {
         im -= x.im * b.re;
     }
 
+    // A sum of conj(x) b with amplitudes x of the low half. Where there are registers for a third sum, three products make
+    // a complex one (Gauss).
+    struct LowSum {
+        static constexpr bool has_three = num_registers == 32;
+        V re{}, im{}, both{};
+
+        struct Low {
+            V re, im, less;
+            explicit Low(const C& x) : re(in_register(x.re)), im(in_register(x.im)), less(re - im) {}
+        };
+        struct Bra {
+            V re, im, sum, difference;
+            explicit Bra(const C& b) : re(b.re), im(b.im), sum(b.re + b.im), difference(b.im - b.re) {}
+        };
+        [[gnu::always_inline]] void add(const Low& x, const Bra& b) {
+            if constexpr (has_three) {
+                both += x.less * b.re;
+                re += x.im * b.sum;
+                im += x.re * b.difference;
+            } else {
+                add_conjugate(re, im, {x.re, x.im}, {b.re, b.im});
+            }
+        }
+        C value() const { return {re + both, im + both}; }
+    };
+
     // high_bra[c, j] = scale * sum over i: conj(low[c, i]) bra[j, i], for some rows j.
-    template <int width>
-    [[gnu::noinline]] static void fill_high(const Shape& shape, size_t begin, size_t end, size_t first, const C* low,
-                                            const C* bra, C* high_bra) {
-        for (size_t j = begin; j < end; ++j) {
-            V re[width] = {}, im[width] = {};
-            for (size_t i = 0; i < shape.row; ++i) {
-                const C b = bra[j * shape.row + i];
+    template <int width, int rows>
+    [[gnu::noinline]] static void fill_high(const Shape& shape, size_t begin, size_t first, const C* low, const C* bra,
+                                            C* high_bra) {
+        constexpr int at_once = rows < 2 ? 1 : 2, sums = num_registers == 32 || width < 2 ? width : 2;
+        for (size_t j = begin; j < begin + rows; j += at_once)
+            for (size_t c = first; c < first + width; c += sums)
+                fill_block<sums, at_once>(shape, j, c, low, bra, high_bra);
+    }
+
+    template <int width, int rows>
+    [[gnu::always_inline]] static void fill_block(const Shape& shape, size_t j, size_t first, const C* low,
+                                                  const C* bra, C* high_bra) {
+        LowSum found[rows][width];
+        for (size_t i = 0; i < shape.row; ++i) {
+            const auto b = [&](int r) { return typename LowSum::Bra(bra[(j + size_t(r)) * shape.row + i]); };
+            const typename LowSum::Bra bras[2] = {b(0), b(rows - 1)};
 #pragma GCC unroll 4
-                for (int c = 0; c < width; ++c)
-                    add_conjugate(re[c], im[c], low[(first + size_t(c)) * shape.row + i], b);
-            }
             for (int c = 0; c < width; ++c) {
-                const size_t index = (first + size_t(c)) * shape.rows + j;
-                if constexpr (spread) {
-                    C& to = high_bra[index >> L::lane_bits];
-                    to.re[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(re[c]);
-                    to.im[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(im[c]);
-                } else {
-                    high_bra[index] = {shape.scale * re[c], shape.scale * im[c]};
-                }
+                const typename LowSum::Low x(low[(first + size_t(c)) * shape.row + i]);
+#pragma GCC unroll 2
+                for (int r = 0; r < rows; ++r) found[r][c].add(x, bras[r]);
             }
+        }
+        for (int r = 0; r < rows; ++r)
+            for (int c = 0; c < width; ++c) store_high(shape, first + size_t(c), j + size_t(r), found[r][c].value(), high_bra);
+    }
+
+    static void store_high(const Shape& shape, size_t c, size_t j, const C& found, C* high_bra) {
+        const size_t index = c * shape.rows + j;
+        if constexpr (spread) {
+            C& to = high_bra[index >> L::lane_bits];
+            to.re[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(found.re);
+            to.im[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(found.im);
+        } else {
+            high_bra[index] = {shape.scale * found.re, shape.scale * found.im};
         }
     }
 
     // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i].
-    template <int width>
-    [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t end, size_t first, const C* high,
-                                             const C* bra, C* low_bra) {
-        C factor[rows_at_once][width];
-        for (size_t j = begin; j < end; ++j) load_factors<width>(shape, j, first, high, factor[j - begin]);
+    template <int width, int rows>
+    [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t first, const C* high, const C* bra,
+                                             C* low_bra) {
+        C factor[rows][width];
+        for (int r = 0; r < rows; ++r) load_factors<width>(shape, begin + size_t(r), first, high, factor[r]);
         for (size_t i = 0; i < shape.row; ++i) {
             C* to = low_bra + first * shape.row + i;
             V re[width], im[width];
@@ -147,10 +214,10 @@ struct Join {
                 re[c] = to[size_t(c) * shape.row].re;
                 im[c] = to[size_t(c) * shape.row].im;
             }
-            for (size_t j = begin; j < end; ++j) {
-                const C b = bra[j * shape.row + i];
+            for (int r = 0; r < rows; ++r) {
+                const C b = bra[(begin + size_t(r)) * shape.row + i];
 #pragma GCC unroll 4
-                for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[j - begin][c], b);
+                for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[r][c], b);
             }
 #pragma GCC unroll 4
             for (int c = 0; c < width; ++c) to[size_t(c) * shape.row] = {re[c], im[c]};

@@ -282,14 +282,6 @@ struct Sweep {
         with_phase(p, space, phase, bits, coset, store);
     }
 
-    // Compilers would load an amplitude anew for each product that it is part of.
-    [[gnu::always_inline]] static V in_register(V amplitude) {
-#if defined(__x86_64__)
-        asm("" : "+v"(amplitude));
-#endif
-        return amplitude;
-    }
-
     // RY on `count` bits of a block, all in registers on the way from source to target. By tangent it is
     // [[1, -t], [t, 1]]; otherwise cosine and sine are those of the bit.
     template <int count, bool by_tangent, class Source, class Target>
@@ -339,11 +331,7 @@ struct Sweep {
     }
 
     // Bits that one pass over a block rotates: their amplitudes, real and imaginary, stay in registers.
-#if defined(__AVX512VL__) || defined(__aarch64__)
-    static constexpr int bits_a_pass = 3;
-#else
-    static constexpr int bits_a_pass = 2;
-#endif
+    static constexpr int bits_a_pass = num_registers == 32 ? 3 : 2;
 
     // Runs first to first + count - 1 of a sweep (or their inverses); run q of the sweep turns bit q.
     template <bool inverse, int count, class Source, class Target>

@@ -18,6 +18,22 @@ inline Vector<Real, lanes> broadcast(Real value) {
     return Vector<Real, lanes>{} + value;
 }
 
+// Vector registers of the instruction set.
+#if defined(__AVX512VL__) || defined(__aarch64__)
+constexpr int num_registers = 32;
+#else
+constexpr int num_registers = 16;
+#endif
+
+// Compilers would load an amplitude anew for each product that it is part of.
+template <class V>
+[[gnu::always_inline]] inline V in_register(V amplitude) {
+#if defined(__x86_64__)
+    asm("" : "+v"(amplitude));
+#endif
+    return amplitude;
+}
+
 template <class Real, int lanes>
 inline Vector<Real, lanes> square_root(Vector<Real, lanes> x) {
     Vector<Real, lanes> result;
