@@ -31,31 +31,36 @@ struct Absorb {
         return spread ? lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask) : broadcast<Real, lanes>(1);
     }
 
-    // Half of X and Y of `count` bits of a block.
-    template <int count>
+    // Half of X, and Y where wanted, of `count` bits of a block.
+    template <int count, bool with_y>
     [[gnu::noinline]] static void add_bloch(int bits, int first, const C* block, Bloch* found) {
-        // In two parts each, so that sums do not wait for one another.
-        V x[count + 1] = {}, more_x[count + 1] = {}, y[count + 1] = {}, minus_y[count + 1] = {};
+        // In two parts each, X by itself in four, so that sums do not wait for one another.
+        V x[count + 1] = {}, more_x[count + 1] = {}, other[count + 1] = {}, more_other[count + 1] = {};
         S::template for_each_place<count>(bits, first, [&](size_t index) {
             C k[1 << count];
 #pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) k[i] = block[index + (size_t(i) << first)];
+            for (int i = 0; i < 1 << count; ++i) {
+                const C& amplitude = block[index + (size_t(i) << first)];
+                k[i] = {in_register(amplitude.re), in_register(amplitude.im)};
+            }
 #pragma GCC unroll 3
             for (int q = 0; q < count; ++q) {
 #pragma GCC unroll 8
                 for (int i = 0; i < 1 << count; ++i) {
                     if (i >> q & 1) continue;
                     const C& flipped = k[i | 1 << q];
-                    x[q] += k[i].re * flipped.re;
-                    more_x[q] += k[i].im * flipped.im;
-                    y[q] += k[i].re * flipped.im;
-                    minus_y[q] += k[i].im * flipped.re;
+                    const bool is_odd = !with_y && (i >> (q == 0 ? 1 : 0) & 1);
+                    (is_odd ? other : x)[q] += k[i].re * flipped.re;
+                    (is_odd ? more_other : more_x)[q] += k[i].im * flipped.im;
+                    if constexpr (!with_y) continue;
+                    other[q] += k[i].re * flipped.im;
+                    more_other[q] += k[i].im * flipped.re;
                 }
             }
         });
         for (int q = 0; q < count; ++q) {
-            found[first + q].x += x[q] + more_x[q];
-            found[first + q].y += y[q] - minus_y[q];
+            found[first + q].x += with_y ? x[q] + more_x[q] : x[q] + more_x[q] + (other[q] + more_other[q]);
+            if constexpr (with_y) found[first + q].y += other[q] - more_other[q];
         }
     }
 
@@ -98,10 +103,13 @@ struct Absorb {
     }
 
     // Applies the phase before the layer, ket -> target, and measures the Bloch vectors of its runs there. For values
-    // alone, target need not be complete.
-    static void measure(const ProgramView& p, Space& space, Mode mode, const C* ket, C* target) {
+    // alone, target need not be complete, and Y is not measured.
+    static void measure(const Tile<Real>& tile, Space& space, const C* ket, C* target) {
+        const ProgramView& p = *tile.program;
+        const bool for_values = tile.storage.mode == Mode::values,
+                   with_y = !for_values || tile.storage.taped != Taped::nothing;
         const int layer = p.num_layers - 1, begin = p.layer_sweep_begin[layer], end = p.layer_sweep_begin[layer + 1];
-        const bool stores = !p.in_order && (mode != Mode::values || end - begin > 1 || p.has_unabsorbed_terms);
+        const bool stores = !p.in_order && (!for_values || end - begin > 1 || p.has_unabsorbed_terms);
         for (int s = begin; s < end; ++s) {
             const bool is_first = s == begin;
             const int phase = is_first ? layer : 0;
@@ -111,14 +119,19 @@ struct Absorb {
             Bloch found[16] = {}, found_in_lanes[8] = {};
             V *square = space.block_weight, *totals = B::totals(p, space, s);
             C* whole = space.block_ket;
+            const auto add_pass = [&](int all_bits, int first, auto count, const C* block) {
+                if (with_y)
+                    add_bloch<count.value, true>(all_bits, first, block, found);
+                else
+                    add_bloch<count.value, false>(all_bits, first, block, found);
+            };
             const auto measure_part = [&](uint32_t part, size_t place) {
                 C *block = whole + place, *source = is_first ? const_cast<C*>(ket) : target;
                 const auto from = S::coset_of(space, source, part, offset, space.fetches_states);
                 S::load_block(p, space, phase, from, bits, block);
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
-                for_each_pass<false>(p, s,
-                                     [&](int first, auto count) { add_bloch<count.value>(bits, first, block, found); });
+                for_each_pass<false>(p, s, [&](int first, auto count) { add_pass(bits, first, count, block); });
                 for (int i = lane_begin; spread && i < lane_end; ++i)
                     add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
                 B::fold_signs(bits, 0, square, found);
@@ -129,8 +142,7 @@ struct Absorb {
                 S::for_each_part(p, space, s, phase, base, measure_part);
                 if (outer == 0) return;
                 B::fold_signs(outer, 0, totals, found + bits);
-                for_each_pass<true>(
-                    p, s, [&](int first, auto count) { add_bloch<count.value>(bits + outer, first, whole, found); });
+                for_each_pass<true>(p, s, [&](int first, auto count) { add_pass(bits + outer, first, count, whole); });
             });
             const auto keep = [&](int r, Bloch b) {
                 bloch(p, space, r) = {W::sum_over_state(Real(2) * b.x), W::sum_over_state(Real(2) * b.y * signs(p, r)),
@@ -222,8 +234,7 @@ struct Absorb {
             const auto add = [&](V C::* component) {
                 V k[1 << count];
 #pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i)
-                    k[i] = in_register(ket[index + (size_t(i) << first)].*component);
+                for (int i = 0; i < 1 << count; ++i) k[i] = in_register(ket[index + (size_t(i) << first)].*component);
 #pragma GCC unroll 8
                 for (int i = 0; i < 1 << count; ++i) {
                     const size_t at = index + (size_t(i) << first);

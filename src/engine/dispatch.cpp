@@ -50,6 +50,14 @@ const Implementation& implementation() {
     return *chosen;
 }
 
+bool outruns_caches() {
+#if defined(QTM_X86)
+    return &implementation() == &avx512 && !__builtin_cpu_is("amd");
+#else
+    return false;
+#endif
+}
+
 void force_implementation(const std::string& name) { current.store(name.empty() ? &choose() : &find(name)); }
 
 }  // namespace qtm

@@ -80,21 +80,24 @@ std::string in_units(size_t bytes) {
 }
 
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
-// runs; AVX2 on Zen 4 cores, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow tiles
-// share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do not
-// lie in the order of their sweeps; a spread state has its angles and tables, and its halves, for itself; undoing kets
-// costs time, and so does reading kept ones from memory.
+// runs; AVX2 and AVX-512 on Zen 4, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow
+// tiles share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do
+// not lie in the order of their sweeps; a spread state has its angles and tables, and its halves, for itself; undoing
+// kets costs time, and so does reading kept ones from memory.
 template <class Real>
 double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
-    const bool is_wide = size_t(widest) * sizeof(Real) > 32;
+    const bool is_fast = outruns_caches();
     double cost = 13 + (view.half[0] != nullptr ? 8400 : 5900) / amplitudes;
     if (view.lane_bits == 0) {
         const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
         // Fast vectors wait longer for what lies behind their cache, and do less when half full.
-        const double penalty = std::clamp((ket_bytes - 256e3) / (is_wide ? 1.2e6 : 2.5e6), 0.0, 1.5);
-        cost = (storage.is_team ? 9.75 : 7) * (lanes + 1) * (1 + penalty) * (is_wide && lanes < widest ? 1.2 : 1);
+        const double penalty = std::clamp((ket_bytes - 256e3) / (is_fast ? 1.2e6 : 2.5e6), 0.0, 1.5);
+        cost = (storage.is_team ? 9.75 : 7) * (lanes + 1) * (1 + penalty) *
+               (lanes == widest ? 1
+                : is_fast       ? 1.2
+                                : 1.06);
     }
     if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);

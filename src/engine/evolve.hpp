@@ -154,7 +154,7 @@ struct Evolve {
         if (p.absorbs && tile.recorded)
             Absorbed::apply_phase(p, space, space.ket(last - 1), space.ket(last));
         else if (p.absorbs)
-            Absorbed::measure(p, space, tile.storage.mode, space.ket(last - 1), space.ket(last));
+            Absorbed::measure(tile, space, space.ket(last - 1), space.ket(last));
         if (p.last_phase_acts && p.num_layers > 0)
             S::forward(p, space, p.layer_sweep_begin[p.num_layers], p.num_layers, space.ket(last - 1), space.ket(last));
         return space.ket(last);

@@ -135,8 +135,8 @@ struct Join {
         im -= x.im * b.re;
     }
 
-    // A sum of conj(x) b with amplitudes x of the low half. Where there are registers for a third sum, three products make
-    // a complex one (Gauss).
+    // A sum of conj(x) b with amplitudes x of the low half. Where there are registers for a third sum, three products
+    // make a complex one (Gauss).
     struct LowSum {
         static constexpr bool has_three = num_registers == 32;
         V re{}, im{}, both{};
@@ -186,7 +186,8 @@ struct Join {
             }
         }
         for (int r = 0; r < rows; ++r)
-            for (int c = 0; c < width; ++c) store_high(shape, first + size_t(c), j + size_t(r), found[r][c].value(), high_bra);
+            for (int c = 0; c < width; ++c)
+                store_high(shape, first + size_t(c), j + size_t(r), found[r][c].value(), high_bra);
     }
 
     static void store_high(const Shape& shape, size_t c, size_t j, const C& found, C* high_bra) {
@@ -202,8 +203,8 @@ struct Join {
 
     // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i].
     template <int width, int rows>
-    [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t first, const C* high, const C* bra,
-                                             C* low_bra) {
+    [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t first, const C* high,
+                                             const C* bra, C* low_bra) {
         C factor[rows][width];
         for (int r = 0; r < rows; ++r) load_factors<width>(shape, begin + size_t(r), first, high, factor[r]);
         for (size_t i = 0; i < shape.row; ++i) {
