@@ -221,6 +221,33 @@ def test_gradients_from_a_tape_with_and_without_kets(name, holds_kets, layout):
             np.testing.assert_allclose(one, other, atol=1e-10)
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("batch_size", [1, 4])  # threads share a state, or have samples of their own
+@pytest.mark.parametrize("name", ["reuploading", "open end", "deep prefix, flips", "qaoa"])
+def test_gradients_from_the_last_ket_which_the_first_of_them_undoes(name, batch_size):
+    model = module_of(name, 18)
+    engine, generator = model._program.engine, np.random.default_rng(0)
+    inputs = generator.standard_normal((batch_size, model.input_size))
+    weights = generator.standard_normal(model.num_trainable_parameters)
+    cotangent = generator.standard_normal((batch_size, model.output_size))
+    wanted = np.ones(inputs.shape[1] + len(weights), bool)
+    schedule = engine.schedule_float64(batch_size, 2, True)
+    assert schedule["tape_holds_kets"]
+    assert not schedule["keeps_kets"]
+    assert schedule["is_team"] == (batch_size == 1)
+
+    def gradients(tape):
+        found = engine.vector_jacobian_product(inputs, weights, cotangent, wanted, 2, False, tape)
+        return np.concatenate([one.ravel() for one in found])
+
+    expected = gradients(None)
+    for _ in range(2):
+        tape = engine.record(inputs, weights, 2)[1]
+        with ThreadPoolExecutor(3) as pool:
+            for found in pool.map(gradients, [tape] * 6):
+                np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
 def test_a_tape_serves_its_own_batch_only():
     engine = module_of("reuploading", 4)._program.engine
     inputs, weights = np.zeros((5, 4), np.float32), np.zeros(40, np.float32)
@@ -320,13 +347,13 @@ def test_teams_of_several_python_threads_do_not_wait_for_each_other():
 @pytest.mark.usefixtures("float64")
 def test_tapes_of_teams_that_were_there_for_one_call_only():
     """Of several Python threads one has the team; the others do its work alone, forward or back."""
-    engine = module_of("reuploading", 14)._program.engine
+    engine = module_of("reuploading", 16)._program.engine
     random = np.random.default_rng(0)
-    inputs, weights, cotangent = random.normal(size=(1, 14)), random.normal(size=140), random.normal(size=(1, 14))
-    wanted = np.ones(154, bool)
+    inputs, weights, cotangent = random.normal(size=(1, 16)), random.normal(size=160), random.normal(size=(1, 16))
+    wanted = np.ones(176, bool)
     schedule = engine.schedule_float64(1, 3, True)
     assert schedule["is_team"]
-    assert schedule["tape_bytes"] > 0
+    assert schedule["tape_holds_kets"]
 
     def gradients(num_threads):
         tape = engine.record(inputs, weights, num_threads)[1]

@@ -263,7 +263,7 @@ std::vector<int> products_of_phases(const qtm::ProgramView& view) {
 
 template <class Real>
 nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
-    const auto purpose = gradient ? qtm::Purpose::gradient : qtm::Purpose::values;
+    const auto purpose = gradient ? qtm::Purpose::recorded_gradient : qtm::Purpose::values;
     const qtm::Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, purpose);
     nb::dict result;
     std::vector<int> sweeps;

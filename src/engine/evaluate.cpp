@@ -66,6 +66,17 @@ constexpr int64_t least_tiles_to_share = 2;
 // still be worth it.
 constexpr size_t most_tape_bytes = size_t(16) << 20;
 
+// The last ket, where kets are undone and a state takes half of the second cache of a core: to run all layers anew
+// takes longer than to read it, from memory or not. It may take this share of the budget. (In order there would be two
+// kets for each tile.)
+constexpr size_t least_taped_ket = size_t(512) << 10, ket_share = 8;
+
+template <class Real>
+bool tapes_last_ket(const ProgramView& view, Mode mode) {
+    return mode == Mode::gradient_undoing_kets && !view.in_order &&
+           2 * sizeof(Real) << view.num_qubits >= least_taped_ket;
+}
+
 // Threads that may share one state.
 int useful_team(const Plan& plan, int num_threads) {
     return useful_threads(plan, std::numeric_limits<int32_t>::max(), num_threads) < num_threads
@@ -85,7 +96,7 @@ std::string in_units(size_t bytes) {
 // not lie in the order of their sweeps; a spread state has its angles and tables, and its halves, for itself; undoing
 // kets costs time, and so does reading kept ones from memory.
 template <class Real>
-double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
+double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage, Purpose purpose) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
     const bool is_fast = outruns_caches();
@@ -99,7 +110,8 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
                 : is_fast       ? 1.2
                                 : 1.06);
     }
-    if (storage.mode == Mode::gradient_undoing_kets) cost *= 1.2;
+    const bool undoes_tape = purpose == Purpose::recorded_gradient && tapes_last_ket<Real>(view, storage.mode);
+    if (storage.mode == Mode::gradient_undoing_kets && !undoes_tape) cost *= 1.2;
     if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
     if (view.half[0] != nullptr) {
         cost *= view.relative_cost;
@@ -203,28 +215,32 @@ constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85;
 
 // Time of the longest share of a thread, for each amplitude.
 template <class Real>
-double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
+double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage,
+                     Purpose purpose) {
     const double amplitudes = double(1u << view.num_qubits);
-    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
-                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
+    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage, purpose) +
+                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage, purpose);
     if (!d.is_team) return cost + (d.num_threads > 1 ? start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
     return cost / (d.num_threads * team_efficiency) + double(d.tiles()) * meetings * meeting / amplitudes;
 }
 
-// What a forward call keeps for the backward call: as much as fits the limit. Kets of a team are too large.
+// What a forward call keeps for the backward call: as much as fits the limits.
 template <class Real>
-void choose_tape(Schedule<Real>& how, int64_t tiles, size_t most_bytes) {
+void choose_tape(Schedule<Real>& how, int64_t tiles, size_t budget) {
     if (how.storage.mode == Mode::values) return;
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
-        const bool has_kets = how.storage.mode == Mode::gradient_keeping_kets && !how.storage.is_team;
-        if (taped == Taped::all && !has_kets) continue;
+        const bool has_last_ket = taped == Taped::all && tapes_last_ket<Real>(*how.view, how.storage.mode);
+        if (taped == Taped::all && !has_last_ket && how.storage.mode != Mode::gradient_keeping_kets) continue;
         const Storage storage{how.storage.mode, how.storage.shares_prefix, taped, how.storage.is_team};
-        const size_t bytes = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads) * size_t(tiles);
-        if (bytes > most_bytes) continue;
+        const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
+        const size_t own = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads);
+        const size_t bytes = (own + shared) * size_t(tiles);
+        if (bytes > (has_last_ket ? budget / ket_share : std::min(most_tape_bytes, budget / 4))) continue;
         how.taped = taped;
         how.tape_bytes = bytes;
+        how.shared_tape_bytes = shared;
     }
 }
 
@@ -261,11 +277,11 @@ void consider(Best<Real>& best, const Plan& plan, int64_t batch_size, int num_th
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 const double cost = all > limit ? std::numeric_limits<double>::infinity()
-                                                : division_cost(*view, d, bytes + shared, storage);
+                                                : division_cost(*view, d, bytes + shared, storage, purpose);
                 if (cost >= best.cost) continue;
                 best.cost = cost;
-                best.how = {one,     d.rest_kernel, &plan,  view,   d.samples, d.num_threads,
-                            storage, bytes,         shared, prefix, {},        0};
+                best.how = {one,    d.rest_kernel, &plan, view, d.samples, d.num_threads, storage, bytes,
+                            shared, prefix,        {},    0,    0};
                 best.tiles = d.tiles();
             }
         }
@@ -309,7 +325,7 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
                                 in_units(best.least_bytes) + " of scratch memory, but the budget is " +
                                 in_units(limit) +
                                 "; raise it with set_memory_budget, use float32, or use fewer qubits");
-    choose_tape(best.how, best.tiles, std::min(most_tape_bytes, limit / 4));
+    choose_tape(best.how, best.tiles, limit);
     return best.how;
 }
 
@@ -360,7 +376,10 @@ class Tiles {
             tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
             const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
             const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
-            if (uses_tape) tile.tape = tape_of(thread, (sample - begin) / how_.samples);
+            if (uses_tape) {
+                tile.tape = tape_of(thread, (sample - begin) / how_.samples);
+                tile.shared_tape = shared_tape_of((sample - begin) / how_.samples);
+            }
             tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
             tile.first = kernel != before;
             if (tile.first) tile.first_tape = tile.tape;
@@ -372,11 +391,17 @@ class Tiles {
 
     // Every thread has room on the tape for as many tiles as the longest share has.
     char* tape_of(int thread, int64_t number) const {
+        const size_t bytes = (how_.tape_bytes / size_t(tiles()) - how_.shared_tape_bytes) / size_t(how_.num_threads);
+        return shared_tape_of(tiles()) + bytes * size_t(thread * tiles() + number);
+    }
+    // What a team shares comes first.
+    char* shared_tape_of(int64_t number) const {
+        return tape_->memory.data() + how_.shared_tape_bytes * size_t(number);
+    }
+    int64_t tiles() const {
         const int64_t sharing = how_.storage.is_team ? 1 : how_.num_threads;
         const int64_t most = (batch_.size + sharing - 1) / sharing;
-        const int64_t tiles = (most + how_.samples - 1) / how_.samples;
-        const size_t bytes = how_.tape_bytes / size_t(how_.num_threads * tiles);
-        return tape_->memory.data() + bytes * size_t(thread * tiles + number);
+        return (most + how_.samples - 1) / how_.samples;
     }
 
     const Schedule<Real>& how_;
@@ -429,12 +454,12 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
 template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
-    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, Purpose::gradient);
+    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, Purpose::recorded_gradient);
     if (how.tape_bytes == 0) {
         qtm::values(plan, batch, values);
         return nullptr;
     }
-    std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes)});
+    std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes), {}, {}});
     Schedule<Real> forward = how;
     if (how.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
     tape->team_size = run_values<Real>(forward, batch, tape.get(), values);
@@ -505,7 +530,10 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
     if (batch.size > 0) {
         if (derivative == Derivative::imaginary) tape = nullptr;
         const auto purpose = derivative == Derivative::imaginary ? Purpose::imaginary_gradient : Purpose::gradient;
-        const auto how = tape != nullptr ? tape->how : schedule<Real>(plan, batch.size, batch.num_threads, purpose);
+        auto how = tape != nullptr ? tape->how : schedule<Real>(plan, batch.size, batch.num_threads, purpose);
+        const bool undoes_tape =
+            tape != nullptr && how.taped == Taped::all && how.storage.mode == Mode::gradient_undoing_kets;
+        if (undoes_tape && tape->is_spent.exchange(true)) how.taped = Taped::all_but_spent_kets;
         const auto selection = how.plan->select(wanted_variable, derivative);
         PrefixBras<Real> prefix(how, selection);
         sums.assign(size_t(how.num_threads) * num_weights, 0.0);

@@ -1,6 +1,7 @@
 // One call for a whole batch: cuts it into tiles, spreads them over threads, sums the gradients up.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,14 +29,16 @@ struct Schedule {
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
     Storage storage;
-    size_t scratch_bytes;  // of each thread
-    size_t shared_bytes;   // of the team, if all threads evaluate every tile together
-    size_t prefix_bytes;   // of the adjoint pass through a shared prefix
-    Taped taped;           // what a forward call keeps for the backward call,
-    size_t tape_bytes;     // for all tiles
+    size_t scratch_bytes;      // of each thread
+    size_t shared_bytes;       // of the team, if all threads evaluate every tile together
+    size_t prefix_bytes;       // of the adjoint pass through a shared prefix
+    Taped taped;               // what a forward call keeps for the backward call,
+    size_t tape_bytes;         // for all tiles,
+    size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
 };
 
-enum class Purpose { values, gradient, imaginary_gradient };
+// Gradients may come from a tape that the forward call has recorded.
+enum class Purpose { values, gradient, recorded_gradient, imaginary_gradient };
 
 // Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
 template <class Real>
@@ -47,6 +50,7 @@ struct Tape {
     Schedule<Real> how;
     int64_t size;
     Scratch memory;
+    mutable std::atomic<bool> is_spent = false;  // a backward call has undone the kets
     int team_size = 0;  // threads that were there to share a state, each with what it saw of it here; 0: nothing yet
 };
 

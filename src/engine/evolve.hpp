@@ -18,13 +18,19 @@ struct Evolve {
     using J = Join<Real, lanes, spread>;
 
     static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
-        return Space(program, storage, nullptr, nullptr, nullptr).bytes;
+        return empty(program, storage).bytes;
     }
     static size_t tape_bytes(const ProgramView& program, const Storage& storage) {
-        return Space(program, storage, nullptr, nullptr, nullptr).tape_bytes;
+        return empty(program, storage).tape_bytes;
     }
     static size_t shared_bytes(const ProgramView& program, const Storage& storage) {
-        return Space(program, storage, nullptr, nullptr, nullptr).shared_bytes;
+        return empty(program, storage).shared_bytes;
+    }
+    static size_t shared_tape_bytes(const ProgramView& program, const Storage& storage) {
+        return empty(program, storage).shared_tape_bytes;
+    }
+    static Space empty(const ProgramView& program, const Storage& storage) {
+        return Space(program, storage, nullptr, nullptr, nullptr, nullptr);
     }
 
     // The first layer acts on |0...0>: a product state, cosine or sine for every run. Cost 2^runs.
@@ -357,9 +363,7 @@ struct Evolve {
     }
 
     // Whether the kets of the forward pass are not on the tape.
-    static bool runs_anew(const Tile<Real>& tile) {
-        return !tile.recorded || tile.storage.taped == Taped::all_but_kets;
-    }
+    static bool runs_anew(const Tile<Real>& tile) { return !tile.recorded || tile.storage.taped != Taped::all; }
 
     // From the bra before an absorbed last layer, or before a last phase that acts, to the gradients of all variables.
     static void finish_adjoint(const Tile<Real>& tile, Space& space) {
@@ -447,6 +451,7 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes,        L::lane_bits, scratch_bytes,           tape_bytes,
-                                         shared_bytes, values,       vector_jacobian_product, prefix_gradient};
+    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits,      scratch_bytes, tape_bytes,
+                                         shared_bytes,   shared_tape_bytes, values,        vector_jacobian_product,
+                                         prefix_gradient};
 };

@@ -11,8 +11,9 @@ namespace qtm {
 enum class Mode { values, gradient_keeping_kets, gradient_undoing_kets };
 
 // What a tape keeps from a forward call to the backward call that follows: angles, run factors, phase tables and what
-// was measured; also kets.
-enum class Taped { nothing, all_but_kets, all };
+// was measured; also kets, or the last one where kets are undone. The first backward call undoes it there: those that
+// follow find the kets spent, and have kets in their scratch.
+enum class Taped { nothing, all_but_kets, all, all_but_spent_kets };
 
 // What the scratch of a thread holds.
 struct Storage {
@@ -32,9 +33,10 @@ struct Tile {
     void* scratch;           // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
     void* tape;              // tape_bytes(program, storage), aligned to 64
     const void* first_tape;  // that of the first tile that used this scratch in this call
-    void* shared;  // shared_bytes(program, storage), aligned to 64, if several threads evaluate the tile together:
-    Team team;     // each of them with values, input_gradient and weight_gradient of its own, which add up
-    bool first;    // first tile that uses this scratch in this call: prepare what the batch shares
+    void* shared;       // shared_bytes(program, storage), aligned to 64, if several threads evaluate the tile together:
+    Team team;          // each of them with values, input_gradient and weight_gradient of its own, which add up
+    void* shared_tape;  // shared_tape_bytes(program, storage), aligned to 64, likewise
+    bool first;         // first tile that uses this scratch in this call: prepare what the batch shares
     // values
     Real* values;  // [num_samples, num_observables]
     // vector-Jacobian product
@@ -55,6 +57,7 @@ struct Kernel {
     size_t (*scratch_bytes)(const ProgramView&, const Storage&);
     size_t (*tape_bytes)(const ProgramView&, const Storage&);
     size_t (*shared_bytes)(const ProgramView&, const Storage&);
+    size_t (*shared_tape_bytes)(const ProgramView&, const Storage&);
     void (*values)(const Tile<Real>&);
     void (*vector_jacobian_product)(const Tile<Real>&);
     // The rest of the adjoint pass, from tile.prefix_bra down.

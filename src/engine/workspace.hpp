@@ -114,18 +114,19 @@ struct Workspace {
     bool fetches_kets;            // nor are all the kets that are kept
     Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
-    size_t bytes, tape_bytes, shared_bytes;
+    size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
 
     // States of so many bytes stay in the cache of a core.
     static constexpr size_t most_cached = size_t(512) << 10;
 
     explicit Workspace(const Tile<Real>& tile)
-        : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared) {
+        : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared, tile.shared_tape) {
         team = tile.team;
     }
 
     // Lays the arrays out from pointers as in a tile (which may be null, to learn their size).
-    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* tape, void* shared) {
+    Workspace(const ProgramView& program, const Storage& storage, void* memory, void* tape, void* shared,
+              void* shared_tape) {
         const bool gradient = storage.mode != Mode::values, keep = storage.mode == Mode::gradient_keeping_kets;
         const size_t dimension = L::vectors(program.num_qubits);
         const size_t block = size_t(1) << program.max_block_bits;
@@ -140,9 +141,9 @@ struct Workspace {
         fetches_states = 2 * dimension * sizeof(C) > most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
         fetches_kets = kets_on_tape || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
-        Arena scratch(memory), taped(tape), together(shared);
+        Arena scratch(memory), taped(tape), together(shared), taped_together(shared_tape);
         Arena& states = storage.is_team ? together : scratch;
-        Arena& kept_states = kets_on_tape ? taped : states;
+        Arena& taped_states = storage.is_team ? taped_together : taped;
         Arena& kept = storage.taped == Taped::nothing ? scratch : taped;
         kept.take(input, program.num_inputs);
         kept.take(half, program.num_angles);
@@ -164,16 +165,18 @@ struct Workspace {
                                                       program.layer_run_begin[program.num_layers - 1]
                                                 : 0;
         scratch.take(run_cotangent, absorbed);
-        kept_states.take(ket_, num_kets * dimension);
+        (kets_on_tape ? taped_states : states).take(ket_, num_kets * dimension);
+        if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_kets * dimension);
         kept.take(bloch, absorbed);
         for (int i = 0; i < 2 && program.half[i] != nullptr; ++i) {
-            const Workspace half(*program.half[i], of_half(storage), nullptr, nullptr, nullptr);
+            const Workspace half(*program.half[i], of_half(storage), nullptr, nullptr, nullptr, nullptr);
             scratch.take(half_scratch[i], half.bytes);
             taped.take(half_tape[i], half.tape_bytes);
         }
         bytes = scratch.bytes();
         tape_bytes = taped.bytes();
         shared_bytes = together.bytes();
+        shared_tape_bytes = taped_together.bytes();
     }
 
     // Threads of a team have halves of their own.
@@ -211,6 +214,10 @@ struct Workspace {
         template <class T>
         void take(T*& pointer, size_t count) {
             pointer = reinterpret_cast<T*>(cursor_);
+            skip<T>(count);
+        }
+        template <class T>
+        void skip(size_t count) {
             cursor_ += (count * sizeof(T) + 63) / 64 * 64;
         }
         size_t bytes() const { return cursor_ - begin_; }
