@@ -1,6 +1,7 @@
 #include "evaluate.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <memory>
@@ -66,16 +67,9 @@ constexpr int64_t least_tiles_to_share = 2;
 // still be worth it.
 constexpr size_t most_tape_bytes = size_t(16) << 20;
 
-// The last ket, where kets are undone and a state takes half of the second cache of a core: to run all layers anew
-// takes longer than to read it, from memory or not. It may take this share of the budget. (In order there would be two
-// kets for each tile.)
-constexpr size_t least_taped_ket = size_t(512) << 10, ket_share = 8;
-
-template <class Real>
-bool tapes_last_ket(const ProgramView& view, Mode mode) {
-    return mode == Mode::gradient_undoing_kets && !view.in_order &&
-           2 * sizeof(Real) << view.num_qubits >= least_taped_ket;
-}
+// The last ket of a large state, though, where kets are undone, may take this share of the budget: to run all layers
+// anew takes longer than to read it, from memory or not.
+constexpr size_t least_large_ket = size_t(512) << 10, ket_share = 8;
 
 // Threads that may share one state.
 int useful_team(const Plan& plan, int num_threads) {
@@ -96,7 +90,7 @@ std::string in_units(size_t bytes) {
 // not lie in the order of their sweeps; a spread state has its angles and tables, and its halves, for itself; undoing
 // kets costs time, and so does reading kept ones from memory.
 template <class Real>
-double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage, Purpose purpose) {
+double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
     const bool is_fast = outruns_caches();
@@ -110,9 +104,11 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
                 : is_fast       ? 1.2
                                 : 1.06);
     }
-    const bool undoes_tape = purpose == Purpose::recorded_gradient && tapes_last_ket<Real>(view, storage.mode);
-    if (storage.mode == Mode::gradient_undoing_kets && !undoes_tape) cost *= 1.2;
-    if (storage.mode == Mode::gradient_keeping_kets) cost *= 1 + std::clamp(state / 1e6 - 1, 0.0, 1.0);
+    // Without kets on a tape, a backward call runs all layers anew.
+    const bool has_kets = storage.taped == Taped::all, is_deep = view.num_layers - view.absorbs > 3;
+    if (storage.mode == Mode::gradient_undoing_kets) cost *= !has_kets ? 1.2 : is_deep ? 0.88 : 1;
+    if (storage.mode == Mode::gradient_keeping_kets)
+        cost *= (has_kets ? 0.86 : 1) * (1 + std::clamp(state / 1e6 - 1, 0.0, 1.0));
     if (view.half[0] != nullptr) {
         cost *= view.relative_cost;
     } else if (storage.shares_prefix) {
@@ -210,45 +206,60 @@ std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_
     return found;
 }
 
-// What it costs to start a thread and to meet in a team (ns), and the share of its time that a team works.
-constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85;
+// What it costs to start a thread and to meet in a team (ns), and the share of its time that a team works; with kets on
+// a tape there is no forward pass in a backward call, and fewer meetings.
+constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85, team_efficiency_with_kets = 0.93;
 
 // Time of the longest share of a thread, for each amplitude.
 template <class Real>
-double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage,
-                     Purpose purpose) {
+double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits);
-    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage, purpose) +
-                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage, purpose);
+    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
+                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
     if (!d.is_team) return cost + (d.num_threads > 1 ? start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
-    return cost / (d.num_threads * team_efficiency) + double(d.tiles()) * meetings * meeting / amplitudes;
+    const double efficiency = storage.taped == Taped::all ? team_efficiency_with_kets : team_efficiency;
+    return cost / (d.num_threads * efficiency) + double(d.tiles()) * meetings * meeting / amplitudes;
 }
 
 // What a forward call keeps for the backward call: as much as fits the limits.
 template <class Real>
 void choose_tape(Schedule<Real>& how, int64_t tiles, size_t budget) {
     if (how.storage.mode == Mode::values) return;
+    const bool is_large = !how.view->in_order && 2 * sizeof(Real) << how.view->num_qubits >= least_large_ket;
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
-        const bool has_last_ket = taped == Taped::all && tapes_last_ket<Real>(*how.view, how.storage.mode);
-        if (taped == Taped::all && !has_last_ket && how.storage.mode != Mode::gradient_keeping_kets) continue;
-        const Storage storage{how.storage.mode, how.storage.shares_prefix, taped, how.storage.is_team};
+        Storage storage = how.storage;
+        storage.taped = taped;
         const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
         const size_t own = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads);
         const size_t bytes = (own + shared) * size_t(tiles);
-        if (bytes > (has_last_ket ? budget / ket_share : std::min(most_tape_bytes, budget / 4))) continue;
+        const bool is_last_ket = taped == Taped::all && storage.mode == Mode::gradient_undoing_kets;
+        if (bytes > (is_last_ket && is_large ? budget / ket_share : std::min(most_tape_bytes, budget / 4))) continue;
         how.taped = taped;
         how.tape_bytes = bytes;
         how.shared_tape_bytes = shared;
     }
 }
 
+// All that a schedule depends on.
+struct Question {
+    uint64_t plan = 0;  // no plan has this number
+    int64_t batch_size = 0;
+    int num_threads = 0;
+    Purpose purpose{};
+    Layouts allowed{};
+    bool forces_halves = false;
+    size_t limit = 0;
+    const Implementation* implementation = nullptr;
+
+    bool operator==(const Question&) const = default;
+};
+
 // The best way found so far to run a batch.
 template <class Real>
 struct Best {
     Schedule<Real> how{};
-    int64_t tiles = 0;
     double cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();  // of all ways
 };
@@ -257,35 +268,58 @@ bool allows_absorption(Purpose purpose) { return purpose != Purpose::imaginary_g
 
 // All ways to run a batch of one plan.
 template <class Real>
-void consider(Best<Real>& best, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
-              Layouts allowed) {
+void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts allowed) {
     const auto [kernel, count] = kernels<Real>();
-    const size_t limit = memory_budget();
-    const bool may_absorb = allows_absorption(purpose);
-    const int threads = useful_threads(plan, batch_size, num_threads), team = useful_team(plan, num_threads);
+    const bool may_absorb = allows_absorption(asked.purpose);
+    const int threads = useful_threads(plan, asked.batch_size, asked.num_threads),
+              team = useful_team(plan, asked.num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
         if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
         const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
         if (view_alone == nullptr) continue;
         const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;
-        for (const Division<Real>& d : divisions(one, batch_size, threads, team)) {
+        for (const Division<Real>& d : divisions(one, asked.batch_size, threads, team)) {
             const ProgramView* view = d.is_team ? view_of_team : view_alone;
-            for (const Storage& storage : storages(*view, purpose, d.tiles(), d.is_team)) {
+            for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
                 const size_t prefix = prefix_bytes<Real>(plan, storage, d.num_threads);
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
-                const double cost = all > limit ? std::numeric_limits<double>::infinity()
-                                                : division_cost(*view, d, bytes + shared, storage, purpose);
+                if (all > asked.limit) continue;
+                Schedule<Real> how{one,    d.rest_kernel, &plan, view, d.samples, d.num_threads, storage, bytes,
+                                   shared, prefix,        {},    0,    0};
+                if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, d.tiles(), asked.limit);
+                Storage with_tape = storage;
+                with_tape.taped = how.taped;
+                const double cost = division_cost(*view, d, bytes + shared, with_tape);
                 if (cost >= best.cost) continue;
                 best.cost = cost;
-                best.how = {one,    d.rest_kernel, &plan, view, d.samples, d.num_threads, storage, bytes,
-                            shared, prefix,        {},    0,    0};
-                best.tiles = d.tiles();
+                best.how = how;
             }
         }
     }
+}
+
+template <class Real>
+Schedule<Real> answer(const Plan& plan, const Question& asked) {
+    const auto [kernel, count] = kernels<Real>();
+    const bool may_absorb = allows_absorption(asked.purpose);
+    Layouts allowed = asked.allowed;
+    if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
+            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
+        }))
+        allowed = Layouts::any;
+    Best<Real> best;
+    const Plan* halved = plan.halved();
+    if (halved != nullptr) consider(best, *halved, asked, allowed);
+    if (best.how.kernel == nullptr || !asked.forces_halves) consider(best, plan, asked, allowed);
+    if (best.how.kernel == nullptr)
+        throw std::length_error("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits needs " +
+                                in_units(best.least_bytes) + " of scratch memory, but the budget is " +
+                                in_units(asked.limit) +
+                                "; raise it with set_memory_budget, use float32, or use fewer qubits");
+    return best.how;
 }
 
 // Where the share of thread i of count begins: shares differ by at most one.
@@ -307,26 +341,21 @@ void set_memory_budget(size_t bytes) { budget().store(bytes); }
 
 template <class Real>
 Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
-    const auto [kernel, count] = kernels<Real>();
-    const size_t limit = memory_budget();
-    const bool may_absorb = allows_absorption(purpose);
-    Layouts allowed = allowed_layouts.load();
-    if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
-            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
-        }))
-        allowed = Layouts::any;
-    Best<Real> best;
-    const Plan* halved = plan.halved();
-    if (halved != nullptr) consider(best, *halved, batch_size, num_threads, purpose, allowed);
-    if (best.how.kernel == nullptr || !forces_halves.load())
-        consider(best, plan, batch_size, num_threads, purpose, allowed);
-    if (best.how.kernel == nullptr)
-        throw std::length_error("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits needs " +
-                                in_units(best.least_bytes) + " of scratch memory, but the budget is " +
-                                in_units(limit) +
-                                "; raise it with set_memory_budget, use float32, or use fewer qubits");
-    choose_tape(best.how, best.tiles, limit);
-    return best.how;
+    // To try all ways takes some 10 us; a training loop asks for the same few again and again.
+    struct Known {
+        Question asked;
+        Schedule<Real> how{};
+    };
+    thread_local std::array<Known, 8> known;
+    thread_local size_t next = 0;
+    const Question asked{plan.number(),          batch_size,           num_threads,     purpose,
+                         allowed_layouts.load(), forces_halves.load(), memory_budget(), &implementation()};
+    for (const Known& one : known)
+        if (one.asked == asked) return one.how;
+    known[next] = {asked, answer<Real>(plan, asked)};
+    const Schedule<Real>& found = known[next].how;
+    next = (next + 1) % known.size();
+    return found;
 }
 
 // Runs every sample of a batch: calls work(kernel, tile, thread, first sample) for every tile, with all but its outputs

@@ -1,6 +1,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <numeric>
 #include <optional>
@@ -478,6 +479,8 @@ void Sweeps::link(ProgramView& view) const {
 
 Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halved)
     : given_(std::move(arrays)), halves_(std::move(halves)), halved_(std::move(halved)) {
+    static std::atomic<uint64_t> count{0};
+    number_ = ++count;
     require(!given_.layer_run_begin.empty(), "empty ranges");
     check_angles(given_);
     check_runs(given_, half(0) != nullptr);

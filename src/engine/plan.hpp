@@ -86,6 +86,8 @@ class Plan {
     Plan& operator=(const Plan&) = delete;
 
     const ProgramView& view() const { return common_; }
+    // No two plans of a process have the same.
+    uint64_t number() const { return number_; }
     // For kernels whose lanes hold `lane_bits` index bits, with the last layer absorbed by the observables if that is
     // allowed and possible, for one thread or a team; null where the circuit cannot be run so. Derived when first asked
     // for.
@@ -115,6 +117,7 @@ class Plan {
     void derive_absorption();
     void link();
 
+    uint64_t number_;
     ProgramArrays given_;
     Halves halves_;
     std::unique_ptr<const Plan> halved_;

@@ -140,6 +140,8 @@ struct Workspace {
         undoes_kets_ = storage.mode == Mode::gradient_undoing_kets;
         fetches_states = 2 * dimension * sizeof(C) > most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
+        const size_t num_last = num_kets > 0;
+        last_number_ = this->num_kets(program) - 1;
         fetches_kets = kets_on_tape || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
         Arena scratch(memory), taped(tape), together(shared), taped_together(shared_tape);
         Arena& states = storage.is_team ? together : scratch;
@@ -165,8 +167,9 @@ struct Workspace {
                                                       program.layer_run_begin[program.num_layers - 1]
                                                 : 0;
         scratch.take(run_cotangent, absorbed);
-        (kets_on_tape ? taped_states : states).take(ket_, num_kets * dimension);
-        if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_kets * dimension);
+        (kets_on_tape ? taped_states : states).take(last_ket_, num_last * dimension);
+        (kets_on_tape && keep ? taped_states : states).take(ket_, (num_kets - num_last) * dimension);
+        if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_last * dimension);
         kept.take(bloch, absorbed);
         for (int i = 0; i < 2 && program.half[i] != nullptr; ++i) {
             const Workspace half(*program.half[i], of_half(storage), nullptr, nullptr, nullptr, nullptr);
@@ -185,8 +188,9 @@ struct Workspace {
         return storage;
     }
     C* ket(int number) const {
-        return number < shared_kets_ ? shared_ket_ + size_t(number % most_kets_) * dimension_
-                                     : ket_ + size_t((number - shared_kets_) % most_kets_) * dimension_;
+        if (number < shared_kets_) return shared_ket_ + size_t(number % most_kets_) * dimension_;
+        const int place = (last_number_ - number) % most_kets_;
+        return place == 0 ? last_ket_ : ket_ + size_t(place - 1) * dimension_;
     }
     // Whether the ket goes back before a layer along with the bra. In order, it would take the place of the last ket of
     // a shared prefix, which other tiles need.
@@ -226,8 +230,8 @@ struct Workspace {
         uintptr_t begin_, cursor_;
     };
 
-    C *shared_ket_, *ket_;
-    int shared_kets_;
+    C *shared_ket_, *ket_, *last_ket_;
+    int shared_kets_, last_number_;
     int most_kets_;  // that there is room for
     bool undoes_kets_;
     size_t dimension_;
