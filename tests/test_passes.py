@@ -307,7 +307,7 @@ def test_explain_takes_a_circuit():
 @pytest.mark.parametrize("num_threads", [2, 3])
 @pytest.mark.parametrize("name", CASES)
 def test_threads_share_a_large_state(name, num_threads, layout):
-    model = module_of(name, 13)
+    model = module_of(name, 14)
     schedule = model._program.engine.schedule_float64(1, num_threads, True)
     assert schedule["is_team"]
     assert schedule["num_threads"] == num_threads
