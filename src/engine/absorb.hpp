@@ -59,8 +59,11 @@ struct Absorb {
             }
         });
         for (int q = 0; q < count; ++q) {
-            found[first + q].x += with_y ? x[q] + more_x[q] : x[q] + more_x[q] + (other[q] + more_other[q]);
-            if constexpr (with_y) found[first + q].y += other[q] - more_other[q];
+            found[first + q].x += x[q] + more_x[q];
+            if constexpr (with_y)
+                found[first + q].y += other[q] - more_other[q];
+            else
+                found[first + q].x += other[q] + more_other[q];
         }
     }
 

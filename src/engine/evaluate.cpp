@@ -99,10 +99,8 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
         const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
         // Fast vectors wait longer for what lies behind their cache, and do less when half full.
         const double penalty = std::clamp((ket_bytes - 256e3) / (is_fast ? 1.2e6 : 2.5e6), 0.0, 1.5);
-        cost = (storage.is_team ? 9.75 : 7) * (lanes + 1) * (1 + penalty) *
-               (lanes == widest ? 1
-                : is_fast       ? 1.2
-                                : 1.06);
+        cost = (storage.is_team ? 9.75 : 7) * (lanes + 1) * (1 + penalty);
+        if (lanes < widest) cost *= is_fast ? 1.2 : 1.06;
     }
     // Without kets on a tape, a backward call runs all layers anew.
     const bool has_kets = storage.taped == Taped::all, is_deep = view.num_layers - view.absorbs > 3;

@@ -23,6 +23,9 @@ constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, mos
                  most_measured_runs = 10;
 constexpr size_t least_block_bits = 3;
 
+// Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.
+size_t most_whole(int lane_bits) { return lane_bits > 2 ? most_whole_runs - 1 : most_whole_runs; }
+
 size_t most_sweep_runs(int lane_bits, bool is_team) {
     return is_team ? most_team_runs : lane_bits > 0 ? most_whole_runs : most_batched_runs;
 }
@@ -253,7 +256,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
     sweep_lane_run_.insert(sweep_lane_run_.end(), lane_runs.begin(), lane_runs.end());
     sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
-    const size_t inner = runs.size() > most_whole_runs ? part_runs : flips.size();
+    const size_t inner = runs.size() > most_whole(lane_bits_) ? part_runs : flips.size();
     sweep_bits_.push_back(int32_t(inner));
     sweep_outer_bits_.push_back(int32_t(flips.size() - inner));
     sweep_basis_.insert(sweep_basis_.end(), flips.begin() + ptrdiff_t(inner), flips.end());
