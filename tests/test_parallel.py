@@ -34,6 +34,7 @@ def _rank(rank, world, folder):
     model(batch()[rank::world]).square().mean().backward()
     if rank == 0:
         torch.save([one.grad for one in model.module.parameters()], folder / "gradients")
+    dist.barrier()  # neither leaves while the other still adds up gradients
     dist.destroy_process_group()
 
 
