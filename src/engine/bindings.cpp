@@ -289,7 +289,7 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
                                           how.view->glue_bits);
     result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes;
     result["tape_bytes"] = how.tape_bytes;
-    result["tape_holds_kets"] = how.taped == qtm::Taped::all;
+    result["tape_holds_kets"] = how.storage.taped == qtm::Taped::all;
     return result;
 }
 

@@ -223,7 +223,7 @@ double division_cost(const ProgramView& view, const Division<Real>& d, size_t by
 
 // What a forward call keeps for the backward call: as much as fits the limits.
 template <class Real>
-void choose_tape(Schedule<Real>& how, int64_t tiles, size_t budget) {
+void choose_tape(Schedule<Real>& how, size_t budget) {
     if (how.storage.mode == Mode::values) return;
     const bool is_large = !how.view->in_order && 2 * sizeof(Real) << how.view->num_qubits >= least_large_ket;
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
@@ -231,10 +231,10 @@ void choose_tape(Schedule<Real>& how, int64_t tiles, size_t budget) {
         storage.taped = taped;
         const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
         const size_t own = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads);
-        const size_t bytes = (own + shared) * size_t(tiles);
+        const size_t bytes = (own + shared) * size_t(how.tiles);
         const bool is_last_ket = taped == Taped::all && storage.mode == Mode::gradient_undoing_kets;
         if (bytes > (is_last_ket && is_large ? budget / ket_share : std::min(most_tape_bytes, budget / 4))) continue;
-        how.taped = taped;
+        how.storage.taped = taped;
         how.tape_bytes = bytes;
         how.shared_tape_bytes = shared;
     }
@@ -285,12 +285,10 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 if (all > asked.limit) continue;
-                Schedule<Real> how{one,    d.rest_kernel, &plan, view, d.samples, d.num_threads, storage, bytes,
-                                   shared, prefix,        {},    0,    0};
-                if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, d.tiles(), asked.limit);
-                Storage with_tape = storage;
-                with_tape.taped = how.taped;
-                const double cost = division_cost(*view, d, bytes + shared, with_tape);
+                Schedule<Real> how{one,   d.rest_kernel, &plan,  view, d.samples, d.num_threads, d.tiles(), storage,
+                                   bytes, shared,        prefix, 0,    0};
+                if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
+                const double cost = division_cost(*view, d, bytes + shared, how.storage);
                 if (cost >= best.cost) continue;
                 best.cost = cost;
                 best.how = how;
@@ -393,7 +391,7 @@ class Tiles {
         // Where the pool was busy, one thread does the work of the team: it sees more, or less, than is on the tape.
         const bool is_written = tape_ != nullptr && tape_->team_size > 0;
         const bool uses_tape = tape_ != nullptr && (!is_written || tape_->team_size == team.size);
-        tile.storage.taped = uses_tape ? how_.taped : Taped::nothing;
+        tile.storage.taped = uses_tape ? how_.storage.taped : Taped::nothing;
         tile.recorded = uses_tape && is_written;
         tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
@@ -418,17 +416,13 @@ class Tiles {
 
     // Every thread has room on the tape for as many tiles as the longest share has.
     char* tape_of(int thread, int64_t number) const {
-        const size_t bytes = (how_.tape_bytes / size_t(tiles()) - how_.shared_tape_bytes) / size_t(how_.num_threads);
-        return shared_tape_of(tiles()) + bytes * size_t(thread * tiles() + number);
+        const size_t all = how_.tape_bytes / size_t(how_.tiles),
+                     bytes = (all - how_.shared_tape_bytes) / size_t(how_.num_threads);
+        return shared_tape_of(how_.tiles) + bytes * size_t(thread * how_.tiles + number);
     }
     // What a team shares comes first.
     char* shared_tape_of(int64_t number) const {
         return tape_->memory.data() + how_.shared_tape_bytes * size_t(number);
-    }
-    int64_t tiles() const {
-        const int64_t sharing = how_.storage.is_team ? 1 : how_.num_threads;
-        const int64_t most = (batch_.size + sharing - 1) / sharing;
-        return (most + how_.samples - 1) / how_.samples;
     }
 
     const Schedule<Real>& how_;
@@ -488,7 +482,7 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
     }
     std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes), {}, {}});
     Schedule<Real> forward = how;
-    if (how.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
+    if (how.storage.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
     tape->team_size = run_values<Real>(forward, batch, tape.get(), values);
     return tape;
 }
@@ -559,8 +553,8 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
         const auto purpose = derivative == Derivative::imaginary ? Purpose::imaginary_gradient : Purpose::gradient;
         auto how = tape != nullptr ? tape->how : schedule<Real>(plan, batch.size, batch.num_threads, purpose);
         const bool undoes_tape =
-            tape != nullptr && how.taped == Taped::all && how.storage.mode == Mode::gradient_undoing_kets;
-        if (undoes_tape && tape->is_spent.exchange(true)) how.taped = Taped::all_but_spent_kets;
+            tape != nullptr && how.storage.taped == Taped::all && how.storage.mode == Mode::gradient_undoing_kets;
+        if (undoes_tape && tape->is_spent.exchange(true)) how.storage.taped = Taped::all_but_spent_kets;
         const auto selection = how.plan->select(wanted_variable, derivative);
         PrefixBras<Real> prefix(how, selection);
         sums.assign(size_t(how.num_threads) * num_weights, 0.0);

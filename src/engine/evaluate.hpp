@@ -28,11 +28,11 @@ struct Schedule {
     const Plan* plan;                 // the given one, or the same circuit from halves on
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
-    Storage storage;
+    int64_t tiles;             // of the longest share of a thread, or of the team
+    Storage storage;           // and what a forward call keeps for the backward call
     size_t scratch_bytes;      // of each thread
     size_t shared_bytes;       // of the team, if all threads evaluate every tile together
     size_t prefix_bytes;       // of the adjoint pass through a shared prefix
-    Taped taped;               // what a forward call keeps for the backward call,
     size_t tape_bytes;         // for all tiles,
     size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
 };
