@@ -318,7 +318,11 @@ struct Absorb {
                     const auto from = S::coset_of(space, space.bra, part, offset, space.fetches_states);
                     if (!p.in_order && !starts) S::load_block(p, space, 0, from, bits, own);
                     add_part(p, space, s, weights, starts, block_ket, place, own);
-                    S::store_block(p, space, phase, own, bits, {space.next_bra, part, offset, part});
+                    const typename S::Coset to{space.next_bra, part, offset, part};
+                    if (starts && phase == 0 && space.streams_bra)
+                        S::copy_block(own, bits, typename S::StreamedCoset{to});
+                    else
+                        S::store_block(p, space, phase, own, bits, to);
                 };
                 const auto store_ket = [&](uint32_t part, size_t place) {
                     S::store_block(p, space, phase, block_ket + place, bits, {ket_before, part, offset, part});

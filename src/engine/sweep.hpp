@@ -152,6 +152,19 @@ struct Sweep {
         }
     };
 
+    // One that is stored past the caches.
+    struct StreamedCoset : Coset {
+        [[gnu::always_inline]] StreamedCoset moved(size_t j) const { return {Coset::moved(j)}; }
+        template <int size>
+        [[gnu::always_inline]] void store(const typename Coset::template Steps<size>& to, int i, C amplitude) const {
+            const uint32_t index = this->base ^ to.offset[i];
+            const C found = L::element(&amplitude, index & L::lane_mask);
+            C& place = this->state[index >> L::lane_bits];
+            stream(place.re, found.re);
+            stream(place.im, found.im);
+        }
+    };
+
     // The current coset of a state; whether the next one is worth fetching.
     static Coset coset_of(const Space& space, C* state, uint32_t base, const uint32_t* offset, bool fetches) {
         return {state, base, offset, fetches ? space.next_base : base};
@@ -270,16 +283,18 @@ struct Sweep {
         apply_rest<false>(p, space, phase, bits, block);
     }
 
+    // coset = block
+    template <class Place>
+    static void copy_block(const C* block, int bits, const Place& coset) {
+        for_each_element(bits, coset,
+                         [&](size_t j, const auto& here, const auto& steps, int i) { here.store(steps, i, block[j]); });
+    }
+
     // coset = conj(phase, if any) block
     static void store_block(const ProgramView& p, const Space& space, int phase, C* block, int bits, Coset coset) {
-        const auto store = [&](const auto& to) {
-            for_each_element(bits, to, [&](size_t j, const auto& here, const auto& steps, int i) {
-                here.store(steps, i, block[j]);
-            });
-        };
-        if (phase == 0) return store(coset);
+        if (phase == 0) return copy_block(block, bits, coset);
         apply_rest<true>(p, space, phase, bits, block);
-        with_phase(p, space, phase, bits, coset, store);
+        with_phase(p, space, phase, bits, coset, [&](const auto& to) { copy_block(block, bits, to); });
     }
 
     // RY on `count` bits of a block, all in registers on the way from source to target. By tangent it is

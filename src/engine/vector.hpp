@@ -34,6 +34,19 @@ template <class V>
     return amplitude;
 }
 
+// to = value, past the caches where the instruction set can: for what is not read again before they hold other things.
+// Other threads see it after a locked instruction, as the barrier of a team has one.
+template <class V>
+[[gnu::always_inline]] inline void stream(V& to, V value) {
+#if defined(__AVX__)
+    if constexpr (sizeof(V) >= 32) {
+        asm volatile("vmovntps %1, %0" : "=m"(to) : "v"(value));
+        return;
+    }
+#endif
+    to = value;
+}
+
 template <class Real, int lanes>
 inline Vector<Real, lanes> square_root(Vector<Real, lanes> x) {
     Vector<Real, lanes> result;

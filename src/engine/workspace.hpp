@@ -112,12 +112,16 @@ struct Workspace {
     uint32_t next_base = 0;       // of the coset that follows
     bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
     bool fetches_kets;            // nor are all the kets that are kept
+    bool streams_bra;             // by the time that a whole bra is written, no cache holds its beginning
     Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
     size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
 
     // States of so many bytes stay in the cache of a core.
     static constexpr size_t most_cached = size_t(512) << 10;
+
+    // From so many bytes on, a state that is written as a whole has left even the cache that cores share.
+    static constexpr size_t least_streamed = size_t(16) << 20;
 
     explicit Workspace(const Tile<Real>& tile)
         : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared, tile.shared_tape) {
@@ -138,6 +142,7 @@ struct Workspace {
         const auto room = [&](int count) { return size_t(count < most_kets_ ? count : most_kets_); };
         const size_t num_shared = room(shared_kets_), num_kets = room(this->num_kets(program) - shared_kets_);
         undoes_kets_ = storage.mode == Mode::gradient_undoing_kets;
+        streams_bra = !program.in_order && dimension * sizeof(C) >= least_streamed;
         fetches_states = 2 * dimension * sizeof(C) > most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
         const size_t num_last = num_kets > 0;
