@@ -120,12 +120,14 @@ struct Workspace {
     // States of so many bytes stay in the cache of a core.
     static constexpr size_t most_cached = size_t(512) << 10;
 
-    // From so many bytes on, a state that is written as a whole has left even the cache that cores share.
-    static constexpr size_t least_streamed = size_t(16) << 20;
+    // From so many bytes a thread on, a bra that is written as a whole, while as much is read of the ket, has left even
+    // the share of a core in the last cache.
+    static constexpr size_t least_streamed = size_t(4) << 20;
 
     explicit Workspace(const Tile<Real>& tile)
         : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared, tile.shared_tape) {
         team = tile.team;
+        streams_bra = !tile.program->in_order && dimension_ * sizeof(C) / size_t(team.size) >= least_streamed;
     }
 
     // Lays the arrays out from pointers as in a tile (which may be null, to learn their size).
@@ -142,7 +144,6 @@ struct Workspace {
         const auto room = [&](int count) { return size_t(count < most_kets_ ? count : most_kets_); };
         const size_t num_shared = room(shared_kets_), num_kets = room(this->num_kets(program) - shared_kets_);
         undoes_kets_ = storage.mode == Mode::gradient_undoing_kets;
-        streams_bra = !program.in_order && dimension * sizeof(C) >= least_streamed;
         fetches_states = 2 * dimension * sizeof(C) > most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
         const size_t num_last = num_kets > 0;
