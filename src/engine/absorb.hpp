@@ -81,14 +81,15 @@ struct Absorb {
     // Calls visit(first, count as a constant) for passes over the inner, or outer, bits that runs of sweep s turn.
     template <bool outer, class Visit>
     static void for_each_pass(const ProgramView& p, int s, Visit visit) {
-        const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s], inner = p.sweep_bits[s];
-        const int end = outer || num_runs < inner ? num_runs : inner;
-        int first = outer ? inner : 0;
+        const int near = p.sweep_near_bits[s], inner = p.sweep_bits[s];
+        const int turned = near + p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+        const int end = outer || turned < inner ? turned : inner;
+        int first = outer ? inner : near;
         for (; first + S::bits_a_pass <= end; first += S::bits_a_pass)
             visit(first, std::integral_constant<int, S::bits_a_pass>{});
         if (end - first == 2) visit(first, std::integral_constant<int, 2>{});
         if (end - first == 1) visit(first, std::integral_constant<int, 1>{});
-        if (end == 0) visit(0, std::integral_constant<int, 0>{});
+        if (end == near) visit(near, std::integral_constant<int, 0>{});
     }
 
     // Applies the phase before the layer, ket -> target.
@@ -152,7 +153,7 @@ struct Absorb {
                                       W::sum_over_state(b.z * signs(p, r))};
             };
             for (int i = p.sweep_run_begin[s]; i < p.sweep_run_begin[s + 1]; ++i)
-                keep(p.sweep_run[i], found[i - p.sweep_run_begin[s]]);
+                keep(p.sweep_run[i], found[p.sweep_near_bits[s] + i - p.sweep_run_begin[s]]);
             for (int i = lane_begin; i < lane_end; ++i) {
                 Bloch& b = found_in_lanes[i - lane_begin];
                 keep(p.sweep_lane_run[i], {b.x, b.y, Real(2) * b.z});
@@ -206,11 +207,11 @@ struct Absorb {
                 const int r = p.sweep_lane_run[i];
                 weight[0] += cotangent(p, space, r) * Absorb::cosine(space, r) * signs(p, r);
             }
-            const int num_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
             for (int q = 0; q < end; ++q) {
                 amount[q] = z[q] = V{};
-                if (q < num_runs) {
-                    const int r = p.sweep_run[p.sweep_run_begin[s] + q];
+                const int i = p.sweep_run_begin[s] + q - p.sweep_near_bits[s];
+                if (i >= p.sweep_run_begin[s] && i < p.sweep_run_begin[s + 1]) {
+                    const int r = p.sweep_run[i];
                     const V c = cotangent(p, space, r);
                     amount[q] = c * Absorb::sine(space, r);
                     z[q] = c * Absorb::cosine(space, r) * signs(p, r);
@@ -278,11 +279,12 @@ struct Absorb {
     static void add_part(const ProgramView& p, const Space& space, int s, const Weights& weights, bool starts,
                          const C* ket, size_t place, C* bra) {
         const int bits = p.sweep_bits[s], all = bits + p.sweep_outer_bits[s];
+        const int near = p.sweep_near_bits[s];
         const V *amount = weights.amount, *weight = space.block_weight, more = weights.of_part(place);
         for_each_pass<false>(p, s, [&](int first, auto count) {
-            if (first == 0 && starts)
+            if (first == near && starts)
                 add_flipped<count.value, true, true>(bits, first, amount, weight, more, ket + place, bra);
-            else if (first == 0)
+            else if (first == near)
                 add_flipped<count.value, true>(bits, first, amount, weight, more, ket + place, bra);
             else
                 add_flipped<count.value, false>(bits, first, amount, weight, more, ket + place, bra);

@@ -42,7 +42,7 @@ struct Join {
         for_each_rows<rows_to_split>(begin, end, [&](auto rows, size_t j) {
             for_each_block(p, [&](auto width, size_t c) {
                 fill_high<width.value, rows.value>(shape, j, c, low, space.bra, high_bra);
-                add_to_low<width.value, rows.value>(shape, j, c, high, space.bra, low_bra);
+                add_to_low<width.value, rows.value>(shape, j, c, high, space.bra, low_bra, space.fetches_states);
             });
         });
     }
@@ -201,10 +201,11 @@ struct Join {
         }
     }
 
-    // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i].
+    // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i]. The rows that follow are fetched
+    // ahead, if that is worth it.
     template <int width, int rows>
     [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t first, const C* high,
-                                             const C* bra, C* low_bra) {
+                                             const C* bra, C* low_bra, bool fetches) {
         C factor[rows][width];
         for (int r = 0; r < rows; ++r) load_factors<width>(shape, begin + size_t(r), first, high, factor[r]);
         for (size_t i = 0; i < shape.row; ++i) {
@@ -216,7 +217,13 @@ struct Join {
                 im[c] = to[size_t(c) * shape.row].im;
             }
             for (int r = 0; r < rows; ++r) {
-                const C b = bra[(begin + size_t(r)) * shape.row + i];
+                const C* at = bra + (begin + size_t(r)) * shape.row + i;
+                if (fetches && first == 0) {
+                    const char* ahead = reinterpret_cast<const char*>(at + rows * shape.row);
+                    __builtin_prefetch(ahead);
+                    if constexpr (sizeof(C) > 64) __builtin_prefetch(ahead + 64);
+                }
+                const C b = *at;
 #pragma GCC unroll 4
                 for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[r][c], b);
             }

@@ -23,6 +23,10 @@ constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, mos
                  most_measured_runs = 10;
 constexpr size_t least_block_bits = 3;
 
+// There, so many bits more make four vectors side by side of each one, where no run of the sweep does: vectors far from
+// one another wait for memory one by one, and push each other out of the caches.
+constexpr int most_near_bits = 2;
+
 // Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.
 size_t most_whole(int lane_bits) { return lane_bits > 2 ? most_whole_runs - 1 : most_whole_runs; }
 
@@ -177,7 +181,7 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
         split_layer(layer, layer + 1 == num_layers ? measured_run : nullptr);
         layer_sweep_begin_.push_back(int32_t(sweep_bits_.size()));
     }
-    add_sweep({}, {});
+    add_sweep({}, {}, 0);
     number_kets(measured_run != nullptr);
     order_product();
     add_phases();
@@ -206,7 +210,8 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
         if (swept_run == nullptr || (*swept_run)[size_t(r)])
             (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
-    const size_t most_runs = swept_run != nullptr && lane_bits_ > 0 ? most_measured_runs : most_runs_;
+    const bool is_measured = swept_run != nullptr && lane_bits_ > 0;
+    const size_t most_runs = is_measured ? most_measured_runs : most_runs_;
     const size_t count = std::max<size_t>(1, (runs.size() + most_runs - 1) / most_runs);
     const size_t most = (runs.size() + count - 1) / count;
     std::vector<std::vector<int32_t>> sweeps(count);
@@ -223,30 +228,29 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
         sweeps[s].push_back(r);
     }
     for (size_t s = 0; s < sweeps.size(); ++s)
-        add_sweep(sweeps[s], s + 1 == sweeps.size() ? lane_runs : std::vector<int32_t>{});
+        add_sweep(sweeps[s], s + 1 == sweeps.size() ? lane_runs : std::vector<int32_t>{},
+                  is_measured ? most_near_bits : 0);
 }
 
-void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs) {
+void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near) {
     std::vector<int32_t> turning = runs;
     turning.insert(turning.end(), lane_runs.begin(), lane_runs.end());
     Span reached;
-    std::vector<uint32_t> flips;
-    for (int32_t r : runs) {
-        reached.add_if_independent(given_.run_x[r] >> lane_bits_);
-        flips.push_back(given_.run_x[r]);
-    }
+    for (int32_t r : runs) reached.add_if_independent(given_.run_x[r] >> lane_bits_);
     // What completes the flips to all vectors: unit vectors, moved to where every run of the sweep has virtual bit 0.
-    std::vector<uint32_t> rest;
+    std::vector<uint32_t> flips, rest;
     for (int bit = lane_bits_; bit < given_.num_qubits; ++bit) {
         const uint32_t unit = uint32_t(1) << bit;
         if (!reached.add_if_independent(unit >> lane_bits_)) continue;
         uint32_t moved = unit;
         for (int32_t r : turning)
             if (odd(unit & given_.run_z[r])) moved ^= given_.run_x[r];
-        rest.push_back(moved);
+        (bit < lane_bits_ + most_near ? flips : rest).push_back(moved);
     }
-    const size_t filled = runs.empty() ? part_runs : std::max(runs.size(), least_block_bits);
-    const size_t passive = std::min(rest.size(), filled - runs.size());
+    sweep_near_bits_.push_back(int32_t(flips.size()));
+    for (int32_t r : runs) flips.push_back(given_.run_x[r]);
+    const size_t bits = flips.size(), filled = std::max(bits, runs.empty() ? part_runs : least_block_bits);
+    const size_t passive = std::min(rest.size(), filled - bits);
     flips.insert(flips.end(), rest.begin(), rest.begin() + ptrdiff_t(passive));
     std::vector<uint32_t> offsets{0};
     for (uint32_t flip : flips)
@@ -256,7 +260,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
     sweep_lane_run_.insert(sweep_lane_run_.end(), lane_runs.begin(), lane_runs.end());
     sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
-    const size_t inner = runs.size() > most_whole(lane_bits_) ? part_runs : flips.size();
+    const size_t inner = bits > most_whole(lane_bits_) ? part_runs : flips.size();
     sweep_bits_.push_back(int32_t(inner));
     sweep_outer_bits_.push_back(int32_t(flips.size() - inner));
     sweep_basis_.insert(sweep_basis_.end(), flips.begin() + ptrdiff_t(inner), flips.end());
@@ -451,6 +455,7 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(sweep_lane_run_begin);
     QTM_LINK(sweep_lane_run);
     QTM_LINK(sweep_bits);
+    QTM_LINK(sweep_near_bits);
     QTM_LINK(sweep_outer_bits);
     QTM_LINK(sweep_offset_begin);
     QTM_LINK(sweep_offset);

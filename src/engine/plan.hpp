@@ -41,7 +41,7 @@ class Sweeps {
 
    private:
     void split_layer(int layer, const std::vector<uint8_t>* swept_run);
-    void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs);
+    void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near);
     void number_kets(bool absorbs);
     void order_product();
     std::vector<uint32_t> columns(size_t sweep) const;
@@ -55,7 +55,8 @@ class Sweeps {
     int lane_bits_;
     size_t most_runs_;  // in a sweep
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
-        sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_offset_begin_{0}, sweep_basis_begin_{0}, sweep_ket_;
+        sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_near_bits_, sweep_offset_begin_{0},
+        sweep_basis_begin_{0}, sweep_ket_;
     std::vector<uint32_t> sweep_offset_, sweep_basis_;
     bool in_order_ = false;
     std::vector<uint32_t> sweep_order_, character_mask_, flip_mask_, pauli_z_;

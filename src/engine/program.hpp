@@ -60,8 +60,10 @@ struct ProgramView {
     const int32_t* sweep_run;             // run q turns bit q of the block
     const int32_t* sweep_lane_run_begin;  // [num_sweeps + 2]
     const int32_t* sweep_lane_run;
-    const int32_t* sweep_bits;          // [num_sweeps + 1]: inner bits, of a part
-    const int32_t* sweep_outer_bits;    // [num_sweeps + 1]
+    const int32_t* sweep_bits;        // [num_sweeps + 1]: inner bits, of a part
+    const int32_t* sweep_outer_bits;  // [num_sweeps + 1]
+    // A measured layer, spread: the first bits of the block are the lowest of the index, unless runs flip those.
+    const int32_t* sweep_near_bits;     // [num_sweeps + 1]: so many; run q then turns bit near + q
     const int32_t* sweep_offset_begin;  // [num_sweeps + 2]
     const uint32_t* sweep_offset;       // 2^(inner + outer bits) entries a sweep
     const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
