@@ -218,11 +218,7 @@ struct Join {
             }
             for (int r = 0; r < rows; ++r) {
                 const C* at = bra + (begin + size_t(r)) * shape.row + i;
-                if (fetches && first == 0) {
-                    const char* ahead = reinterpret_cast<const char*>(at + rows * shape.row);
-                    __builtin_prefetch(ahead);
-                    if constexpr (sizeof(C) > 64) __builtin_prefetch(ahead + 64);
-                }
+                if (fetches && first == 0) fetch_ahead<spread>(at + rows * shape.row);
                 const C b = *at;
 #pragma GCC unroll 4
                 for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[r][c], b);

@@ -135,11 +135,7 @@ struct Sweep {
         [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
             if (next == base) return;
 #pragma GCC unroll 8
-            for (int i = 0; i < size; ++i) {
-                const char* ahead = reinterpret_cast<const char*>(state + ((next ^ to.offset[i]) >> L::lane_bits));
-                __builtin_prefetch(ahead);
-                if constexpr (sizeof(C) > 64) __builtin_prefetch(ahead + 64);
-            }
+            for (int i = 0; i < size; ++i) fetch_ahead<spread>(state + ((next ^ to.offset[i]) >> L::lane_bits));
         }
         template <int size>
         [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
