@@ -11,7 +11,7 @@ from qiskit.quantum_info import Statevector
 
 import reference
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
-from qiskit_torch_module import QuantumModule, _engine, _torch_engine
+from qiskit_torch_module import QuantumModule, _engine, _torch_engine, compiler_passes
 from test_values import FAMILIES, bound_rows, module_of
 
 
@@ -74,6 +74,23 @@ def test_phases_that_no_table_holds(layout):
     np.testing.assert_allclose(by_weights, expected_gradients[1].numpy(), atol=1e-10, rtol=0)
 
 
+def assert_gradients_are_shifts(model, checked):
+    cotangent = torch.randn(model.output_size, generator=torch.Generator().manual_seed(0))
+    [found] = torch.autograd.grad(model(), [model.variational_0], cotangent)
+    point = model.variational_0.detach().clone()
+
+    def loss(values):
+        with torch.no_grad():
+            model.variational_0.copy_(values)
+            return float(model() @ cotangent)
+
+    for i in checked:
+        shift = torch.zeros(len(point))
+        shift[i] = np.pi / 2
+        expected = (loss(point + shift) - loss(point - shift)) / 2
+        assert found[i].item() == pytest.approx(expected, abs=1e-10 * max(1.0, abs(expected)))
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("n", [1, 3, 7, 10, 12])
 def test_against_parameter_shift(instruction_set, n):
@@ -84,23 +101,35 @@ def test_against_parameter_shift(instruction_set, n):
         circuit.rz(weights[3 * q + 1], q)
         circuit.cx(q, (q + 1) % n) if n > 1 else None
         circuit.rx(weights[3 * q + 2], q)
-    observables = random_observables(n, n)
-    model = QuantumModule(circuit, None, weights, observables=observables, seed_init=0)
-    cotangent = torch.randn(model.output_size, generator=torch.Generator().manual_seed(0))
-    [found] = torch.autograd.grad(model(), [model.variational_0], cotangent)
-    point = model.variational_0.detach().clone()
+    model = QuantumModule(circuit, None, weights, observables=random_observables(n, n), seed_init=0)
+    assert_gradients_are_shifts(model, range(3 * n) if n < 10 else range(0, 3 * n, 5))
 
-    def loss(values):
-        with torch.no_grad():
-            model.variational_0.copy_(values)
-            return float(model() @ cotangent)
 
-    checked = range(3 * n) if n < 10 else range(0, 3 * n, 5)
-    for i in checked:
-        shift = torch.zeros(3 * n)
-        shift[i] = np.pi / 2
-        expected = (loss(point + shift) - loss(point - shift)) / 2
-        assert found[i].item() == pytest.approx(expected, abs=1e-10 * max(1.0, abs(expected)))
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("layout", ["spread"], indirect=True)
+@pytest.mark.parametrize("halved_start", [True, False])
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_states_that_no_cache_holds(instruction_set, num_threads, halved_start):
+    """From 4 MiB a thread on, the bra goes past the caches."""
+    n = 19
+    weights = ParameterVector("w", 6 * n)
+    circuit = QuantumCircuit(n)
+    for layer in range(3):
+        for q in range(n):
+            circuit.ry(weights[2 * (layer * n + q)], q)
+            circuit.rz(weights[2 * (layer * n + q) + 1], q)
+        for q in range(n if layer < 2 else 0):
+            circuit.cx(q, (q + 1) % n)
+    options = {"num_threads_forward": num_threads, "num_threads_backward": num_threads}
+    with compiler_passes(halved_start=halved_start):
+        model = QuantumModule(circuit, None, weights, seed_init=0, **options)
+    schedule = model._program.engine.schedule_float64(1, num_threads, True)
+    assert schedule["is_team"] == (num_threads > 1)
+    assert schedule["measured_runs"] == n
+    final = Statevector(circuit.assign_parameters(dict(zip(weights, model.variational_0.tolist(), strict=True))))
+    signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    np.testing.assert_allclose(model().detach().numpy(), final.probabilities() @ signs, atol=1e-10, rtol=0)
+    assert_gradients_are_shifts(model, range(0, len(weights), 16))
 
 
 @pytest.mark.usefixtures("float64")
