@@ -44,15 +44,15 @@ def table() -> str:
         own = median(point, "step")
         times = [points.get(one.label, {}).get(value) for one in RIVALS.values()]
         found = [None if one is None else median(one, "step") for one in times]
-        cells = ["" if one is None else _text(one) for one in found]
+        cells = ["" if one is None else _rounded(one) for one in found]
         fastest = min((one for one in found if one is not None), default=None)
-        factor = "" if fastest is None else f"{fastest / own:.2g}"
-        lines.append(f"| {value}, {point['batch']} | {_text(own)} | " + " | ".join(cells) + f" | {factor} |")
+        factor = "" if fastest is None else _rounded(fastest / own)
+        lines.append(f"| {value}, {point['batch']} | {_rounded(own)} | " + " | ".join(cells) + f" | {factor} |")
     return "\n".join(lines) + "\n"
 
 
-def _text(milliseconds: float) -> str:
-    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.2g}"
+def _rounded(number: float) -> str:
+    return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"
 
 
 def written(text: str) -> str:
