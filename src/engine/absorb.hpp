@@ -278,8 +278,7 @@ struct Absorb {
     // A part of the bra before the layer (but for its phase), from the kets of all parts.
     static void add_part(const ProgramView& p, const Space& space, int s, const Weights& weights, bool starts,
                          const C* ket, size_t place, C* bra) {
-        const int bits = p.sweep_bits[s], all = bits + p.sweep_outer_bits[s];
-        const int near = p.sweep_near_bits[s];
+        const int near = p.sweep_near_bits[s], bits = p.sweep_bits[s], all = bits + p.sweep_outer_bits[s];
         const V *amount = weights.amount, *weight = space.block_weight, more = weights.of_part(place);
         for_each_pass<false>(p, s, [&](int first, auto count) {
             if (first == near && starts)

@@ -23,8 +23,8 @@ constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, mos
                  most_measured_runs = 10;
 constexpr size_t least_block_bits = 3;
 
-// There, so many bits more make four vectors side by side of each one, where no run of the sweep does: vectors far from
-// one another wait for memory one by one, and push each other out of the caches.
+// In sweeps of such a layer, so many bits more make four vectors side by side of each one, where no run does: vectors
+// far from one another wait for memory one by one, and push each other out of the caches.
 constexpr int most_near_bits = 2;
 
 // Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.

@@ -122,7 +122,7 @@ struct Workspace {
     uint32_t next_base = 0;       // of the coset that follows
     bool fetches_states;          // bra and ket are not in the cache: the next coset is worth fetching
     bool fetches_kets;            // nor are all the kets that are kept
-    bool streams_bra;             // by the time that a whole bra is written, no cache holds its beginning
+    bool streams_bra = false;     // by the time that a whole bra is written, no cache holds its beginning
     Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
     size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
