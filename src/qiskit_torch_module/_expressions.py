@@ -45,6 +45,9 @@ _OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
+OPERATION_NAMES = frozenset(_OPERATIONS)
+
+
 def expression_tree(expression: Any, variables: Mapping[Parameter, int]) -> Expression:
     """A Qiskit ``ParameterExpression`` as a tree over the indices of its parameters.
 

@@ -1,0 +1,433 @@
+"""A compiled circuit as text, for files and exported graphs: read without running code, and refused where it is wrong.
+
+What a field may hold stands in one table, `_FIELDS`. A new field is a new line there, with the version that brought it;
+a test walks over the fields of all classes and finds one that has none.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ._compile import MAX_QUBITS
+from ._expressions import OPERATION_NAMES, Derived, Expression, variables_in
+from ._passes import PASS_NAMES, Passes
+from ._polynomial import MAX_DEGREE, Polynomial
+from ._program import PauliTerm, Program
+from ._schedule import Rotation, Z, is_odd
+
+# Raised whenever what older releases wrote or read changes.
+VERSION = 1
+
+# Far more than any circuit needs, and little enough to be evaluated: a few nodes may stand for endless expressions.
+MAX_DEPTH = 1 << 12
+MAX_STEPS = 1 << 20
+# Parameters that cancel take no room in the text: only so many of them.
+MAX_UNUSED = 1 << 16
+_LONGEST_TEXT = 1 << 20
+
+_FORMAT = "qiskit-torch-module program"
+# Python takes quadratic time for those; base64 never stands behind one of these characters.
+_ENDLESS_NUMBER = re.compile(r"[\[,:\s+\-.][0-9]{400}")
+
+
+def to_text(program: Program) -> str:
+    """A program as text (ASCII), which `from_text` reads in any later release.
+
+    Raises:
+        ValueError: the program holds something that cannot be written, such as a number that is not finite.
+    """
+    content = {"format": _FORMAT, "version": VERSION, "program": _Record(Program).write(program)}
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))
+
+
+def from_text(text: str) -> Program:
+    """The program that `to_text` wrote: no code is run, and memory is bounded by the length of the text.
+
+    Raises:
+        ValueError: the text is damaged, no program, or from a newer version; the message says where and what.
+    """
+    try:
+        return _program(_parsed(text), len(text))
+    except ValueError as error:
+        raise ValueError(f"compiled program as text: {error}") from error
+
+
+def _program(content: Any, length: int) -> Program:
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f"expected the format '{_FORMAT}'")
+    version = _Integer(1, 1 << 30).read(content.get("version"), "version", _Reading(VERSION, 0))
+    if version > VERSION:
+        raise ValueError(
+            f"it has version {version}, this release reads versions up to {VERSION}; update qiskit-torch-module"
+        )
+    if content.keys() != {"format", "version", "program"}:
+        raise ValueError(f"expected format, version and program, got {sorted(content)}")
+    program: Program = _Record(Program).read(content["program"], "program", _Reading(version, MAX_STEPS + length))
+    _require_sound(program, length)
+    return program
+
+
+def _parsed(text: str) -> Any:
+    if _ENDLESS_NUMBER.search(text):
+        raise ValueError("a number of more than 400 digits")
+    try:
+        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"expected finite numbers, got {name}")
+
+
+@dataclass
+class _Reading:
+    """Version of the text, and how many steps the evaluation of its expressions may still take."""
+
+    version: int
+    steps: int
+
+
+class _Kind(Protocol):
+    """What a field may hold: as plain data, and back. ``where`` names the field in errors."""
+
+    def write(self, value: Any) -> Any: ...
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Any: ...
+
+
+@dataclass(frozen=True)
+class _Integer:
+    low: int
+    high: int
+
+    def write(self, value: Any) -> int:
+        return int(value)
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> int:
+        if type(plain) is not int or not self.low <= plain <= self.high:
+            raise ValueError(f"{where}: expected an integer from {self.low} to {self.high}, got {_shown(plain)}")
+        return plain
+
+
+@dataclass(frozen=True)
+class _Number:
+    """Finite; written with as many digits as it takes to come back exactly."""
+
+    def write(self, value: Any) -> float:
+        return float(value)
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> float:
+        if type(plain) is not float or not math.isfinite(plain):
+            raise ValueError(f"{where}: expected a finite number, got {_shown(plain)}")
+        return plain
+
+
+@dataclass(frozen=True)
+class _Truth:
+    def write(self, value: Any) -> bool:
+        return bool(value)
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> bool:
+        if type(plain) is not bool:
+            raise ValueError(f"{where}: expected true or false, got {_shown(plain)}")
+        return plain
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Cut where it is very long: such texts only stand in error messages."""
+
+    def write(self, value: Any) -> str:
+        return str(value)[:_LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> str:
+        if type(plain) is not str or len(plain) > _LONGEST_TEXT:
+            raise ValueError(f"{where}: expected text, got {_shown(plain)}")
+        plain.encode("utf-8")  # raises where it holds half a character
+        return plain
+
+
+@dataclass(frozen=True)
+class _Many:
+    """A tuple, all of one kind."""
+
+    kind: _Kind
+
+    def write(self, value: Any) -> list[Any]:
+        return [self.kind.write(one) for one in value]
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> tuple[Any, ...]:
+        return tuple([self.kind.read(one, where, reading) for one in _list(plain, where)])
+
+
+@dataclass(frozen=True)
+class _Optional:
+    """Of a kind, or None."""
+
+    kind: _Kind
+
+    def write(self, value: Any) -> Any:
+        return None if value is None else self.kind.write(value)
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Any:
+        return None if plain is None else self.kind.read(plain, where, reading)
+
+
+@dataclass(frozen=True)
+class _Array:
+    """A NumPy array of fixed dtype and number of dimensions: its bytes in little-endian order, read only."""
+
+    dtype: str
+    ndim: int
+
+    def write(self, value: Any) -> list[Any]:
+        array = np.ascontiguousarray(value, dtype=np.dtype(self.dtype).newbyteorder("<"))
+        if array.ndim != self.ndim:
+            raise ValueError(f"expected an array of {self.ndim} dimensions, got shape {array.shape}")
+        return [list(array.shape), base64.b64encode(array.tobytes()).decode("ascii")]
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Any:
+        items = _list(plain, where)
+        if len(items) != 2 or type(items[1]) is not str:
+            raise ValueError(f"{where}: expected shape and bytes of an array, got {_shown(plain)}")
+        shape = _Many(_Integer(0, 1 << 40)).read(items[0], f"{where}.shape", reading)
+        data = base64.b64decode(items[1], validate=True)
+        dtype = np.dtype(self.dtype).newbyteorder("<")
+        if len(shape) != self.ndim or math.prod(shape) * dtype.itemsize != len(data):
+            raise ValueError(f"{where}: expected bytes for {self.ndim} dimensions {shape}, got {len(data)}")
+        array = np.frombuffer(data, dtype).reshape(shape).astype(self.dtype, copy=False)
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"{where}: expected finite numbers")
+        return array
+
+
+@dataclass(frozen=True)
+class _Polynomial:
+    """Rows (coefficient, variable, ...), as they stand in ``Polynomial.terms``."""
+
+    def write(self, value: Any) -> list[Any]:
+        return [[float(coefficient), *map(int, variables)] for variables, coefficient in value.terms]
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Polynomial:
+        terms = []
+        for row in _list(plain, where):
+            if type(row) is not list or not 1 <= len(row) <= MAX_DEGREE + 1:
+                raise ValueError(f"{where}: expected a coefficient and up to {MAX_DEGREE} variables, got {_shown(row)}")
+            coefficient, *variables = row
+            if type(coefficient) is not float or not math.isfinite(coefficient) or coefficient == 0.0:
+                raise ValueError(f"{where}: expected a finite coefficient other than 0, got {_shown(coefficient)}")
+            if any(type(index) is not int or index < 0 for index in variables) or variables != sorted(variables):
+                raise ValueError(f"{where}: expected variables in ascending order, got {_shown(variables)}")
+            terms.append((tuple(variables), coefficient))
+        if any(first[0] >= second[0] for first, second in itertools.pairwise(terms)):
+            raise ValueError(f"{where}: expected every product of variables once, in ascending order")
+        return Polynomial(tuple(terms))
+
+
+_UNARY = OPERATION_NAMES - {"add", "sub", "mul", "div", "pow"}
+_MANY = frozenset({"add", "mul"})
+
+
+@dataclass(frozen=True)
+class _Expression:
+    """Nodes, each after those it is made of, which it names by their place; the last one is the expression."""
+
+    def write(self, value: Any) -> list[Any]:
+        nodes: list[Any] = []
+        place_of_node: dict[str, int] = {}  # equal ones are written once
+        place_of: dict[int, int] = {}  # by identity: a tuple takes long to be hashed again and again
+        stack = [value]
+        while stack:
+            expression = stack[-1]
+            parts = expression[1:] if isinstance(expression, tuple) and expression[0] != "variable" else ()
+            missing = [part for part in parts if id(part) not in place_of]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            if not isinstance(expression, tuple):
+                node: Any = float(expression)
+            else:
+                operands = [place_of[id(part)] for part in parts] if parts else [int(expression[1])]
+                node = [expression[0], *operands]
+            place_of[id(expression)] = place = place_of_node.setdefault(repr(node), len(nodes))
+            if place == len(nodes):
+                nodes.append(node)
+        return nodes
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Expression:
+        made: list[_Made] = []
+        for node in _list(plain, where):
+            made.append(self._made(node, made, where))
+            if made[-1].steps > reading.steps or made[-1].depth > MAX_DEPTH:
+                raise ValueError(f"{where}: expressions of more than {MAX_STEPS} steps or {MAX_DEPTH} levels")
+        if not made:
+            raise ValueError(f"{where}: an empty expression")
+        reading.steps -= made[-1].steps
+        return made[-1].expression
+
+    def _made(self, node: Any, made: Sequence[_Made], where: str) -> _Made:
+        if type(node) is float and math.isfinite(node):
+            return _Made(node, 1, 1)
+        name, *operands = _list(node, where) or [None]
+        if any(type(one) is not int or one < 0 for one in operands):
+            raise ValueError(f"{where}: expected places of operands, got {_shown(operands)}")
+        if name == "variable" and len(operands) == 1:
+            return _Made(("variable", operands[0]), 1, 1)
+        if type(name) is not str or name not in OPERATION_NAMES:
+            raise ValueError(f"{where}: unknown operation {_shown(name)}")
+        if not (len(operands) == 1 if name in _UNARY else len(operands) == 2 or (name in _MANY and len(operands) > 2)):
+            raise ValueError(f"{where}: '{name}' of {len(operands)} operands")
+        if any(place >= len(made) for place in operands):
+            raise ValueError(f"{where}: expected operands before '{name}', got {_shown(operands)}")
+        parts = [made[place] for place in operands]
+        steps, depth = 1 + sum(one.steps for one in parts), 1 + max(one.depth for one in parts)
+        return _Made((name, *(one.expression for one in parts)), steps, depth)
+
+
+class _Made(NamedTuple):
+    expression: Expression
+    steps: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a field holds, and the version of the format that brought it; older texts give it its default."""
+
+    kind: _Kind
+    since: int = 1
+
+
+@dataclass(frozen=True)
+class _Record:
+    """An object of a class of `_FIELDS`: by name where there is one of it, in a row where there are many."""
+
+    record: type
+
+    def write(self, value: Any) -> Any:
+        if type(value) is not self.record:
+            raise ValueError(f"expected a {self.record.__name__}, got {type(value).__name__}")
+        written = {name: field.kind.write(getattr(value, name)) for name, field in _FIELDS[self.record].items()}
+        return written if self.record in _BY_NAME else list(written.values())
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Any:
+        known = {name: field for name, field in _FIELDS[self.record].items() if field.since <= reading.version}
+        if self.record not in _BY_NAME:
+            row = _list(plain, where)
+            plain = dict(zip(known, row, strict=True)) if len(row) == len(known) else row
+        if not isinstance(plain, dict) or plain.keys() != known.keys():
+            raise ValueError(f"{where}: expected {', '.join(known)}, got {_shown(plain)}")
+        return self.record(
+            **{name: field.kind.read(plain[name], f"{where}.{name}", reading) for name, field in known.items()}
+        )
+
+
+_MASK = _Integer(0, (1 << MAX_QUBITS) - 1)
+_COUNT = _Integer(0, (1 << 31) - 1)
+
+_FIELDS: Mapping[type, Mapping[str, Field]] = {
+    Rotation: {
+        "axis": Field(_Integer(0, 2)),
+        "x": Field(_MASK),
+        "z": Field(_MASK),
+        "angle": Field(_Polynomial()),
+    },
+    PauliTerm: {
+        "observable": Field(_COUNT),
+        "x": Field(_MASK),
+        "z": Field(_MASK),
+        "coefficient": Field(_Number()),
+    },
+    Derived: {
+        "expression": Field(_Expression()),
+        "angle": Field(_Text()),
+    },
+    Passes: {name: Field(_Truth()) for name in PASS_NAMES},
+    Program: {
+        "num_qubits": Field(_Integer(1, MAX_QUBITS)),
+        "num_inputs": Field(_COUNT),
+        "num_weights": Field(_COUNT),
+        "rotations": Field(_Many(_Record(Rotation))),
+        "phase": Field(_Polynomial()),
+        "observable_constants": Field(_Many(_Number())),
+        "observable_terms": Field(_Many(_Record(PauliTerm))),
+        "derived_inputs": Field(_Many(_Record(Derived))),
+        "derived_weights": Field(_Many(_Record(Derived))),
+        "num_relabellings": Field(_COUNT),
+        "passes": Field(_Record(Passes)),
+    },
+}
+_BY_NAME = frozenset({Program, Passes})
+
+
+def _require_sound(program: Program, length: int) -> None:
+    """What no field can tell by itself.
+
+    Raises:
+        ValueError: the parts of the program do not belong together.
+    """
+    if program.num_inputs + program.num_weights > length + MAX_UNUSED:
+        raise ValueError(f"{program.num_inputs} inputs and {program.num_weights} weights, most of which nothing uses")
+    if not program.observable_constants:
+        raise ValueError("expected at least one observable")
+    _require_masks(program)
+    num_parameters = program.num_inputs + program.num_weights
+    for derived in (*program.derived_inputs, *program.derived_weights):
+        _require_below(variables_in(derived.expression), num_parameters, f"expression of {derived.angle[:100]}")
+    if any(i < program.num_inputs for one in program.derived_weights for i in variables_in(one.expression)):
+        raise ValueError("a derived weight depends on inputs")
+    num_variables = num_parameters + len(program.derived_inputs) + len(program.derived_weights)
+    for angle in (program.phase, *(rotation.angle for rotation in program.rotations)):
+        _require_below((i for variables, _ in angle.terms for i in variables), num_variables, "angle")
+
+
+def _require_masks(program: Program) -> None:
+    end = 1 << program.num_qubits
+    for rotation in program.rotations:
+        # Z acts by its parity alone; the X of any other axis flips what its Z tells apart.
+        is_right = rotation.x == 0 if rotation.axis == Z else is_odd(rotation.x & rotation.z)
+        if not is_right or not 0 < rotation.z < end or rotation.x >= end:
+            raise ValueError(f"a rotation about axis {rotation.axis} of the masks {rotation.x} and {rotation.z}")
+    for term in program.observable_terms:
+        if term.x >= end or term.z >= end or not (term.x or term.z):
+            raise ValueError(f"a Pauli term of the masks {term.x} and {term.z} on {program.num_qubits} qubits")
+        if term.observable >= len(program.observable_constants):
+            raise ValueError(f"a Pauli term of observable {term.observable}, which there is not")
+
+
+def _require_below(indices: Iterator[int], end: int, where: str) -> None:
+    index = max(indices, default=-1)
+    if index >= end:
+        raise ValueError(f"{where}: variable {index}, where there are {end}")
+
+
+def _list(plain: Any, where: str) -> list[Any]:
+    if type(plain) is not list:
+        raise ValueError(f"{where}: expected a list, got {_shown(plain)}")
+    return plain
+
+
+def _shown(plain: Any) -> str:
+    """Foreign content in an error message, no longer than a line."""
+    if isinstance(plain, (list, dict)):
+        return f"{type(plain).__name__} of {len(plain)}"
+    text = repr(plain) if not isinstance(plain, int) or abs(plain) < 1 << 64 else "a huge number"
+    return text if len(text) <= 60 else f"{text[:60]}..."

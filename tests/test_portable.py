@@ -1,0 +1,166 @@
+"""Programs as text: what is read is what was written, and nothing else is read."""
+
+import dataclasses
+import json
+import random
+import time
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+import gate_zoo
+from circuits_zoo import qaoa, random_observables, reuploading
+from qiskit_torch_module import _portable, compiler_passes
+from qiskit_torch_module._compile import compile_program
+from qiskit_torch_module._portable import MAX_DEPTH, VERSION, from_text, to_text
+from qiskit_torch_module._program import Program
+
+
+def programs():
+    for case in (reuploading(3, 1), qaoa(4, 2)):
+        circuit, observables = case.circuit, random_observables(case.circuit.num_qubits, 3)
+        yield compile_program(circuit, observables, list(case.encoding), case.variational)
+    x, y = Parameter("x"), Parameter("y")
+    circuit = QuantumCircuit(2, global_phase=y)
+    circuit.ry((x * y).sin() / (y + 2) + 1e-300, 0)
+    circuit.rx((x * y).sin() ** y - x / 3, 1)
+    circuit.rz(y.exp() * 0.1, 1)
+    circuit.cx(0, 1)
+    yield compile_program(circuit, "individualZ", [x], [[y]])
+    with compiler_passes(fusion=False, permutation_folding=False):
+        yield compile_program(circuit, ["XY", {"II": 2.5, "ZZ": -0.1}], [], [[y], [x]])
+
+
+PROGRAMS = list(programs())
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_round_trip(program):
+    text = to_text(program)
+    assert text.isascii()
+    again = from_text(text)
+    assert again == program
+    assert hash(again) == hash(program)
+    assert again.num_relabellings == program.num_relabellings
+    assert to_text(again) == text
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_round_trip_of_every_gate():
+    for name, cls in gate_zoo.operation_classes().items():
+        if name in gate_zoo.REFUSED | gate_zoo.IDLE:
+            continue
+        for operation in gate_zoo.specimens(name, cls)[:1]:
+            circuit = QuantumCircuit(max(1, operation.num_qubits))
+            circuit.append(operation, range(operation.num_qubits))
+            program = compile_program(circuit, "individualZ", list(circuit.parameters), [])
+            assert from_text(to_text(program)) == program, name
+
+
+def test_every_field_is_written():
+    """Fails where a class has got a field that no line of the table serialises."""
+    for record, written in _portable._FIELDS.items():
+        fields = {field.name for field in dataclasses.fields(record) if field.init}
+        assert written.keys() == fields, record
+    values = {name: type(getattr(PROGRAMS[0], name)) for name in _portable._FIELDS[Program]}
+    for name, kind in values.items():
+        if dataclasses.is_dataclass(kind) and kind is not _portable.Polynomial:
+            assert kind in _portable._FIELDS, name
+
+
+def changed(text, change):
+    content = json.loads(text)
+    change(content["program"])
+    return json.dumps(content)
+
+
+WRONG = {
+    "a million qubits": lambda p: p.update(num_qubits=10**6),
+    "no qubit": lambda p: p.update(num_qubits=0),
+    "a billion inputs": lambda p: p.update(num_inputs=2**31 - 1),
+    "true for a number": lambda p: p.update(num_inputs=True),
+    "a number for true": lambda p: p["passes"].update(fusion=1),
+    "text for a number": lambda p: p.update(num_weights="1"),
+    "no observable": lambda p: p.update(observable_constants=[], observable_terms=[]),
+    "a field more": lambda p: p.update(more=1),
+    "a field less": lambda p: p.pop("phase"),
+    "axis": lambda p: p["rotations"][0].__setitem__(0, 3),
+    "mask": lambda p: p["rotations"][0].__setitem__(2, 1 << 29),
+    "masks that commute": lambda p: p["rotations"].append([1, 1, 2, []]),
+    "a Z that flips": lambda p: p["rotations"].append([2, 1, 1, []]),
+    "a row too long": lambda p: p["rotations"][0].append(0),
+    "a row too short": lambda p: p["rotations"][0].pop(),
+    "a variable that is not there": lambda p: p["rotations"].append([2, 0, 1, [[1.0, 99]]]),
+    "a high degree": lambda p: p["rotations"].append([2, 0, 1, [[1.0, 0, 0, 0, 0, 0]]]),
+    "variables out of order": lambda p: p["phase"].extend([[1.0, 1, 0]]),
+    "a coefficient of nothing": lambda p: p.update(phase=[[0.0, 0]]),
+    "one term twice": lambda p: p.update(phase=[[1.0, 0], [1.0, 0]]),
+    "an integer coefficient": lambda p: p.update(phase=[[1, 0]]),
+    "an observable that is not there": lambda p: p["observable_terms"].append([99, 0, 1, 1.0]),
+    "an unknown operation": lambda p: p.update(derived_inputs=[[[["variable", 0], ["eval", 0]], "a"]]),
+    "an operand that is not there": lambda p: p.update(derived_inputs=[[[["variable", 0], ["sin", 1]], "a"]]),
+    "itself for an operand": lambda p: p.update(derived_inputs=[[[["sin", 0]], "a"]]),
+    "a sine of two": lambda p: p.update(derived_inputs=[[[["variable", 0], ["sin", 0, 0]], "a"]]),
+    "a difference of one": lambda p: p.update(derived_inputs=[[[["variable", 0], ["sub", 0]], "a"]]),
+    "an empty expression": lambda p: p.update(derived_inputs=[[[], "a"]]),
+    "an empty node": lambda p: p.update(derived_inputs=[[[[]], "a"]]),
+    "a variable of no number": lambda p: p.update(derived_inputs=[[[["variable", 0.5]], "a"]]),
+    "a weight from inputs": lambda p: p.update(derived_weights=[[[["variable", 0]], "a"]]),
+    "half a character": lambda p: p.update(derived_inputs=[[[["variable", 0]], "\ud800"]]),
+    "powers of powers": lambda p: p.update(
+        derived_inputs=[[[["variable", 0], *(["pow", i, i] for i in range(60))], ""]]
+    ),
+    "a deep expression": lambda p: p.update(
+        derived_inputs=[[[["variable", 0], *(["sin", i] for i in range(MAX_DEPTH))], ""]]
+    ),
+    "many expressions of many steps": lambda p: p.update(
+        derived_inputs=[[[["variable", 0], *(["add", i, i] for i in range(18))], ""]] * 20
+    ),
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_refused_at_once(change):
+    text = changed(to_text(PROGRAMS[0]), change)
+    begin = time.perf_counter()
+    with pytest.raises(ValueError, match="compiled program as text: "):
+        from_text(text)
+    assert time.perf_counter() - begin < 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", "x", "[" * 10**5, '{"a":' * 10**5, "1" * 10**6, "[" + "1" * 10**6, '{"a":1,"a":1}', "NaN"],
+)
+def test_foreign_text_is_refused(text):
+    with pytest.raises(ValueError, match="compiled program as text: "):
+        from_text(text)
+
+
+def test_a_newer_version_says_so():
+    text = to_text(PROGRAMS[0]).replace(f'"version":{VERSION}', f'"version":{VERSION + 1}')
+    with pytest.raises(ValueError, match=rf"version {VERSION + 1}, .* up to {VERSION}; update"):
+        from_text(text)
+
+
+def test_a_number_that_is_not_finite_is_not_written():
+    with pytest.raises(ValueError, match="float"):
+        to_text(dataclasses.replace(PROGRAMS[0], observable_constants=(np.inf,)))
+
+
+def test_random_damage_is_read_as_a_sound_program_or_refused():
+    generator, texts = random.Random(1), [to_text(program) for program in PROGRAMS]
+    for _ in range(2000):
+        text = generator.choice(texts)
+        for _ in range(generator.randint(1, 3)):
+            at, length = generator.randrange(len(text)), generator.choice([0, 1, 1, 8])
+            piece = generator.choice(["", "9", "-", "[", "]", ",", "0.5", "1e999", text[at // 2 : at // 2 + 30]])
+            text = text[:at] + piece + text[at + length :]
+        try:
+            program = from_text(text)
+        except ValueError:
+            continue
+        if program.num_qubits <= 8:
+            _ = program.engine
