@@ -1,51 +1,78 @@
-"""Files that hold what was learnt: written whole or not at all, read without running any code."""
+"""Files that hold what was learnt: what is read is what was written, or nothing was written; no code is run."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import torch
-
-_VERSION = 1
+from . import _old_files
+from ._container import Contents, ForeignError, decoded, encoded
+from ._files import named, replace_file, require_regular
 
 
 def write_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
-    """Writes tensors and plain values; a kill in the middle leaves an older file of that name whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save({"kind": kind, "version": _VERSION, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise
+    """Writes plain data with tensors, reads it back, and only then replaces an older file of that name.
+
+    Args:
+        path: The file; folders above it are made. See `replace_file` for modes, owners and links.
+        kind: What it is, as `read_checkpoint` asks for it.
+        content: None, truth values, numbers, strings, bytes, tensors (they come back on the CPU), NumPy arrays, and
+            lists, tuples and dictionaries with keys of text or integers of such, e.g. ``optimizer.state_dict()``.
+
+    Raises:
+        OSError: the file cannot be written; the message names it. An older one is whole.
+        TypeError: something in the content cannot be written; the message says where. Nothing is written.
+    """
+    pieces = encoded(kind, content)
+
+    def write(file: BinaryIO) -> None:
+        for piece in pieces:
+            file.write(piece)
+
+    def verify(name: Path) -> None:
+        with name.open("rb") as file:
+            read = decoded(file)
+        if encoded(read.kind, read.content) != pieces:
+            raise OSError(f"{path}: what was read back is not what was written; nothing was saved")
+
+    replace_file(path, write, verify)
 
 
-def read_checkpoint(path: Path, kind: str) -> dict[str, Any]:
-    """What `write_checkpoint` wrote under that kind.
+def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, Any]:
+    """What `write_checkpoint` wrote under that kind, now or in version 2.0.
+
+    Args:
+        path: The file.
+        kind: What it should be.
+        trusted: The file is from a source that may run code here: for those of version 2.0 with an old PyTorch.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, of another kind, or from a newer version.
+        OSError: it cannot be read, or is no regular file.
+        ValueError: the file is damaged, of another kind, or from another version; the message names it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file; expected one saved by this package")
+    with named(path):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is no file; expected one saved by this package")
+        require_regular(path)
+        with path.open("rb") as file:
+            found = _found(path, file, trusted)
+    if found.kind != kind or not isinstance(found.content, dict):
+        raise ValueError(f"{path} is no {kind} but a {found.kind[:100]}{_versions(found)}")
+    return found.content
+
+
+def _versions(found: Contents) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in found.written_with.items())
+    return f", written with {versions[:300]}" if versions else ""
+
+
+def _found(path: Path, file: BinaryIO, trusted: bool) -> Contents:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch warns of old formats; an error of ours follows
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # foreign bytes can fail in any way
-        raise ValueError(f"{path} is damaged or no checkpoint; expected a file saved by this package") from error
-    if not isinstance(content, dict) or content.get("kind") != kind:
-        raise ValueError(f"{path} is no {kind}; expected one saved as such by this package")
-    if content.get("version", 0) > _VERSION:
-        raise ValueError(f"{path} was written by a newer version of qiskit-torch-module; update the package")
-    return content
+        if file.read(len(_old_files.MAGIC)) == _old_files.MAGIC:
+            return _old_files.read_old(path, trusted)
+        return decoded(file)
+    except ForeignError:
+        raise ValueError(f"{path} is damaged or no checkpoint; expected a file saved by this package") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{path} cannot be read: {error or 'too large for the memory'}") from error

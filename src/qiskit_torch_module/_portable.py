@@ -10,7 +10,6 @@ import base64
 import itertools
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +18,7 @@ import numpy as np
 
 from ._compile import MAX_QUBITS
 from ._expressions import OPERATION_NAMES, Derived, Expression, variables_in
+from ._json import parsed_json
 from ._passes import PASS_NAMES, Passes
 from ._polynomial import MAX_DEGREE, Polynomial
 from ._program import PauliTerm, Program
@@ -35,8 +35,6 @@ MAX_UNUSED = 1 << 16
 _LONGEST_TEXT = 1 << 20
 
 _FORMAT = "qiskit-torch-module program"
-# Python takes quadratic time for those; base64 never stands behind one of these characters.
-_ENDLESS_NUMBER = re.compile(r"[\[,:\s+\-.][0-9]{400}")
 
 
 def to_text(program: Program) -> str:
@@ -56,7 +54,7 @@ def from_text(text: str) -> Program:
         ValueError: the text is damaged, no program, or from a newer version; the message says where and what.
     """
     try:
-        return _program(_parsed(text), len(text))
+        return _program(parsed_json(text), len(text))
     except ValueError as error:
         raise ValueError(f"compiled program as text: {error}") from error
 
@@ -74,26 +72,6 @@ def _program(content: Any, length: int) -> Program:
     program: Program = _Record(Program).read(content["program"], "program", _Reading(version, MAX_STEPS + length))
     _require_sound(program, length)
     return program
-
-
-def _parsed(text: str) -> Any:
-    if _ENDLESS_NUMBER.search(text):
-        raise ValueError("a number of more than 400 digits")
-    try:
-        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"expected finite numbers, got {name}")
 
 
 @dataclass
