@@ -1,5 +1,6 @@
 """The command line, as a user runs it."""
 
+import errno
 import json
 import os
 import re
@@ -13,7 +14,9 @@ import torch
 from typer.testing import CliRunner
 
 from qiskit_torch_module import __version__, _engine
+from qiskit_torch_module._checkpoint import read_checkpoint, write_checkpoint
 from qiskit_torch_module._classifier import digit_classifier, load_classifier
+from qiskit_torch_module._run_folder import RunFolder
 from qiskit_torch_module.cli import app
 
 
@@ -86,6 +89,103 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     assert load_classifier(tmp_path / "model.pt").num_trainable_parameters == 220
 
 
+TRAIN = [sys.executable, "-m", "qiskit_torch_module.cli", "train", "digits"]
+
+
+def started(folder, *arguments, **options):
+    """A process that trains and has saved."""
+    command = [*TRAIN, "--output", str(folder), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    deadline = time.monotonic() + 60
+    while not (folder / "model.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+def updates_in(path):
+    return len(read_checkpoint(path, "digit classifier")["history"]["loss"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ")
+def test_a_run_that_is_killed_or_told_to_end_goes_on(tmp_path):
+    process = started(tmp_path, "--epochs", "10000")
+    process.kill()
+    process.communicate(timeout=60)
+    first = updates_in(tmp_path / "model.pt")
+    assert first > 0
+    before = (tmp_path / "model.pt").stat().st_mtime_ns
+    process = started(tmp_path, "--epochs", "10000", "--resume")
+    while (tmp_path / "model.pt").stat().st_mtime_ns == before:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the first counts; nothing is undone by the others
+        process.send_signal(number)
+    output, problems = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, problems
+    assert f"going on after {first} updates" in output
+    assert "test accuracy" in output
+    second = updates_in(tmp_path / "model.pt")
+    assert second > first
+    result = qtm("train", "digits", "--max-updates", second + 3, "--epochs", 10000, "--resume", "--output", tmp_path)
+    assert result.exit_code == 0
+    assert f"after {second + 3} updates" in result.output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes differ")
+def test_a_closed_output_costs_no_result(tmp_path):
+    command = [*TRAIN, "--max-updates", "3", "--output", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        problems = process.stderr.read()
+    assert process.returncode == 0
+    assert "test accuracy" in problems
+    assert "Traceback" not in problems
+    assert updates_in(tmp_path / "model.pt") == 3
+
+
+def test_what_cannot_be_saved_is_printed_and_saved_elsewhere(tmp_path, monkeypatch):
+    write, folders = RunFolder.write, []
+
+    def fail_once(folder, *arguments):
+        folders.append(folder.path)
+        if len(folders) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder.path))
+        write(folder, *arguments)
+
+    monkeypatch.setattr(RunFolder, "write", fail_once)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = qtm("train", "digits", "--max-updates", 2, "--output", tmp_path / "full")
+    assert result.exit_code == 1
+    assert "after 2 updates" in result.output
+    assert f"could not save to {tmp_path / 'full'}" in result.output
+    assert f"saved to {folders[1]} instead" in result.output
+    assert updates_in(folders[1] / "model.pt") == 2
+
+
+def test_a_full_disk_is_noticed_before_training(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    result = qtm("train", "digits", "--max-updates", 2, "--output", tmp_path)
+    assert result.exit_code == 1
+    assert re.search(r"No space left on device; a run needs \d+ KiB there, name another folder", result.output)
+    assert len(result.output.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_model_of_the_run_before_is_kept(tmp_path):
+    for seed in (0, 1):
+        result = qtm("train", "digits", "--max-updates", 2, "--seed", seed, "--output", tmp_path)
+    assert "model.previous.pt" in result.output
+    kept = read_checkpoint(tmp_path / "model.previous.pt", "digit classifier")
+    assert kept["settings"]["seed"] == 0
+    result = qtm("train", "digits", "--max-updates", 4, "--seed", 0, "--resume", "--output", tmp_path)
+    assert "was trained with seed 1, now it is 0; go on with what it was" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,13 +193,51 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
         (["--data", "mnist", "--data-dir", "/nowhere"], "/nowhere is no folder"),
         (["--data-dir", "/nowhere"], "--data-dir goes with --data mnist"),
         (["--lr", "0"], "expected a positive learning rate"),
+        (["--lr", "nan"], "expected a positive learning rate, got nan"),
+        (["--lr", "inf"], "expected a positive learning rate, got inf"),
+        (["--lr", "-1"], "expected a positive learning rate, got -1"),
+        (["--lr", "1e30"], "at most 1000, got 1e+30"),
+        (["--output", os.devnull], os.devnull),
+        (["--output", f"{os.devnull}/x"], os.devnull),
     ],
 )
-def test_mistakes_are_one_line(arguments, message):
-    result = qtm("train", "digits", *arguments)
+def test_mistakes_are_one_line(arguments, message, tmp_path):
+    result = qtm("train", "digits", "--output", tmp_path, *arguments)
     assert result.exit_code == 1
     assert message in result.output
-    assert len(result.output.strip().splitlines()) == 1
+    assert len([line for line in result.output.strip().splitlines() if "Error" in line]) == 1
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "digits", "--seed", str(2**32)],
+        ["train", "digits", "--seed", "-1"],
+        ["train", "digits", "--threads", str(2**31)],
+        ["train", "digits", "--batch-size", "1000000000000"],
+        ["train", "digits", "--epochs", "0"],
+        ["train", "digits", "--max-updates", "99999999999999999999"],
+        ["train", "digits", "--data", "foo"],
+        ["train", "digits", "--foo"],
+        ["evaluate", "model.pt", "--seed", "99999999999"],
+        ["evaluate", "model.pt", "--threads", str(2**31)],
+        ["reproduce", "foo"],
+        ["reproduce", "fig1", "--timeout", "-1"],
+        ["reproduce", "fig1", "--limit", "-1"],
+        ["foo"],
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_help(arguments):
+    result = qtm(*arguments)
+    assert result.exit_code == 2
+    (line,) = result.output.strip().splitlines()
+    assert line.startswith("Error: ")
+    assert "--help'" in line
+
+
+def test_without_arguments_it_helps_once():
+    assert qtm().output.count("Usage:") == 1
 
 
 def test_evaluate_refuses_foreign_files(tmp_path):
@@ -108,3 +246,27 @@ def test_evaluate_refuses_foreign_files(tmp_path):
     assert "is damaged or no checkpoint" in qtm("evaluate", tmp_path / "text.pt").output
     torch.save({"kind": "other"}, tmp_path / "other.pt")
     assert "is no digit classifier" in qtm("evaluate", tmp_path / "other.pt").output
+
+
+WEIGHTS = torch.rand(220)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "holds no weights"),
+        ({"weights": None}, "holds no weights"),
+        ({"weights": {"a": WEIGHTS}}, "holds no weights"),
+        ({"weights": {"weights": WEIGHTS[:219]}}, r"expected weights of shape \(220,\)"),
+        ({"weights": {"weights": WEIGHTS[None]}}, r"expected weights of shape \(220,\)"),
+        ({"weights": {"weights": WEIGHTS.double()}}, "and dtype torch.float32, got .* torch.float64"),
+        ({"weights": {"weights": WEIGHTS.int()}}, "got .* torch.int32"),
+        ({"weights": {"weights": WEIGHTS * float("nan")}}, "expected finite weights"),
+    ],
+)
+def test_evaluate_refuses_foreign_weights(tmp_path, content, message):
+    write_checkpoint(tmp_path / "m.pt", "digit classifier", content)
+    result = qtm("evaluate", tmp_path / "m.pt")
+    assert result.exit_code == 1
+    (line,) = result.output.strip().splitlines()
+    assert re.search(message, line)

@@ -69,9 +69,50 @@ def foreign(folder):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(b"not an IDX file at all")
 
 
+def empty(folder):
+    write_mnist(folder, "t10k", 0)
+
+
+def without_pixels(folder):
+    write_mnist(folder, "t10k", 50)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((50, 0, 0), np.uint8)))
+
+
+def enormous(folder):
+    write_mnist(folder, "t10k", 50)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3]) + b"\xff" * 12)
+
+
+def product_of_2_64(folder):
+    write_mnist(folder, "t10k", 50)
+    extents = np.array([2**31, 2**31, 4], ">u4").tobytes()
+    (folder / "t10k-images-idx3-ubyte").write_bytes(bytes([0, 0, 8, 3]) + extents)
+
+
+def bomb(folder):
+    write_mnist(folder, "t10k", 50, ".gz")
+    data = idx(np.zeros((50, 28, 28), np.uint8)) + bytes(1 << 26)
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(data))
+
+
+def few(folder):
+    write_mnist(folder, "t10k", 12)
+
+
+def one_of_each(folder):
+    write_mnist(folder, "t10k", 10)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (empty, r"expected images, got an array of shape \(0, 28, 28\)"),
+        (without_pixels, r"expected images, got an array of shape \(50, 0, 0\)"),
+        (enormous, "is 79228162458924105385300197375 bytes, more than"),
+        (product_of_2_64, "is 18446744073709551616 bytes, more than"),
+        (bomb, "expected 39200 bytes of data .*, got more than 39200"),
+        (few, "expected at least 2 images of each class"),
+        (one_of_each, "expected at least 2 images of each class"),
         (damaged, "is damaged .*download it again"),
         (truncated, r"expected 39200 bytes of data for shape \(50, 28, 28\), got 39199; download it again"),
         (mismatched, "holds 50 images but .* 49 labels"),

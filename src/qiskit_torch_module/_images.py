@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 SIDE = 10  # pixels, as in Meyer et al., arXiv:2404.06314
 NUM_CLASSES = 10
 TEST_SHARE = 0.2
+MAX_BYTES = 1 << 28  # five times MNIST
 
 _WHERE = (
     "MNIST is not shipped with this package; download train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
@@ -73,7 +76,9 @@ def _read_pair(folder: Path, prefix: str) -> tuple[torch.Tensor, torch.Tensor] |
     pixels, classes = read_idx(images, 3), read_idx(labels, 1)
     if len(pixels) != len(classes):
         raise ValueError(f"{images} holds {len(pixels)} images but {labels} {len(classes)} labels; download both again")
-    if classes.max(initial=0) >= NUM_CLASSES:
+    if pixels.size == 0:
+        raise ValueError(f"{images}: expected images, got an array of shape {pixels.shape}; download it again")
+    if classes.max() >= NUM_CLASSES:
         raise ValueError(f"{labels}: expected labels 0 to {NUM_CLASSES - 1}, got {classes.max()}")
     return _rows(pixels / 255.0), torch.as_tensor(classes.astype(np.int64))
 
@@ -85,25 +90,30 @@ def _find(folder: Path, stem: str) -> Path | None:
 
 
 def read_idx(path: Path, num_dimensions: int) -> npt.NDArray[np.uint8]:
-    """An IDX file of unsigned bytes (LeCun, Cortes and Burges) as an array.
+    """An IDX file of unsigned bytes (LeCun, Cortes and Burges) as an array; no more is read than its header says.
 
     Raises:
         ValueError: the file is damaged, or no IDX file of that many dimensions.
     """
+    length = 4 + 4 * num_dimensions
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            header = file.read(length)
+            if len(header) < length or header[:4] != bytes([0, 0, 8, num_dimensions]):
+                raise ValueError(
+                    f"{path} is no IDX file of unsigned bytes with {num_dimensions} dimensions; download it again"
+                )
+            shape = struct.unpack(f">{num_dimensions}I", header[4:])
+            expected = math.prod(shape)
+            if expected > MAX_BYTES:
+                raise ValueError(f"{path}: shape {shape} is {expected} bytes, more than {MAX_BYTES}; download it again")
+            data = file.read(expected + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}); download it again") from error
-    header = 4 + 4 * num_dimensions
-    if len(data) < header or data[:4] != bytes([0, 0, 8, num_dimensions]):
-        raise ValueError(f"{path} is no IDX file of unsigned bytes with {num_dimensions} dimensions; download it again")
-    shape = tuple(int(extent) for extent in np.frombuffer(data, ">u4", num_dimensions, 4))
-    if len(data) != header + int(np.prod(shape)):
-        raise ValueError(
-            f"{path}: expected {int(np.prod(shape))} bytes of data for shape {shape}, got {len(data) - header}; "
-            "download it again"
-        )
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    if len(data) != expected:
+        got = len(data) if len(data) < expected else f"more than {expected}"
+        raise ValueError(f"{path}: expected {expected} bytes of data for shape {shape}, got {got}; download it again")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _rows(images: npt.NDArray[Any]) -> torch.Tensor:
@@ -114,8 +124,20 @@ def _rows(images: npt.NDArray[Any]) -> torch.Tensor:
 
 
 def _split(name: str, pixels: torch.Tensor, labels: torch.Tensor, seed: int) -> Images:
+    """A fifth of each class is the test set.
+
+    Raises:
+        ValueError: there are too few images for that.
+    """
     from sklearn.model_selection import train_test_split
 
+    counts = torch.bincount(labels)
+    present = int((counts > 0).sum())
+    if counts[counts > 0].min() < 2 or TEST_SHARE * len(labels) < present:
+        raise ValueError(
+            f"{name}: expected at least 2 images of each class, and {round(1 / TEST_SHARE)} times as many as there are "
+            f"classes ({present}), to split them into training and test set; got {counts.tolist()} of each class"
+        )
     train, test = train_test_split(
         np.arange(len(labels)), test_size=TEST_SHARE, random_state=seed, stratify=labels.numpy()
     )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import os
 import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated, Any, NoReturn, cast
 
 try:
     import matplotlib  # noqa: F401
@@ -27,33 +26,63 @@ import numpy as np
 import qiskit
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from . import __version__, _engine
-from ._classifier import (
-    History,
-    batches,
-    digit_classifier,
-    load_classifier,
-    num_batches,
-    predict,
-    save_classifier,
-    train,
-)
+from ._classifier import digit_classifier, load_classifier, predict
 from ._images import NUM_CLASSES, Images, load_digits, load_mnist
+from ._output import Output
+from ._run_folder import CURVE, HISTORY, MODEL, PREVIOUS, RunFolder, rescue_folder
+from ._signals import Ending, ending_signals
+from ._training import History, Keeper, Settings, Training, batches, num_batches
 from .module import QuantumModule
-from .plots import plot_learning_curve
+from .reproduce import store
 from .reproduce.experiments import EXPERIMENTS, Run
-from .reproduce.store import Result, Settings
 from .reproduce.systems import SYSTEMS
 
-app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False)
+
+class Commands(typer.core.TyperGroup):
+    """Commands whose mistakes take one line."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Runs the command line."""
+        standalone_mode = options.get("standalone_mode", True)
+        options["standalone_mode"] = False
+        try:
+            code = super().main(*arguments, **options)
+        except typer.Abort:
+            code = _INTERRUPTED
+        except Exception as error:  # Typer has classes of its own for what Click calls a ClickException
+            if not hasattr(error, "format_message"):
+                raise
+            code = getattr(error, "exit_code", 2)
+            _say_error(error)
+        if not standalone_mode:
+            return code
+        console.file.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_error(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        console.out(error.format_message(), highlight=False, end="")  # empty where Typer has shown it
+        return
+    context: Any = getattr(error, "ctx", None)
+    where = f"; see '{context.command_path} --help'" if context is not None else ""
+    errors.print(f"[red]Error:[/red] {escape(' '.join(error.format_message().split()))}{where}", highlight=False)
+
+
+app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False, cls=Commands)
 train_app = typer.Typer(help="Train a model.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
-console = Console()
+console = Console(file=cast("IO[str]", Output("stdout", "stderr")))
+errors = Console(file=cast("IO[str]", Output("stderr")), soft_wrap=True)
 
-_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+_INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 and the number of the signal
+_MANY = 10**9  # more updates, threads or images than that are a slip of the finger
+_LARGEST_RATE = 1000  # Adam's steps are as long as its rate, and angles repeat every 4 pi
 
 
 class Data(str, Enum):
@@ -65,17 +94,25 @@ class Data(str, Enum):
 
 DataOption = Annotated[Data, typer.Option(help="digits: ships with scikit-learn; mnist: IDX files in --data-dir.")]
 FolderOption = Annotated[Path | None, typer.Option(help="Folder with the IDX files of MNIST (.gz or not).")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of split, initial weights and shuffling.")]
-ThreadsOption = Annotated[int, typer.Option(min=0, help="Threads; 0: as many as PyTorch uses.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of split, initial weights and shuffling.")]
+ThreadsOption = Annotated[
+    int, typer.Option(min=0, max=1024, help="Threads, at most one for each processor; 0: as many as PyTorch uses.")
+]
 
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
+    except MemoryError as error:
+        _fail("out of memory; give it more, or less to do", error)
     except (OSError, ValueError) as error:
-        Console(stderr=True).print(f"[red]Error:[/red] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        _fail(str(error), error)
+
+
+def _fail(message: str, cause: Exception | None = None) -> NoReturn:
+    errors.print(f"[red]Error:[/red] {escape(' '.join(message.split()))}", highlight=False)
+    raise typer.Exit(1) from cause
 
 
 def _load(data: Data, folder: Path | None, seed: int) -> Images:
@@ -87,6 +124,8 @@ def _load(data: Data, folder: Path | None, seed: int) -> Images:
 @app.command()
 def info() -> None:
     """Print versions, the instruction set in use, and threads."""
+    with _one_line_errors():
+        used = f"{_engine.instruction_set()} (of {', '.join(_engine.instruction_sets())})"
     table = Table(show_header=False, box=None)
     table.add_row("qiskit-torch-module", __version__)
     table.add_row("qiskit", qiskit.__version__)
@@ -94,7 +133,7 @@ def info() -> None:
     table.add_row("numpy", np.__version__)
     table.add_row("scikit-learn", sklearn.__version__)
     table.add_row("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    table.add_row("instruction set", f"{_engine.instruction_set()} (of {', '.join(_engine.instruction_sets())})")
+    table.add_row("instruction set", used)
     table.add_row("threads", str(torch.get_num_threads()))
     table.add_row("memory budget", f"{_engine.memory_budget() / 2**30:.1f} GiB")
     console.print(table, highlight=False)
@@ -105,52 +144,88 @@ def train_digits(
     data: DataOption = Data.digits,
     data_dir: FolderOption = None,
     seed: SeedOption = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes through the training set.")] = 9,
-    max_updates: Annotated[int | None, typer.Option(min=1, help="Stop after so many updates (the paper: 250).")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in an update.")] = 48,
-    lr: Annotated[float, typer.Option(min=0.0, help="Learning rate of Adam.")] = 0.02,
+    epochs: Annotated[int, typer.Option(min=1, max=_MANY, help="Passes through the training set.")] = 9,
+    max_updates: Annotated[
+        int | None, typer.Option(min=1, max=_MANY, help="Stop after so many updates (the paper: 250).")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=_MANY, help="Images in an update.")] = 48,
+    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 0.02,
     threads: ThreadsOption = 0,
     output: Annotated[Path, typer.Option(help="Folder for model, history and learning curve.")] = Path("qtm-digits"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that --output holds.")] = False,
 ) -> None:
     """Train a full-quantum classifier of handwritten digits: 10 qubits, depth 10, 220 weights.
 
     Incremental data-uploading and softmax over <Z> of every qubit, as in Table II of Meyer et al., arXiv:2404.06314.
-    Ctrl-C ends training early and keeps what was learnt.
+    The model is saved again and again; Ctrl-C and SIGTERM end training early, and --resume goes on from there.
     """
     with _one_line_errors():
-        if lr == 0.0:
-            raise ValueError("--lr: expected a positive learning rate, got 0; try 0.02")
+        if not 0.0 < lr <= _LARGEST_RATE:  # NaN neither
+            raise ValueError(f"--lr: expected a positive learning rate, at most {_LARGEST_RATE}, got {lr:g}; try 0.02")
         images = _load(data, data_dir, seed)
-        output.mkdir(parents=True, exist_ok=True)
-        if threads > 0:
-            torch.set_num_threads(threads)
-        model = digit_classifier(threads, seed)
+        total = min(num_batches(images, batch_size, epochs), max_updates or _MANY)
+        folder = RunFolder(output, total)
+        _limit_threads(threads)
+        run = Training(digit_classifier(threads, seed), images, lr)
+        settings = Settings(images.name, seed, batch_size, lr)
+        _begin(run, folder, settings, resume)
         console.print(
             f"{images.name}: {len(images.train_labels)} images for training, {len(images.test_labels)} for testing; "
-            f"{model.circuit.num_qubits} qubits, {model.num_trainable_parameters} weights",
+            f"{run.model.circuit.num_qubits} qubits, {run.model.num_trainable_parameters} weights",
             highlight=False,
         )
-        history = _train_with_progress(model, images, batch_size, epochs, max_updates, lr, seed)
-        save_classifier(output / "model.pt", model, history)
-        (output / "history.json").write_text(json.dumps(asdict(history)))
-        test_accuracy = history.test_accuracy[-1][1]
-        title = f"{images.name}, seed {seed}: test accuracy {100 * test_accuracy:.1f} %"
-        plot_learning_curve(history, title, output / "learning_curve.png")
-        _print_result(model, images, history)
-        console.print(f"saved to {output}: model.pt, history.json, learning_curve.png", highlight=False)
-    if history.interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        with ending_signals() as ending:
+            keeper = Keeper(lambda: run.save(folder.model, settings), time.perf_counter)
+            updates = islice(batches(images, batch_size, epochs, seed), total)
+            _train_with_progress(run, updates, total, keeper, ending)
+            failure = _save(run, folder, settings)
+            _print_result(run.model, images, run.history)
+            if failure is None:
+                console.print(f"saved to {output}: {MODEL}, {HISTORY}, {CURVE}", highlight=False)
+    if failure is not None:
+        _fail(failure)
+    if ending.number is not None:
+        raise typer.Exit(128 + ending.number)
+
+
+def _limit_threads(threads: int) -> None:
+    if threads > 0:
+        torch.set_num_threads(min(threads, os.cpu_count() or 1))
+
+
+def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool) -> None:
+    """Takes the run up where it stopped, or keeps the model of another one before it is written over."""
+    if resume and folder.model.exists():
+        run.resume(folder.model, settings)
+        console.print(f"going on after {len(run.history.loss)} updates", highlight=False)
+        return
+    if resume:
+        console.print(f"{folder.path} holds no run to go on with; starting anew", highlight=False)
+    elif folder.model.exists():
+        folder.set_aside()
+        console.print(f"the model of the run before is kept as {folder.path / PREVIOUS}", highlight=False)
+
+
+def _save(run: Training, folder: RunFolder, settings: Settings) -> str | None:
+    """Writes what the run leaves, if need be to another place; what to say if that was needed."""
+    title = f"{settings.data}, seed {settings.seed}: test accuracy {100 * run.history.test_accuracy[-1][1]:.1f} %"
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write(run, settings, title)
+        return None
+    except OSError as error:
+        failure = f"could not save to {folder.path}: {error}"
+    try:
+        other = RunFolder(rescue_folder(), len(run.history.loss))
+        other.write(run, settings, title)
+    except OSError as error:
+        return f"{failure}; nor to another folder: {error}"
+    return f"{failure}; saved to {other.path} instead"
 
 
 def _train_with_progress(
-    model: QuantumModule,
-    images: Images,
-    batch_size: int,
-    epochs: int,
-    max_updates: int | None,
-    learning_rate: float,
-    seed: int,
-) -> History:
+    run: Training, updates: Iterator[tuple[int, torch.Tensor]], total: int, keeper: Keeper, ending: Ending
+) -> None:
     columns = (
         TextColumn("training"),
         BarColumn(),
@@ -159,11 +234,11 @@ def _train_with_progress(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    total = num_batches(images, batch_size, epochs)
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=min(total, max_updates or total), loss=float("nan"), accuracy=0.0)
+        before = len(run.history.loss)
+        task = progress.add_task("training", total=total, completed=before, loss=float("nan"), accuracy=0.0)
 
-        def show(history: History) -> None:
+        def on_update(history: History) -> None:
             recent = slice(-15, None)
             progress.update(
                 task,
@@ -171,9 +246,12 @@ def _train_with_progress(
                 loss=float(np.mean(history.loss[recent])),
                 accuracy=float(np.mean(history.accuracy[recent])),
             )
+            failed = keeper.failure is not None
+            keeper.offer()
+            if keeper.failure is not None and not failed:
+                progress.console.print(f"could not save yet: {keeper.failure}; training goes on", highlight=False)
 
-        updates = islice(batches(images, batch_size, epochs, seed), max_updates)
-        return train(model, images, updates, learning_rate, show, time.perf_counter)
+        run.run(updates, time.perf_counter, on_update, ending)
 
 
 def _print_result(model: QuantumModule, images: Images, history: History) -> None:
@@ -209,6 +287,7 @@ def evaluate(
 ) -> None:
     """Test accuracy of a saved classifier (give the seed it was trained with: it decides the split)."""
     with _one_line_errors():
+        _limit_threads(threads)
         model = load_classifier(model_file, threads)
         images = _load(data, data_dir, seed)
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
@@ -233,21 +312,23 @@ def reproduce(
     ),
     data_dir: Annotated[Path | None, typer.Option(help="MNIST for tab2; default: scikit-learn's digits.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Part of the label of a system; default: all.")] = None,
-    limit: Annotated[float, typer.Option(help="Longest step (s) after which a system gets no larger work.")] = 20.0,
-    timeout: Annotated[float, typer.Option(help="Longest run of a system at a point (s).")] = 300.0,
+    limit: Annotated[
+        float, typer.Option(min=0.0, help="Longest step (s) after which a system gets no larger work.")
+    ] = 20.0,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Longest run of a system at a point (s).")] = 300.0,
 ) -> None:
     """Measure the tables and figures of Meyer et al., arXiv:2404.06314, on this machine.
 
     Writes JSON, a Markdown table and a plot for each. Rivals take part where their environments are there.
     """
     folder = output or Path("qtm-results-quick" if quick else "qtm-results")
-    settings = Settings(folder, envs, data_dir, quick, tuple(only or ()), limit, timeout)
+    settings = store.Settings(folder, envs, data_dir, quick, tuple(only or ()), limit, timeout)
     with _one_line_errors():
         for one in EXPERIMENTS if name.value == "all" else [name.value]:
             _reproduce(one, settings)
 
 
-def _reproduce(name: str, settings: Settings) -> None:
+def _reproduce(name: str, settings: store.Settings) -> None:
     experiment = EXPERIMENTS[name]
     console.rule(f"{name}: {experiment.title}")
     for package in experiment.needs:
@@ -275,7 +356,7 @@ def _reproduce(name: str, settings: Settings) -> None:
             console.print("wrote", path, highlight=False)
 
 
-def _outcome(result: Result) -> str:
+def _outcome(result: store.Result) -> str:
     if "error" in result or "skipped" in result:
         return str(result.get("error") or f"left out, {result['skipped']}")
     for measure in ("step", "jacobian"):
@@ -291,7 +372,7 @@ def rivals() -> None:
     """Print the commands that make the rivals' virtual environments for 'qtm reproduce'."""
     for name, requirements in {one.environment: one.requirements for one in SYSTEMS if one.environment}.items():
         packages = " ".join(f"'{one}'" for one in requirements.split())
-        print(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}")
+        console.out(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._classifier import History
 from ._initial import seeded
+from ._training import History
 from .module import QuantumModule
 
 _SMOOTHING = 15  # updates

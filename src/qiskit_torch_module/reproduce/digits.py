@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._classifier import History, batches, digit_classifier, predict, train
+from .._classifier import digit_classifier, predict
 from .._images import Images, load_digits, load_mnist
+from .._training import History, Training, batches
 from ..module import QuantumModule
 from .runners.workload import Spec
 from .store import Result, Settings, Task, described, not_measured
@@ -70,18 +71,11 @@ def _train(
     def run(done: Mapping[str, Result]) -> Result:
         images, model = _images(settings, seed), digit_classifier(seed=seed)
         epochs = 1 + updates * BATCH // (len(images.train_labels) - BATCH)
-        history = (
-            _train_on(model, images, updates, rate, seed, epochs)
-            if decays
-            else train(
-                model,
-                images,
-                islice(batches(images, BATCH, epochs, seed), updates),
-                rate,
-                lambda history: None,
-                time.perf_counter,
-            )
-        )
+        if decays:
+            history = _train_on(model, images, updates, rate, seed, epochs)
+        else:
+            chosen = islice(batches(images, BATCH, epochs, seed), updates)
+            history = Training(model, images, rate).run(chosen, time.perf_counter)
         return {
             "label": label,
             "data": images.name,

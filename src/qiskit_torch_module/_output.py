@@ -1,0 +1,79 @@
+"""Output of the command line that outlives its reader."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TextIO
+
+
+class Output(io.TextIOBase):
+    """Standard output while somebody takes it, then standard error, then nothing.
+
+    ``qtm train digits | head -1``, a terminal that was closed, or a full disk behind ``>`` are no reasons to lose a
+    result. What could not be flushed is written again where it can be.
+
+    Args:
+        names: Attributes of ``sys``, looked up anew at every call.
+    """
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self._names = names
+        self._broken: list[TextIO | None] = [None]
+        self._unflushed = ""
+
+    def write(self, text: str) -> int:
+        """Writes to the first stream that takes it."""
+        self._unflushed += text
+        self._tried(text, flushes=False)
+        return len(text)
+
+    def flush(self) -> None:
+        """Makes sure that what was written has arrived somewhere."""
+        self._tried("", flushes=True)
+        self._unflushed = ""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        stream = self._stream()
+        return stream is not None and stream.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Encoding of the stream in use."""
+        return getattr(self._stream(), "encoding", None) or "utf-8"
+
+    def fileno(self) -> int:
+        """Descriptor of the stream in use."""
+        stream = self._stream()
+        if stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return stream.fileno()
+
+    def _stream(self) -> TextIO | None:
+        streams = [getattr(sys, name) for name in self._names]
+        return next((one for one in streams if not any(one is broken for broken in self._broken)), None)
+
+    def _tried(self, text: str, *, flushes: bool) -> None:
+        while (stream := self._stream()) is not None:
+            try:
+                stream.write(text)
+                if flushes:
+                    stream.flush()
+                return
+            except (OSError, ValueError):  # closed by its reader, or by this process
+                self._broken.append(stream)
+                _silence(stream)
+                text = self._unflushed
+
+
+def _silence(stream: TextIO) -> None:
+    """Lets Python flush at exit what nobody takes."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+    except (OSError, ValueError):  # it has no descriptor (any more): nothing will be flushed
+        return
