@@ -100,7 +100,7 @@ def test_pubs_broadcast_as_in_statevector_estimator(observables_shape, values_sh
     assert found.data.evs.shape == expected.data.evs.shape
     np.testing.assert_allclose(found.data.evs, np.asarray(expected.data.evs, dtype=float), atol=1e-10)
     assert found.data.stds.shape == expected.data.stds.shape
-    assert found.metadata == {"target_precision": 0.0, "circuit_metadata": CIRCUIT.metadata}
+    assert found.metadata == expected.metadata
 
 
 @needs_v2
@@ -108,9 +108,11 @@ def test_several_pubs_metadata_and_job():
     circuit = QuantumCircuit(1, metadata={"name": "one"})
     job = FastEstimator(default_precision=0.0).run([(circuit, "Z"), (circuit, ["X", "Z"], [], 0.0)], precision=0.0)
     result = job.result()
+    expected = _compat.StatevectorEstimator().run([(circuit, "Z")] * 2, precision=0.0).result()
     assert len(result) == 2
     assert job.done()
-    assert result[0].metadata["circuit_metadata"] == {"name": "one"}
+    assert result.metadata == expected.metadata
+    assert result[0].metadata == expected[0].metadata
     assert result[1].data.evs.tolist() == [0.0, 1.0]
 
 
@@ -138,9 +140,41 @@ def test_v1_call():
         FastEstimator().run([CIRCUIT] * 2, observables[:1], rows).result()
 
 
-def test_bad_precision():
-    with pytest.raises(ValueError, match="default_precision: expected a finite number, at least 0, got -1"):
-        FastEstimator(default_precision=-1)
+ODD_ARGUMENTS = [
+    ({"default_precision": -1}, ValueError, "default_precision: expected a finite number, at least 0, got -1"),
+    (
+        {"default_precision": float("nan")},
+        ValueError,
+        "default_precision: expected a finite number, at least 0, got nan",
+    ),
+    ({"default_precision": "0.1"}, TypeError, "default_precision: expected a finite number, at least 0, got '0.1'"),
+    ({"default_precision": True}, TypeError, "default_precision: expected a finite number"),
+    (
+        {"num_threads": -1},
+        ValueError,
+        "num_threads: expected a number of threads, 0 for as many as PyTorch uses, got -1",
+    ),
+    ({"num_threads": 1.5}, ValueError, "num_threads: expected a number of threads"),
+    ({"num_threads": True}, ValueError, "num_threads: expected a number of threads"),
+    ({"seed": 1.5}, TypeError, "seed: expected an integer, a numpy.random.Generator or None, got 1.5"),
+    ({"seed": -1}, ValueError, "seed: expected an integer, at least 0, got -1"),
+    ({"seed": "abc"}, TypeError, "seed: expected an integer, a numpy.random.Generator or None, got 'abc'"),
+    ({"exact": "no"}, TypeError, "exact: expected True or False, got 'no'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), ODD_ARGUMENTS)
+def test_odd_arguments_are_refused_at_construction_and_when_set_later(arguments, error, message):
+    with pytest.raises(error, match=message):
+        FastEstimator(**arguments)
+    [(name, value)] = arguments.items()
+    with pytest.raises(error, match=message):
+        setattr(FastEstimator(), name, value)
+
+
+def test_whole_numbers_of_numpy_are_numbers():
+    estimator = FastEstimator(default_precision=np.float32(0.5), num_threads=np.int64(1), seed=np.int32(3))
+    assert (estimator.default_precision, estimator.num_threads, estimator.seed) == (0.5, 1, 3)
 
 
 @needs_v2

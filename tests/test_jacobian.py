@@ -1,5 +1,8 @@
 """FastReverseEstimatorGradient against differences of the reference simulator."""
 
+from collections import ChainMap, UserDict
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -108,3 +111,77 @@ def test_imaginary_derivatives_see_the_global_phase(observable):
 def test_unknown_derivative_types_are_refused():
     with pytest.raises(ValueError, match="derivative_type: expected 'real', 'imaginary' or 'complex', got 'both'"):
         FastReverseEstimatorGradient("both")
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType, UserDict, ChainMap])
+def test_columns_follow_any_mapping(kind):
+    a, b = Parameter("a"), Parameter("b")
+    circuit = QuantumCircuit(1)
+    circuit.rx(a, 0)
+    circuit.ry(b, 0)
+    values = kind({b: 0.3, a: 0.5})  # <Z> = cos a cos b
+    expected = [-np.sin(0.5) * np.cos(0.3), -np.cos(0.5) * np.sin(0.3)]
+    gradient = FastReverseEstimatorGradient()
+    np.testing.assert_allclose(gradient.jacobian(circuit, "Z", values)[0, 0], expected, atol=1e-12)
+    np.testing.assert_allclose(gradient.jacobian(circuit, "Z", values, [b, a])[0, 0], expected[::-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["derivative_type", "_derivative_type"])
+def test_a_derivative_type_that_is_set_later_counts(name):
+    circuit, a = QuantumCircuit(1), Parameter("a")
+    circuit.h(0)
+    circuit.rz(a, 0)
+    call, gradient = ([circuit], [SparsePauliOp("Y")], [[0.3]]), FastReverseEstimatorGradient()
+    [real] = gradient.run(*call).result().gradients
+    setattr(gradient, name, "imaginary")
+    result = gradient.run(*call).result()
+    [expected] = FastReverseEstimatorGradient("imaginary").run(*call).result().gradients
+    assert result.metadata[0]["derivative_type"] == gradient.derivative_type == "imaginary"
+    assert abs(expected[0] - real[0]) > 0.1
+    np.testing.assert_array_equal(result.gradients[0], expected)
+    with pytest.raises(ValueError, match="derivative_type: expected 'real', 'imaginary' or 'complex', got 'both'"):
+        setattr(gradient, name, "both")
+
+
+X2, TWO = ParameterVector("x", 2), QuantumCircuit(2)
+TWO.rx(X2[0], 0)
+TWO.ry(X2[1], 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([TWO], ["ZZ"], [[0.1]]), ValueError, r"parameter_values\[0\]: expected 2 values, .* got shape \(1,\)"),
+        (([TWO], ["ZZ"], [[0.1] * 3]), ValueError, r"parameter_values\[0\]: expected 2 values"),
+        (([TWO], ["Z"], [[0.1, 0.2]]), ValueError, r"observables\[0\]: expected 2 qubits as in its circuit, got 1"),
+        (([TWO] * 2, ["ZZ"], [[0.1, 0.2]]), ValueError, "got 2, 1 and 1"),
+        (([], [], []), ValueError, "expected at least one circuit|got 0, 0 and 1"),
+        (
+            ("TWO", ["ZZ"], [[0.1, 0.2]]),
+            TypeError,
+            "circuits: expected a QuantumCircuit or a sequence of them, got str",
+        ),
+        ((["TWO"], ["ZZ"], [[0.1, 0.2]]), TypeError, r"circuits\[0\]: expected a qiskit QuantumCircuit, got str"),
+        (([TWO], ["ZZ"], [["a", "b"]]), TypeError, r"parameter_values\[0\]: expected real numbers"),
+        (([TWO], ["ZZ"], [[1j, 0]]), TypeError, r"parameter_values\[0\]: expected real numbers"),
+        (([TWO], ["ZZ"], [[0.1, 0.2]], [[Parameter("x[0]")]]), ValueError, r"parameters\[0\]: \['x\[0\]'\] are not in"),
+        (([TWO], ["ZZ"], [[0.1, 0.2]], list(X2)), ValueError, "for each of 1 circuits, got 2"),
+        (([TWO], ["ZZ"], [[0.1, 0.2]], X2[0]), TypeError, "parameters: expected a sequence with a list of parameters"),
+    ],
+)
+def test_bad_calls_are_refused_by_run_itself(arguments, error, message):
+    with pytest.raises(error, match=message):
+        FastReverseEstimatorGradient().run(*arguments)
+
+
+def test_no_parameters_are_not_all_parameters():
+    result = FastReverseEstimatorGradient().run([TWO] * 2, ["ZZ"] * 2, [[0.1, 0.2]] * 2, [[], None]).result()
+    assert [len(one) for one in result.gradients] == [0, 2]
+
+
+def test_options_go_to_the_result():
+    gradient = FastReverseEstimatorGradient()
+    gradient.update_default_options(shots=10, level=1)
+    assert vars(gradient.options) == {"shots": 10, "level": 1}
+    result = gradient.run([TWO], ["ZZ"], [[0.1, 0.2]], shots=None).result()
+    assert vars(result.options) == {"shots": None, "level": 1}

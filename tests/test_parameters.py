@@ -8,7 +8,7 @@ from qiskit.circuit import Parameter, ParameterVector
 
 import reference
 from circuits_zoo import random_observables
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, HybridModule, QuantumModule
 
 
 def rotations(parameters):
@@ -84,3 +84,69 @@ def test_mistakes_are_named_at_construction(encoding, variational, error, messag
     with pytest.raises(error, match=message) as caught:
         QuantumModule(CIRCUIT, encoding, variational)
     assert "\n" not in str(caught.value)
+
+
+UNORDERED = {
+    "set": set(W),
+    "frozenset": frozenset(W),
+    "difference of ParameterViews": CIRCUIT.parameters - {*X},
+}
+
+
+@pytest.mark.parametrize("unordered", UNORDERED.values(), ids=UNORDERED.keys())
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda one: QuantumModule(CIRCUIT, one, X),
+        lambda one: QuantumModule(CIRCUIT, X, one),
+        lambda one: QuantumModule(CIRCUIT, None, [X, one]),
+        lambda one: FastEstimator().expectation_values(CIRCUIT, "ZZ", {frozenset(one): [0.1, 0.2], X: [0.3, 0.4]}),
+        lambda one: FastReverseEstimatorGradient().jacobian(CIRCUIT, "ZZ", [0.1] * 4, one),
+        lambda one: FastReverseEstimatorGradient().run([CIRCUIT], ["ZZ"], [[0.1] * 4], [one]),
+        lambda one: HybridModule(CIRCUIT, one, X, 2, 1),
+    ],
+    ids=["encoding", "variational", "one of several", "values", "jacobian", "gradient", "hybrid"],
+)
+def test_parameters_without_an_order_are_refused(use, unordered):
+    with pytest.raises(
+        TypeError, match=r"expected an ordered sequence of parameters, got a (frozen)?set, .*pass a list"
+    ):
+        use(unordered)
+
+
+@pytest.mark.parametrize(
+    "ordered",
+    [
+        list(X),
+        tuple(X),
+        X,
+        X[:],
+        dict.fromkeys(X),
+        dict.fromkeys(X).keys(),
+        dict(enumerate(X)).values(),
+        np.array(list(X), dtype=object),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_parameters_with_an_order_are_taken(ordered):
+    assert QuantumModule(CIRCUIT, ordered, W).encoding_parameters == list(X)
+    assert FastReverseEstimatorGradient().jacobian(CIRCUIT, "ZZ", [0.1] * 4, ordered).shape == (1, 1, 2)
+
+
+def test_the_view_of_a_circuit_has_an_order():
+    circuit = QuantumCircuit(1)
+    for x in (X[1], X[0]):
+        circuit.rx(x, 0)
+        circuit.ry(x, 0)
+    assert QuantumModule(circuit, circuit.parameters, None).encoding_parameters == list(circuit.parameters)
+    assert QuantumModule(circuit, None, circuit.parameters).variational_parameters == [list(circuit.parameters)]
+
+
+@pytest.mark.parametrize("wrong", [5, 0.5])
+def test_what_is_no_sequence_is_named(wrong):
+    with pytest.raises(TypeError, match=r"encoding_params: expected a sequence of qiskit Parameters, got (int|float)"):
+        QuantumModule(CIRCUIT, wrong, W)
+    with pytest.raises(
+        TypeError, match=r"variational_params: expected a sequence of qiskit Parameters, or of such sets"
+    ):
+        QuantumModule(CIRCUIT, X, wrong)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -36,8 +38,10 @@ except ImportError:  # before Qiskit 0.45
     from qiskit.extensions import HamiltonianGate, Initialize, UnitaryGate
     from qiskit.extensions.quantum_initializer.diagonal import DiagonalGate
 
+from qiskit import __version__
 from qiskit.circuit import CircuitInstruction, Instruction, Parameter, ParameterExpression
 from qiskit.primitives.primitive_job import PrimitiveJob
+from qiskit.providers import Options
 
 __all__ = [
     "BaseEstimatorV2",
@@ -46,8 +50,8 @@ __all__ = [
     "EstimatorResult",
     "HamiltonianGate",
     "Initialize",
+    "Options",
     "PrimitiveJob",
-    "PrimitiveResult",
     "PubResult",
     "SparseObservable",
     "StatevectorEstimator",
@@ -56,6 +60,8 @@ __all__ = [
     "expression_steps",
     "is_conditioned",
     "is_plain_gate",
+    "primitive_result",
+    "pub_metadata",
     "submitted",
 ]
 
@@ -150,8 +156,40 @@ def is_plain_gate(instruction: CircuitInstruction) -> bool:
     return not _CAN_BE_CONDITIONED and instruction.is_standard_gate()
 
 
-def submitted(function: Any, *arguments: Any) -> Any:
-    """A running job (its submit method became private in Qiskit 1.0)."""
+# What one finds in the results of Qiskit's own estimator.
+_NAMES_CIRCUIT = tuple(map(int, __version__.split(".")[:2])) >= (1, 2)
+
+
+def primitive_result(results: list[Any]) -> Any:
+    """The result of a V2 call, with the metadata of this Qiskit's own estimator."""
+    return PrimitiveResult(results, metadata={"version": 2} if _NAMES_CIRCUIT else None)
+
+
+def pub_metadata(pub: Any) -> dict[str, Any]:
+    """Metadata of an estimator PUB's result, as of this Qiskit's own estimator."""
+    if _NAMES_CIRCUIT:
+        return {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
+    return {"precision": pub.precision}
+
+
+def submitted(function: Any, *arguments: Any, at_once: bool = False) -> Any:
+    """A job, running in a thread of its own with the context (such as `compiler_passes`) of the caller.
+
+    Args:
+        function: What the job does.
+        arguments: Arguments of the function.
+        at_once: It takes less time than to start a thread: it is done when the job is there. Errors are raised by
+            ``result()`` all the same.
+    """
     job = PrimitiveJob(function, *arguments)
-    (job._submit if hasattr(job, "_submit") else job.submit)()
+    if not at_once or not hasattr(job, "_future"):
+        job = PrimitiveJob(contextvars.copy_context().run, function, *arguments)
+        (job._submit if hasattr(job, "_submit") else job.submit)()  # private from Qiskit 1.0 on
+        return job
+    done: Future[Any] = Future()
+    try:
+        done.set_result(function(*arguments))
+    except Exception as error:
+        done.set_exception(error)
+    job._future = done
     return job

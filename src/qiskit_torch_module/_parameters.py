@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Reversible, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -13,12 +14,17 @@ def parameter_list(parameters: Iterable[Parameter] | None, argument: str) -> lis
     """The parameters of one set as a list; None is the empty one.
 
     Raises:
-        TypeError: something in the set is not a Parameter.
+        TypeError: something in the set is not a Parameter, or they have no order.
     """
     if parameters is None:
         return []
     if isinstance(parameters, Parameter):
         parameters = [parameters]
+    _refuse_unordered(parameters, argument)
+    if not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"{argument}: expected a sequence of qiskit Parameters, got {type(parameters).__name__} ({parameters!r})"
+        )
     listed = list(parameters)
     for parameter in listed:
         if not isinstance(parameter, Parameter):
@@ -32,6 +38,12 @@ def parameter_sets(parameters: Any, argument: str) -> list[list[Parameter]]:
         return []
     if isinstance(parameters, (Parameter, ParameterVector)):
         return [parameter_list(parameters, argument)]
+    _refuse_unordered(parameters, argument)
+    if not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"{argument}: expected a sequence of qiskit Parameters, or of such sets, got {type(parameters).__name__} "
+            f"({parameters!r})"
+        )
     listed = list(parameters)
     if listed and all(isinstance(parameter, Parameter) for parameter in listed):
         return [listed]
@@ -47,6 +59,19 @@ def parameter_sets(parameters: Any, argument: str) -> list[list[Parameter]]:
         if not sets[-1]:
             raise ValueError(f"{argument}[{index}]: expected at least one parameter, got an empty set; leave it out")
     return sets
+
+
+def _refuse_unordered(parameters: Any, argument: str) -> None:
+    """Python orders a set of parameters anew in every process, and with it the meaning of values and columns.
+
+    Views of a dict are sets, too, but have an order.
+    """
+    if isinstance(parameters, AbstractSet) and not isinstance(parameters, Reversible):
+        raise TypeError(
+            f"{argument}: expected an ordered sequence of parameters, got a {type(parameters).__name__}, whose order "
+            "differs from run to run; pass a list, for example "
+            "[p for p in circuit.parameters if p in the_set]"
+        )
 
 
 def variable_indices(

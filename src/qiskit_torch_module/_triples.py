@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
+from qiskit.quantum_info import Pauli, SparsePauliOp
+
+from ._rows import Evaluate, real_array
+
+Row = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -27,7 +32,7 @@ class Group:
     observables: list[Any] = field(default_factory=list)
     row_index: list[int] = field(default_factory=list)
     observable_index: list[int] = field(default_factory=list)
-    row_list: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    row_list: list[Row] = field(default_factory=list)
     known_rows: dict[Hashable, int] = field(default_factory=dict)
     known_observables: dict[int, int] = field(default_factory=dict)
 
@@ -35,7 +40,7 @@ class Group:
     def rows(self) -> npt.NDArray[np.float64]:
         return np.stack(self.row_list)
 
-    def add(self, position: int, observable: Any, row: npt.NDArray[np.float64]) -> None:
+    def add(self, position: int, observable: Any, row: Row) -> None:
         self.positions.append(position)
         key = row.tobytes()
         if key not in self.known_rows:
@@ -48,25 +53,100 @@ class Group:
         self.observable_index.append(self.known_observables[id(observable)])
 
 
-def grouped(circuits: Any, observables: Any, parameter_values: Any) -> list[Group]:
-    """The results of a V1 call, by circuit.
+@dataclass(frozen=True)
+class Triples:
+    """The arguments of a V1 call, as many of each."""
+
+    circuits: tuple[QuantumCircuit, ...]
+    observables: tuple[Any, ...]
+    rows: tuple[Row, ...]
+
+    def groups(self) -> list[Group]:
+        """The results by circuit."""
+        groups: dict[int, Group] = {}
+        for position, (circuit, observable, row) in enumerate(
+            zip(self.circuits, self.observables, self.rows, strict=True)
+        ):
+            groups.setdefault(id(circuit), Group(circuit)).add(position, observable, row)
+        return list(groups.values())
+
+    @property
+    def amount(self) -> int:
+        """Amplitudes of all states that are asked for."""
+        return sum(1 << circuit.num_qubits for circuit in self.circuits)
+
+
+def values_and_squares(evaluate: Evaluate, checked: Triples, squared: bool) -> tuple[Row, Row]:
+    """The exact value of each observable, and where wanted that of its square (else 0)."""
+    values, squares = np.empty(len(checked.circuits)), np.zeros(len(checked.circuits))
+    for group in checked.groups():
+        sums = [*group.observables, *([_square(one) for one in group.observables] if squared else [])]
+        found = evaluate(group.circuit, sums, group.rows)
+        values[group.positions] = found[group.row_index, group.observable_index]
+        if squared:
+            squares[group.positions] = found[group.row_index, np.add(group.observable_index, len(group.observables))]
+    return values, squares
+
+
+def _square(observable: Any) -> SparsePauliOp:
+    operator = SparsePauliOp(observable) if isinstance(observable, (str, Pauli)) else observable
+    operator = operator if isinstance(operator, SparsePauliOp) else SparsePauliOp.from_operator(operator)
+    return (operator @ operator).simplify(atol=0)
+
+
+def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
+    """Checks the arguments of a V1 call; one of a kind may stand without a sequence around it.
 
     Raises:
-        ValueError: different numbers of circuits, observables and rows.
+        TypeError: an argument is of the wrong kind.
+        ValueError: different numbers of circuits, observables and rows, or a row or an observable that does not fit its
+            circuit.
     """
-    circuits = [circuits] if isinstance(circuits, QuantumCircuit) else list(circuits)
-    if isinstance(observables, str) or not isinstance(observables, Sequence):
-        observables = [observables]
-    rows = [[]] * len(circuits) if parameter_values is None else list(parameter_values)
-    if rows and np.ndim(rows[0]) == 0:
-        rows = [rows]
-    if not len(circuits) == len(observables) == len(rows):
+    listed = (circuits,) if isinstance(circuits, QuantumCircuit) else _sequence(circuits, "circuits")
+    for index, circuit in enumerate(listed):
+        if not isinstance(circuit, QuantumCircuit):
+            raise TypeError(f"circuits[{index}]: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
+    if isinstance(observables, str) or not isinstance(observables, (Sequence, np.ndarray)):
+        observables = (observables,)
+    sums = tuple(map(_pauli_sum, observables))
+    rows = _rows(parameter_values, len(listed))
+    if not len(listed) == len(sums) == len(rows):
         raise ValueError(
             "run: expected as many circuits as observables and rows of parameter values, "
-            f"got {len(circuits)}, {len(observables)} and {len(rows)}"
+            f"got {len(listed)}, {len(sums)} and {len(rows)}"
         )
-    groups: dict[int, Group] = {}
-    for position, (circuit, observable, row) in enumerate(zip(circuits, observables, rows, strict=True)):
-        group = groups.setdefault(id(circuit), Group(circuit))
-        group.add(position, observable, np.asarray(row, dtype=np.float64))
-    return list(groups.values())
+    if not listed:
+        raise ValueError("run: expected at least one circuit, got none")
+    for index, (circuit, observable, row) in enumerate(zip(listed, sums, rows, strict=True)):
+        if row.shape != (circuit.num_parameters,):
+            raise ValueError(
+                f"parameter_values[{index}]: expected {circuit.num_parameters} values, one for each parameter of the "
+                f"circuit, got shape {row.shape}"
+            )
+        width = len(observable) if isinstance(observable, str) else getattr(observable, "num_qubits", None)
+        if width not in (None, circuit.num_qubits):
+            raise ValueError(
+                f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}"
+            )
+    return Triples(listed, sums, rows)
+
+
+def _sequence(values: Any, argument: str) -> tuple[Any, ...]:
+    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str):
+        raise TypeError(f"{argument}: expected a QuantumCircuit or a sequence of them, got {type(values).__name__}")
+    return tuple(values)
+
+
+def _pauli_sum(observable: Any) -> Any:
+    """An observable; a ``PauliSumOp`` of ``qiskit.opflow`` (before Qiskit 1.0) as the sum within it."""
+    primitive = getattr(observable, "primitive", None)
+    return observable if primitive is None else observable.coeff * primitive
+
+
+def _rows(values: Any, count: int) -> tuple[Row, ...]:
+    if values is None:
+        return (np.empty(0),) * count
+    listed = list(np.atleast_1d(values) if np.isscalar(values) or isinstance(values, np.ndarray) else values)
+    if not listed or np.ndim(listed[0]) == 0:
+        listed = [listed]
+    return tuple(real_array(row, f"parameter_values[{index}]") for index, row in enumerate(listed))

@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
 
 from . import _compat
+from ._arguments import flag, noise_precision, noise_seed, shot_count, thread_count
 from ._cache import cached_program
 from ._observables import Observables
-from ._parameters import parameter_list
-from ._program import Program
-from ._triples import grouped
+from ._pubs import amount, pub_values
+from ._rows import Columns, parameters_and_rows
+from ._triples import Triples, triples, values_and_squares
 
-Columns = Mapping[Parameter, Any]
-
-
-def program_and_rows(
-    circuit: QuantumCircuit, observables: Observables, parameter_values: npt.ArrayLike | Columns | None
-) -> tuple[Program, npt.NDArray[np.float64]]:
-    """A program whose inputs are all parameters of the circuit, and their values as rows (B, P).
-
-    Args:
-        circuit: Circuit with P parameters.
-        observables: As for `QuantumModule`.
-        parameter_values: Shape (B, P) or (P,), in the order of ``circuit.parameters``; or a mapping from parameter (or
-            sequence of parameters, such as a ``ParameterVector``) to its column or columns; None for P = 0.
-
-    Raises:
-        ValueError: the wrong shape, or a mapping that leaves a parameter out.
-    """
-    if isinstance(parameter_values, Mapping):
-        parameters, rows = _columns(parameter_values)
-    else:
-        parameters = list(circuit.parameters) if isinstance(circuit, QuantumCircuit) else []
-        rows = np.asarray([[]] if parameter_values is None else parameter_values, dtype=np.float64)
-        rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
-    if rows.ndim != 2 or rows.shape[1] != len(parameters):
-        raise ValueError(
-            f"parameter_values: expected shape (batch, {len(parameters)}), one column for each parameter, "
-            f"got {rows.shape}"
-        )
-    return cached_program(circuit, observables, parameters), np.ascontiguousarray(rows)
-
-
-def _columns(values: Columns) -> tuple[list[Parameter], npt.NDArray[np.float64]]:
-    parameters: list[Parameter] = []
-    columns: list[npt.NDArray[np.float64]] = []
-    for key, value in values.items():
-        listed = parameter_list(key, "parameter_values")
-        block = np.asarray(value, dtype=np.float64)
-        block = block.reshape(-1, 1) if isinstance(key, Parameter) else np.atleast_2d(block)
-        if block.shape[1] != len(listed):
-            raise ValueError(f"parameter_values[{key}]: expected {len(listed)} columns, got shape {block.shape}")
-        parameters += listed
-        columns.append(block)
-    if not columns:
-        return [], np.empty((1, 0))
-    size = max(len(block) for block in columns)
-    if any(len(block) not in (1, size) for block in columns):
-        raise ValueError(f"parameter_values: expected columns of one length, got {[len(block) for block in columns]}")
-    return parameters, np.concatenate([np.broadcast_to(block, (size, block.shape[1])) for block in columns], axis=1)
+# A job that asks for fewer amplitudes is done sooner than a thread is started for it.
+AT_ONCE = 1 << 14
 
 
 class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
@@ -75,10 +29,21 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
     Qiskit 1.0 on, and the V1 call ``run(circuits, observables, parameter_values)`` where Qiskit still has V1. A PUB
     whose circuit holds a reset, and so has no single final state, is handed to Qiskit's ``StatevectorEstimator``.
 
+    Subclasses may override ``_run(pubs)`` and ``_run_pub(pub)`` (V2) and
+    ``_run(circuits, observables, parameter_values, **options)`` (V1) as in Qiskit's own estimators.
+
     Args:
         default_precision: Standard deviation of the simulated sampling noise where a PUB gives none; 0: exact.
         seed: Seed or generator of that noise.
         num_threads: Threads; 0: as ``torch.get_num_threads()``.
+        exact: True: exact values, whatever precision or number of shots a call asks for. False: noise of the precision
+            that a call asks for, as in Qiskit's ``StatevectorEstimator``. None: such noise only where
+            ``default_precision`` or ``seed`` is given. (``EstimatorQNN`` asks for 0.0156 unless told otherwise.)
+        options: Default options of V1 calls: ``shots`` and ``seed``.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument cannot be used.
     """
 
     def __init__(
@@ -87,12 +52,56 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         default_precision: float = 0.0,
         seed: int | np.random.Generator | None = None,
         num_threads: int = 0,
+        exact: bool | None = None,
+        options: dict[str, Any] | None = None,
     ) -> None:
-        if not 0.0 <= default_precision < np.inf:
-            raise ValueError(f"default_precision: expected a finite number, at least 0, got {default_precision}")
         self.default_precision = default_precision
         self.seed = seed
         self.num_threads = num_threads
+        self.exact = exact
+        if options and _compat.EstimatorResult is None:
+            raise TypeError(f"options: Qiskit 2 has no V1 primitives; give default_precision and seed, got {options!r}")
+        self.options = _compat.Options(**(options or {}))
+
+    @property
+    def default_precision(self) -> float:
+        """Standard deviation of the noise where neither the call nor the PUB gives one."""
+        return self._default_precision
+
+    @default_precision.setter
+    def default_precision(self, value: float) -> None:
+        self._default_precision = noise_precision(value, "default_precision")
+
+    @property
+    def seed(self) -> int | np.random.Generator | None:
+        """Seed or generator of the noise."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int | np.random.Generator | None) -> None:
+        self._seed = noise_seed(value, "seed")
+
+    @property
+    def num_threads(self) -> int:
+        """Threads; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads
+
+    @num_threads.setter
+    def num_threads(self, value: int) -> None:
+        self._num_threads = thread_count(value, "num_threads")
+
+    @property
+    def exact(self) -> bool | None:
+        """Whether values are exact whatever a call asks for; None: unless precision or seed is given."""
+        return self._exact
+
+    @exact.setter
+    def exact(self, value: bool | None) -> None:
+        self._exact = None if value is None else flag(value, "exact")
+
+    def set_options(self, **fields: Any) -> None:
+        """Updates the default options of V1 calls."""
+        self.options.update_options(**fields)
 
     def expectation_values(
         self,
@@ -112,17 +121,20 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
             TypeError: an argument is of the wrong kind.
             ValueError: an argument cannot be used; the message names it and a remedy.
         """
-        program, rows = program_and_rows(circuit, observables, parameter_values)
+        parameters, rows = parameters_and_rows(circuit, parameter_values)
+        program = cached_program(circuit, observables, parameters)
         inputs, _ = program.with_derived_columns(torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
         return program.engine.values(inputs.numpy(), np.empty(0), self.num_threads or torch.get_num_threads())
 
     def run(
         self,
-        pubs: Any,
+        pubs: Any = None,
         observables: Any = None,
         parameter_values: Any = None,
         *,
         precision: float | None = None,
+        circuits: Any = None,
+        **options: Any,
     ) -> Any:
         """Starts a job.
 
@@ -131,54 +143,90 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
             observables: V1 only: one observable for each circuit.
             parameter_values: V1 only: one row of values for each circuit.
             precision: V2 only: for PUBs without a precision of their own.
+            circuits: V1 only: another name of the first argument.
+            options: V1 only: ``shots`` (None: exact values) and ``seed``.
 
         Returns:
             A job whose ``result()`` is a ``PrimitiveResult`` (V2) or an ``EstimatorResult`` (V1).
 
         Raises:
-            TypeError: a V1 call where Qiskit has no V1 primitives, or a V2 call where it has no V2 primitives.
+            TypeError: an argument is of the wrong kind; a V1 call where Qiskit has no V1 primitives, or a V2 call where
+                it has no V2 primitives.
+            ValueError: an argument cannot be used.
         """
-        if observables is not None:
-            if _compat.EstimatorResult is None:
-                raise TypeError("run: Qiskit 2 has no V1 primitives; pass PUBs: run([(circuit, observables, values)])")
-            return _compat.submitted(self._run_v1, pubs, observables, parameter_values)
+        if observables is not None or circuits is not None:
+            return self._run_triples(pubs if circuits is None else circuits, observables, parameter_values, options)
+        if options:
+            raise TypeError(f"run: {sorted(options)}: options of V1 calls only; PUBs take a precision")
         if _compat.EstimatorPub is None:
             raise TypeError("run: this Qiskit has no V2 primitives; call run(circuits, observables, parameter_values)")
-        chosen = self.default_precision if precision is None else precision
-        return _compat.submitted(self._run_v2, [_compat.EstimatorPub.coerce(pub, chosen) for pub in pubs])
+        wanted = self.default_precision if precision is None else precision
+        coerced = [_checked(_compat.EstimatorPub.coerce(pub, wanted)) for pub in pubs]
+        return _compat.submitted(self._run, coerced, at_once=amount(coerced) < AT_ONCE)
 
-    def _run_v2(self, pubs: Iterable[Any]) -> Any:
-        return _compat.PrimitiveResult([self._run_pub(pub) for pub in pubs], metadata={"version": 2})
+    def _run_triples(self, circuits: Any, observables: Any, parameter_values: Any, options: dict[str, Any]) -> Any:
+        if _compat.EstimatorResult is None:
+            raise TypeError("run: Qiskit 2 has no V1 primitives; pass PUBs: run([(circuit, observables, values)])")
+        if observables is None:
+            raise TypeError("run: expected observables, one for each circuit, got None")
+        checked = triples(circuits, observables, parameter_values)
+        chosen = {**vars(self.options), **options}
+        return self._run(checked.circuits, checked.observables, checked.rows, **chosen)
+
+    def _run(self, pubs: Any, observables: Any = None, parameter_values: Any = None, **options: Any) -> Any:
+        """V2: the result of PUBs, in the thread of a job. V1: a job."""
+        if observables is not None:
+            checked = triples(pubs, observables, parameter_values)
+            return _compat.submitted(self._result_of_triples, checked, options, at_once=checked.amount < AT_ONCE)
+        if type(self)._run_pub is FastEstimator._run_pub:
+            return _compat.primitive_result(self._results(pubs))
+        return _compat.primitive_result([self._run_pub(pub) for pub in pubs])
 
     def _run_pub(self, pub: Any) -> Any:
-        if any(instruction.operation.name == "reset" for instruction in pub.circuit.data):
-            # Resets are random: no single state to evaluate. Qiskit draws one for every element.
-            stochastic = _compat.StatevectorEstimator(seed=self.seed)
-            return stochastic.run([pub]).result()[0]
-        # Observables and parameter values broadcast against each other; each row is evaluated once, for all distinct
-        # observables.
-        rows = pub.parameter_values.as_array(pub.circuit.parameters)
-        rows = rows.reshape(pub.parameter_values.size, pub.circuit.num_parameters)
-        row_index = np.arange(len(rows)).reshape(pub.parameter_values.shape)
-        sums: dict[Any, int] = {}
-        sum_index = np.empty(pub.observables.shape, dtype=int)
-        for index in np.ndindex(pub.observables.shape):
-            sum_index[index] = sums.setdefault(tuple(pub.observables[index].items()), len(sums))
-        row_index, sum_index = np.broadcast_arrays(row_index, sum_index)
-        if row_index.size == 0:
-            values = np.zeros(row_index.shape)
-        else:
-            values = self.expectation_values(pub.circuit, [dict(one) for one in sums], rows)[row_index, sum_index]
-        if pub.precision:
+        return self._results([pub])[0]
+
+    def _results(self, pubs: Sequence[Any]) -> list[Any]:
+        """The results of PUBs; those of one circuit and the same parameter values share states."""
+        certain = [pub for pub in pubs if not _is_random(pub.circuit)]
+        values = dict(zip(map(id, certain), pub_values(self.expectation_values, certain), strict=True))
+        return [self._result(pub, values[id(pub)]) if id(pub) in values else self._drawn(pub) for pub in pubs]
+
+    def _result(self, pub: Any, values: npt.NDArray[np.float64]) -> Any:
+        if pub.precision and self._is_noisy:
             values = np.asarray(np.random.default_rng(self.seed).normal(values, pub.precision))
         data = _compat.estimates(values, np.zeros(values.shape))
-        metadata = {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
-        return _compat.PubResult(data, metadata=metadata)
+        return _compat.PubResult(data, metadata=_compat.pub_metadata(pub))
 
-    def _run_v1(self, circuits: Any, observables: Any, parameter_values: Any) -> Any:
-        groups = grouped(circuits, observables, parameter_values)
-        values = np.empty(sum(len(group.positions) for group in groups))
-        for group in groups:
-            found = self.expectation_values(group.circuit, group.observables, group.rows)
-            values[group.positions] = found[group.row_index, group.observable_index]
-        return _compat.EstimatorResult(values, [{} for _ in values])
+    @property
+    def _is_noisy(self) -> bool:
+        if self.exact is None:
+            return self.default_precision > 0.0 or self.seed is not None
+        return not self.exact
+
+    def _drawn(self, pub: Any) -> Any:
+        """Resets are random: no single state to evaluate. Qiskit draws one for every element."""
+        if not self._is_noisy:
+            pub = _compat.EstimatorPub(pub.circuit, pub.observables, pub.parameter_values, 0.0, validate=False)
+        return _compat.StatevectorEstimator(seed=self.seed).run([pub]).result()[0]
+
+    def _result_of_triples(self, checked: Triples, options: dict[str, Any]) -> Any:
+        shots = None if self.exact else shot_count(options.get("shots"), "shots")
+        values, squares = values_and_squares(self.expectation_values, checked, shots is not None)
+        if shots is None:
+            return _compat.EstimatorResult(values, [{} for _ in values])
+        variances = np.maximum(squares - values**2, 0.0)
+        seed = options.get("seed")
+        generator = np.random.default_rng(noise_seed(self.seed if seed is None else seed, "seed"))
+        noisy = generator.normal(values, np.sqrt(variances / shots))
+        return _compat.EstimatorResult(noisy, [{"variance": one, "shots": shots} for one in variances])
+
+
+def _checked(pub: Any) -> Any:
+    """A PUB, whose precision Qiskit has seen not to be negative."""
+    if pub.precision is not None:
+        noise_precision(pub.precision, "precision")
+    return pub
+
+
+def _is_random(circuit: QuantumCircuit) -> bool:
+    return "reset" in circuit.count_ops()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,14 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _compat
+from ._arguments import thread_count
+from ._cache import cached_program
 from ._observables import Observables
 from ._parameters import parameter_list
 from ._program import Program
-from ._triples import grouped
-from .estimator import Columns, program_and_rows
+from ._rows import Columns, parameters_and_rows
+from ._triples import Triples, triples
+from .estimator import AT_ONCE, FastEstimator
 
 # Samples of one native call of a Jacobian.
 _MAX_ROWS = 1024
@@ -27,11 +30,12 @@ _LEAST_SHARED = 16
 
 @dataclass(frozen=True)
 class EstimatorGradientResult:
-    """Gradients and metadata, one entry for each circuit of a call; and the options of the call."""
+    """Gradients and metadata, one entry for each circuit of a call; the options of the call, and its precision."""
 
     gradients: list[npt.NDArray[np.float64]]
     metadata: list[dict[str, Any]]
-    options: dict[str, Any]
+    options: Any
+    precision: float = 0.0
 
 
 class FastReverseEstimatorGradient:
@@ -42,6 +46,7 @@ class FastReverseEstimatorGradient:
     Args:
         derivative_type: What `run` returns of 2 <psi|O|d psi>: "real" (the derivative of the expectation value),
             "imaginary" or "complex"; or the ``DerivativeType`` of ``qiskit-algorithms`` or ``qiskit-machine-learning``.
+            It can be set later.
         num_threads: Threads; 0: as ``torch.get_num_threads()``.
 
     Raises:
@@ -50,8 +55,47 @@ class FastReverseEstimatorGradient:
 
     def __init__(self, derivative_type: Any = "real", *, num_threads: int = 0) -> None:
         self.derivative_type = derivative_type
-        self._part = _part(derivative_type)
         self.num_threads = num_threads
+        self._default_options = _compat.Options()
+        # What algorithms look for that need values beside gradients, such as VarQITE.
+        self._estimator = FastEstimator(exact=True, num_threads=num_threads)
+
+    @property
+    def derivative_type(self) -> Any:
+        """What `run` returns, as it was given."""
+        return self._derivative_type
+
+    @derivative_type.setter
+    def derivative_type(self, value: Any) -> None:
+        self._derivative_type = value
+
+    @property
+    def _derivative_type(self) -> Any:
+        """The name under which the variational principles of ``qiskit-algorithms`` read and set it."""
+        return self._type
+
+    @_derivative_type.setter
+    def _derivative_type(self, value: Any) -> None:
+        self._part = _part(value)
+        self._type = value
+
+    @property
+    def num_threads(self) -> int:
+        """Threads; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads
+
+    @num_threads.setter
+    def num_threads(self, value: int) -> None:
+        self._num_threads = thread_count(value, "num_threads")
+
+    @property
+    def options(self) -> Any:
+        """Default options of `run`, which are passed on to its result."""
+        return _compat.Options(**vars(self._default_options))
+
+    def update_default_options(self, **options: Any) -> None:
+        """Updates the default options of `run`."""
+        self._default_options.update_options(**options)
 
     def jacobian(
         self,
@@ -84,8 +128,9 @@ class FastReverseEstimatorGradient:
         *,
         imaginary: bool,
     ) -> npt.NDArray[np.float64]:
-        program, rows = program_and_rows(circuit, observables, parameter_values)
-        columns = _columns_of(circuit, parameter_values, parameters)
+        order, rows = parameters_and_rows(circuit, parameter_values)
+        program = cached_program(circuit, observables, order)
+        columns = _columns_of(circuit, order, parameters)
         threads = self.num_threads or torch.get_num_threads()
         wanted = np.zeros(program.num_inputs, dtype=bool)
         wanted[columns] = True
@@ -106,6 +151,8 @@ class FastReverseEstimatorGradient:
         observables: Any,
         parameter_values: Any,
         parameters: Sequence[Iterable[Parameter] | None] | None = None,
+        *,
+        precision: Any = None,
         **options: Any,
     ) -> Any:
         """Starts a job, with the interface of the gradient classes that ``EstimatorQNN`` and ``VQE`` take.
@@ -116,32 +163,32 @@ class FastReverseEstimatorGradient:
             parameter_values: One row of values for each gradient, in the order of ``circuit.parameters``.
             parameters: For each gradient, the parameters to differentiate with respect to, in this order; None: all of
                 them, in the order of ``circuit.parameters``.
+            precision: Any: gradients are exact.
             options: Passed on to the result; exact simulation takes none.
 
         Returns:
             A job whose ``result()`` is an `EstimatorGradientResult`.
-        """
-        return _compat.submitted(self._run, circuits, observables, parameter_values, parameters, options)
 
-    def _run(
-        self, circuits: Any, observables: Any, parameter_values: Any, parameters: Any, options: dict[str, Any]
-    ) -> EstimatorGradientResult:
-        groups = grouped(circuits, observables, parameter_values)
+        Raises:
+            TypeError: an argument is of the wrong kind.
+            ValueError: different numbers of arguments, or a parameter is not in its circuit.
+        """
+        checked = triples(circuits, observables, parameter_values)
+        wanted = _wanted(checked.circuits, parameters)
+        chosen = _compat.Options(**{**vars(self._default_options), **options})
+        return _compat.submitted(self._run, checked, wanted, chosen, at_once=checked.amount < AT_ONCE)
+
+    def _run(self, checked: Triples, wanted: list[list[Parameter]], options: Any) -> EstimatorGradientResult:
         gradients: dict[int, npt.NDArray[np.float64]] = {}
-        metadata: dict[int, dict[str, Any]] = {}
-        for group in groups:
-            order = list(group.circuit.parameters)
-            wanted = [list((parameters and parameters[i]) or order) for i in group.positions]
-            union = list(dict.fromkeys(parameter for one in wanted for parameter in one))
+        for group in checked.groups():
+            union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
             column = {parameter: index for index, parameter in enumerate(union)}
             found = self._derivatives(group.circuit, group.observables, group.rows, union)
-            for position, row, observable, one in zip(
-                group.positions, group.row_index, group.observable_index, wanted, strict=True
-            ):
-                gradients[position] = found[row, observable, [column[parameter] for parameter in one]]
-                metadata[position] = {"parameters": one, "derivative_type": self.derivative_type}
-        positions = sorted(gradients)
-        return EstimatorGradientResult([gradients[i] for i in positions], [metadata[i] for i in positions], options)
+            for position, row, observable in zip(group.positions, group.row_index, group.observable_index, strict=True):
+                chosen = [column[parameter] for parameter in wanted[position]]
+                gradients[position] = found[row, observable, chosen]
+        metadata = [{"parameters": one, "derivative_type": self.derivative_type} for one in wanted]
+        return EstimatorGradientResult([gradients[i] for i in range(len(wanted))], metadata, options)
 
     def _derivatives(self, *arguments: Any) -> npt.NDArray[Any]:
         if self._part == "real":
@@ -201,15 +248,42 @@ def _engine_jacobian(
 
 
 def _columns_of(
-    circuit: QuantumCircuit, parameter_values: npt.ArrayLike | Columns | None, parameters: Iterable[Parameter] | None
+    circuit: QuantumCircuit, order: Sequence[Parameter], parameters: Iterable[Parameter] | None
 ) -> list[int]:
-    if isinstance(parameter_values, dict):
-        order = [one for key in parameter_values for one in parameter_list(key, "parameter_values")]
-    else:
-        order = list(circuit.parameters)
+    """Where the chosen parameters stand in the order of the columns."""
     position = {parameter: index for index, parameter in enumerate(order)}
     chosen = list(circuit.parameters) if parameters is None else parameter_list(parameters, "parameters")
-    unknown = [parameter.name for parameter in chosen if parameter not in position]
-    if unknown:
-        raise ValueError(f"parameters: {unknown} are not in the circuit; choose from circuit.parameters")
+    _check_known(chosen, position, "parameters")
     return [position[parameter] for parameter in chosen]
+
+
+def _wanted(circuits: Sequence[QuantumCircuit], parameters: Any) -> list[list[Parameter]]:
+    """For each circuit, the parameters to differentiate with respect to."""
+    if parameters is None:
+        parameters = [None] * len(circuits)
+    if isinstance(parameters, Parameter) or not isinstance(parameters, Sequence):
+        raise TypeError(
+            "parameters: expected a sequence with a list of parameters, or None, for each circuit, "
+            f"got {type(parameters).__name__}"
+        )
+    if len(parameters) != len(circuits):
+        raise ValueError(
+            f"parameters: expected a list of parameters, or None, for each of {len(circuits)} circuits, "
+            f"got {len(parameters)}"
+        )
+    orders: dict[int, dict[Parameter, None]] = {}
+    wanted = []
+    for index, (circuit, one) in enumerate(zip(circuits, parameters, strict=True)):
+        order = orders.get(id(circuit))
+        if order is None:
+            order = orders[id(circuit)] = dict.fromkeys(circuit.parameters)
+        wanted.append(list(order) if one is None else parameter_list(one, f"parameters[{index}]"))
+        if one is not None:
+            _check_known(wanted[-1], order, f"parameters[{index}]")
+    return wanted
+
+
+def _check_known(chosen: Iterable[Parameter], known: Container[Parameter], argument: str) -> None:
+    unknown = [parameter.name for parameter in chosen if parameter not in known]
+    if unknown:
+        raise ValueError(f"{argument}: {unknown} are not in the circuit; choose from circuit.parameters")

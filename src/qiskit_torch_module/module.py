@@ -12,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _operator
+from ._arguments import thread_count
 from ._autograd import expectation_values, joined
 from ._cache import cached_program
 from ._initial import Initial, initial_values, is_single, seeded
@@ -220,11 +221,11 @@ class QuantumModule(torch.nn.Module):
 
     def set_num_threads_forward(self, num_threads_forward: int) -> None:
         """Sets the threads for values; 0: as ``torch.get_num_threads()``."""
-        self._num_threads_forward = _thread_count(num_threads_forward, "num_threads_forward")
+        self._num_threads_forward = thread_count(num_threads_forward, "num_threads_forward")
 
     def set_num_threads_backward(self, num_threads_backward: int) -> None:
         """Sets the threads for gradients; 0: as ``torch.get_num_threads()``."""
-        self._num_threads_backward = _thread_count(num_threads_backward, "num_threads_backward")
+        self._num_threads_backward = thread_count(num_threads_backward, "num_threads_backward")
 
     def set_variational_gradients_flag(self, variational_gradients_flag: Sequence[bool] | bool) -> None:
         """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``."""
@@ -271,9 +272,3 @@ def _set_initials(initial: Any, count: int) -> list[Any]:
             f"variational_params_initial: expected one entry for all sets or {count} entries, got {len(listed)}"
         )
     return listed
-
-
-def _thread_count(count: int, argument: str) -> int:
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise ValueError(f"{argument}: expected a number of threads, 0 for as many as PyTorch uses, got {count!r}")
-    return count

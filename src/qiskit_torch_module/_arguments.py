@@ -1,0 +1,88 @@
+"""Checks of plain arguments that several classes share."""
+
+from __future__ import annotations
+
+import math
+import operator
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+
+def thread_count(count: Any, argument: str) -> int:
+    """A number of threads; 0 stands for as many as PyTorch uses.
+
+    Raises:
+        ValueError: not an integer, or negative.
+    """
+    try:
+        number = -1 if isinstance(count, bool) else operator.index(count)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"{argument}: expected a number of threads, 0 for as many as PyTorch uses, got {count!r}")
+    return number
+
+
+def flag(value: Any, argument: str) -> bool:
+    """A switch.
+
+    Raises:
+        TypeError: neither True nor False.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def noise_precision(value: Any, argument: str) -> float:
+    """A standard deviation of noise; 0 stands for none.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: negative, infinite or NaN.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{argument}: expected a finite number, at least 0, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number) or number < 0.0:
+        raise ValueError(f"{argument}: expected a finite number, at least 0, got {value}")
+    return number
+
+
+def noise_seed(value: Any, argument: str) -> int | np.random.Generator | None:
+    """A seed of NumPy's generator of random numbers, or such a generator; None: another one each time.
+
+    Raises:
+        TypeError: of another kind.
+        ValueError: a negative number.
+    """
+    if value is None or isinstance(value, np.random.Generator):
+        return value
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{argument}: expected an integer, a numpy.random.Generator or None, got {value!r}")
+    if number < 0:
+        raise ValueError(f"{argument}: expected an integer, at least 0, got {number}")
+    return number
+
+
+def shot_count(value: Any, argument: str) -> float | None:
+    """A number of shots; None stands for exact values.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: not positive.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{argument}: expected a positive number or None, got {value!r}")
+    number = value if isinstance(value, int) else float(value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{argument}: expected a positive number or None, got {value}")
+    return number
