@@ -11,6 +11,9 @@ settings.register_profile("ci", max_examples=100, deadline=None, derandomize=Tru
 settings.register_profile("nightly", max_examples=3000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# Generators of cases run long there.
+NIGHTLY = os.environ.get("QTM_NIGHTLY") == "1"
+
 # In every test, what reads scratch memory before it is written becomes NaN.
 _engine.poison_scratch(True)
 

@@ -11,7 +11,14 @@ from qiskit.quantum_info import SparsePauliOp
 
 import reference
 from circuits_zoo import Case, fixed_and_free, qaoa, random_observables, reuploading
-from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
+from qiskit_torch_module import (
+    FastReverseEstimatorGradient,
+    QuantumModule,
+    _engine,
+    compiler_passes,
+    explain,
+    set_memory_budget,
+)
 from qiskit_torch_module._passes import PASS_NAMES
 
 
@@ -364,3 +371,16 @@ def test_tapes_of_teams_that_were_there_for_one_call_only():
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: gradients(3), range(80)):
             np.testing.assert_allclose(found, expected, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("name", PASS_NAMES)
+def test_imaginary_derivatives_know_which_phases_a_pass_drops(name):
+    w = ParameterVector("w", 2)
+    circuit = QuantumCircuit(2)
+    circuit.rx(w[0], 1)
+    circuit.rx(-w[0], 1)  # gone, if fused with the one before, and then what follows acts on |0...0>
+    circuit.rzz(w[1], 0, 1)
+    with compiler_passes(**{name: False}):
+        gradient = FastReverseEstimatorGradient(derivative_type="imag")
+        found = gradient._derivatives(circuit, ["ZZ"], [[0.3, 0.4]], None)
+    np.testing.assert_allclose(found, [[[0.0, -1.0]]], atol=1e-14)

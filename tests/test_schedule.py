@@ -1,10 +1,19 @@
 """What the scheduler makes of rotations: fused runs, shared layers, phases."""
 
+import itertools
+import random
+import sys
+
+import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
+import slow_planner
 from circuits_zoo import reuploading
+from conftest import NIGHTLY
 from qiskit_torch_module._compile import compile_program
+from qiskit_torch_module._gf2 import Latest
+from qiskit_torch_module._passes import Passes
 from qiskit_torch_module._schedule import X, Y, Z, levels_of
 
 
@@ -64,3 +73,110 @@ def test_a_phase_before_a_rotation_of_its_qubit_joins_the_run():
     found = levels(circuit)
     assert [axis for axis, _ in found[1].runs[0].gates] == [Z, Y]
     assert not any(level.phase for level in found)
+
+
+WORDS = ["rx", "ry", "rz", "rzz", "rxx", "rzx", "cx", "swap", "x"]
+PARAMETERS = ParameterVector("p", 3)
+
+
+def random_rotations(seed):
+    """Of some gates in a random mixture, many of which commute, join or cancel."""
+    choice = random.Random(seed)
+    num_qubits, num_gates = choice.choice([1, 2, 3, 5, 8]), choice.choice([5, 20, 60])
+    weights = [choice.random() ** 2 + 0.01 for _ in WORDS]
+    circuit = QuantumCircuit(num_qubits)
+    for parameter in PARAMETERS:
+        circuit.ry(parameter, 0)
+    for _ in range(num_gates):
+        name = choice.choices(WORDS, weights)[0]
+        width = 1 if name in ("rx", "ry", "rz", "x") else 2
+        angles = [choice.choice([0.5, -0.5, *PARAMETERS, -PARAMETERS[0]])] if name.startswith("r") else []
+        if width <= num_qubits:
+            getattr(circuit, name)(*angles, *choice.sample(range(num_qubits), width))
+    return compile_program(circuit, "individualZ", [], [list(PARAMETERS)]).rotations
+
+
+def plain(planned):
+    found, phase = planned
+    return [([(run.x, run.z, run.gates) for run in one.runs], list(one.phase.items())) for one in found], phase
+
+
+@pytest.mark.parametrize("passes", [Passes(), Passes(fusion=False), Passes(product_state=False)], ids=repr)
+def test_levels_are_those_of_a_planner_that_looks_at_all_of_them(passes):
+    for seed in range(20_000 if NIGHTLY else 250):
+        rotations = random_rotations(seed)
+        expected = plain(slow_planner.levels_of(rotations, passes))
+        assert plain(levels_of(rotations, passes)) == expected, f"seed {seed}"
+
+
+def test_the_latest_odd_overlap_is_that_of_all_masks():
+    choice = random.Random(0)
+    for _ in range(300):
+        latest, added, bits = Latest(), [], choice.randint(1, 8)
+        for _ in range(choice.randint(0, 40)):
+            added.append((choice.randrange(1 << bits), choice.randrange(12)))
+            latest.add(*added[-1])
+        for mask in range(1 << min(bits, 6)):
+            odd = [time for other, time in added if (other & mask).bit_count() % 2]
+            assert latest.odd(mask) == max(odd, default=-1)
+
+
+def waiting(repetitions):
+    """A qubit waits, and gets a phase now and then, which slides back to its only gate."""
+    circuit = QuantumCircuit(3)
+    circuit.h(2)
+    for i in range(repetitions):
+        circuit.rx(0.1 + i % 7, 0)
+        circuit.ry(0.2 + i % 5, 1)
+        circuit.cx(0, 1)
+        circuit.rz(0.01 * i, 2)
+    return circuit
+
+
+def far_flips(repetitions):
+    """The same with rotations about X, and with one that finds the phase of its qubit far below."""
+    circuit = waiting(repetitions)
+    circuit.cx(2, 0)
+    for i in range(repetitions):
+        circuit.rx(0.1 + i % 7, 1)
+        circuit.ry(0.2 + i % 5, 1)
+        circuit.rz(0.3, 2)
+        circuit.rx(0.1 * i, 2)
+    return circuit
+
+
+def growing(repetitions):
+    """Sums of many parameters: in a run, in a phase and in the global phase."""
+    weights = ParameterVector("w", repetitions)
+    circuit = QuantumCircuit(2)
+    circuit.h([0, 1])
+    for weight in weights:
+        circuit.rzz(weight, 0, 1)
+        circuit.p(weight, 0)
+    circuit.ry(0.3, [0, 1])
+    return circuit
+
+
+def lines_run(function, *arguments):
+    """How many lines of Python a call runs."""
+    count, before = itertools.count(), sys.gettrace()
+
+    def trace(frame, event, argument):
+        next(count)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(before)
+    return next(count)
+
+
+@pytest.mark.parametrize("build", [waiting, far_flips, growing])
+def test_planning_takes_steps_in_proportion_to_gates(build):
+    def steps(repetitions):
+        circuit = build(repetitions)
+        return lines_run(levels_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).rotations)
+
+    assert steps(800) < 3 * steps(400)

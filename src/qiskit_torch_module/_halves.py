@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 
+from ._gf2 import is_odd
 from ._polynomial import Polynomial
-from ._schedule import Level, Run, Y, is_odd
+from ._schedule import Level, Run, Y
 
 # That the engine takes; in deeper circuits, a few layers are too little of the whole.
 _MOST_GLUE, _MOST_LEVELS = 4, 12
@@ -137,7 +138,10 @@ def _varies(levels: Sequence[Level], num_inputs: int) -> bool:
 
 def _overlaps(mask: int, others: Iterable[int]) -> int:
     """Bit i: whether ``mask`` has an odd overlap with the i-th of the others."""
-    return _mask_of(is_odd(mask & other) for other in others)
+    found = 0
+    for i, other in enumerate(others):
+        found |= ((mask & other).bit_count() & 1) << i
+    return found
 
 
 def _mask_of(flags: Iterable[int]) -> int:
@@ -169,9 +173,10 @@ class _Basis:
 
     def _reduced(self, function: int) -> tuple[int, int]:
         parts = 0
-        for row, of_row in self._rows:
-            if function ^ row < function:
-                function, parts = function ^ row, parts ^ of_row
+        if function:
+            for row, of_row in self._rows:
+                if function ^ row < function:
+                    function, parts = function ^ row, parts ^ of_row
         return function, parts
 
 

@@ -113,12 +113,12 @@ class Program:
     @cached_property
     def engine(self) -> Engine:
         """The native engine for this program: built once, shared by equal programs."""
-        return _engine(self)
+        return _planned(self)[0]
 
     @cached_property
     def whole_phase(self) -> Polynomial:
         """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
-        return Polynomial.sum([self.phase, levels_of(self.rotations)[1]])
+        return Polynomial.sum([self.phase, _planned(self)[1]])
 
     @cached_property
     def unshared(self) -> Program:
@@ -203,14 +203,15 @@ def _angles_of(program: Program) -> Iterable[Polynomial]:
 
 @lru_cache(maxsize=128)
 @without_collections
-def _engine(program: Program) -> Engine:
-    levels, _ = levels_of(program.rotations, program.passes)
+def _planned(program: Program) -> tuple[Engine, Polynomial]:
+    """The engine, and the phase of rotations that it does not apply."""
+    levels, dropped = levels_of(program.rotations, program.passes)
     arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
     num_inputs = program.num_inputs + len(program.derived_inputs)
     num_weights = program.num_weights + len(program.derived_weights)
     halves = halves_of(levels, program.num_qubits, num_inputs) if program.passes.halved_start else None
     halved = None if halves is None else _halved_arrays(program, halves)
-    return Engine(program.num_qubits, num_inputs, num_weights, arrays, halved)
+    return Engine(program.num_qubits, num_inputs, num_weights, arrays, halved), dropped
 
 
 def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:

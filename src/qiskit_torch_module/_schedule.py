@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ._gf2 import Latest, is_odd
 from ._passes import Passes
 from ._polynomial import Polynomial
 
@@ -38,17 +39,11 @@ class Rotation:
 
 @dataclass
 class Run:
-    """A fused sequence of rotations of one virtual qubit, in order of time."""
+    """A fused sequence of rotations of one virtual qubit, in order of time: axes and angles."""
 
     x: int
     z: int
     gates: list[tuple[int, Polynomial]] = field(default_factory=list)
-
-    def append(self, axis: int, angle: Polynomial) -> None:
-        if self.gates and self.gates[-1][0] == axis:
-            angle = self.gates.pop()[1] + angle
-        if angle.terms:
-            self.gates.append((axis, angle))
 
     @property
     def is_real(self) -> bool:
@@ -63,29 +58,159 @@ class Level:
     phase: dict[int, Polynomial] = field(default_factory=dict)
 
 
-def is_odd(bits: int) -> bool:
-    return bits.bit_count() % 2 == 1
+class _Sum:
+    """An angle that others are added to, in time that does not grow with it."""
+
+    __slots__ = ("terms",)
+
+    def __init__(self, first: Polynomial) -> None:
+        self.terms = dict(first.terms)
+
+    def add(self, other: Polynomial | _Sum) -> None:
+        for variables, coefficient in other.terms.items() if isinstance(other, _Sum) else other.terms:
+            total = self.terms.get(variables, 0.0) + coefficient
+            if total == 0.0:
+                self.terms.pop(variables, None)
+            else:
+                self.terms[variables] = total
+
+
+# Most angles are never added to.
+_Angle: TypeAlias = "Polynomial | _Sum"
+
+
+def _sum(first: _Angle, other: _Angle) -> _Sum:
+    total = first if isinstance(first, _Sum) else _Sum(first)
+    total.add(other)
+    return total
+
+
+def _polynomial(angle: _Angle) -> Polynomial:
+    return Polynomial.of(angle.terms) if isinstance(angle, _Sum) else angle
+
+
+class _OpenRun:
+    """A run that may still grow."""
+
+    __slots__ = ("gates", "x", "z")
+
+    def __init__(self, x: int, z: int) -> None:
+        self.x, self.z = x, z
+        self.gates: list[tuple[int, _Angle]] = []
+
+    def append(self, axis: int, angle: _Angle) -> None:
+        if self.gates and self.gates[-1][0] == axis:
+            angle = _sum(self.gates.pop()[1], angle)
+        if angle.terms:
+            self.gates.append((axis, angle))
+
+
+class _OpenLevel:
+    """A level that may still grow."""
+
+    __slots__ = ("phase", "runs")
+
+    def __init__(self) -> None:
+        self.runs: list[_OpenRun] = []
+        self.phase: dict[int, _Angle] = {}
+
+    def add_phase(self, z: int, angle: _Angle) -> None:
+        self.phase[z] = _sum(self.phase[z], angle) if z in self.phase else angle
+
+    def closed(self) -> Level:
+        runs = [Run(run.x, run.z, [(axis, _polynomial(angle)) for axis, angle in run.gates]) for run in self.runs]
+        return Level(runs, {mask: _polynomial(angle) for mask, angle in self.phase.items()})
+
+
+class _Planner:
+    """Puts rotations, in order of time, into levels as early as they can act.
+
+    Attributes:
+        levels: So far. New ones come last, and runs stay where they have been put.
+        dropped: Angles of phases that act on |0...0>.
+    """
+
+    def __init__(self, fuses: bool) -> None:
+        self.levels: list[_OpenLevel] = []
+        self.dropped: list[Polynomial] = []
+        self._fuses = fuses
+        # Where the way down ends, without a look at every level: masks that runs flip; masks of Z of runs and phases. A
+        # phase that is taken out leaves its mask to the run that it joins, which is no lower.
+        self._flips, self._signs = Latest(), Latest()
+
+    def insert(self, rotation: Rotation) -> None:
+        if rotation.axis == Z:
+            self._insert_phase(rotation.z, rotation.angle)
+        else:
+            self._insert_rotation(rotation)
+
+    def _insert_phase(self, z: int, angle: _Angle) -> None:
+        """It passes all runs whose flips it commutes with, and joins a run that it is the Z of."""
+        lowest = self._flips.odd(z)
+        if lowest < 0:
+            self.dropped.append(_polynomial(angle))
+            return
+        level = self.levels[lowest]
+        for run in level.runs:
+            if self._fuses and run.z == z:
+                run.append(Z, angle)
+                return
+        level.add_phase(z, angle)
+        self._signs.add(z, lowest)
+
+    def _insert_rotation(self, rotation: Rotation) -> None:
+        x, z, is_flip = rotation.x, rotation.z, rotation.axis == X
+        gates: list[tuple[int, _Angle]] = [(rotation.axis, rotation.angle)]
+        # The last level with a phase or run that does not commute: no level above it holds a run of the same virtual
+        # qubit or a phase that is its Z, neither of which does.
+        lowest = self._signs.odd(x) if is_flip else max(self._signs.odd(x), self._flips.odd(z))
+        if lowest >= 0:
+            level, above = self.levels[lowest], self.levels[lowest + 1].runs if lowest + 1 < len(self.levels) else []
+            # A phase of the same virtual qubit joins the run, where the run may start above it.
+            if self._fuses and z in level.phase and not any(is_odd(run.x & z) for run in above):
+                gates.insert(0, (Z, level.phase.pop(z)))
+                is_flip = False
+            if self._fuses and not any(is_odd(mask & x) for mask in level.phase):
+                same = next((run for run in level.runs if run.x == x and (is_flip or run.z == z)), None)
+                if same is not None:
+                    for axis, angle in gates:
+                        same.append(axis, angle)
+                    return
+        self._start_run(lowest + 1, x, z if not is_flip else None, z, gates)
+
+    def _start_run(
+        self, position: int, x: int, z: int | None, preferred: int, gates: Sequence[tuple[int, _Angle]]
+    ) -> None:
+        """Starts a run in the first level from `position` on that has room; for a pure flip (no z) any Z will do."""
+        while position < len(self.levels) and z is None:
+            z = _conjugate_to(x, [run.x for run in self.levels[position].runs], preferred)
+            position += z is None
+        if position == len(self.levels):
+            self.levels.append(_OpenLevel())
+        run = _OpenRun(x, preferred if z is None else z)
+        for axis, angle in gates:
+            run.append(axis, angle)
+        self.levels[position].runs.append(run)
+        self._flips.add(run.x, position)
+        self._signs.add(run.z, position)
 
 
 def levels_of(rotations: Iterable[Rotation], passes: Passes | None = None) -> tuple[list[Level], Polynomial]:
     """Layers as early as possible; and the phase of what acts on |0...0> by no more than a phase, and is dropped."""
     passes = passes or Passes()
-    levels: list[Level] = []
-    dropped: list[Polynomial] = []
+    planner = _Planner(passes.fusion)
     for rotation in rotations:
-        if rotation.axis != Z:
-            _insert_rotation(levels, rotation, passes.fusion)
-        elif not _insert_phase(levels, rotation.z, rotation.angle, passes.fusion):
-            dropped.append(rotation.angle)
-    levels, on_zero = _without_empty_layers(levels)
+        planner.insert(rotation)
+    kept, on_zero = _without_empty_layers(planner.levels)
+    levels = [level.closed() for level in kept]
     if levels and not passes.product_state:
         levels.insert(0, Level([Run(x=1, z=1)]))  # the identity: what follows is no first layer
-    return levels, -0.5 * Polynomial.sum([*dropped, *on_zero])
+    return levels, -0.5 * Polynomial.sum([*planner.dropped, *on_zero])
 
 
-def _without_empty_layers(levels: Iterable[Level]) -> tuple[list[Level], list[Polynomial]]:
+def _without_empty_layers(levels: Iterable[_OpenLevel]) -> tuple[list[_OpenLevel], list[Polynomial]]:
     """Angles may cancel: where no run is left, the phase joins the one before, or acts on |0...0> as nothing."""
-    kept: list[Level] = []
+    kept: list[_OpenLevel] = []
     on_zero: list[Polynomial] = []
     for level in levels:
         level.runs = [run for run in level.runs if run.gates]
@@ -93,65 +218,10 @@ def _without_empty_layers(levels: Iterable[Level]) -> tuple[list[Level], list[Po
             kept.append(level)
         elif kept:
             for mask, angle in level.phase.items():
-                kept[-1].phase[mask] = kept[-1].phase.get(mask, Polynomial()) + angle
+                kept[-1].add_phase(mask, angle)
         else:
-            on_zero.extend(level.phase.values())
+            on_zero.extend(_polynomial(angle) for angle in level.phase.values())
     return kept, on_zero
-
-
-def _insert_phase(levels: list[Level], z: int, angle: Polynomial, fuse: bool) -> bool:
-    """Puts a phase as early as it can act; False: it acts on |0...0>."""
-    for level in reversed(levels):
-        for run in level.runs:
-            if fuse and run.z == z:
-                run.append(Z, angle)
-                return True
-        if any(is_odd(run.x & z) for run in level.runs):
-            level.phase[z] = level.phase.get(z, Polynomial()) + angle
-            return True
-    return False
-
-
-def _insert_rotation(levels: list[Level], rotation: Rotation, fuse: bool) -> None:
-    x, z, is_flip = rotation.x, rotation.z, rotation.axis == X
-    gates = [(rotation.axis, rotation.angle)]
-    position = len(levels)
-    while position > 0:
-        level = levels[position - 1]
-        # A phase of the same virtual qubit joins the run, where the run may start above it; any other that does not
-        # commute stops the way down.
-        above = levels[position].runs if position < len(levels) else []
-        if fuse and z in level.phase and not any(is_odd(run.x & z) for run in above):
-            gates.insert(0, (Z, level.phase.pop(z)))
-            is_flip = False
-        if any(is_odd(mask & x) for mask in level.phase):
-            break
-        same = next((run for run in level.runs if run.x == x and (is_flip or run.z == z)), None)
-        if same is not None and not fuse:
-            break
-        if same is not None:
-            for axis, angle in gates:
-                same.append(axis, angle)
-            return
-        if any(is_odd(run.z & x) or (not is_flip and is_odd(run.x & z)) for run in level.runs):
-            break
-        position -= 1
-    _start_run(levels, position, x, z if not is_flip else None, z, gates)
-
-
-def _start_run(
-    levels: list[Level], position: int, x: int, z: int | None, preferred: int, gates: Sequence[tuple[int, Polynomial]]
-) -> None:
-    """Starts a run in the first level from `position` on that has room; for a pure flip (no z) any Z will do."""
-    while position < len(levels) and z is None:
-        z = _conjugate_to(x, [run.x for run in levels[position].runs], preferred)
-        position += z is None
-    if position == len(levels):
-        levels.append(Level())
-    run = Run(x, preferred if z is None else z)
-    for axis, angle in gates:
-        run.append(axis, angle)
-    levels[position].runs.append(run)
 
 
 def _conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
