@@ -20,20 +20,24 @@ struct Angles {
         return index < num_inputs ? space.input[index] : broadcast<Real, lanes>(tile.weights[index - num_inputs]);
     }
 
+    static V angle(const Tile<Real>& tile, const Space& space, int index) {
+        const ProgramView& p = *tile.program;
+        V theta = broadcast<Real, lanes>(Real(p.angle_constant[index]));
+        for (int t = p.angle_term_begin[index]; t < p.angle_term_begin[index + 1]; ++t) {
+            V term = broadcast<Real, lanes>(Real(p.term_coefficient[t]));
+            for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
+                term *= variable(tile, space, p.factor_variable[f]);
+            theta += term;
+        }
+        return theta;
+    }
+
     // sin and cos of half of every angle that varies over the batch, or of every one that does not.
     static void compute(const Tile<Real>& tile, Space& space, bool varying) {
         const ProgramView& p = *tile.program;
-        for (int a = 0; a < p.num_angles; ++a) {
-            if (bool(p.angle_varies[a]) != varying) continue;
-            V theta = broadcast<Real, lanes>(Real(p.angle_constant[a]));
-            for (int t = p.angle_term_begin[a]; t < p.angle_term_begin[a + 1]; ++t) {
-                V term = broadcast<Real, lanes>(Real(p.term_coefficient[t]));
-                for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
-                    term *= variable(tile, space, p.factor_variable[f]);
-                theta += term;
-            }
-            space.half[a] = sine_cosine<Real, lanes>(theta * Real(0.5));
-        }
+        for (int a = 0; a < p.num_angles; ++a)
+            if (bool(p.angle_varies[a]) == varying)
+                space.half[a] = sine_cosine<Real, lanes>(angle(tile, space, a) * Real(0.5));
     }
 
     // z / |z|, or 1 where z vanishes; also |z|.

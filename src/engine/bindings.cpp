@@ -261,8 +261,28 @@ std::vector<int> products_of_phases(const qtm::ProgramView& view) {
     return products;
 }
 
+// The same keys as below.
+template <class Real>
+nb::dict step_schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
+    const auto mode = gradient ? qtm::Mode::gradient_undoing_kets : qtm::Mode::values;
+    const qtm::StepSchedule<Real> how = qtm::step_schedule<Real>(plan, batch_size, num_threads, mode);
+    nb::dict result;
+    for (const char* name : {"sweeps_of_layers", "products_of_phases"}) result[name] = std::vector<int>{};
+    for (const char* name : {"measured_runs", "prefix_layers", "tape_bytes"}) result[name] = 0;
+    result["lanes"] = how.kernel->lanes;
+    result["is_spread"] = how.kernel->lane_bits > 0;
+    result["samples_in_a_tile"] = how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes;
+    result["num_threads"] = how.num_threads;
+    for (const char* name : {"keeps_kets", "shares_prefix", "absorbs_observables", "is_team", "tape_holds_kets"})
+        result[name] = false;
+    result["halves"] = nb::none();
+    result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.matrix_bytes;
+    return result;
+}
+
 template <class Real>
 nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
+    if (plan.steps() != nullptr) return step_schedule<Real>(plan, batch_size, num_threads, gradient);
     const auto purpose = gradient ? qtm::Purpose::recorded_gradient : qtm::Purpose::values;
     const qtm::Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, purpose);
     nb::dict result;
@@ -334,8 +354,27 @@ qtm::ProgramArrays arrays_of(const nb::dict& arrays, int num_qubits, int num_inp
     return given;
 }
 
+std::optional<qtm::StepArrays> steps_of(const std::optional<nb::dict>& arrays) {
+    if (!arrays) return std::nullopt;
+    qtm::StepArrays given;
+#define QTM_ASSIGN(name) assign(given.name, *arrays, #name)
+    QTM_ASSIGN(kind);
+    QTM_ASSIGN(angle);
+    QTM_ASSIGN(x);
+    QTM_ASSIGN(z);
+    QTM_ASSIGN(qubit_begin);
+    QTM_ASSIGN(qubit_flip);
+    QTM_ASSIGN(qubit_sign);
+    QTM_ASSIGN(qubit_is_negative);
+    QTM_ASSIGN(columns);
+    QTM_ASSIGN(entry_begin);
+    QTM_ASSIGN(entries);
+#undef QTM_ASSIGN
+    return given;
+}
+
 void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights, const nb::dict& arrays,
-               const std::optional<nb::dict>& halved) {
+               const std::optional<nb::dict>& halved, const std::optional<nb::dict>& steps) {
     const auto given = [&](const nb::dict& of, int qubits) { return arrays_of(of, qubits, num_inputs, num_weights); };
     std::unique_ptr<const qtm::Plan> from_halves;
     if (halved) {
@@ -351,7 +390,7 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
         from_halves = std::make_unique<const qtm::Plan>(given(nb::cast<nb::dict>((*halved)["rest"]), num_qubits),
                                                         std::move(halves));
     }
-    new (place) qtm::Plan(given(arrays, num_qubits), {}, std::move(from_halves));
+    new (place) qtm::Plan(given(arrays, num_qubits), {}, std::move(from_halves), steps_of(steps));
 }
 
 std::vector<std::string> instruction_sets() {
@@ -370,7 +409,7 @@ NB_MODULE(_engine, module) {
     nb::class_<Tape<double>>(module, "Tape64", "States of a batch, from a forward to a backward call.");
     nb::class_<qtm::Plan>(module, "Engine", "A program made ready to run: immutable, safe to share between threads.")
         .def("__init__", &construct, "num_qubits"_a, "num_inputs"_a, "num_weights"_a, "arrays"_a,
-             "halved"_a = nb::none())
+             "halved"_a = nb::none(), "steps"_a = nb::none())
         .def("values", &values<float>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a,
              "Expectation values (batch, observables) for inputs (batch, inputs) and weights (weights,).")
         .def("values", &values<double>, "inputs"_a.noconvert(), "weights"_a.noconvert(), "num_threads"_a)

@@ -18,6 +18,22 @@
 #endif
 
 namespace qtm {
+
+template <class Real>
+std::pair<const Kernel<Real>*, int> kernels() {
+    const Implementation& chosen = implementation();
+    if constexpr (sizeof(Real) == 4)
+        return {chosen.float_kernels, chosen.num_float_kernels};
+    else
+        return {chosen.double_kernels, chosen.num_double_kernels};
+}
+
+std::string in_units(size_t bytes) {
+    const double gib = double(bytes) / double(size_t(1) << 30);
+    if (gib >= 1) return std::to_string(int64_t(gib * 10) / 10) + "." + std::to_string(int64_t(gib * 10) % 10) + " GiB";
+    return std::to_string((bytes >> 20) + 1) + " MiB";
+}
+
 namespace {
 
 size_t physical_memory() {
@@ -31,21 +47,12 @@ size_t physical_memory() {
 #endif
 }
 
-std::atomic<Layouts> allowed_layouts{Layouts::any};
+std::atomic<Layouts> permitted_layouts{Layouts::any};
 std::atomic<bool> forces_halves{false};
 
 std::atomic<size_t>& budget() {
     static std::atomic<size_t> bytes{physical_memory() / 2};
     return bytes;
-}
-
-template <class Real>
-std::pair<const Kernel<Real>*, int> kernels() {
-    const Implementation& chosen = implementation();
-    if constexpr (sizeof(Real) == 4)
-        return {chosen.float_kernels, chosen.num_float_kernels};
-    else
-        return {chosen.double_kernels, chosen.num_double_kernels};
 }
 
 // A thread pays off from about this many updates of amplitudes by a run on (some 10 us); below, waking it costs more.
@@ -76,12 +83,6 @@ int useful_team(const Plan& plan, int num_threads) {
     return useful_threads(plan, std::numeric_limits<int32_t>::max(), num_threads) < num_threads
                ? 1
                : std::min(num_threads, int((1u << plan.view().num_qubits) / least_amplitudes_per_thread));
-}
-
-std::string in_units(size_t bytes) {
-    const double gib = double(bytes) / double(size_t(1) << 30);
-    if (gib >= 1) return std::to_string(int64_t(gib * 10) / 10) + "." + std::to_string(int64_t(gib * 10) % 10) + " GiB";
-    return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
@@ -323,7 +324,8 @@ int64_t share(int64_t total, int i, int count) { return total * i / count; }
 
 }  // namespace
 
-void allow_layouts(Layouts layouts) { allowed_layouts.store(layouts); }
+void allow_layouts(Layouts layouts) { permitted_layouts.store(layouts); }
+Layouts allowed_layouts() { return permitted_layouts.load(); }
 
 int prefix_layers(const ProgramView& view) {
     if (view.half[0] == nullptr) return view.prefix_layers;
@@ -345,7 +347,7 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
     const Question asked{plan.number(),          batch_size,           num_threads,     purpose,
-                         allowed_layouts.load(), forces_halves.load(), memory_budget(), &implementation()};
+                         allowed_layouts(),      forces_halves.load(), memory_budget(), &implementation()};
     for (const Known& one : known)
         if (one.asked == asked) return one.how;
     known[next] = {asked, answer<Real>(plan, asked)};
@@ -469,12 +471,17 @@ int run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<R
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
+    if (plan.steps() != nullptr) return step_values(plan, batch, values);
     run_values<Real>(schedule<Real>(plan, batch.size, batch.num_threads, Purpose::values), batch, nullptr, values);
 }
 
 template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
+    if (plan.steps() != nullptr) {
+        step_values(plan, batch, values);
+        return nullptr;
+    }
     const auto how = schedule<Real>(plan, batch.size, batch.num_threads, Purpose::recorded_gradient);
     if (how.tape_bytes == 0) {
         qtm::values(plan, batch, values);
@@ -544,6 +551,9 @@ template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient) {
+    if (plan.steps() != nullptr)
+        return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, input_gradient,
+                                            weight_gradient);
     const ProgramView& view = plan.view();
     const auto num_weights = size_t(view.num_weights);
     if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
@@ -581,6 +591,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
 }
 
 #define QTM_INSTANTIATE(Real)                                                                                       \
+    template std::pair<const Kernel<Real>*, int> kernels<Real>();                                                   \
     template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose);                                     \
     template void values(const Plan&, const Batch<Real>&, Real*);                                                   \
     template std::unique_ptr<Tape<Real>> record(const Plan&, const Batch<Real>&, Real*);                            \

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "plan.hpp"
 #include "scratch.hpp"
@@ -70,10 +71,39 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient);
 
+// How a batch of a circuit that holds matrices will be run: step by step, every thread with tiles of its own.
+template <class Real>
+struct StepSchedule {
+    const Kernel<Real>* kernel;
+    int num_threads;
+    size_t scratch_bytes;  // of each thread
+    size_t matrix_bytes;   // which the circuit keeps
+};
+
+// Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
+template <class Real>
+StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Mode mode);
+
+// As their namesakes above, for a plan with steps.
+template <class Real>
+void step_values(const Plan& plan, const Batch<Real>& batch, Real* values);
+template <class Real>
+void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
+                                  Derivative derivative, const uint8_t* wanted_variable, Real* input_gradient,
+                                  Real* weight_gradient);
+
 // How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit
 // allows it), or what is faster.
 enum class Layouts { any, batched, spread };
 void allow_layouts(Layouts layouts);
+Layouts allowed_layouts();
+
+// The kernels in use, the spread one last.
+template <class Real>
+std::pair<const Kernel<Real>*, int> kernels();
+
+// Bytes as a reader wants them.
+std::string in_units(size_t bytes);
 
 // Layers that are the same for the whole batch, of the circuit or of its halves.
 int prefix_layers(const ProgramView& view);

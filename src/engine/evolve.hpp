@@ -451,7 +451,17 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    static constexpr Kernel<Real> kernel{lanes,          L::lane_bits,      scratch_bytes, tape_bytes,
-                                         shared_bytes,   shared_tape_bytes, values,        vector_jacobian_product,
-                                         prefix_gradient};
+    using Steps = Stepwise<Real, lanes, spread>;
+    static constexpr Kernel<Real> kernel{lanes,
+                                         L::lane_bits,
+                                         scratch_bytes,
+                                         tape_bytes,
+                                         shared_bytes,
+                                         shared_tape_bytes,
+                                         values,
+                                         vector_jacobian_product,
+                                         prefix_gradient,
+                                         Steps::scratch_bytes,
+                                         Steps::values,
+                                         Steps::vector_jacobian_product};
 };

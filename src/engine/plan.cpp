@@ -485,7 +485,7 @@ void Sweeps::link(ProgramView& view) const {
 #undef QTM_LINK
 }
 
-Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halved)
+Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halved, std::optional<StepArrays> steps)
     : given_(std::move(arrays)), halves_(std::move(halves)), halved_(std::move(halved)) {
     static std::atomic<uint64_t> count{0};
     number_ = ++count;
@@ -498,6 +498,17 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
     derive_variation();
     derive_absorption();
     link();
+    if (!steps) return;
+    require(common_.num_layers == 0 && halved_ == nullptr && half(0) == nullptr, "steps in place of layers");
+    steps_ = std::make_unique<const Steps>(std::move(*steps), given_.num_qubits, given_.angle_constant.size());
+}
+
+ProgramView Plan::stepwise_view(int lane_bits) const {
+    ProgramView view = common_;
+    view.lane_bits = lane_bits;
+    view.flip_mask = given_.flip_mask.data();
+    view.pauli_z = given_.pauli_z.data();
+    return view;
 }
 
 void Plan::check_halves() const {

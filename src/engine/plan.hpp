@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "program.hpp"
+#include "steps.hpp"
 
 namespace qtm {
 
@@ -80,9 +82,10 @@ class Plan {
         double relative_cost;
     };
 
-    // `halved`: the same circuit from halves on, if there are any. Throws std::invalid_argument where the arrays
-    // contradict each other.
-    explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr);
+    // `halved`: the same circuit from halves on, if there are any; `steps`: of a circuit that holds matrices, which has
+    // no layers. Throws std::invalid_argument where the arrays contradict each other.
+    explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr,
+                  std::optional<StepArrays> steps = std::nullopt);
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
@@ -98,6 +101,10 @@ class Plan {
     const Plan* half(int i) const { return halves_.half[size_t(i)].get(); }
     // The same circuit from halves on, or null.
     const Plan* halved() const { return halved_.get(); }
+
+    // The steps of a circuit that holds matrices, or null; what else kernels read of it.
+    const Steps* steps() const { return steps_.get(); }
+    ProgramView stepwise_view(int lane_bits) const;
 
     // Runs, layers and phases that hold an angle depending on a wanted variable.
     struct Selection {
@@ -122,6 +129,7 @@ class Plan {
     ProgramArrays given_;
     Halves halves_;
     std::unique_ptr<const Plan> halved_;
+    std::unique_ptr<const Steps> steps_;
     std::vector<uint8_t> angle_varies_, run_is_real_, run_varies_, layer_varies_, phase_varies_;
     std::vector<int32_t> term_run_;
     std::vector<uint8_t> run_is_measured_;

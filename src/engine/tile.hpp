@@ -2,6 +2,7 @@
 #pragma once
 
 #include "program.hpp"
+#include "step.hpp"
 #include "team.hpp"
 
 namespace qtm {
@@ -62,6 +63,10 @@ struct Kernel {
     void (*vector_jacobian_product)(const Tile<Real>&);
     // The rest of the adjoint pass, from tile.prefix_bra down.
     void (*prefix_gradient)(const Tile<Real>&);
+    // Of a circuit that holds matrices. The adjoint pass goes down to step number `first_step`.
+    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<Real>&, Mode);
+    void (*step_values)(const Tile<Real>&, const StepsView<Real>&);
+    void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<Real>&, int first_step);
 };
 
 // Every implementation offers, per precision, kernels with a sample in every lane and one that is spread.

@@ -17,6 +17,7 @@ from ._compat import expression_steps
 from ._compile import compile_program
 from ._definitions import definition
 from ._gates import is_standard, operation_of
+from ._matrices import is_dense
 from ._observables import Observables, pauli_sums
 from ._passes import current_passes
 from ._program import Program
@@ -83,7 +84,13 @@ def _operation(operation: Any) -> tuple[Hashable, ...]:
         return (operation.name, *map(_angle, operation.params))
     if getattr(operation, "num_clbits", 0):
         return (operation.name, id(operation))  # refused
+    if is_dense(operation):
+        return (type(operation), operation.num_qubits, *map(_dense_param, operation.params))
     return (operation.name, _content(definition(operation, [])))
+
+
+def _dense_param(param: Any) -> Hashable:
+    return param.tobytes() if isinstance(param, np.ndarray) else _angle(param)
 
 
 def _angle(angle: Any) -> Hashable:

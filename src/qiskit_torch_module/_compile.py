@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import pi
 from typing import Any
 
@@ -12,7 +13,9 @@ from qiskit.circuit import Parameter
 
 from ._compat import Initialize, is_conditioned
 from ._definitions import definition
+from ._dense import Diagonal, Matrix, VirtualQubits, energy_bytes, matrix_bytes
 from ._gates import IDLE, Step, operation_of, steps_of
+from ._matrices import DenseStep, MatrixStep, dense_steps
 from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
 from ._passes import current_passes
@@ -116,6 +119,14 @@ class _Frame:
             Rotation(Z, 0, own, -quarter),
         ]
 
+    def virtual(self, qubits: Sequence[int]) -> VirtualQubits:
+        """What the qubits have become."""
+        return VirtualQubits(
+            tuple(self.flip[qubit] for qubit in qubits),
+            tuple(self.sign[qubit] for qubit in qubits),
+            tuple(self.negative[qubit] for qubit in qubits),
+        )
+
     def term(self, observable: int, string: PauliString) -> PauliTerm:
         pauli = self.pauli(string.letters, string.qubits)
         # i X^x Z^z has the opposite sign of the imaginary part (see src/engine/observable.hpp).
@@ -151,15 +162,25 @@ def compile_program(
     reader, frame = _Reader(variables), _Frame(circuit.num_qubits)
     rotations: list[Rotation] = []
     folds, num_relabellings = current_passes().permutation_folding, 0
-    for name, qubits, angle in reader.steps(circuit, range(circuit.num_qubits)):
+    matrices: list[Matrix] = []
+    diagonals: list[Diagonal] = []
+    for step in reader.steps(circuit, range(circuit.num_qubits)):
+        if isinstance(step, DenseStep):
+            place, on = len(rotations) + len(matrices) + len(diagonals), frame.virtual(step.qubits)
+            if isinstance(step, MatrixStep):
+                matrices.append(Matrix(place, on, step.matrix.shape[1], matrix_bytes(step.matrix)))
+            else:
+                diagonals.append(Diagonal(place, on, energy_bytes(step.energies), step.angle))
+            continue
+        name, qubits, angle = step
         if name not in ("cx", "swap", "x"):
             rotations += frame.rotations(name, qubits, angle)
         elif folds:
             frame.relabel(name, qubits)
             num_relabellings += 1
         else:
-            for letters, on, constant in _as_rotations(name, qubits):
-                rotations += frame.rotations(letters, on, Polynomial.constant(constant))
+            for letters, pair, constant in _as_rotations(name, qubits):
+                rotations += frame.rotations(letters, pair, Polynomial.constant(constant))
     if sums is None:
         sums = pauli_sums(observables, circuit.num_qubits)
     terms = [frame.term(index, string) for index, sum_ in enumerate(sums) for string in sum_]
@@ -177,6 +198,8 @@ def compile_program(
             observable_constants=tuple(constants),
             observable_terms=tuple(term for term in terms if term.x or term.z),
             num_relabellings=num_relabellings,
+            matrices=tuple(matrices),
+            diagonals=tuple(diagonals),
         ),
         reader.angles.derived,
     )
@@ -206,9 +229,9 @@ class _Reader:
         self.phases: list[Polynomial] = []
         self._touched: set[int] = set()
 
-    def steps(self, circuit: QuantumCircuit, qubits: Sequence[int]) -> list[Step]:
+    def steps(self, circuit: QuantumCircuit, qubits: Sequence[int]) -> list[Step | DenseStep]:
         """Native steps of a circuit that sits on the given qubits, in order of time."""
-        steps: list[Step] = []
+        steps: list[Step | DenseStep] = []
         self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
         position = dict(zip(circuit.qubits, qubits, strict=True))
         for instruction in circuit.data:
@@ -219,8 +242,13 @@ class _Reader:
                 steps += self._steps_of(operation, on)
         return steps
 
-    def _steps_of(self, operation: Any, qubits: Sequence[int]) -> list[Step]:
-        found = steps_of(operation, lambda angle: self.angles.polynomial(angle, operation.name))
+    def _steps_of(self, operation: Any, qubits: Sequence[int]) -> list[Step | DenseStep]:
+        read = partial(self.angles.polynomial, gate=operation.name)
+        found = steps_of(operation, read)
+        dense = dense_steps(operation, qubits, read) if found is None else None
+        if dense is not None:
+            self._touched.update(qubits)
+            return [*dense]
         if found is None:
             return self.steps(definition(operation, qubits), qubits)
         self._touched.update(qubits)

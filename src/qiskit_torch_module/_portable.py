@@ -17,12 +17,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ._compile import MAX_QUBITS
+from ._dense import Diagonal, Matrix, VirtualQubits
 from ._expressions import OPERATION_NAMES, Derived, Expression, variables_in
+from ._gf2 import is_odd
 from ._json import parsed_json
 from ._passes import PASS_NAMES, Passes
 from ._polynomial import MAX_DEGREE, Polynomial
-from ._program import PauliTerm, Program
-from ._schedule import Rotation, Z, is_odd
+from ._program import PauliTerm, Program, angles_of
+from ._schedule import Rotation, Z
 
 # Raised whenever what older releases wrote or read changes.
 VERSION = 1
@@ -197,6 +199,22 @@ class _Array:
 
 
 @dataclass(frozen=True)
+class _Numbers:
+    """Bytes that hold finite float64, little-endian."""
+
+    def write(self, value: Any) -> str:
+        return base64.b64encode(value).decode("ascii")
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> bytes:
+        if type(plain) is not str:
+            raise ValueError(f"{where}: expected numbers in base64, got {_shown(plain)}")
+        data = base64.b64decode(plain, validate=True)
+        if len(data) % 8 or not np.all(np.isfinite(np.frombuffer(data, "<f8"))):
+            raise ValueError(f"{where}: expected bytes of finite numbers, got {len(data)}")
+        return data
+
+
+@dataclass(frozen=True)
 class _Polynomial:
     """Rows (coefficient, variable, ...), as they stand in ``Polynomial.terms``."""
 
@@ -328,6 +346,23 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "z": Field(_MASK),
         "angle": Field(_Polynomial()),
     },
+    VirtualQubits: {
+        "flips": Field(_Many(_MASK)),
+        "signs": Field(_Many(_MASK)),
+        "negatives": Field(_Many(_Truth())),
+    },
+    Matrix: {
+        "place": Field(_COUNT),
+        "qubits": Field(_Record(VirtualQubits)),
+        "columns": Field(_Integer(1, 1 << MAX_QUBITS)),
+        "entries": Field(_Numbers()),
+    },
+    Diagonal: {
+        "place": Field(_COUNT),
+        "qubits": Field(_Record(VirtualQubits)),
+        "energies": Field(_Numbers()),
+        "angle": Field(_Polynomial()),
+    },
     PauliTerm: {
         "observable": Field(_COUNT),
         "x": Field(_MASK),
@@ -351,6 +386,8 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "derived_weights": Field(_Many(_Record(Derived))),
         "num_relabellings": Field(_COUNT),
         "passes": Field(_Record(Passes)),
+        "matrices": Field(_Many(_Record(Matrix))),
+        "diagonals": Field(_Many(_Record(Diagonal))),
     },
 }
 _BY_NAME = frozenset({Program, Passes})
@@ -367,13 +404,14 @@ def _require_sound(program: Program, length: int) -> None:
     if not program.observable_constants:
         raise ValueError("expected at least one observable")
     _require_masks(program)
+    _require_dense(program)
     num_parameters = program.num_inputs + program.num_weights
     for derived in (*program.derived_inputs, *program.derived_weights):
         _require_below(variables_in(derived.expression), num_parameters, f"expression of {derived.angle[:100]}")
     if any(i < program.num_inputs for one in program.derived_weights for i in variables_in(one.expression)):
         raise ValueError("a derived weight depends on inputs")
     num_variables = num_parameters + len(program.derived_inputs) + len(program.derived_weights)
-    for angle in (program.phase, *(rotation.angle for rotation in program.rotations)):
+    for angle in angles_of(program):
         _require_below((i for variables, _ in angle.terms for i in variables), num_variables, "angle")
 
 
@@ -389,6 +427,21 @@ def _require_masks(program: Program) -> None:
             raise ValueError(f"a Pauli term of the masks {term.x} and {term.z} on {program.num_qubits} qubits")
         if term.observable >= len(program.observable_constants):
             raise ValueError(f"a Pauli term of observable {term.observable}, which there is not")
+
+
+def _require_dense(program: Program) -> None:
+    dense: list[Matrix | Diagonal] = [*program.matrices, *program.diagonals]
+    places = {one.place for one in dense}
+    if len(places) != len(dense) or any(place >= len(program.rotations) + len(dense) for place in places):
+        raise ValueError("places of matrices and diagonals that are no order")
+    for one in dense:
+        one.qubits.require_sound(program.num_qubits)
+        size = len(one.entries) // one.columns if isinstance(one, Matrix) else 2 * len(one.energies)
+        if size != 16 << len(one.qubits):
+            raise ValueError(f"a matrix or diagonal on {len(one.qubits)} qubits of {size} bytes a column")
+    for matrix in program.matrices:
+        if matrix.columns.bit_count() != 1 or matrix.columns > 1 << len(matrix.qubits):
+            raise ValueError(f"a matrix on {len(matrix.qubits)} qubits of {matrix.columns} columns")
 
 
 def _require_below(indices: Iterator[int], end: int, where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ._collector import without_collections
+from ._dense import Diagonal, Matrix, Step, in_order, step_arrays
 from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
 from ._halves import Halves, halves_of
@@ -86,6 +87,7 @@ class Program:
         derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
         derived_weights: Variables computed from weights alone, likewise.
         num_relabellings: CX, SWAP and X gates that were folded.
+        matrices, diagonals: Steps between the rotations; their places count all three.
         passes: What the compiler does with it.
         number: By which `numbered` finds it; another one in every process, and no part of its value.
     """
@@ -101,6 +103,8 @@ class Program:
     derived_weights: tuple[Derived, ...] = ()
     num_relabellings: int = field(default=0, compare=False)
     passes: Passes = field(default_factory=current_passes)
+    matrices: tuple[Matrix, ...] = ()
+    diagonals: tuple[Diagonal, ...] = ()
     number: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -110,14 +114,26 @@ class Program:
     def num_observables(self) -> int:
         return len(self.observable_constants)
 
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether it holds what layers do not take, and runs step by step."""
+        return bool(self.matrices or self.diagonals)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Rotations, matrices and diagonals in order of time."""
+        return in_order(self.rotations, [*self.matrices, *self.diagonals])
+
     @cached_property
     def engine(self) -> Engine:
-        """The native engine for this program: built once, shared by equal programs."""
-        return _planned(self)[0]
+        """The native engine for this program: built once, shared by equal programs unless they hold matrices."""
+        return _stepwise_engine(self) if self.is_stepwise else _planned(self)[0]
 
     @cached_property
     def whole_phase(self) -> Polynomial:
         """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
+        if self.is_stepwise:  # nothing is left out
+            return self.phase
         return Polynomial.sum([self.phase, _planned(self)[1]])
 
     @cached_property
@@ -175,7 +191,7 @@ def with_derived(program: Program, derived: Sequence[Derived]) -> Program:
     if not derived:
         return program
     num_inputs, num_variables = program.num_inputs, program.num_inputs + program.num_weights
-    used = {i for angle in _angles_of(program) for variables, _ in angle.terms for i in variables}
+    used = {i for angle in angles_of(program) for variables, _ in angle.terms for i in variables}
     chosen = [i for i in range(num_variables, num_variables + len(derived)) if i in used]
 
     def varies(index: int) -> bool:
@@ -189,16 +205,20 @@ def with_derived(program: Program, derived: Sequence[Derived]) -> Program:
     return replace(
         program,
         rotations=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in program.rotations),
+        diagonals=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in program.diagonals),
         phase=program.phase.relabelled(new_index),
         derived_inputs=tuple(derived[i - num_variables] for i in inputs[num_inputs:]),
         derived_weights=tuple(derived[i - num_variables] for i in weights[program.num_weights :]),
     )
 
 
-def _angles_of(program: Program) -> Iterable[Polynomial]:
+def angles_of(program: Program) -> Iterator[Polynomial]:
+    """Its phase, and the angles of all steps that have one."""
     yield program.phase
     for rotation in program.rotations:
         yield rotation.angle
+    for diagonal in program.diagonals:
+        yield diagonal.angle
 
 
 @lru_cache(maxsize=128)
@@ -212,6 +232,15 @@ def _planned(program: Program) -> tuple[Engine, Polynomial]:
     halves = halves_of(levels, program.num_qubits, num_inputs) if program.passes.halved_start else None
     halved = None if halves is None else _halved_arrays(program, halves)
     return Engine(program.num_qubits, num_inputs, num_weights, arrays, halved), dropped
+
+
+@without_collections
+def _stepwise_engine(program: Program) -> Engine:
+    arrays, steps = step_arrays(program.steps)
+    arrays.update(_observable_arrays(program.observable_constants, program.observable_terms))
+    num_inputs = program.num_inputs + len(program.derived_inputs)
+    num_weights = program.num_weights + len(program.derived_weights)
+    return Engine(program.num_qubits, num_inputs, num_weights, arrays, steps=steps)
 
 
 def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:

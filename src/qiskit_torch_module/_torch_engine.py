@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ._dense import Diagonal, Matrix, coset_table, row_table
 from ._polynomial import Polynomial
 from ._program import PauliTerm, Program
-from ._schedule import X, Z
+from ._schedule import Rotation, X, Z
+
+# Real and imaginary parts (B, 2^n).
+State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
 def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -26,28 +31,51 @@ def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Te
         return _values(program, *states)
 
 
-def _final_states(
-    program: Program, variables: Sequence[torch.Tensor], inputs: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _final_states(program: Program, variables: Sequence[torch.Tensor], inputs: torch.Tensor) -> State:
     """Real and imaginary parts (B, 2^n) of the states before the observables."""
     ground = torch.nn.functional.pad(inputs.new_ones(1, 1), (0, (1 << program.num_qubits) - 1))
     real = ground.expand(inputs.shape[0], -1)
-    imaginary = torch.zeros_like(real)
-    for rotation in program.rotations:
-        half = 0.5 * _angle(rotation.angle, variables, inputs)
-        cosine, sine = torch.cos(half)[..., None], torch.sin(half)[..., None]
-        if rotation.axis == Z:
-            sine = sine * _signs(program.num_qubits, rotation.z, 0, inputs.dtype, inputs.device)
-            real, imaginary = cosine * real + sine * imaginary, cosine * imaginary - sine * real
-            continue
-        flip = _flip(program.num_qubits, rotation.x, inputs.device)
-        flipped_real, flipped_imaginary = real[:, flip], imaginary[:, flip]
-        if rotation.axis == X:
-            real, imaginary = cosine * real + sine * flipped_imaginary, cosine * imaginary - sine * flipped_real
+    state = real, torch.zeros_like(real)
+    for step in program.steps:
+        if isinstance(step, Matrix):
+            state = _multiplied(program.num_qubits, step, *state)
+        elif isinstance(step, Diagonal):
+            state = _turned(program.num_qubits, step, _angle(step.angle, variables, inputs), *state)
         else:
-            sine = sine * _signs(program.num_qubits, rotation.z, rotation.x, inputs.dtype, inputs.device)
-            real, imaginary = cosine * real + sine * flipped_real, cosine * imaginary + sine * flipped_imaginary
-    return real, imaginary
+            state = _rotated(program.num_qubits, step, _angle(step.angle, variables, inputs), *state)
+    return state
+
+
+def _rotated(
+    num_qubits: int, rotation: Rotation, angle: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor
+) -> State:
+    cosine, sine = torch.cos(0.5 * angle)[..., None], torch.sin(0.5 * angle)[..., None]
+    if rotation.axis == Z:
+        sine = sine * _signs(num_qubits, rotation.z, 0, real.dtype, real.device)
+        return cosine * real + sine * imaginary, cosine * imaginary - sine * real
+    flip = _flip(num_qubits, rotation.x, real.device)
+    flipped_real, flipped_imaginary = real[:, flip], imaginary[:, flip]
+    if rotation.axis == X:
+        return cosine * real + sine * flipped_imaginary, cosine * imaginary - sine * flipped_real
+    sine = sine * _signs(num_qubits, rotation.z, rotation.x, real.dtype, real.device)
+    return cosine * real + sine * flipped_real, cosine * imaginary + sine * flipped_imaginary
+
+
+def _multiplied(num_qubits: int, matrix: Matrix, real: torch.Tensor, imaginary: torch.Tensor) -> State:
+    table = torch.from_numpy(coset_table(num_qubits, matrix.qubits)).to(real.device)
+    entries = torch.from_numpy(np.stack([matrix.array.real, matrix.array.imag])).to(real)
+    a, b = entries
+    x, y = real[:, table[: matrix.columns]], imaginary[:, table[: matrix.columns]]
+    places = torch.argsort(table.flatten())  # of every index in the table
+    return (a @ x - b @ y).flatten(1)[:, places], (a @ y + b @ x).flatten(1)[:, places]
+
+
+def _turned(
+    num_qubits: int, diagonal: Diagonal, angle: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor
+) -> State:
+    energies = torch.from_numpy(diagonal.array[row_table(num_qubits, diagonal.qubits)]).to(real)
+    cosine, sine = torch.cos(angle[..., None] * energies), torch.sin(angle[..., None] * energies)
+    return cosine * real + sine * imaginary, cosine * imaginary - sine * real
 
 
 def _angle(angle: Polynomial, variables: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _engine
+from ._dense import Matrix, Step
 from ._observables import Observables
-from ._schedule import engine_arrays, levels_of
+from ._schedule import Rotation, engine_arrays, levels_of
 from .module import QuantumModule
 
 
@@ -43,6 +44,8 @@ class Explanation:
             from halves in place of the first layers; else None.
         prefix_layers: Layers that are the same for the whole batch.
         absorbed_runs: Runs of the last layer that the observables absorb.
+        dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
+            step by step: it has no layers, and what is said of them is empty.
         values, gradients: Work of one sample; the gradients' does not repeat the values'.
         precision: "float32" or "float64".
         instruction_set: That of the kernels.
@@ -60,6 +63,7 @@ class Explanation:
     halves: tuple[int, int, int] | None
     prefix_layers: int
     absorbed_runs: int
+    dense_qubits: tuple[int, ...]
     values: Work
     gradients: Work
     precision: str
@@ -71,9 +75,7 @@ class Explanation:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
         layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
         lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
-        rows = [
-            ("circuit", f"{self.num_qubits} qubits, {sum(self.gates.values())} gates: {gates}"),
-            ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
+        passes = [
             ("fusion", f"{self.num_rotations} rotations: {sum(self.runs_of_layers)} runs in {layers} layers"),
             ("diagonal merging", f"{sum(self.characters_of_phases)} factors in {layers} phases"),
             ("product state", f"{self.runs_of_layers[0] if layers else 0} runs of the first layer"),
@@ -81,6 +83,13 @@ class Explanation:
             ("shared prefix", f"{self.prefix_layers} of {layers} layers"),
             ("observable absorption", f"{self.absorbed_runs} runs of the last layer"),
             ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
+        ]
+        if self.dense_qubits:
+            passes = [("step by step", _stepwise(self.dense_qubits, self.num_rotations))]
+        rows = [
+            ("circuit", f"{self.num_qubits} qubits, {sum(self.gates.values())} gates: {gates}"),
+            ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
+            *passes,
             ("values of a sample", _work(self.values)),
             ("its gradients", _work(self.gradients)),
             ("engine", f"{self.instruction_set}, {self.precision}, {self.schedule['lanes']} {lanes} in a vector"),
@@ -121,7 +130,7 @@ def explain(
     threads = num_threads or torch.get_num_threads()
     schedule_of = program.engine.schedule_float64 if dtype == torch.float64 else program.engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
-    levels, _ = levels_of(program.rotations, program.passes)
+    levels, _ = levels_of(() if program.is_stepwise else program.rotations, program.passes)
     arrays = engine_arrays(levels, program.passes)
     runs = tuple(len(level.runs) for level in levels)
     absorbed = schedule["measured_runs"]
@@ -129,17 +138,21 @@ def explain(
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
-    values, gradients = _work_of(
-        program.num_qubits,
-        runs,
-        sweeps,
-        (*[0] * before, *schedule["products_of_phases"]),
-        absorbed,
-        16 if dtype == torch.float64 else 8,
-        shared,
-        batch_size,
-        None if halves is None else 2 ** halves[2],
-    )
+    amplitude = 16 if dtype == torch.float64 else 8
+    if program.is_stepwise:
+        values, gradients = _work_of_steps(program.num_qubits, program.steps, amplitude)
+    else:
+        values, gradients = _work_of(
+            program.num_qubits,
+            runs,
+            sweeps,
+            (*[0] * before, *schedule["products_of_phases"]),
+            absorbed,
+            amplitude,
+            shared,
+            batch_size,
+            None if halves is None else 2 ** halves[2],
+        )
     return Explanation(
         num_qubits=program.num_qubits,
         gates=dict(Counter(one.operation.name for one in model.circuit.data)),
@@ -151,6 +164,7 @@ def explain(
         halves=halves,
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=absorbed,
+        dense_qubits=tuple(len(one.qubits) for one in program.steps if not isinstance(one, Rotation)),
         values=values,
         gradients=gradients,
         precision=str(dtype).removeprefix("torch."),
@@ -208,6 +222,20 @@ def _work_of(
         read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
     size = float(2**num_qubits)
     return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
+
+
+def _work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tuple[Work, Work]:
+    """As above: every step passes over the state; on the way back over ket and bra, after the way forward once more."""
+    flops = sum(8 * one.columns if isinstance(one, Matrix) else _PRODUCT for one in steps)
+    moments = sum(0 if isinstance(one, Matrix) else _ROTATION for one in steps)
+    size = float(2**num_qubits)
+    passes = 2 * amplitude * len(steps) * size
+    return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)
+
+
+def _stepwise(dense_qubits: Sequence[int], num_rotations: int) -> str:
+    sizes = ", ".join(f"{count} of {size} qubits" for size, count in sorted(Counter(dense_qubits).items()))
+    return f"{num_rotations} rotations and matrices ({sizes}), which layers take none of"
 
 
 def _halves(halves: tuple[int, int, int] | None, layers: int) -> str:

@@ -19,6 +19,7 @@ namespace {
 #include "../walsh.hpp"
 #include "../absorb.hpp"
 #include "../observable.hpp"
+#include "../stepwise.hpp"
 #include "../join.hpp"
 #include "../evolve.hpp"
 // clang-format on

@@ -1,0 +1,144 @@
+// Batches of circuits that hold matrices.
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "evaluate.hpp"
+#include "threads.hpp"
+
+namespace qtm {
+namespace {
+
+// A thread pays off from so many complex products on.
+constexpr double least_products_per_thread = 65536;
+
+int64_t share(int64_t total, int i, int count) { return total * i / count; }
+
+// Time of a vector's products to that of the widest; half as wide, there is as much to load for half the arithmetic.
+constexpr double narrow = 0.6;
+
+// Complex products of the longest share of a thread for each amplitude, in vectors.
+template <class Real>
+double share_cost(const Steps& steps, const Kernel<Real>& kernel, int64_t samples) {
+    const double tiles = kernel.lane_bits > 0 ? double(samples) : double((samples + kernel.lanes - 1) / kernel.lanes);
+    // Amplitudes come together one by one where lanes are cosets.
+    const double products = kernel.lane_bits > 0 ? 1.5 * steps.products(kernel.lanes) / kernel.lanes : steps.products(1);
+    return tiles * products * (kernel.lanes == kernels<Real>().first->lanes ? 1 : narrow);
+}
+
+// Runs every sample: calls work(tile, thread, first sample) for every tile, with all but its outputs set.
+template <class Real, class Work>
+void run_tiles(const StepSchedule<Real>& how, const ProgramView& view, const Batch<Real>& batch, Mode mode,
+               const Work& work) {
+    const Scratch scratch(how.scratch_bytes * size_t(how.num_threads));
+    const int64_t samples = how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes;
+    run_in_parallel(how.num_threads, [&](int thread) {
+        Tile<Real> tile{};
+        tile.program = &view;
+        tile.weights = batch.weights;
+        tile.storage = {mode, false, Taped::nothing, false};
+        tile.scratch = scratch.data() + how.scratch_bytes * size_t(thread);
+        const int64_t begin = share(batch.size, thread, how.num_threads),
+                      end = share(batch.size, thread + 1, how.num_threads);
+        for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
+            tile.num_samples = std::min(samples, end - sample);
+            tile.inputs = batch.inputs + sample * view.num_inputs;
+            tile.first = sample == begin;
+            work(tile, thread, sample);
+        }
+    });
+}
+
+}  // namespace
+
+template <class Real>
+StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Mode mode) {
+    const Steps& steps = *plan.steps();
+    const int num_qubits = plan.view().num_qubits;
+    const double products = steps.products(1) * double(batch_size) * double(size_t(1) << num_qubits);
+    const double most = std::min({double(num_threads), double(batch_size), products / least_products_per_thread});
+    const size_t matrix_bytes = steps.bytes<Real>(), limit = memory_budget();
+    StepSchedule<Real> best{};
+    double best_cost = std::numeric_limits<double>::infinity();
+    size_t least_bytes = std::numeric_limits<size_t>::max();
+    const auto [first, count] = kernels<Real>();
+    const bool can_spread = num_qubits > first[count - 1].lane_bits;
+    // The sizes of scratch memory do not depend on what the steps hold.
+    StepsView<Real> sizes{};
+    sizes.most_rows = steps.most_rows();
+    for (const Kernel<Real>* kernel = first; kernel < first + count; ++kernel) {
+        const bool is_spread = kernel->lane_bits > 0;
+        if (is_spread ? !can_spread || allowed_layouts() == Layouts::batched
+                      : can_spread && allowed_layouts() == Layouts::spread)
+            continue;
+        const ProgramView view = plan.stepwise_view(kernel->lane_bits);
+        const size_t scratch = (kernel->step_scratch_bytes(view, sizes, mode) + 63) / 64 * 64;
+        for (int threads = std::max(1, int(most)); threads >= 1; --threads) {
+            const size_t bytes = matrix_bytes + scratch * size_t(threads);
+            least_bytes = std::min(least_bytes, bytes);
+            const double cost = share_cost(steps, *kernel, (batch_size + threads - 1) / threads);
+            if (bytes > limit || cost >= best_cost) continue;
+            best_cost = cost;
+            best = {kernel, threads, scratch, matrix_bytes};
+        }
+    }
+    if (best.kernel == nullptr)
+        throw std::length_error("a circuit of " + std::to_string(num_qubits) + " qubits with matrices needs " +
+                                in_units(least_bytes) + " of memory, but the budget is " + in_units(limit) +
+                                "; raise it with set_memory_budget, use float32, or use fewer qubits");
+    return best;
+}
+
+template <class Real>
+void step_values(const Plan& plan, const Batch<Real>& batch, Real* values) {
+    const auto how = step_schedule<Real>(plan, batch.size, batch.num_threads, Mode::values);
+    const StepsView<Real>& steps = plan.steps()->view<Real>();
+    const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
+    run_tiles(how, view, batch, Mode::values, [&](Tile<Real>& tile, int, int64_t sample) {
+        tile.values = values + sample * view.num_observables;
+        how.kernel->step_values(tile, steps);
+    });
+}
+
+template <class Real>
+void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
+                                  Derivative derivative, const uint8_t* wanted_variable, Real* input_gradient,
+                                  Real* weight_gradient) {
+    constexpr Mode mode = Mode::gradient_undoing_kets;
+    const auto num_inputs = int64_t(plan.view().num_inputs), num_weights = int64_t(plan.view().num_weights);
+    if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * num_inputs, Real(0));
+    std::vector<double> sums;  // weight gradients of each thread
+    if (batch.size > 0) {
+        const auto how = step_schedule<Real>(plan, batch.size, batch.num_threads, mode);
+        const StepsView<Real>& steps = plan.steps()->view<Real>();
+        const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
+        const auto selection = plan.select(wanted_variable, derivative);
+        const int first_step = plan.steps()->first_wanted(selection.angle.data());
+        sums.assign(size_t(how.num_threads) * size_t(num_weights), 0.0);
+        run_tiles(how, view, batch, mode, [&](Tile<Real>& tile, int thread, int64_t sample) {
+            tile.wanted = &selection.wanted;
+            tile.derivative = derivative;
+            tile.cotangent = cotangent + sample * view.num_observables;
+            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + thread * num_weights;
+            if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * num_inputs;
+            how.kernel->step_vector_jacobian_product(tile, steps, first_step);
+        });
+    }
+    for (int64_t w = 0; weight_gradient != nullptr && w < num_weights; ++w) {
+        double sum = 0;
+        for (size_t at = size_t(w); at < sums.size(); at += size_t(num_weights)) sum += sums[at];
+        weight_gradient[w] = Real(sum);
+    }
+}
+
+#define QTM_INSTANTIATE(Real)                                                                                    \
+    template StepSchedule<Real> step_schedule<Real>(const Plan&, int64_t, int, Mode);                            \
+    template void step_values(const Plan&, const Batch<Real>&, Real*);                                           \
+    template void step_vector_jacobian_product(const Plan&, const Batch<Real>&, const Real*, Derivative, const uint8_t*, \
+                                               Real*, Real*);
+QTM_INSTANTIATE(float)
+QTM_INSTANTIATE(double)
+#undef QTM_INSTANTIATE
+
+}  // namespace qtm

@@ -1,0 +1,44 @@
+// A circuit that holds matrices, as the kernels see it: steps in the order of time (see "Step by step" in README.md).
+#pragma once
+
+#include <cstdint>
+
+namespace qtm {
+
+// A rotation exp(-i angle/2 P) about X, Y or Z of a virtual qubit, a constant matrix, or exp(-i angle E) of a diagonal E.
+enum StepKind : int32_t { step_x = 0, step_y = 1, step_z = 2, step_matrix = 3, step_diagonal = 4 };
+
+// Matrices are stored in blocks of so many rows, their columns filled up to a multiple of it, with zeros:
+// [blocks][stored columns][re|im][rows of the block].
+inline constexpr int rows_in_block = 4;
+
+template <class Real>
+struct StepView {
+    int32_t kind;
+    int32_t angle;  // of a rotation or a diagonal
+    uint32_t x, z;  // of a rotation: X^x is its X, Z^z its Z
+
+    // A matrix or diagonal acts on the qubits whose bit q is the parity of the index with sign[q], or its opposite where
+    // bit q of `negative` is set. Those bits make the row of an index.
+    int32_t bits;
+    const uint32_t* sign;  // [bits]
+    uint32_t negative;
+    // Indices that differ in these bits alone are a coset: base ^ offset[row] has that row.
+    const uint32_t* offset;  // [2^bits]
+    uint32_t first;          // the first base
+    const uint32_t* next;    // [num_qubits - bits + 1]: from base number c - 1 to c, next[trailing zeros of c] flips
+
+    int32_t columns;  // of a matrix: 2^bits, or fewer, where the qubits of the highest bits are in |0> before it
+    int32_t stored_columns;
+    const Real* entries;   // in blocks
+    const Real* energies;  // of a diagonal: [2^bits]
+};
+
+template <class Real>
+struct StepsView {
+    const StepView<Real>* step;
+    int32_t num_steps;
+    int32_t most_rows;  // of a matrix
+};
+
+}  // namespace qtm
