@@ -71,7 +71,8 @@ def _say_error(error: Any) -> None:
         return
     context: Any = getattr(error, "ctx", None)
     where = f"; see '{context.command_path} --help'" if context is not None else ""
-    errors.print(f"[red]Error:[/red] {escape(' '.join(error.format_message().split()))}{where}", highlight=False)
+    message = " ".join(error.format_message().split()).rstrip(".")
+    errors.print(f"[red]Error:[/red] {escape(message)}{where}", highlight=False)
 
 
 app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False, cls=Commands)
