@@ -1,5 +1,9 @@
 """Matrices and diagonals of many qubits, which are applied as they are: against a dense simulator."""
 
+import base64
+import json
+import pickle
+import time
 from functools import cache
 
 import numpy as np
@@ -8,12 +12,19 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import DiagonalGate, HamiltonianGate, UnitaryGate
-from qiskit.quantum_info import random_hermitian, random_unitary
+from qiskit.quantum_info import SparsePauliOp, random_hermitian, random_unitary
 
 from circuits_zoo import random_observables
 from conftest import NIGHTLY
-from qiskit_torch_module import QuantumModule, _matrices
-from reference import batch_values, central_differences
+from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, _matrices, _torch_engine, explain
+from qiskit_torch_module._cache import cached_program
+from qiskit_torch_module._compile import compile_program
+from qiskit_torch_module._dense import step_arrays
+from qiskit_torch_module._polynomial import Polynomial
+from qiskit_torch_module._portable import from_text, to_text
+from qiskit_torch_module._program import _observable_arrays
+from qiskit_torch_module._schedule import Rotation, Y, engine_arrays, levels_of
+from reference import batch_values, central_differences, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 3
 
@@ -86,3 +97,198 @@ def test_values_and_gradients(num_qubits, seed, instruction_set, all_dense, floa
     found.backward(torch.tensor(cotangent))
     along = (inputs.grad.numpy() * direction[:, :NUM_INPUTS]).sum() + weights.grad.numpy() @ direction[0, NUM_INPUTS:]
     np.testing.assert_allclose(along, (cotangent * slopes).sum(), atol=1e-9)
+
+
+def test_other_layouts_and_threads_agree(all_dense, layout):
+    circuit, x, w, observables, *_ = judged(5, 1)
+    model = QuantumModule(circuit, x, [w], observables=observables, seed_init=0).double()
+    rows = torch.rand(7, NUM_INPUTS, dtype=torch.float64)
+    results = []
+    for threads in (1, 3):
+        model.set_num_threads_forward(threads)
+        model.set_num_threads_backward(threads)
+        model.zero_grad()
+        inputs = rows.clone().requires_grad_()
+        values = model(inputs)
+        (values**2).sum().backward()
+        results.append((values.detach(), inputs.grad, next(model.parameters()).grad))
+    for first, second in zip(*results, strict=True):
+        torch.testing.assert_close(first, second, atol=1e-12, rtol=0)
+
+
+def test_single_precision(all_dense, instruction_set):
+    circuit, x, w, observables, rows, values, *_ = judged(5, 2)
+    model = QuantumModule(circuit, x, [w], observables=observables, variational_params_initial=[rows[0, NUM_INPUTS:]])
+    inputs = torch.tensor(rows[:, :NUM_INPUTS], dtype=torch.float32, requires_grad=True)
+    found = model(inputs)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found.detach().numpy(), values, atol=2e-4)
+    (gradient,) = torch.autograd.grad(found.sum(), inputs)
+    exact = inputs.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(model.double()(exact).sum(), exact)
+    torch.testing.assert_close(gradient.double(), expected, atol=1e-2, rtol=1e-4)
+
+
+def test_derivatives_of_derivatives(all_dense):
+    """Native gradients, differentiated by the same circuit in plain PyTorch; and that circuit by itself."""
+    circuit, x, w, observables, *_ = judged(3, 0)
+    program = QuantumModule(circuit, x, [w], observables=observables)._program
+    inputs, weights = torch.rand(2, NUM_INPUTS).double(), torch.rand(NUM_WEIGHTS).double()
+    extended = program.with_derived_columns(inputs, weights)
+    torch.testing.assert_close(
+        _torch_engine.expectation_values(program, *extended),
+        torch.from_numpy(program.engine.values(extended[0].numpy(), extended[1].numpy(), 1)),
+        atol=1e-12,
+        rtol=0,
+    )
+    model = QuantumModule(circuit, x, [w], observables=observables).double()
+    names = [name for name, _ in model.named_parameters()]
+
+    def values(of_inputs, of_weights):
+        return torch.func.functional_call(model, {names[0]: of_weights}, (of_inputs,))
+
+    inputs, weights = inputs.requires_grad_(), weights.requires_grad_()
+    assert torch.autograd.gradcheck(values, (inputs, weights), eps=1e-5, atol=1e-6)
+    assert torch.autograd.gradgradcheck(values, (inputs, weights), eps=1e-5, atol=1e-5)
+    ensemble = torch.rand(4, NUM_WEIGHTS).double()
+    mapped = torch.func.vmap(values, in_dims=(None, 0))(inputs.detach(), ensemble)
+    for one, row in zip(mapped, ensemble, strict=True):
+        torch.testing.assert_close(one, values(inputs.detach(), row), atol=1e-12, rtol=0)
+
+
+def test_imaginary_derivatives(all_dense):
+    """2 Im <psi|O|d psi>, global phase included."""
+    circuit, _, _, observables, *_ = judged(3, 1)
+    columns = list(circuit.parameters)
+    point = np.linspace(-1, 1, len(columns))
+    found = FastReverseEstimatorGradient("imaginary").run([circuit], [observables[0]], [point]).result().gradients[0]
+
+    def states(values):
+        return state(circuit.assign_parameters(dict(zip(columns, values, strict=True))))
+
+    slopes = central_differences(states, point, step=0.01)
+    expected = [2 * np.vdot(states(point), observables[0].to_matrix() @ slope).imag for slope in slopes]
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def dense_circuit(num_qubits=6, size=5):
+    (x, w) = (ParameterVector("x", num_qubits), ParameterVector("w", num_qubits))
+    circuit = QuantumCircuit(num_qubits)
+    for parameters in (x, w):
+        for qubit, angle in enumerate(parameters):
+            circuit.ry(angle, qubit)
+        circuit.append(UnitaryGate(random_unitary(2**size, seed=1)), range(num_qubits - size, num_qubits))
+    return circuit, list(x), list(w)
+
+
+def test_a_program_with_matrices_is_a_value():
+    circuit, x, w = dense_circuit()
+    programs = [compile_program(circuit, "individualZ", x, [w]) for _ in range(2)]
+    assert programs[0] == programs[1]
+    assert hash(programs[0]) == hash(programs[1])
+    assert pickle.loads(pickle.dumps(programs[0])) == programs[0]
+    assert from_text(to_text(programs[0])) == programs[0]
+    assert cached_program(circuit, "individualZ", x, [w]) is cached_program(circuit.copy(), "individualZ", x, [w])
+    other = circuit.copy()
+    other.data[-1] = other.data[-1].replace(operation=UnitaryGate(random_unitary(32, seed=2)))
+    assert cached_program(other, "individualZ", x, [w]) != programs[0]
+
+
+def test_text_that_describes_no_matrix_is_refused():
+    circuit, x, w = dense_circuit()
+    circuit.append(HamiltonianGate(random_hermitian(32, seed=1), w[0]), range(5))
+    content = json.loads(to_text(compile_program(circuit, "individualZ", x, [w])))
+
+    def changed(change):
+        copy = json.loads(json.dumps(content))
+        change(copy["program"])
+        return json.dumps(copy)
+
+    # Rows: place, (flips, signs, negatives), columns, entries; and place, qubits, energies, angle.
+    wrong = {
+        "place": lambda p: p["matrices"][0].__setitem__(0, 10**6),
+        "two at one place": lambda p: p["matrices"][0].__setitem__(0, p["matrices"][1][0]),
+        "flips": lambda p: p["matrices"][0][1][0].__setitem__(0, 4),
+        "one sign less": lambda p: p["matrices"][0][1][1].pop(),
+        "no qubits": lambda p: p["matrices"][0].__setitem__(1, [[], [], []]),
+        "beyond": lambda p: p.update(num_qubits=5),
+        "columns": lambda p: p["matrices"][0].__setitem__(2, 16),
+        "no columns": lambda p: p["matrices"][0].__setitem__(2, 0),
+        "entries": lambda p: p["matrices"][0].__setitem__(3, "AAAA"),
+        "not finite": lambda p: p["diagonals"][0].__setitem__(2, base64.b64encode(np.full(32, np.nan)).decode()),
+        "energies": lambda p: p["diagonals"][0].__setitem__(2, base64.b64encode(np.zeros(16)).decode()),
+        "a variable": lambda p: p["diagonals"][0].__setitem__(3, [[1.0, 99]]),
+    }
+    for change in wrong.values():
+        text = changed(change)
+        with pytest.raises(ValueError, match="compiled program as text"):
+            from_text(text)
+
+
+def test_arrays_that_contradict_each_other_are_refused_not_read():
+    circuit, x, w = dense_circuit()
+    circuit.append(HamiltonianGate(random_hermitian(32, seed=1), w[0]), range(5))
+    program = compile_program(circuit, ["XYZXYZ"], x, [w])
+    arrays, steps = step_arrays(program.steps)
+    arrays.update(_observable_arrays(program.observable_constants, program.observable_terms))
+
+    def engine(**changes):
+        return _engine.Engine(6, program.num_inputs, program.num_weights, arrays, steps={**steps, **changes})
+
+    engine()
+    for name, array in steps.items():
+        for broken in (np.append(array, array[-1:]), array[:-1], np.full_like(array, 99)):
+            if (name in ("entries", "qubit_is_negative") and len(broken) == len(array)) or name == "z":
+                continue  # any number will do there; a Z may be any where the rotation flips nothing
+            with pytest.raises(ValueError, match="inconsistent program"):
+                engine(**{name: broken})
+    with pytest.raises(ValueError, match="inconsistent program"):
+        engine(z=np.full_like(steps["z"], 1 << 6))
+    layers, _ = levels_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])
+    with pytest.raises(ValueError, match="inconsistent program: steps in place of layers"):
+        _engine.Engine(6, program.num_inputs, program.num_weights, {**arrays, **engine_arrays(layers)}, steps=steps)
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_memory_is_predicted_before_it_is_taken(gradient):
+    circuit, x, w = dense_circuit(8, 8)
+    model = QuantumModule(circuit, x, [w])
+    before = _engine.memory_budget()
+    inputs = torch.rand(3, 8, requires_grad=gradient)
+    needed = model._program.engine.schedule_float32(3, 1, gradient)["scratch_bytes"]
+    assert needed > 2 * 8 * 4**8  # both matrices in single precision
+    try:
+        _engine.set_memory_budget(8 * 4**8)
+        with pytest.raises(ValueError, match=r"8 qubits with matrices needs 2 MiB of memory, but the budget is 1 MiB"):
+            model(inputs)
+    finally:
+        _engine.set_memory_budget(before)
+    assert torch.isfinite(model(inputs)).all()
+
+
+def test_what_is_not_unitary_is_named():
+    circuit = QuantumCircuit(5)
+    circuit.append(UnitaryGate(2 * np.eye(32), check_input=False, label="mine"), range(5))
+    with pytest.raises(ValueError, match=r"'unitary' on qubits \[0, 1, 2, 3, 4\]: expected a unitary matrix"):
+        QuantumModule(circuit, None, [])
+
+
+def test_explain_says_that_it_runs_step_by_step():
+    circuit, x, w = dense_circuit()
+    found = explain(QuantumModule(circuit, x, [w]), batch_size=48)
+    assert found.dense_qubits == (5, 5)
+    assert found.runs_of_layers == found.sweeps_of_layers == ()
+    assert "step by step           12 rotations and matrices (2 of 5 qubits), which layers take none of" in str(found)
+    assert found.gradients.flops > found.values.flops > 2 * 8 * 32 * 2**6
+
+
+def test_eight_qubits_take_no_decomposition():
+    circuit, x, w = dense_circuit(8, 8)
+    begin = time.perf_counter()
+    model = QuantumModule(circuit, x, [w])
+    inputs = torch.rand(2, 8)
+    found = model(inputs)
+    assert time.perf_counter() - begin < 20  # 84 s, one gate after the other
+    rows = np.hstack([inputs.numpy(), np.tile(next(model.parameters()).detach().numpy(), (2, 1))])
+    observables = [SparsePauliOp("I" * (7 - q) + "Z" + "I" * q) for q in range(8)]
+    np.testing.assert_allclose(found.detach().numpy(), batch_values(circuit, observables, [*x, *w], rows), atol=1e-5)
