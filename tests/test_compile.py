@@ -17,7 +17,7 @@ import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._gates import GATES, is_standard
+from qiskit_torch_module._gates import GATES, native_gate
 
 
 def check(circuit, columns, row, num_qubits):
@@ -49,7 +49,7 @@ def test_every_native_gate(name):
     circuit = scrambled(3)
     qiskit_class = getattr(library, gate.class_name)
     qiskit_gate = qiskit_class(*angles) if gate.num_qubits is not None else qiskit_class(*angles, 2)
-    assert is_standard(qiskit_gate)
+    assert native_gate(qiskit_gate) is not None
     circuit.append(qiskit_gate, [2, 0, 1][: qiskit_gate.num_qubits])
     circuit.cx(2, 1)
     circuit.append(qiskit_gate, [1, 2, 0][: qiskit_gate.num_qubits])
@@ -113,7 +113,14 @@ def opaque():
 
 def reset():
     circuit = QuantumCircuit(1)
+    circuit.h(0)
     circuit.reset(0)
+    return circuit
+
+
+def turned(count, of):
+    circuit = QuantumCircuit(of)
+    circuit.h(range(count))
     return circuit
 
 
@@ -126,13 +133,13 @@ def nested_measurement():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (measured, "'measure' on qubits [0]: remove it with circuit.remove_final_measurements"),
-        (reset, "'reset' on qubits [0]: remove it; every circuit starts"),
+        (measured, "'measure' on qubits [0]: remove it; circuit.remove_final_measurements() removes those at the end"),
+        (reset, "'reset' on qubits [0] resets qubits that gates have acted on"),
         (conditioned, "'if_else' on qubits [0]: classical control"),
         (opaque, "gate 'mystery' on qubits [0] is not supported"),
-        (nested_measurement, "classical bits"),
-        (lambda: QuantumCircuit(0), "expected 1 to 30 qubits, got 0"),
-        (lambda: QuantumCircuit(31), "expected 1 to 30 qubits, got 31"),
+        (nested_measurement, "'measure' on qubits [0]: remove it"),
+        (lambda: QuantumCircuit(0), "expected at least one qubit, got 0"),
+        (lambda: turned(31, of=40), "expected gates on 1 to 30 qubits, got gates on 31 of 40"),
     ],
 )
 def test_refused_by_name(build, message):

@@ -74,6 +74,7 @@ def test_what_is_no_unitary_is_refused_by_name(name):
     arguments = {"PauliProductMeasurement": [SparsePauliOp("XZ").paulis[0]], "WeightedSumGate": [2, [1, 2]]}
     operation = CLASSES[name](*arguments.get(name, []))
     circuit = QuantumCircuit(max(2, operation.num_qubits), 2)
+    circuit.h(range(2))
     circuit.append(operation, range(operation.num_qubits), range(operation.num_clbits))
     with pytest.raises(ValueError, match=f"circuit: (gate )?'{operation.name}' on qubits"):
         QuantumModule(circuit, None, None)

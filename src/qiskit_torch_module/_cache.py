@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression
 from qiskit.quantum_info import SparsePauliOp
 
 from ._collector import without_collections
 from ._compat import expression_steps
 from ._compile import compile_program
-from ._definitions import definition
-from ._gates import is_standard, operation_of
-from ._matrices import is_dense
+from ._gates import plain_gate
 from ._observables import Observables, pauli_sums
+from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, Steps, TooManyError, reading
 from ._passes import current_passes
 from ._program import Program
 
@@ -55,6 +55,8 @@ def cached_program(
             tuple(map(tuple, variational)),
             current_passes(),
         )
+    except TooManyError:
+        raise
     except (AttributeError, TypeError, ValueError):
         return compile_program(circuit, observables, encoding, variational)  # says what is wrong
     with _lock:
@@ -70,27 +72,101 @@ def cached_program(
     return program
 
 
-def _content(circuit: QuantumCircuit) -> Hashable:
-    position = {bit: index for index, bit in enumerate(circuit.qubits)}
-    content = [len(position), _angle(circuit.global_phase)]
-    for instruction in circuit.data:  # all in one tuple: a tuple for each is twice the work of Python's collector
-        content += _operation(operation_of(instruction))
-        content += [position[bit] for bit in instruction.qubits]
-    return tuple(content)
+class _Content:
+    """Stands for what a nested circuit holds: the same object for the same content, as long as somebody has it."""
+
+    __slots__ = ("__weakref__",)
 
 
-def _operation(operation: Any) -> tuple[Hashable, ...]:
-    if is_standard(operation):
-        return (operation.name, *map(_angle, operation.params))
-    if getattr(operation, "num_clbits", 0):
-        return (operation.name, id(operation))  # refused
-    if is_dense(operation):
-        return (type(operation), operation.num_qubits, *map(_dense_param, operation.params))
-    return (operation.name, _content(definition(operation, [])))
+_contents: WeakValueDictionary[tuple[Hashable, ...], _Content] = WeakValueDictionary()
 
 
-def _dense_param(param: Any) -> Hashable:
-    return param.tobytes() if isinstance(param, np.ndarray) else _angle(param)
+def _interned(content: tuple[Hashable, ...]) -> _Content:
+    with _lock:
+        found = _contents.get(content)
+        if found is None:
+            found = _contents[content] = _Content()
+        return found
+
+
+def _content(circuit: QuantumCircuit) -> tuple[Hashable, ...]:
+    """What a circuit holds, as a flat tuple in which each nested circuit, read once, is one entry.
+
+    Raises:
+        TooManyError: with all repetitions there are too many operations.
+    """
+    known: dict[int, tuple[_Opened, _Content]] = {}
+    opened = [_Opened(circuit)]
+    while True:
+        top = opened[-1]
+        inner = top.advance(known)
+        if inner is not None:
+            opened.append(_Opened(inner))
+            continue
+        content = tuple(top.content)
+        opened.pop()
+        if not opened:
+            return content
+        known[id(top.circuit)] = (top, _interned(content))  # with the circuit, lest its id is used again
+
+
+class _Opened:
+    """A circuit that is being read: one list for all, since a tuple for each gate is twice the collector's work.
+
+    Attributes:
+        circuit: The circuit.
+        content: What it holds.
+        num_operations: Its operations, those inside of others included.
+    """
+
+    def __init__(self, circuit: QuantumCircuit) -> None:
+        self.circuit = circuit
+        self.content: list[Hashable] = [circuit.num_qubits, _angle(circuit.global_phase)]
+        self.num_operations = len(circuit.data)
+        self._position = {bit: index for index, bit in enumerate(circuit.qubits)}
+        self._instructions = iter(circuit.data)
+        self._parts: Iterator[QuantumCircuit] = iter(())
+        self._part: QuantumCircuit | None = None
+
+    def advance(self, known: Mapping[int, tuple[_Opened, _Content]]) -> QuantumCircuit | None:
+        """Goes on to the next nested circuit that is not known yet; None: the end."""
+        while True:
+            while self._part is not None:
+                if id(self._part) not in known:
+                    return self._part
+                part, content = known[id(self._part)]
+                self.content.append(content)
+                self.num_operations += 1 + part.num_operations
+                if self.num_operations > MAX_OPERATIONS:
+                    raise TooManyError
+                self._part = next(self._parts, None)
+            for instruction in self._instructions:
+                self._add(instruction)
+                if self._part is not None:
+                    break
+            else:
+                return None
+
+    def _add(self, instruction: CircuitInstruction) -> None:
+        qubits = [self._position[bit] for bit in instruction.qubits]
+        gate = plain_gate(instruction)
+        if gate is not None:
+            self.content += [instruction.name, *map(_angle, instruction.params), *qubits]
+            return
+        found = reading(instruction.operation, qubits)
+        if found is None:
+            return
+        if isinstance(found, Circuits):
+            self._parts = iter(found.circuits)
+            self._part = next(self._parts, None)
+            self.content += ["circuits", found.fresh]
+        elif isinstance(found, (Dense, Steps)):
+            self.content += map(_angle, found.key)
+        elif isinstance(found, Matrix):
+            self.content += ["matrix", found.matrix.tobytes()]
+        else:
+            self.content.append("reset")
+        self.content += qubits
 
 
 def _angle(angle: Any) -> Hashable:

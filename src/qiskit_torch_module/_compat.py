@@ -38,16 +38,43 @@ except ImportError:  # before Qiskit 0.45
     from qiskit.extensions import HamiltonianGate, Initialize, UnitaryGate
     from qiskit.extensions.quantum_initializer.diagonal import DiagonalGate
 
+try:
+    from qiskit.circuit import BoxOp
+except ImportError:  # before Qiskit 2.0
+    BoxOp = ()
+
+try:
+    from qiskit.circuit import Store
+except ImportError:  # before Qiskit 1.1
+    Store = ()
+
 from qiskit import __version__
-from qiskit.circuit import CircuitInstruction, Instruction, Parameter, ParameterExpression
+from qiskit.circuit import (
+    BreakLoopOp,
+    CircuitInstruction,
+    ContinueLoopOp,
+    ForLoopOp,
+    IfElseOp,
+    Instruction,
+    Parameter,
+    ParameterExpression,
+    SwitchCaseOp,
+    WhileLoopOp,
+)
 from qiskit.primitives.primitive_job import PrimitiveJob
 from qiskit.providers import Options
 
+# What depends on classical values.
+CONTROL_FLOW = (BreakLoopOp, ContinueLoopOp, IfElseOp, SwitchCaseOp, WhileLoopOp, Store)
+
 __all__ = [
+    "CONTROL_FLOW",
     "BaseEstimatorV2",
+    "BoxOp",
     "DiagonalGate",
     "EstimatorPub",
     "EstimatorResult",
+    "ForLoopOp",
     "HamiltonianGate",
     "Initialize",
     "Options",

@@ -4,40 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import pi
-from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from ._compat import Initialize, is_conditioned
-from ._definitions import definition
 from ._dense import Diagonal, Matrix, VirtualQubits, energy_bytes, matrix_bytes
-from ._gates import IDLE, Step, operation_of, steps_of
-from ._matrices import DenseStep, MatrixStep, dense_steps
+from ._matrices import DenseStep, MatrixStep
 from ._observables import Observables, PauliString, pauli_sums
 from ._parameters import variable_indices
 from ._passes import current_passes
-from ._polynomial import Angles, Polynomial
+from ._polynomial import Polynomial
 from ._program import PauliTerm, Program, with_derived
+from ._reader import Reader
 from ._schedule import Rotation, X, Y, Z
 
+# Qubits that gates act on; all others stay in |0> and cost nothing.
 MAX_QUBITS = 30
-
-# What cannot be part of a unitary circuit, and what to do about it.
-_REFUSED = {
-    "measure": "remove it with circuit.remove_final_measurements(); observables replace measurements",
-    "reset": "remove it; every circuit starts in |0...0>",
-    "if_else": "classical control is not supported; unroll it",
-    "for_loop": "classical control is not supported; unroll it",
-    "while_loop": "classical control is not supported; unroll it",
-    "switch_case": "classical control is not supported; unroll it",
-    "box": "boxes are not supported; put its gates into the circuit",
-    "break_loop": "classical control is not supported; unroll it",
-    "continue_loop": "classical control is not supported; unroll it",
-    "store": "classical variables are not supported; remove it",
-}
 
 
 @dataclass(frozen=True)
@@ -156,23 +139,33 @@ def compile_program(
     """
     if not isinstance(circuit, QuantumCircuit):
         raise TypeError(f"circuit: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
-    if not 1 <= circuit.num_qubits <= MAX_QUBITS:
-        raise ValueError(f"circuit: expected 1 to {MAX_QUBITS} qubits, got {circuit.num_qubits}")
+    if circuit.num_qubits < 1:
+        raise ValueError("circuit: expected at least one qubit, got 0")
     variables = variable_indices(circuit, encoding, variational)
-    reader, frame = _Reader(variables), _Frame(circuit.num_qubits)
+    reader = Reader(variables, circuit.num_qubits)
+    reader.read(circuit)
+    lines = sorted(reader.live)
+    if len(lines) > MAX_QUBITS:
+        raise ValueError(
+            f"circuit: expected gates on 1 to {MAX_QUBITS} qubits, got gates on {len(lines)} of {circuit.num_qubits}"
+        )
+    place = {line: index for index, line in enumerate(lines)}
+    frame = _Frame(len(lines))
     rotations: list[Rotation] = []
     folds, num_relabellings = current_passes().permutation_folding, 0
     matrices: list[Matrix] = []
     diagonals: list[Diagonal] = []
-    for step in reader.steps(circuit, range(circuit.num_qubits)):
+    for step in reader.steps:
         if isinstance(step, DenseStep):
-            place, on = len(rotations) + len(matrices) + len(diagonals), frame.virtual(step.qubits)
+            at = len(rotations) + len(matrices) + len(diagonals)
+            on = frame.virtual([place[line] for line in step.qubits])
             if isinstance(step, MatrixStep):
-                matrices.append(Matrix(place, on, step.matrix.shape[1], matrix_bytes(step.matrix)))
+                matrices.append(Matrix(at, on, step.matrix.shape[1], matrix_bytes(step.matrix)))
             else:
-                diagonals.append(Diagonal(place, on, energy_bytes(step.energies), step.angle))
+                diagonals.append(Diagonal(at, on, energy_bytes(step.energies), step.angle))
             continue
-        name, qubits, angle = step
+        name, lines_of, angle = step
+        qubits = [place[line] for line in lines_of]
         if name not in ("cx", "swap", "x"):
             rotations += frame.rotations(name, qubits, angle)
         elif folds:
@@ -183,6 +176,7 @@ def compile_program(
                 rotations += frame.rotations(letters, pair, Polynomial.constant(constant))
     if sums is None:
         sums = pauli_sums(observables, circuit.num_qubits)
+    sums = [_on_lines(strings, reader.line, place) for strings in sums]
     terms = [frame.term(index, string) for index, sum_ in enumerate(sums) for string in sum_]
     constants = [0.0] * len(sums)
     for term in terms:
@@ -190,7 +184,7 @@ def compile_program(
             constants[term.observable] += term.coefficient
     return with_derived(
         Program(
-            num_qubits=circuit.num_qubits,
+            num_qubits=max(1, len(lines)),
             num_inputs=len(encoding),
             num_weights=len(variables) - len(encoding),
             rotations=tuple(rotations),
@@ -216,55 +210,14 @@ def _as_rotations(name: str, qubits: Sequence[int]) -> Iterator[tuple[str, Seque
         yield from (("Z", [first], pi / 2), ("X", [second], pi / 2), ("ZX", [first, second], -pi / 2))
 
 
-class _Reader:
-    """Reads a circuit step by step, and what it meets on the way.
-
-    Attributes:
-        angles: Reads angles, and collects the derived variables they need.
-        phases: Global phases.
-    """
-
-    def __init__(self, variables: Mapping[Parameter, int]) -> None:
-        self.angles = Angles(variables)
-        self.phases: list[Polynomial] = []
-        self._touched: set[int] = set()
-
-    def steps(self, circuit: QuantumCircuit, qubits: Sequence[int]) -> list[Step | DenseStep]:
-        """Native steps of a circuit that sits on the given qubits, in order of time."""
-        steps: list[Step | DenseStep] = []
-        self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
-        position = dict(zip(circuit.qubits, qubits, strict=True))
-        for instruction in circuit.data:
-            operation = operation_of(instruction)
-            on = [position[bit] for bit in instruction.qubits]
-            if operation.name not in IDLE:
-                self._refuse(operation, on)
-                steps += self._steps_of(operation, on)
-        return steps
-
-    def _steps_of(self, operation: Any, qubits: Sequence[int]) -> list[Step | DenseStep]:
-        read = partial(self.angles.polynomial, gate=operation.name)
-        found = steps_of(operation, read)
-        dense = dense_steps(operation, qubits, read) if found is None else None
-        if dense is not None:
-            self._touched.update(qubits)
-            return [*dense]
-        if found is None:
-            return self.steps(definition(operation, qubits), qubits)
-        self._touched.update(qubits)
-        self.phases += [angle for name, _, angle in found if name == "phase"]
-        return [(name, tuple([qubits[i] for i in which]), angle) for name, which, angle in found if name != "phase"]
-
-    def _refuse(self, operation: Any, qubits: Sequence[int]) -> None:
-        if operation.name in _REFUSED:
-            raise ValueError(f"circuit: '{operation.name}' on qubits {list(qubits)}: {_REFUSED[operation.name]}")
-        if isinstance(operation, Initialize) and not self._touched.isdisjoint(qubits):
-            raise ValueError(
-                f"circuit: 'initialize' on qubits {list(qubits)} resets qubits that other gates have acted on; move it "
-                "to the start, or prepare the state with gates, e.g. StatePreparation"
-            )
-        if is_conditioned(operation) or getattr(operation, "num_clbits", 0) > 0:
-            raise ValueError(
-                f"circuit: '{operation.name}' on qubits {list(qubits)} uses classical bits; only unitary gates are "
-                "supported, remove or unroll it"
-            )
+def _on_lines(strings: Sequence[PauliString], line: Sequence[int], place: Mapping[int, int]) -> list[PauliString]:
+    """Pauli strings on the qubits that are simulated; on the others, in |0>, Z is 1 and X, Y are 0."""
+    found = []
+    for string in strings:
+        kept = [(letter, place.get(line[q])) for letter, q in zip(string.letters, string.qubits, strict=True)]
+        if any(at is None and letter != "Z" for letter, at in kept):
+            continue
+        simulated = [(letter, at) for letter, at in kept if at is not None]
+        letters, qubits = "".join(letter for letter, _ in simulated), tuple(at for _, at in simulated)
+        found.append(PauliString(letters, qubits, string.coefficient))
+    return found

@@ -17,7 +17,7 @@ import qiskit.circuit.library as library
 from qiskit.circuit import CircuitInstruction, ControlledGate
 from qiskit.synthesis import LieTrotter, SuzukiTrotter
 
-from ._compat import DiagonalGate, is_plain_gate
+from ._compat import is_plain_gate
 from ._polynomial import Polynomial
 
 # A step: a Pauli word in capitals ("X", "ZZ", ...: a rotation about it, letter i on qubit i of the step), "cx", "swap"
@@ -47,17 +47,17 @@ class Gate:
     steps: Callable[..., list[Step]]
 
     def matches(self, operation: Any) -> bool:
-        """Whether a gate of this name is really the one of the library, all its controls closed."""
-        if isinstance(operation, CircuitInstruction):
-            return True
-        gate_class: Any = getattr(library, self.class_name, ())
-        if not isinstance(operation, gate_class):
-            return False
+        """Whether a gate of this class is taken natively: all its controls closed, and not too many of them."""
         if isinstance(operation, ControlledGate) and operation.ctrl_state != (1 << operation.num_ctrl_qubits) - 1:
             return False
         if self.num_qubits is None and operation.num_qubits > MAX_DIAGONAL_QUBITS:
             return False
         return len(operation.params) == self.num_angles
+
+    def of(self, operation: Any, read: Callable[[Any], Polynomial]) -> list[Step]:
+        """Steps of an operation (or an instruction of a circuit), its angles read by a function."""
+        angles = [read(angle) for angle in operation.params]
+        return self.steps(*angles) if self.num_qubits is not None else self.steps(operation.num_qubits, *angles)
 
 
 def _rx(angle: Polynomial, qubit: int = 0) -> Step:
@@ -157,44 +157,25 @@ GATES: dict[str, Gate] = {
     "mcphase": Gate("MCPhaseGate", None, 1, _multi_controlled_phase),
 }
 
-# Operations that leave the state as it is.
-IDLE = frozenset({"barrier", "delay"})
+_BY_CLASS = {getattr(library, gate.class_name, None): gate for gate in GATES.values()}
 
 
-def operation_of(instruction: CircuitInstruction) -> Any:
-    """The operation of an instruction; for native gates the instruction itself, which has the same name and parameters.
+def plain_gate(instruction: CircuitInstruction) -> Gate | None:
+    """The record of an instruction that Qiskit itself holds as a gate of its library, without making an object of it.
 
-    Qiskit 2 makes an object for a gate of the library only where one asks for it, and that takes time.
+    Qiskit 2 makes an object for such a gate only where one asks for it, and that takes time.
     """
     gate = GATES.get(instruction.name) if is_plain_gate(instruction) else None
-    return instruction.operation if gate is None or gate.num_qubits is None else instruction
+    return None if gate is None or gate.num_qubits is None else gate
 
 
-def is_standard(operation: Any) -> bool:
-    """Whether name and parameters of an operation say what it does: a native gate, or nothing at all."""
-    gate = GATES.get(operation.name)
-    return operation.name in IDLE or (gate is not None and gate.matches(operation))
+def native_gate(operation: Any) -> Gate | None:
+    """The record of a gate that is taken natively, by its class: a gate of the user's own may have any name."""
+    gate = _BY_CLASS.get(getattr(operation, "base_class", type(operation)))
+    return gate if gate is not None and gate.matches(operation) else None
 
 
-def steps_of(operation: Any, polynomial: Callable[[Any], Polynomial]) -> list[Step] | None:
-    """Steps of an operation that is taken natively; None where its definition has to serve.
-
-    Args:
-        operation: An instruction of a circuit.
-        polynomial: Reads an angle.
-    """
-    gate = GATES.get(operation.name)
-    if gate is not None and gate.matches(operation):
-        angles = [polynomial(angle) for angle in operation.params]
-        return gate.steps(*angles) if gate.num_qubits is not None else gate.steps(operation.num_qubits, *angles)
-    if isinstance(operation, DiagonalGate) and operation.num_qubits <= MAX_DIAGONAL_QUBITS:
-        return _diagonal(np.angle(np.asarray(operation.params, dtype=complex)))
-    if isinstance(operation, library.PauliEvolutionGate):
-        return _evolution(operation, polynomial)
-    return None
-
-
-def _diagonal(angles: np.ndarray[Any, np.dtype[np.float64]]) -> list[Step]:
+def diagonal_steps(angles: np.ndarray[Any, np.dtype[np.float64]]) -> list[Step]:
     """diag(exp(i angles)): its Walsh-Hadamard coefficients are the angles of rotations about products of Z."""
     num_qubits = int(angles.size).bit_length() - 1
     spectrum = angles.reshape((2,) * num_qubits)
@@ -209,19 +190,21 @@ def _diagonal(angles: np.ndarray[Any, np.dtype[np.float64]]) -> list[Step]:
     ]
 
 
-def _evolution(operation: Any, polynomial: Callable[[Any], Polynomial]) -> list[Step] | None:
-    """The product formula of a ``PauliEvolutionGate``, rotation by rotation, where Qiskit tells it (from 1.3 on)."""
+def evolution_terms(operation: Any) -> list[tuple[str, tuple[int, ...], Any]] | None:
+    """The product formula of a ``PauliEvolutionGate``: letters, qubits and angle of each rotation in turn.
+
+    None: Qiskit does not tell it (before 1.3), or it is none.
+    """
     synthesis = operation.synthesis
     told = isinstance(synthesis, (LieTrotter, SuzukiTrotter)) and hasattr(synthesis, "expand")
     if not told or synthesis.atomic_evolution is not None:
         return None
-    terms = synthesis.expand(operation)
-    if not all(set(letters) <= set("IXYZ") for letters, _, _ in terms):
-        return None
-    return [_rotation(letters, qubits, polynomial(angle)) for letters, qubits, angle in terms]
+    terms = [(letters, tuple(qubits), angle) for letters, qubits, angle in synthesis.expand(operation)]
+    return terms if all(set(letters) <= set("IXYZ") for letters, _, _ in terms) else None
 
 
-def _rotation(letters: str, qubits: Sequence[int], angle: Polynomial) -> Step:
+def rotation_step(letters: str, qubits: Sequence[int], angle: Polynomial) -> Step:
+    """exp(-i angle/2 P) of a Pauli word with or without identities."""
     kept = [(letter, qubit) for letter, qubit in zip(letters, qubits, strict=True) if letter != "I"]
     if not kept:
         return _phase(-0.5 * angle)

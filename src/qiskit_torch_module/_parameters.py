@@ -7,7 +7,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import ControlFlowOp, Parameter, ParameterVector
+
+from ._compat import is_plain_gate
 
 
 def parameter_list(parameters: Iterable[Parameter] | None, argument: str) -> list[Parameter]:
@@ -97,13 +99,26 @@ def variable_indices(
             f"parameters not in the circuit: {_names(unused)}; pass the very Parameter objects that the circuit was "
             "built from (a new Parameter of the same name is another one), and leave out those it does not use"
         )
-    missing = sorted(parameter.name for parameter in present if parameter not in indices)
-    if missing:
+    missing = present - set(indices)
+    names = sorted(parameter.name for parameter in missing - loop_parameters(circuit)) if missing else []
+    if names:
         raise ValueError(
-            f"parameters of the circuit in neither encoding_params nor variational_params: {_names(missing)}; "
+            f"parameters of the circuit in neither encoding_params nor variational_params: {_names(names)}; "
             "list them, or bind them with circuit.assign_parameters"
         )
     return indices
+
+
+def loop_parameters(circuit: QuantumCircuit) -> set[Parameter]:
+    """Parameters that loops give their values; some versions of Qiskit count them to those of the circuit."""
+    found: set[Parameter] = set()
+    unread = [circuit]
+    while unread:
+        for instruction in unread.pop().data:
+            if not is_plain_gate(instruction) and isinstance(instruction.operation, ControlFlowOp):
+                unread += instruction.operation.blocks
+                found.update(one for one in instruction.operation.params if isinstance(one, Parameter))
+    return found
 
 
 def _names(names: Sequence[str]) -> str:

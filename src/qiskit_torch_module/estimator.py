@@ -14,6 +14,7 @@ from . import _compat
 from ._arguments import flag, noise_precision, noise_seed, shot_count, thread_count
 from ._cache import cached_program
 from ._observables import Observables
+from ._operations import ResetError
 from ._pubs import amount, pub_values
 from ._rows import Columns, parameters_and_rows
 from ._triples import Triples, triples, values_and_squares
@@ -27,7 +28,8 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
 
     `expectation_values` takes and gives arrays. `run` makes it an estimator primitive: V2 (a sequence of PUBs) from
     Qiskit 1.0 on, and the V1 call ``run(circuits, observables, parameter_values)`` where Qiskit still has V1. A PUB
-    whose circuit holds a reset, and so has no single final state, is handed to Qiskit's ``StatevectorEstimator``.
+    whose circuit resets qubits that gates have acted on, and so has no single final state, is handed to Qiskit's
+    ``StatevectorEstimator``.
 
     Subclasses may override ``_run(pubs)`` and ``_run_pub(pub)`` (V2) and
     ``_run(circuits, observables, parameter_values, **options)`` (V1) as in Qiskit's own estimators.
@@ -187,9 +189,11 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
 
     def _results(self, pubs: Sequence[Any]) -> list[Any]:
         """The results of PUBs; those of one circuit and the same parameter values share states."""
-        certain = [pub for pub in pubs if not _is_random(pub.circuit)]
-        values = dict(zip(map(id, certain), pub_values(self.expectation_values, certain), strict=True))
-        return [self._result(pub, values[id(pub)]) if id(pub) in values else self._drawn(pub) for pub in pubs]
+        try:
+            values = pub_values(self.expectation_values, pubs)
+        except ResetError:
+            return [self._drawn(pubs[0])] if len(pubs) == 1 else [self._results([pub])[0] for pub in pubs]
+        return [self._result(pub, one) for pub, one in zip(pubs, values, strict=True)]
 
     def _result(self, pub: Any, values: npt.NDArray[np.float64]) -> Any:
         if pub.precision and self._is_noisy:
@@ -226,7 +230,3 @@ def _checked(pub: Any) -> Any:
     if pub.precision is not None:
         noise_precision(pub.precision, "precision")
     return pub
-
-
-def _is_random(circuit: QuantumCircuit) -> bool:
-    return "reset" in circuit.count_ops()

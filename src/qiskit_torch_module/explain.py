@@ -32,7 +32,8 @@ class Explanation:
     """What `explain` found; ``print`` shows it as a table.
 
     Attributes:
-        num_qubits: Number of qubits.
+        num_qubits: Number of qubits of the circuit.
+        num_simulated_qubits: Those that gates act on; all others stay in |0> and cost nothing.
         gates: How often the circuit has each operation, composite ones unopened.
         num_relabellings: CX, SWAP and X, of composite gates too, that only relabel basis states.
         num_rotations: Rotations of Pauli words that are left.
@@ -54,6 +55,7 @@ class Explanation:
     """
 
     num_qubits: int
+    num_simulated_qubits: int
     gates: dict[str, int]
     num_relabellings: int
     num_rotations: int
@@ -74,6 +76,8 @@ class Explanation:
     def __str__(self) -> str:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
         layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
+        idle = self.num_qubits - self.num_simulated_qubits
+        qubits = f"{self.num_qubits} qubits" + (f" ({idle} idle, not simulated)" if idle else "")
         lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
         passes = [
             ("fusion", f"{self.num_rotations} rotations: {sum(self.runs_of_layers)} runs in {layers} layers"),
@@ -87,7 +91,7 @@ class Explanation:
         if self.dense_qubits:
             passes = [("step by step", _stepwise(self.dense_qubits, self.num_rotations))]
         rows = [
-            ("circuit", f"{self.num_qubits} qubits, {sum(self.gates.values())} gates: {gates}"),
+            ("circuit", f"{qubits}, {sum(self.gates.values())} gates: {gates}"),
             ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
             *passes,
             ("values of a sample", _work(self.values)),
@@ -154,7 +158,8 @@ def explain(
             None if halves is None else 2 ** halves[2],
         )
     return Explanation(
-        num_qubits=program.num_qubits,
+        num_qubits=model.circuit.num_qubits,
+        num_simulated_qubits=program.num_qubits,
         gates=dict(Counter(one.operation.name for one in model.circuit.data)),
         num_relabellings=program.num_relabellings,
         num_rotations=len(program.rotations),

@@ -15,6 +15,7 @@ from . import _operator
 from ._arguments import thread_count
 from ._autograd import expectation_values, joined
 from ._cache import cached_program
+from ._definitions import copied
 from ._initial import Initial, initial_values, is_single, seeded
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
@@ -69,7 +70,7 @@ class QuantumModule(torch.nn.Module):
         self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
         self.variational_parameters = parameter_sets(variational_params, "variational_params")
         self._program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
-        self._circuit = circuit.copy()
+        self._circuit = copied(circuit)
         self._names = _set_names(variational_params_names, len(self.variational_parameters))
         self._initials = _set_initials(variational_params_initial, len(self._names))
         self._observables = observables

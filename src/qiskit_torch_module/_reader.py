@@ -1,0 +1,136 @@
+"""Reads a circuit into native steps, one operation after the other, however deep they are nested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from ._compat import UnitaryGate
+from ._gates import Step, plain_gate
+from ._matrices import LEAST_QUBITS, DenseStep, dense_steps, matrix_step
+from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, ResetError, Steps, TooManyError, reading
+from ._polynomial import Angles, Polynomial
+
+
+class Reader:
+    """Reads a circuit step by step, and what it meets on the way.
+
+    Knows which qubits are still in |0>: what acts on them as nothing is left out, so that they need not be simulated.
+
+    Attributes:
+        angles: Reads angles, and collects the derived variables they need.
+        phases: Global phases.
+        steps: Native steps in order of time, on *lines*: the qubits of the circuit, but for swaps with a qubit in |0>,
+            which only exchange the two.
+        live: Lines that are not known to be in |0>.
+        line: Line of each qubit of the circuit.
+    """
+
+    def __init__(self, variables: Mapping[Parameter, int], num_qubits: int) -> None:
+        self.angles = Angles(variables)
+        self.phases: list[Polynomial] = []
+        self.steps: list[Step | DenseStep] = []
+        self.live: set[int] = set()
+        self.line = list(range(num_qubits))
+        self._count = 0
+
+    def read(self, circuit: QuantumCircuit) -> None:
+        """Reads a whole circuit, whose qubit i is qubit i.
+
+        Raises:
+            ValueError: an operation or angle cannot be used; the message names it.
+        """
+        opened = [self._operations([circuit], range(circuit.num_qubits))]
+        while opened:
+            for operation, qubits in opened[-1]:
+                inner = self._read(operation, qubits)
+                if inner is not None:
+                    opened.append(self._operations(inner, qubits))
+                    break
+            else:
+                opened.pop()
+
+    def _operations(self, circuits: Iterable[QuantumCircuit], on: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
+        """Operations of circuits that sit on the given qubits, one after the other; takes plain gates itself."""
+        for circuit in circuits:
+            self._count_one()
+            if circuit.global_phase:
+                self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
+            position = dict(zip(circuit.qubits, on, strict=True))
+            for instruction in circuit.data:
+                self._count_one()
+                qubits = [position[bit] for bit in instruction.qubits]
+                gate = plain_gate(instruction)
+                if gate is None:
+                    yield instruction.operation, qubits
+                else:
+                    self._take(gate.of(instruction, self._angle_of(instruction.name)), qubits)
+
+    def _read(self, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
+        """Takes an operation, or says which circuits it consists of."""
+        found = reading(operation, qubits)
+        if found is None:
+            return None
+        if isinstance(found, Steps):
+            self._take(found.steps(self._angle_of(operation.name)), qubits)
+            return None
+        if isinstance(found, Matrix) and len(qubits) < LEAST_QUBITS:
+            return [UnitaryGate(found.matrix).definition]
+        if isinstance(found, (Dense, Matrix)):
+            lines = [self.line[qubit] for qubit in qubits]
+            self.live.update(lines)
+            if isinstance(found, Matrix):
+                self.steps.append(matrix_step(found.matrix, lines, operation.name))
+            else:
+                self.steps += dense_steps(operation, lines, self._angle_of(operation.name)) or []
+            return None
+        if not isinstance(found, Circuits) or found.fresh:
+            self._expect_zero(operation, qubits)
+        return found.circuits if isinstance(found, Circuits) else None
+
+    def _angle_of(self, gate: str) -> Any:
+        return lambda angle: self.angles.polynomial(angle, gate)
+
+    def _expect_zero(self, operation: Any, qubits: Sequence[int]) -> None:
+        if any(self.line[qubit] in self.live for qubit in qubits):
+            raise ResetError(
+                f"circuit: '{operation.name}' on qubits {list(qubits)} resets qubits that gates have acted on, after "
+                "which no single state describes them; reset fresh qubits only (at the start it does nothing), prepare "
+                "states with gates such as StatePreparation, or use FastEstimator.run, which leaves such circuits to "
+                "Qiskit's StatevectorEstimator (from Qiskit 1.0 on)"
+            )
+
+    def _take(self, steps: Iterable[Step], qubits: Sequence[int]) -> None:
+        for name, which, angle in steps:
+            lines = [self.line[qubits[i]] for i in which]
+            live = [line in self.live for line in lines]
+            if all(live) and name != "phase":
+                self.steps.append((name, tuple(lines), angle))
+            elif name == "phase":
+                self.phases.append(angle)
+            elif name == "swap":
+                self._swap(qubits[which[0]], qubits[which[1]])
+            elif name != "cx" or live[0]:
+                self._rotate(name, lines, angle)
+
+    def _rotate(self, name: str, lines: list[int], angle: Polynomial) -> None:
+        """A step on lines of which some are in |0>: there Z is 1."""
+        if name.isupper():
+            kept = [i for i, letter in enumerate(name) if letter != "Z" or lines[i] in self.live]
+            if not kept:
+                self.phases.append(-0.5 * angle)
+                return
+            name, lines = "".join(name[i] for i in kept), [lines[i] for i in kept]
+        self.live.update(lines)
+        self.steps.append((name, tuple(lines), angle))
+
+    def _swap(self, first: int, second: int) -> None:
+        self.line[first], self.line[second] = self.line[second], self.line[first]
+
+    def _count_one(self) -> None:
+        self._count += 1
+        if self._count > MAX_OPERATIONS:
+            raise TooManyError
