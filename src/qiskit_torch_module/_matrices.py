@@ -104,7 +104,16 @@ def dense_steps(operation: Any, qubits: Sequence[int], read: Callable[[Any], Pol
         return [matrix_step(operation.params[0], qubits, name)]
     if isinstance(operation, HamiltonianGate):
         return evolution_steps(operation.params[0], read(operation.params[1]), qubits, name)
-    return [matrix_step(operation.to_matrix(), qubits, name)]
+    return [matrix_step(_controlled(operation), qubits, name)]
+
+
+def _controlled(operation: ControlledGate) -> npt.NDArray[np.complex128]:
+    """The matrix of a controlled gate, whose controls come first: lowest in rows and columns."""
+    base = np.asarray(operation.base_gate.to_matrix(), dtype=complex)
+    matrix = np.eye(1 << operation.num_qubits, dtype=complex)
+    rows = operation.ctrl_state + (np.arange(len(base)) << operation.num_ctrl_qubits)
+    matrix[np.ix_(rows, rows)] = base
+    return matrix
 
 
 def is_dense(operation: Any) -> bool:
