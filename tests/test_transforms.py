@@ -7,7 +7,7 @@ from qiskit.circuit import Parameter
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
-from qiskit_torch_module import HybridModule, QuantumModule, _torch_engine
+from qiskit_torch_module import HybridModule, QuantumModule, _operator, _torch_engine
 
 # Forward-mode differentiation and the compiler of PyTorch warn of their own futures.
 pytestmark = [pytest.mark.usefixtures("float64"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -217,7 +217,7 @@ class TestCompile:
         model = QuantumModule(TINY.circuit, TINY.encoding, TINY.variational, seed_init=1)
         weights = torch.cat([one.detach() for one in model.variational_]).requires_grad_()
         inputs, cotangent = torch.rand(4, 2, requires_grad=True), torch.rand(4, 2, requires_grad=True)
-        operators, number = torch.ops.qiskit_torch_module, model._program.number
+        operators, number = torch.ops.qiskit_torch_module, _operator.text_of(model._program)
         torch.library.opcheck(operators.values.default, (inputs, weights, number, 0, 0))
         torch.library.opcheck(operators.gradients.default, (cotangent, inputs, weights, number, 0))
 
@@ -230,9 +230,9 @@ class TestCompile:
             x = torch.rand(batch, 3)
             torch.testing.assert_close(exported(x), network(x))
 
-    def test_a_graph_without_its_module_says_so(self):
-        with pytest.raises(RuntimeError, match="no program number 123456789 in this process"):
-            torch.ops.qiskit_torch_module.values(torch.rand(1, 2), torch.rand(12), 123456789, 0, 0)
+    def test_a_program_that_is_damaged_says_so(self):
+        with pytest.raises(ValueError, match="compiled program as text"):
+            torch.ops.qiskit_torch_module.values(torch.rand(1, 2), torch.rand(12), "{}", 0, 0)
 
 
 def test_autocast_leaves_the_layer_in_its_own_precision():

@@ -174,14 +174,14 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     return result;
 }
 
-// The calls that training makes, with tensors of PyTorch. Whoever calls knows their dtype.
+// The calls that training makes, with tensors of PyTorch.
 
 using qtm::Tensor;
 
 template <class Real>
-std::vector<Tensor<Real>> tensors(const nb::sequence& given) {
+std::vector<Tensor<Real>> tensors(const nb::sequence& given, const char* what) {
     std::vector<Tensor<Real>> found;
-    for (nb::handle one : given) found.emplace_back(one);
+    for (nb::handle one : given) found.emplace_back(one, what);
     return found;
 }
 
@@ -190,7 +190,7 @@ template <class Real>
 std::vector<Real> joined(const std::vector<Tensor<Real>>& sets) {
     std::vector<Real> weights;
     for (const Tensor<Real>& set : sets) {
-        const Real* begin = set.values(set.size(), "weights");
+        const Real* begin = set.values(set.size());
         weights.insert(weights.end(), begin, begin + set.size());
     }
     return weights;
@@ -199,7 +199,7 @@ std::vector<Real> joined(const std::vector<Tensor<Real>>& sets) {
 template <class Real>
 qtm::Batch<Real> checked(const qtm::ProgramView& program, const Tensor<Real>& inputs, int64_t size,
                          const std::vector<Real>& weights, int num_threads) {
-    const Real* begin = inputs.values(size_t(size) * size_t(program.num_inputs), "inputs");
+    const Real* begin = inputs.values(size_t(size) * size_t(program.num_inputs));
     if (weights.size() != size_t(program.num_weights))
         throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
                                     std::to_string(weights.size()));
@@ -211,10 +211,10 @@ qtm::Batch<Real> checked(const qtm::ProgramView& program, const Tensor<Real>& in
 template <class Real>
 std::unique_ptr<Tape<Real>> write_values(const qtm::Plan& plan, nb::handle inputs, int64_t size,
                                          const nb::sequence& sets, nb::handle values, int num_threads, bool recorded) {
-    const Tensor<Real> from(inputs), to(values);
-    const std::vector<Real> weights = joined(tensors<Real>(sets));
+    const Tensor<Real> from(inputs, "inputs"), to(values, "values");
+    const std::vector<Real> weights = joined(tensors<Real>(sets, "weights"));
     const qtm::Batch<Real> batch = checked(plan.view(), from, size, weights, num_threads);
-    Real* out = to.target(size_t(size) * size_t(plan.view().num_observables), "values");
+    Real* out = to.target(size_t(size) * size_t(plan.view().num_observables));
     nb::gil_scoped_release release;
     if (recorded) return qtm::record<Real>(plan, batch, out);
     qtm::values<Real>(plan, batch, out);
@@ -226,21 +226,22 @@ void write_gradients(const qtm::Plan& plan, nb::handle inputs, int64_t size, con
                      nb::handle cotangent, nb::handle input_gradient, const nb::sequence& set_gradients,
                      int num_threads, const Tape<Real>* tape) {
     const qtm::ProgramView& program = plan.view();
-    const Tensor<Real> from(inputs), seed(cotangent), to_inputs(input_gradient);
-    const std::vector<Tensor<Real>> from_sets = tensors<Real>(sets), to_sets = tensors<Real>(set_gradients);
+    const Tensor<Real> from(inputs, "inputs"), seed(cotangent, "cotangent"), to_inputs(input_gradient, "gradient");
+    const std::vector<Tensor<Real>> from_sets = tensors<Real>(sets, "weights"),
+                                    to_sets = tensors<Real>(set_gradients, "gradient");
     const std::vector<Real> weights = joined(from_sets);
     const qtm::Batch<Real> batch = checked(program, from, size, weights, num_threads);
-    const Real* seeds = seed.values(size_t(size) * size_t(program.num_observables), "cotangent");
+    const Real* seeds = seed.values(size_t(size) * size_t(program.num_observables));
     require_tape_of(tape, size);
     if (to_sets.size() != from_sets.size()) throw std::invalid_argument("expected one gradient for each set");
     std::vector<uint8_t> wanted(size_t(program.num_inputs), !to_inputs.is_none());
     std::vector<Real*> out;
     for (size_t i = 0; i < to_sets.size(); ++i) {
         const size_t count = from_sets[i].size();
-        out.push_back(to_sets[i].is_none() ? nullptr : to_sets[i].target(count, "gradient"));
+        out.push_back(to_sets[i].is_none() ? nullptr : to_sets[i].target(count));
         wanted.insert(wanted.end(), count, out[i] != nullptr);
     }
-    Real* input_out = to_inputs.is_none() ? nullptr : to_inputs.target(from.size(), "gradient");
+    Real* input_out = to_inputs.is_none() ? nullptr : to_inputs.target(from.size());
     std::vector<Real> gradient(weights.size());
     nb::gil_scoped_release release;
     qtm::vector_jacobian_product<Real>(plan, batch, seeds, qtm::Derivative::real, wanted.data(), tape, input_out,

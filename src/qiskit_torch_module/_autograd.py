@@ -7,24 +7,36 @@ which the weights are inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 
-from . import _torch_engine
-from ._engine import Tape32, Tape64
+from . import _operator, _torch_engine
+from ._derivatives import (
+    gradient_function,
+    mapped_gradients,
+    mapped_values,
+    pulled_back,
+    pushed_forward,
+    values_function,
+)
+from ._native import (
+    Optional,
+    Tape,
+    Tensors,
+    chosen,
+    joined,
+    native_gradients,
+    native_values,
+)
+from ._plain import is_plain, is_tracing, transforms_active
 from ._program import Program
-
-Tensors = tuple[torch.Tensor, ...]
-Tape = Tape32 | Tape64
-Optional = tuple[torch.Tensor | None, ...]
 
 # Private names of PyTorch; without them every call goes the general way.
 _is_old_batch: Callable[[torch.Tensor], bool] = getattr(
     torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
 )
-_transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 _unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
     torch._C._functorch, "unwrap_if_dead", lambda tensor: tensor
 )
@@ -41,27 +53,33 @@ def expectation_values(
         inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
     """
-    if not inputs.is_cpu:
+    if not inputs.is_cpu and not inputs.is_meta:
         return _torch_engine.expectation_values(program, inputs, joined(weights, inputs))
     values: torch.Tensor
-    if _transforms_active():
+    if transforms_active():
         values = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+    elif is_tracing():  # by torch.jit.trace, which cannot save Python functions
+        values = _operator.values(inputs, joined(weights, inputs), _operator.text_of(program), *num_threads)
     else:
         values = _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
     return values
 
 
-def native_values(
-    program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor], recorded: bool = False
+def _values(
+    program: Program,
+    num_threads: tuple[int, int],
+    inputs: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+    recorded: bool,
 ) -> tuple[torch.Tensor, Tape | None]:
-    """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them."""
-    engine, size = program.engine, inputs.shape[0]
-    values = inputs.new_empty(size, program.num_observables)
-    write = engine.write_values_float64 if inputs.dtype is torch.float64 else engine.write_values_float32
-    return values, write(inputs, size, weights, values, num_threads or torch.get_num_threads(), recorded)
+    """Values without a graph, and a tape: by pointer where tensors are plain, by the operator where they are not."""
+    if inputs.is_cpu and is_plain((inputs, *weights)):
+        return native_values(program, num_threads[0], inputs, weights, recorded)
+    text = _operator.text_of(program)
+    return _operator.values(inputs, joined(weights, inputs), text, *num_threads), None
 
 
-def native_gradients(
+def _gradients(
     program: Program,
     num_threads: int,
     wants: Sequence[bool],
@@ -70,21 +88,13 @@ def native_gradients(
     weights: Sequence[torch.Tensor],
     tape: Tape | None = None,
 ) -> Optional:
-    """Gradients with respect to the inputs and each set, without a graph; None where not wanted."""
-    engine = program.engine
-    # Contiguous; sizes one by one, because PyTorch takes longer for a tuple, or for `empty_like`.
-    found = [one.new_empty(*one.shape) if want else None for one, want in zip((inputs, *weights), wants, strict=True)]
-    write: Any = engine.write_gradients_float64 if inputs.dtype is torch.float64 else engine.write_gradients_float32
-    threads = num_threads or torch.get_num_threads()
-    write(inputs, inputs.shape[0], weights, cotangent, found[0], found[1:], threads, tape)
-    return tuple(found)
-
-
-def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-    """All weights in one vector; an empty one of the dtype of the inputs where there are none."""
-    if len(weights) == 1:
-        return weights[0]
-    return torch.cat(tuple(weights)) if weights else inputs.new_empty(0)
+    """Gradients without a graph, likewise."""
+    if inputs.is_cpu and is_plain((cotangent, inputs, *weights)):
+        return native_gradients(program, num_threads, wants, cotangent, inputs, weights, tape)
+    text = _operator.text_of(program)
+    first, second = _operator.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
+    parts = (first, *torch.split(second, [len(one) for one in weights]))
+    return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
 
 
 class ExpectationValues(torch.autograd.Function):
@@ -100,7 +110,7 @@ class ExpectationValues(torch.autograd.Function):
         ctx.program, ctx.num_threads = program, num_threads[1]
         ctx.save_for_backward(inputs, *weights)
         ctx.save_for_forward(inputs, *weights)
-        values, ctx.tape = native_values(program, num_threads[0], inputs, weights, any(ctx.needs_input_grad))
+        values, ctx.tape = _values(program, num_threads, inputs, weights, any(ctx.needs_input_grad))
         return values
 
     @staticmethod
@@ -112,17 +122,15 @@ class ExpectationValues(torch.autograd.Function):
             )
         wants = ctx.needs_input_grad[2:]
         inputs, *weights = ctx.saved_tensors  # raises if they were changed in place since
-        if torch.is_grad_enabled() or _transforms_active():  # create_graph=True, or within torch.func
+        if torch.is_grad_enabled() or transforms_active():  # create_graph=True, or within torch.func
             found = iter(differentiable_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
         tape = getattr(ctx, "tape", None)
-        return (None, None, *native_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, weights, tape))
+        return (None, None, *_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, weights, tape))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
-        inputs, *weights = ctx.saved_tensors
-        function = _values_function(ctx.program)
-        return _jvp(function, (inputs, *weights), tangents[2:])[0]
+        return pushed_forward(values_function(ctx.program), ctx.saved_tensors, tangents[2:])[0]
 
 
 # `apply` without the Python that PyTorch has around it for the sake of torch.func, which takes 3 us.
@@ -136,7 +144,7 @@ class TransformableValues(ExpectationValues):
     def forward(  # type: ignore[override]
         program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        return native_values(program, num_threads[0], inputs, weights)[0]
+        return _values(program, num_threads, inputs, weights, recorded=False)[0]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -148,13 +156,10 @@ class TransformableValues(ExpectationValues):
     def vmap(
         info: Any, in_dims: tuple[Any, ...], program: Program, num_threads: tuple[int, int], *variables: torch.Tensor
     ) -> tuple[torch.Tensor, int]:
-        if all(dim is None for dim in in_dims[3:]):
-            inputs = _leading(variables[0], in_dims[2], info.batch_size)
-            flat, sets = inputs.flatten(0, 1).contiguous(), variables[1:]
-        else:
-            program, flat, sets = program.unshared, _unshared(info, in_dims[2:], variables), ()
-        values = expectation_values(program, num_threads, flat, *sets)
-        return values.reshape(info.batch_size, -1, values.shape[1]), 0
+        def values_of(program: Program, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
+            return expectation_values(program, num_threads, inputs, *sets)
+
+        return mapped_values(info, in_dims[2:], program, variables, values_of)
 
 
 class Gradients(torch.autograd.Function):
@@ -165,7 +170,7 @@ class Gradients(torch.autograd.Function):
         program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
     ) -> Tensors:
         inputs, *weights = variables
-        return chosen(native_gradients(program, num_threads, wants, cotangent, inputs, weights))
+        return chosen(_gradients(program, num_threads, wants, cotangent, inputs, weights))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -180,7 +185,7 @@ class Gradients(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
-        return _jvp(gradient_function(ctx.program, ctx.wants), ctx.saved_tensors, tangents[3:])
+        return pushed_forward(gradient_function(ctx.program, ctx.wants), ctx.saved_tensors, tangents[3:])
 
     @staticmethod
     def vmap(
@@ -192,21 +197,12 @@ class Gradients(torch.autograd.Function):
         cotangent: torch.Tensor,
         *variables: torch.Tensor,
     ) -> tuple[Tensors, tuple[int, ...]]:
-        # Weight gradients are summed over the batch, but not over what is mapped: every sample has its own weights.
-        flat = _unshared(info, in_dims[4:], variables)
-        cotangents = _leading(cotangent, in_dims[3], info.batch_size).flatten(0, 1).contiguous()
-        sizes = [variables[0].shape[-1]]
-        sizes += [
-            one.shape[-1] if dim is None else one.movedim(dim, 0).shape[-1]
-            for one, dim in zip(variables[1:], in_dims[5:], strict=True)
-        ]
-        if in_dims[4] is not None:
-            sizes[0] = variables[0].movedim(in_dims[4], 0).shape[-1]
-        (gradient,) = differentiable_gradients(program.unshared, num_threads, (True,), cotangents, flat)
-        parts = torch.split(gradient.reshape(info.batch_size, -1, gradient.shape[1]), sizes, dim=-1)
-        found = (parts[0], *(part.sum(1) for part in parts[1:]))
-        chosen = tuple(part for part, want in zip(found, wants, strict=True) if want)
-        return chosen, (0,) * len(chosen)
+        def gradient_of(program: Program, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+            return differentiable_gradients(program, num_threads, (True,), cotangent, inputs)[0]
+
+        found = mapped_gradients(info, in_dims[3:], program, cotangent, variables, gradient_of)
+        wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
+        return wanted, (0,) * len(wanted)
 
 
 def differentiable_gradients(
@@ -217,48 +213,20 @@ def differentiable_gradients(
     return found
 
 
-def chosen(found: Optional) -> Tensors:
-    """The wanted gradients."""
-    return tuple(gradient for gradient in found if gradient is not None)
+def _hide_from_compiler(functions: Iterable[Any]) -> None:
+    """Lets ``torch.compile`` run functions as they are: it cannot trace the engine, and operators stand for it.
+
+    Without ``torch.compiler.disable``, which takes a second to import.
+    """
+    skip_code = getattr(torch._C._dynamo.eval_frame, "skip_code", lambda code: None)
+    for function in functions:
+        skip_code(function.__code__)
 
 
-def _leading(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
-    """The mapped dimension in front, or the tensor repeated along it."""
-    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-
-
-def _unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Inputs and weights side by side for every sample of every element that is mapped: rows (V * B, N + W)."""
-    inputs, *weights = (_leading(one, dim, info.batch_size) for one, dim in zip(variables, in_dims, strict=True))
-    columns = [inputs, *(one[:, None, :].expand(-1, inputs.shape[1], -1) for one in weights)]
-    return torch.cat(columns, dim=2).flatten(0, 1).contiguous()
-
-
-def pulled_back(function: Callable[..., Tensors], *at: torch.Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-    """Values of a function, and what turns cotangents of them into gradients."""
-    outputs, pull_back, *_ = torch.func.vjp(function, *at)
-    return outputs, pull_back
-
-
-def _values_function(program: Program) -> Callable[..., Tensors]:
-    def values(inputs: torch.Tensor, *weights: torch.Tensor) -> Tensors:
-        return (_torch_engine.expectation_values(program, inputs, joined(weights, inputs)),)
-
-    return values
-
-
-def gradient_function(program: Program, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
-    def gradients(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
-        _, pull_back = pulled_back(_values_function(program), *variables)
-        return tuple(one for one, want in zip(pull_back((cotangent,)), wants, strict=True) if want)
-
-    return gradients
-
-
-def _jvp(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:
-    """Forward-mode derivative from two reverse ones: the pull-back is linear, and its transpose pushes forward."""
-    outputs, pull_back = pulled_back(function, *at)
-    _, push_forward = pulled_back(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, outputs))
-    filled = tuple(torch.zeros_like(one) if t is None else t for one, t in zip(at, tangents, strict=True))
-    pushed: Tensors = push_forward(filled)
-    return pushed
+_hide_from_compiler(
+    [
+        *(expectation_values, _values, _gradients, native_values, native_gradients, differentiable_gradients),
+        *(kind.__dict__[name].__func__ for kind in (ExpectationValues, Gradients) for name in ("forward", "backward")),
+        TransformableValues.__dict__["forward"].__func__,
+    ]
+)

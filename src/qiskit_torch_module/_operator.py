@@ -1,48 +1,81 @@
-"""The native engine as registered PyTorch operators, which ``torch.compile`` and ``torch.export`` take without a break.
+"""The native engine as registered PyTorch operators.
 
-Operators take tensors and numbers only, so that a program goes by its number in this process.
+They serve ``torch.compile`` and ``torch.export``, and tensors that are fake, traced, counted or of another class. They
+take tensors, numbers and text only. A program goes as text, so that a graph that is saved carries it into other
+processes; what is read is data, never code.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import torch
 
-from . import _autograd
-from ._program import numbered
+from . import _torch_engine
+from ._derivatives import gradient_function, mapped_gradients, mapped_values, pulled_back
+from ._native import chosen, native_gradients, native_values
+from ._portable import from_text, to_text
+from ._program import Program
+
+
+def text_of(program: Program) -> str:
+    """A program as the operators take it: made once, and kept by the program as its attribute ``text``."""
+    found: str | None = program.__dict__.get("text")
+    if found is None:
+        found = program.__dict__["text"] = to_text(_of_engine(program))
+    return found
+
+
+def _of_engine(program: Program) -> Program:
+    """As the engine sees it: derived variables are no more than further inputs and weights."""
+    if not program.has_derived:
+        return program
+    num_inputs = program.num_inputs + len(program.derived_inputs)
+    num_weights = program.num_weights + len(program.derived_weights)
+    return replace(program, num_inputs=num_inputs, num_weights=num_weights, derived_inputs=(), derived_weights=())
+
+
+# As many as there are engines.
+program_of = lru_cache(maxsize=128)(from_text)
 
 
 @torch.library.custom_op("qiskit_torch_module::values", mutates_args=())
 def values(
-    inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int, num_threads_backward: int
+    inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
     """Expectation values (B, M) of inputs (B, N) and weights (W,)."""
-    return _autograd.native_values(numbered(program), num_threads, inputs, [weights])[0]
+    if not inputs.is_cpu:
+        return _torch_engine.expectation_values(program_of(program), inputs, weights)
+    return native_values(program_of(program), num_threads, inputs, [weights])[0]
 
 
 @values.register_fake
 def _(
-    inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int, num_threads_backward: int
+    inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    return inputs.new_empty(inputs.shape[0], numbered(program).num_observables)
+    return inputs.new_empty(inputs.shape[0], program_of(program).num_observables)
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=())
 def gradients(
-    cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int
+    cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of sum(cotangent * values) with respect to inputs and weights."""
-    found = _autograd.native_gradients(numbered(program), num_threads, (True, True), cotangent, inputs, [weights])
-    first, second = _autograd.chosen(found)
+    if not inputs.is_cpu:
+        first, second = gradient_function(program_of(program), (True, True))(cotangent, inputs, weights)
+        return first.clone(), second.clone()
+    found = native_gradients(program_of(program), num_threads, (True, True), cotangent, inputs, [weights])
+    first, second = chosen(found)
     return first, second
 
 
 @gradients.register_fake
 def _(
-    cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: int, num_threads: int
+    cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.empty_like(inputs), torch.empty_like(weights)
+    return inputs.new_empty(inputs.shape), weights.new_empty(weights.shape)  # contiguous, unlike `empty_like`
 
 
 def _keep_for_values(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -60,10 +93,47 @@ def _keep_for_gradients(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _gradients_backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-    function = _autograd.gradient_function(numbered(ctx.program), (True, True))
-    _, pull_back = _autograd.pulled_back(function, *ctx.saved_tensors)
+    _, pull_back = pulled_back(gradient_function(program_of(ctx.program), (True, True)), *ctx.saved_tensors)
     return (*pull_back(cotangents), None, None)
+
+
+def _values_vmap(
+    info: Any,
+    in_dims: tuple[Any, ...],
+    inputs: torch.Tensor,
+    weights: torch.Tensor,
+    program: str,
+    num_threads: int,
+    num_threads_backward: int,
+) -> tuple[torch.Tensor, int]:
+    def values_of(program: Program, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = values(
+            inputs, sets[0] if sets else inputs.new_empty(0), text_of(program), num_threads, num_threads_backward
+        )
+        return found
+
+    return mapped_values(info, in_dims[:2], program_of(program), (inputs, weights), values_of)
+
+
+def _gradients_vmap(
+    info: Any,
+    in_dims: tuple[Any, ...],
+    cotangent: torch.Tensor,
+    inputs: torch.Tensor,
+    weights: torch.Tensor,
+    program: str,
+    num_threads: int,
+) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
+    def gradient_of(program: Program, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_of(program), num_threads)[0]
+        return found
+
+    first, second = mapped_gradients(info, in_dims[:3], program_of(program), cotangent, (inputs, weights), gradient_of)
+    return (first, second), (0, 0)
 
 
 values.register_autograd(_values_backward, setup_context=_keep_for_values)
 gradients.register_autograd(_gradients_backward, setup_context=_keep_for_gradients)
+if hasattr(values, "register_vmap"):  # from PyTorch 2.5 on
+    values.register_vmap(_values_vmap)
+    gradients.register_vmap(_gradients_vmap)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
 from ._halves import Halves, halves_of
 from ._passes import Passes, current_passes
+from ._plain import is_plain
 from ._polynomial import Polynomial
 from ._schedule import Level, Rotation, engine_arrays, levels_of
 
@@ -35,37 +34,6 @@ class PauliTerm:
     @property
     def is_imaginary(self) -> bool:
         return (self.x & self.z).bit_count() % 2 == 1
-
-
-class _Numbers:
-    """Gives every living program a number by which operators of PyTorch, which take no other objects, find it."""
-
-    def __init__(self) -> None:
-        self.programs: WeakValueDictionary[int, Program] = WeakValueDictionary()
-        self._next = itertools.count()
-
-    def __call__(self, program: Program) -> int:
-        number = next(self._next)
-        self.programs[number] = program
-        return number
-
-
-_numbers = _Numbers()
-
-
-def numbered(number: int) -> Program:
-    """The program of a number.
-
-    Raises:
-        RuntimeError: there is none in this process.
-    """
-    program = _numbers.programs.get(number)
-    if program is None:
-        raise RuntimeError(
-            f"no program number {number} in this process: an exported graph works only while the QuantumModule it came "
-            "from is alive; export the module again"
-        )
-    return program
 
 
 @dataclass(frozen=True)
@@ -89,7 +57,7 @@ class Program:
         num_relabellings: CX, SWAP and X gates that were folded.
         matrices, diagonals: Steps between the rotations; their places count all three.
         passes: What the compiler does with it.
-        number: By which `numbered` finds it; another one in every process, and no part of its value.
+        text: The program as operators of PyTorch take it, once they do; no part of its value.
     """
 
     num_qubits: int
@@ -105,12 +73,10 @@ class Program:
     passes: Passes = field(default_factory=current_passes)
     matrices: tuple[Matrix, ...] = ()
     diagonals: tuple[Diagonal, ...] = ()
-    number: int = field(init=False, compare=False, repr=False)
+    text: str = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.__dict__["number"] = _numbers(self)
-
-    @cached_property
+    # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
+    @property
     def num_observables(self) -> int:
         return len(self.observable_constants)
 
@@ -142,7 +108,7 @@ class Program:
         num_inputs = self.num_inputs + len(self.derived_inputs) + self.num_weights + len(self.derived_weights)
         return replace(self, num_inputs=num_inputs, num_weights=0, derived_inputs=(), derived_weights=())
 
-    @cached_property
+    @property
     def has_derived(self) -> bool:
         return bool(self.derived_inputs or self.derived_weights)
 
@@ -164,17 +130,13 @@ class Program:
         return inputs, weights
 
     def __getstate__(self) -> dict[str, Any]:
-        cached = ("engine", "number", "unshared", "whole_phase", "num_observables", "has_derived")
+        cached = ("engine", "text", "unshared", "whole_phase")
         return {name: value for name, value in self.__dict__.items() if name not in cached}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()
 
 
 def _finite(derived: Derived, variables: Sequence[torch.Tensor]) -> torch.Tensor:
     value = evaluate(derived.expression, variables)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not is_plain(variables):
         return value
     # Where an input is at fault the engine says so.
     if not _is_finite(value) and all(_is_finite(variables[i]) for i in variables_in(derived.expression)):

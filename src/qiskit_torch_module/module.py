@@ -13,10 +13,11 @@ from qiskit.circuit import Parameter
 
 from . import _operator
 from ._arguments import thread_count
-from ._autograd import expectation_values, joined
+from ._autograd import expectation_values
 from ._cache import cached_program
 from ._definitions import copied
 from ._initial import Initial, initial_values, is_single, seeded
+from ._native import joined
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
 
@@ -136,9 +137,17 @@ class QuantumModule(torch.nn.Module):
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
         if torch.compiler.is_compiling() and inputs.is_cpu:
-            compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.number, *threads)
+            self._write_program()
+            compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.text, *threads)
             return compiled
         return expectation_values(self._program, threads, inputs, *weights)
+
+    def _write_program(self) -> None:
+        """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``."""
+        _operator.text_of(self._program)
+
+    # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.
+    _write_program._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         """The input as a tensor of the right width, and all sets, of the dtype to compute in."""

@@ -1,0 +1,64 @@
+"""Calls of the native engine with tensors, which it finds by their place in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ._engine import Tape32, Tape64
+from ._program import Program
+
+Tape = Tape32 | Tape64
+Optional = tuple[torch.Tensor | None, ...]
+Tensors = tuple[torch.Tensor, ...]
+
+
+def native_values(
+    program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor], recorded: bool = False
+) -> tuple[torch.Tensor, Tape | None]:
+    """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
+    """
+    engine, size = program.engine, inputs.shape[0]
+    values = inputs.new_empty(size, program.num_observables)
+    write = engine.write_values_float64 if inputs.dtype is torch.float64 else engine.write_values_float32
+    return values, write(inputs, size, weights, values, num_threads or torch.get_num_threads(), recorded)
+
+
+def native_gradients(
+    program: Program,
+    num_threads: int,
+    wants: Sequence[bool],
+    cotangent: torch.Tensor,
+    inputs: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+    tape: Tape | None = None,
+) -> Optional:
+    """Gradients with respect to the inputs and each set, without a graph; None where not wanted.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: as `native_values`.
+    """
+    engine = program.engine
+    # Contiguous; sizes one by one, because PyTorch takes longer for a tuple, or for `empty_like`.
+    found = [one.new_empty(*one.shape) if want else None for one, want in zip((inputs, *weights), wants, strict=True)]
+    write: Any = engine.write_gradients_float64 if inputs.dtype is torch.float64 else engine.write_gradients_float32
+    threads = num_threads or torch.get_num_threads()
+    write(inputs, inputs.shape[0], weights, cotangent, found[0], found[1:], threads, tape)
+    return tuple(found)
+
+
+def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+    """All weights in one vector; an empty one of the dtype of the inputs where there are none."""
+    if len(weights) == 1:
+        return weights[0]
+    return torch.cat(tuple(weights)) if weights else inputs.new_empty(0)
+
+
+def chosen(found: Optional) -> Tensors:
+    """The wanted gradients."""
+    return tuple(gradient for gradient in found if gradient is not None)
