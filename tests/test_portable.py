@@ -1,5 +1,6 @@
 """Programs as text: what is read is what was written, and nothing else is read."""
 
+import base64
 import dataclasses
 import json
 import random
@@ -76,6 +77,12 @@ def changed(text, change):
     return json.dumps(content)
 
 
+def terms(program, *columns):
+    dtypes = ("<i4", "<u4", "<u4", "<f8")
+    arrays = [np.asarray(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)]
+    program["observable_terms"] = [[[len(one)], base64.b64encode(one.tobytes()).decode()] for one in arrays]
+
+
 WRONG = {
     "a million qubits": lambda p: p.update(num_qubits=10**6),
     "no qubit": lambda p: p.update(num_qubits=0),
@@ -98,7 +105,14 @@ WRONG = {
     "a coefficient of nothing": lambda p: p.update(phase=[[0.0, 0]]),
     "one term twice": lambda p: p.update(phase=[[1.0, 0], [1.0, 0]]),
     "an integer coefficient": lambda p: p.update(phase=[[1, 0]]),
-    "an observable that is not there": lambda p: p["observable_terms"].append([99, 0, 1, 1.0]),
+    "an observable that is not there": lambda p: terms(p, [99], [0], [1], [1.0]),
+    "an observable before the first": lambda p: terms(p, [-1], [0], [1], [1.0]),
+    "a term of nothing": lambda p: terms(p, [0], [0], [0], [1.0]),
+    "a term of a qubit that is not there": lambda p: terms(p, [0], [0], [1 << 29], [1.0]),
+    "a term without a coefficient": lambda p: terms(p, [0], [0], [1], []),
+    "a coefficient that is not finite": lambda p: terms(p, [0], [0], [1], [float("nan")]),
+    "half a mask": lambda p: p["observable_terms"].__setitem__(1, [[1], "AAA="]),
+    "a list of masks": lambda p: p["observable_terms"].__setitem__(1, [1]),
     "an unknown operation": lambda p: p.update(derived_inputs=[[[["variable", 0], ["eval", 0]], "a"]]),
     "an operand that is not there": lambda p: p.update(derived_inputs=[[[["variable", 0], ["sin", 1]], "a"]]),
     "itself for an operand": lambda p: p.update(derived_inputs=[[[["sin", 0]], "a"]]),

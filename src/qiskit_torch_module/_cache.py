@@ -47,7 +47,7 @@ def cached_program(
         observables_key = _observables_key(observables)
         if observables_key is None:  # matrices and the like take long: once
             sums = pauli_sums(observables, circuit.num_qubits)
-            observables_key = tuple(map(tuple, sums))
+            observables_key = sums
         key = (
             _content(circuit),
             observables_key,

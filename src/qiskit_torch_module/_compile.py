@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import pi
 
+import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from ._dense import Diagonal, Matrix, VirtualQubits, energy_bytes, matrix_bytes
 from ._matrices import DenseStep, MatrixStep
-from ._observables import Observables, PauliString, pauli_sums
+from ._observables import Observables, pauli_sums
 from ._parameters import variable_indices
 from ._passes import current_passes
+from ._paulis import PauliSums, PauliTerms, parity
 from ._polynomial import Polynomial
-from ._program import PauliTerm, Program, with_derived
+from ._program import Program, with_derived
 from ._reader import Reader
 from ._schedule import Rotation, X, Y, Z
 
@@ -110,11 +112,27 @@ class _Frame:
             tuple(self.negative[qubit] for qubit in qubits),
         )
 
-    def term(self, observable: int, string: PauliString) -> PauliTerm:
-        pauli = self.pauli(string.letters, string.qubits)
+    def terms(self, sums: PauliSums, places: Sequence[int | None]) -> PauliTerms:
+        """What Pauli strings have become (see `pauli`), given which qubit each of theirs is here.
+
+        None: it is not simulated, and in |0>, so that Z is 1 and X and Y are 0.
+        """
+        x, z = np.zeros(sums.num_strings, dtype=np.uint32), np.zeros(sums.num_strings, dtype=np.uint32)
+        negative, num_y = np.zeros(sums.num_strings, dtype=bool), np.zeros(sums.num_strings, dtype=np.uint8)
+        vanishes = np.zeros(sums.num_strings, dtype=bool)
+        for qubit, place in enumerate(places):
+            has_x, has_z = sums.has_x(qubit), sums.has_z(qubit)
+            if place is None:
+                vanishes |= has_x
+                continue
+            x ^= np.where(has_x, np.uint32(self.flip[place]), np.uint32(0))
+            z ^= np.where(has_z, np.uint32(self.sign[place]), np.uint32(0))
+            negative ^= has_z & self.negative[place]
+            num_y += has_x & has_z
         # i X^x Z^z has the opposite sign of the imaginary part (see src/engine/observable.hpp).
-        sign = -pauli.sign if pauli.is_imaginary else pauli.sign
-        return PauliTerm(observable, pauli.x, pauli.z, sign * string.coefficient)
+        negative ^= (num_y & 2 != 0) ^ parity(x & z)
+        terms = PauliTerms(sums.observable, x, z, np.where(negative, -sums.coefficient, sums.coefficient))
+        return terms.at(~vanishes) if vanishes.any() else terms
 
 
 def compile_program(
@@ -122,7 +140,7 @@ def compile_program(
     observables: Observables,
     encoding: Sequence[Parameter],
     variational: Sequence[Sequence[Parameter]],
-    sums: Sequence[Sequence[PauliString]] | None = None,
+    sums: PauliSums | None = None,
 ) -> Program:
     """Compiles a circuit for the engine.
 
@@ -176,12 +194,11 @@ def compile_program(
                 rotations += frame.rotations(letters, pair, Polynomial.constant(constant))
     if sums is None:
         sums = pauli_sums(observables, circuit.num_qubits)
-    sums = [_on_lines(strings, reader.line, place) for strings in sums]
-    terms = [frame.term(index, string) for index, sum_ in enumerate(sums) for string in sum_]
-    constants = [0.0] * len(sums)
-    for term in terms:
-        if term.x == 0 and term.z == 0:
-            constants[term.observable] += term.coefficient
+    terms = frame.terms(sums, [place.get(line) for line in reader.line])
+    is_identity = (terms.x | terms.z) == 0
+    constants = np.bincount(
+        terms.observable[is_identity], weights=terms.coefficient[is_identity], minlength=sums.num_observables
+    )
     return with_derived(
         Program(
             num_qubits=max(1, len(lines)),
@@ -189,8 +206,8 @@ def compile_program(
             num_weights=len(variables) - len(encoding),
             rotations=tuple(rotations),
             phase=Polynomial.sum(reader.phases),
-            observable_constants=tuple(constants),
-            observable_terms=tuple(term for term in terms if term.x or term.z),
+            observable_constants=tuple(constants.tolist()),
+            observable_terms=terms.at(~is_identity),
             num_relabellings=num_relabellings,
             matrices=tuple(matrices),
             diagonals=tuple(diagonals),
@@ -208,16 +225,3 @@ def _as_rotations(name: str, qubits: Sequence[int]) -> Iterator[tuple[str, Seque
     pairs = [(control, target)] if name == "cx" else [(control, target), (target, control), (control, target)]
     for first, second in pairs:
         yield from (("Z", [first], pi / 2), ("X", [second], pi / 2), ("ZX", [first, second], -pi / 2))
-
-
-def _on_lines(strings: Sequence[PauliString], line: Sequence[int], place: Mapping[int, int]) -> list[PauliString]:
-    """Pauli strings on the qubits that are simulated; on the others, in |0>, Z is 1 and X, Y are 0."""
-    found = []
-    for string in strings:
-        kept = [(letter, place.get(line[q])) for letter, q in zip(string.letters, string.qubits, strict=True)]
-        if any(at is None and letter != "Z" for letter, at in kept):
-            continue
-        simulated = [(letter, at) for letter, at in kept if at is not None]
-        letters, qubits = "".join(letter for letter, _ in simulated), tuple(at for _, at in simulated)
-        found.append(PauliString(letters, qubits, string.coefficient))
-    return found

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,25 +14,20 @@ from qiskit.quantum_info import Operator, Pauli, PauliList, SparsePauliOp
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 
 from ._compat import SparseObservable
+from ._decompose import matrix_pauli_sum, matrix_strings
+from ._labels import CODES, codes_of, count_strings, strings_of
+from ._paulis import BYTES_OF_STRING, PHASES, PauliString, PauliSums, Strings, packed
 
-
-@dataclass(frozen=True)
-class PauliString:
-    """A real coefficient times a product of Paulis: letter i (X, Y or Z) on qubit i."""
-
-    letters: str
-    qubits: tuple[int, ...]
-    coefficient: float
-
+__all__ = ["MAX_TERMS", "Observables", "PauliString", "PauliSums", "matrix_pauli_sum", "pauli_sums"]
 
 Observables: TypeAlias = Any  # see `pauli_sums`
 
-# A matrix becomes a sum of at most this many Pauli strings.
-MAX_MATRIX_TERMS = 1 << 24
+# All observables together become at most this many Pauli strings.
+MAX_TERMS = 1 << 26
 
 
-def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliString]]:
-    """One list of Pauli strings for each observable.
+def pauli_sums(observables: Observables, num_qubits: int) -> PauliSums:
+    """The Pauli strings of all observables.
 
     Args:
         observables: "individualZ" (Z of qubit 0, 1, ...), "tensoredZ" (Z on all qubits at once), or one or a sequence
@@ -44,12 +38,12 @@ def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliStri
 
     Raises:
         TypeError: not one of these kinds.
-        ValueError: wrong size, not Hermitian, not a Pauli label, or an empty sequence.
+        ValueError: wrong size, not Hermitian, not a Pauli label, an empty sequence, or too many Pauli strings.
     """
-    if isinstance(observables, str) and observables == "individualZ":
-        return [[PauliString("Z", (qubit,), 1.0)] for qubit in range(num_qubits)]
-    if isinstance(observables, str) and observables == "tensoredZ":
-        return [[PauliString("Z" * num_qubits, tuple(range(num_qubits)), 1.0)]]
+    if isinstance(observables, str) and observables in ("individualZ", "tensoredZ"):
+        signs = np.eye(num_qubits, dtype=bool) if observables == "individualZ" else np.ones((1, num_qubits), dtype=bool)
+        z, count = packed(signs), len(signs)
+        return PauliSums(num_qubits, count, np.arange(count, dtype=np.int32), np.zeros_like(z), z, np.ones(count))
     if isinstance(observables, PauliList):
         observables = list(observables)
     if isinstance(observables, _KINDS):
@@ -61,35 +55,7 @@ def pauli_sums(observables: Observables, num_qubits: int) -> list[list[PauliStri
         )
     if len(observables) == 0:
         raise ValueError("observables: expected at least one, got none; 'individualZ' is Z of every qubit")
-    return [_pauli_sum(observable, index, num_qubits) for index, observable in enumerate(observables)]
-
-
-def _pauli_sum(observable: Any, index: int, num_qubits: int) -> list[PauliString]:
-    operator = _sparse(observable, index)
-    if operator.num_qubits != num_qubits:
-        raise ValueError(
-            f"observables[{index}]: expected {num_qubits} qubits as in the circuit, got {operator.num_qubits}; pad it "
-            "with identities (apply_layout or tensor)"
-        )
-    try:
-        operator = operator.simplify(atol=0.0)
-        coefficients = np.asarray(operator.coeffs, dtype=complex)
-    except TypeError as error:
-        raise ValueError(f"observables[{index}]: expected numbers as coefficients; bind its parameters") from error
-    if not np.all(np.isfinite(coefficients)):
-        raise ValueError(f"observables[{index}]: expected finite coefficients, got {coefficients.tolist()}")
-    if np.any(np.abs(coefficients.imag) > 1e-12 * np.max(np.abs(coefficients))):
-        raise ValueError(
-            f"observables[{index}]: expected a Hermitian operator (real Pauli coefficients), got imaginary parts; "
-            "split it as A = (A + A^dagger)/2 + i (A - A^dagger)/(2i) into two observables"
-        )
-    # Pauli.z and .x of all terms at once: letter number x + 2 z.
-    codes = operator.paulis.x + 2 * operator.paulis.z.astype(np.int8)
-    strings = []
-    for row, coefficient in zip(codes, coefficients.real.tolist(), strict=True):
-        qubits = np.flatnonzero(row)
-        strings.append(PauliString("".join("_XZY"[code] for code in row[qubits]), tuple(qubits.tolist()), coefficient))
-    return strings
+    return _Reader(num_qubits).sums(observables)
 
 
 _KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray, scipy.sparse.spmatrix, scipy.sparse.sparray)
@@ -98,104 +64,186 @@ if SparseObservable is not None:
 _EXPECTED = (
     "a Pauli label, a Qiskit operator such as SparsePauliOp, a mapping from Pauli label to coefficient or a matrix"
 )
+_LABEL = re.compile("[IXYZ]+")
+_LABEL_WITH_PROJECTORS = re.compile("[" + re.escape("".join(CODES)) + "]+") if SparseObservable is not None else _LABEL
 
 
-def _sparse(observable: Any, index: int) -> SparsePauliOp:
-    if isinstance(observable, SparsePauliOp):
-        return observable
-    if isinstance(observable, (str, Pauli, Mapping)):
-        try:
-            return _labelled(observable)
-        except Exception as error:
+class _Reader:
+    """Reads observables on so many qubits, neighbours of a kind at once."""
+
+    def __init__(self, num_qubits: int) -> None:
+        self.num_qubits = num_qubits
+        self._num_strings = 0.0
+
+    def sums(self, observables: Sequence[Any]) -> PauliSums:
+        parts: list[Strings] = []
+        for read, group in itertools.groupby(enumerate(observables), lambda one: self._reader(one[1])):
+            parts += [_hermitian(part) for part in read(list(group))]
+        columns = zip(*[(one.observable, one.x, one.z, one.coefficient.real) for one in parts], strict=True)
+        return PauliSums(self.num_qubits, len(observables), *[np.concatenate(column) for column in columns])
+
+    def _reader(self, observable: Any) -> Callable[[Sequence[tuple[int, Any]]], list[Strings]]:
+        if isinstance(observable, SparsePauliOp):
+            return self._operators
+        if isinstance(observable, Pauli):
+            return self._paulis
+        if self._is_labelled(observable):
+            return self._labels
+        return self._others
+
+    def _is_labelled(self, observable: Any) -> bool:
+        """Whether all its labels are what they should be; others are read one by one, to say what is wrong."""
+        if isinstance(observable, str):
+            return len(observable) == self.num_qubits and _LABEL.fullmatch(observable) is not None
+        return isinstance(observable, Mapping) and all(
+            isinstance(label, str)
+            and len(label) == self.num_qubits
+            and _LABEL_WITH_PROJECTORS.fullmatch(label)
+            and isinstance(value, (int, float, complex, np.number))
+            for label, value in observable.items()
+        )
+
+    def _labels(self, numbered: Sequence[tuple[int, Any]]) -> list[Strings]:
+        labels: list[str] = []
+        coefficients: list[complex] = []
+        counts: list[int] = []
+        for _, one in numbered:
+            labels += [one] if isinstance(one, str) else one.keys()
+            coefficients += [1.0] if isinstance(one, str) else one.values()
+            counts.append(1 if isinstance(one, str) else len(one))
+        owners = np.repeat(_indices(numbered), counts)
+        return self._products(owners, codes_of(labels, self.num_qubits), np.asarray(coefficients, dtype=complex))
+
+    def _products(
+        self, owners: npt.NDArray[np.int32], codes: npt.NDArray[np.uint8], coefficients: npt.NDArray[np.complex128]
+    ) -> list[Strings]:
+        self._expect(count_strings(codes))
+        return [strings_of(owners, codes, coefficients)]
+
+    def _paulis(self, numbered: Sequence[tuple[int, Pauli]]) -> list[Strings]:
+        for index, one in numbered:
+            self._require_qubits(index, one.num_qubits)
+        self._expect(len(numbered))
+        x, z = packed(np.stack([one.x for _, one in numbered])), packed(np.stack([one.z for _, one in numbered]))
+        return [Strings(_indices(numbered), x, z, PHASES[[one.phase for _, one in numbered]], is_distinct=True)]
+
+    def _operators(self, numbered: Sequence[tuple[int, SparsePauliOp]]) -> list[Strings]:
+        for index, one in numbered:
+            self._require_qubits(index, one.num_qubits)
+        coefficients = np.concatenate([_numbers(index, one.coeffs) for index, one in numbered])
+        self._expect(len(coefficients))
+        paulis = [one.paulis for _, one in numbered]
+        x, z = packed(np.concatenate([one.x for one in paulis])), packed(np.concatenate([one.z for one in paulis]))
+        phases = np.concatenate([one.phase for one in paulis])
+        owners = np.repeat(_indices(numbered), [len(one) for one in paulis])
+        is_distinct = len(owners) == len(numbered)
+        return [Strings(owners, x, z, coefficients * PHASES[phases], is_distinct)]
+
+    def _others(self, numbered: Sequence[tuple[int, Any]]) -> list[Strings]:
+        return [strings for index, one in numbered for strings in self._other(index, one)]
+
+    def _other(self, index: int, observable: Any) -> list[Strings]:
+        if isinstance(observable, (str, Mapping)):
+            observable = _labelled(index, observable)
+        if isinstance(observable, SparsePauliOp):
+            return self._operators([(index, observable)])
+        if SparseObservable is not None and isinstance(observable, SparseObservable):
+            self._require_qubits(index, observable.num_qubits)
+            codes = _codes_of_sparse(observable)
+            owners = np.full(len(codes), index, dtype=np.int32)
+            return self._products(owners, codes, np.array(observable.coeffs, dtype=complex))
+        if isinstance(observable, BaseOperator):
+            observable = Operator(observable).data
+        if not isinstance(observable, _KINDS):
+            raise TypeError(f"observables[{index}]: expected {_EXPECTED}, got {type(observable).__name__}")
+        num_qubits, x, z, coefficients = matrix_strings(observable, f"observables[{index}]")
+        self._require_qubits(index, num_qubits)
+        self._expect(len(coefficients))
+        return [Strings(np.full(len(x), index, dtype=np.int32), x, z, coefficients, is_distinct=True)]
+
+    def _require_qubits(self, index: int, num_qubits: int) -> None:
+        if num_qubits != self.num_qubits:
             raise ValueError(
-                f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
-                f"got {observable!r}"
-            ) from error
-    if SparseObservable is not None and isinstance(observable, SparseObservable):
-        return _without_projectors(observable)
-    if isinstance(observable, BaseOperator):
-        observable = Operator(observable).data
-    if isinstance(observable, _KINDS):
-        return matrix_pauli_sum(observable, f"observables[{index}]")
-    raise TypeError(f"observables[{index}]: expected {_EXPECTED}, got {type(observable).__name__}")
+                f"observables[{index}]: expected {self.num_qubits} qubits as in the circuit, got {num_qubits}; pad it "
+                "with identities (apply_layout or tensor)"
+            )
+
+    def _expect(self, num_strings: float) -> None:
+        """Refuses what would take too much memory, before it does."""
+        self._num_strings += num_strings
+        if self._num_strings > MAX_TERMS:
+            raise ValueError(
+                f"observables: expected at most {MAX_TERMS} Pauli strings in all, got {self._num_strings:.3g}, which "
+                f"take {self._num_strings * BYTES_OF_STRING:.3g} bytes; give fewer observables, or fewer projectors"
+            )
 
 
-def _labelled(observable: Any) -> SparsePauliOp:
-    """A Pauli label, a Pauli, or a mapping from labels to coefficients; from Qiskit 1.3 on also with projectors."""
-    if not isinstance(observable, Mapping):
-        return SparsePauliOp(observable)
-    if SparseObservable is not None and set("".join(map(str, observable))) - set("IXYZ"):
-        return _without_projectors(SparseObservable.from_list(list(observable.items())))
-    return SparsePauliOp(list(observable.keys()), list(observable.values()))
+def _indices(numbered: Sequence[tuple[int, Any]]) -> npt.NDArray[np.int32]:
+    return np.array([index for index, _ in numbered], dtype=np.int32)
 
 
-# Each is (I + sign * letter) / 2.
-_PROJECTORS = {
-    "ZERO": (1, "Z"),
-    "ONE": (-1, "Z"),
-    "PLUS": (1, "X"),
-    "MINUS": (-1, "X"),
-    "RIGHT": (1, "Y"),
-    "LEFT": (-1, "Y"),
-}
+def _numbers(index: int, coefficients: Any) -> npt.NDArray[np.complex128]:
+    try:
+        return np.asarray(coefficients, dtype=complex)
+    except TypeError as error:
+        raise ValueError(f"observables[{index}]: expected numbers as coefficients; bind its parameters") from error
 
 
-def _without_projectors(observable: Any) -> SparsePauliOp:
-    """A ``SparseObservable`` with its projectors multiplied out."""
-    terms: list[tuple[str, list[int], complex]] = []
-    for term in observable:
-        names = [SparseObservable.BitTerm(int(bit)).name for bit in term.bit_terms]
-        choices = [_halves(name) if name in _PROJECTORS else ((1.0, name),) for name in names]
-        for choice in itertools.product(*choices):
-            factor, word = math.prod(factor for factor, _ in choice), "".join(letter for _, letter in choice)
-            terms.append((word, [int(qubit) for qubit in term.indices], term.coeff * factor))
-    return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], num_qubits=observable.num_qubits)
-
-
-def _halves(projector: str) -> tuple[tuple[float, str], tuple[float, str]]:
-    sign, letter = _PROJECTORS[projector]
-    return (0.5, "I"), (0.5 * sign, letter)
-
-
-def matrix_pauli_sum(matrix: Any, argument: str = "matrix") -> SparsePauliOp:
-    """A dense or sparse matrix (2^n, 2^n) as a sum of Pauli strings.
-
-    The entries with row = column ^ x are, for each x, the Walsh-Hadamard transform of the coefficients of X^x Z^z.
+def _hermitian(strings: Strings) -> Strings:
+    """The same without what is there twice and what is zero.
 
     Raises:
-        ValueError: not of this shape, not finite, or too many Pauli strings.
+        ValueError: an observable has coefficients that are not finite, or not real.
     """
-    entries = scipy.sparse.coo_array(matrix, dtype=complex)
-    dimension = entries.shape[0]
-    num_qubits = max(dimension, 1).bit_length() - 1
-    if len(entries.shape) != 2 or entries.shape != (2**num_qubits, 2**num_qubits) or num_qubits == 0:
-        raise ValueError(f"{argument}: expected a matrix of shape (2^n, 2^n), got {entries.shape}")
-    if not np.all(np.isfinite(entries.data)):
-        raise ValueError(f"{argument}: expected finite entries")
-    rows, columns = entries.coords
-    flips, group = np.unique(rows ^ columns, return_inverse=True)
-    if len(flips) * dimension > MAX_MATRIX_TERMS:
+    unusual = strings.observable[~np.isfinite(strings.coefficient)]
+    if len(unusual) > 0:
+        found = strings.coefficient[strings.observable == unusual[0]][:5].tolist()
+        raise ValueError(f"observables[{unusual[0]}]: expected finite coefficients, got {found}")
+    strings = strings.merged()
+    sizes = np.abs(strings.coefficient)
+    begins = np.flatnonzero(np.diff(strings.observable, prepend=-1))
+    largest = np.maximum.reduceat(sizes, begins) if len(begins) > 0 else sizes
+    largest = np.repeat(largest, np.diff(begins, append=len(sizes)))
+    unusual = strings.observable[np.abs(strings.coefficient.imag) > 1e-12 * largest]
+    if len(unusual) > 0:
         raise ValueError(
-            f"{argument}: a matrix on {num_qubits} qubits has up to {len(flips) * dimension} Pauli strings, more than "
-            f"{MAX_MATRIX_TERMS}; give it as a SparsePauliOp"
+            f"observables[{unusual[0]}]: expected a Hermitian operator (real Pauli coefficients), got imaginary parts; "
+            "split it as A = (A + A^dagger)/2 + i (A - A^dagger)/(2i) into two observables"
         )
-    spectrum = np.zeros((len(flips), dimension), dtype=complex)
-    np.add.at(spectrum, (group, columns), entries.data / dimension)
-    spectrum = _walsh_hadamard(spectrum, num_qubits)
-    scale = max(1e-300, float(np.max(np.abs(spectrum), initial=0.0)))
-    which, signs = np.nonzero(np.abs(spectrum) > 1e-15 * scale)
-    bits = np.arange(num_qubits)
-    x, z = (flips[which, None] >> bits & 1).astype(bool), (signs[:, None] >> bits & 1).astype(bool)
-    # X Z = -i Y
-    coefficients = spectrum[which, signs] * (-1j) ** np.sum(x & z, axis=1)
-    if len(coefficients) == 0:
-        return SparsePauliOp("I" * num_qubits, 0.0)
-    return SparsePauliOp(PauliList.from_symplectic(z, x), coefficients)
+    kept = strings.coefficient.real != 0.0
+    if kept.all():
+        return strings
+    return Strings(
+        strings.observable[kept], strings.x[kept], strings.z[kept], strings.coefficient[kept], is_distinct=True
+    )
 
 
-def _walsh_hadamard(vectors: npt.NDArray[Any], num_qubits: int) -> npt.NDArray[Any]:
-    """Transform of every row."""
-    for bit in range(num_qubits):
-        pairs = vectors.reshape(len(vectors), -1, 2, 1 << bit)
-        vectors = np.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], axis=2)
-    return vectors.reshape(len(vectors), -1)
+def _labelled(index: int, observable: Any) -> Any:
+    """Unusual labels, or a mapping from them to coefficients; from Qiskit 1.3 on also with projectors."""
+    try:
+        if not isinstance(observable, Mapping):
+            return SparsePauliOp(observable)
+        if SparseObservable is not None and set("".join(map(str, observable))) - set("IXYZ"):
+            return SparseObservable.from_list(list(observable.items()))
+        return SparsePauliOp(list(observable.keys()), list(observable.values()))
+    except Exception as error:
+        raise ValueError(
+            f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
+            f"got {observable!r}"
+        ) from error
+
+
+_LETTERS = {"ZERO": "0", "ONE": "1", "PLUS": "+", "MINUS": "-", "RIGHT": "r", "LEFT": "l"}
+
+
+def _codes_of_sparse(observable: Any) -> npt.NDArray[np.uint8]:
+    """Letters of the terms of a ``SparseObservable``, see `_labels.CODES`; shape (T, num_qubits)."""
+    code_of_bit = np.zeros(256, dtype=np.uint8)
+    for bit in SparseObservable.BitTerm:
+        code_of_bit[int(bit)] = CODES[_LETTERS.get(bit.name, bit.name)]
+    bits, begins = np.array(observable.bit_terms, dtype=np.uint8), np.array(observable.boundaries, dtype=np.int64)
+    codes = np.zeros((len(begins) - 1, observable.num_qubits), dtype=np.uint8)
+    codes[np.repeat(np.arange(len(codes)), np.diff(begins)), np.array(observable.indices, dtype=int)] = code_of_bit[
+        bits
+    ]
+    return codes

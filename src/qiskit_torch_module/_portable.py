@@ -22,8 +22,9 @@ from ._expressions import OPERATION_NAMES, Derived, Expression, variables_in
 from ._gf2 import is_odd
 from ._json import parsed_json
 from ._passes import PASS_NAMES, Passes
+from ._paulis import PauliTerms
 from ._polynomial import MAX_DEGREE, Polynomial
-from ._program import PauliTerm, Program, angles_of
+from ._program import Program, angles_of
 from ._schedule import Rotation, Z
 
 # Raised whenever what older releases wrote or read changes.
@@ -363,11 +364,11 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "energies": Field(_Numbers()),
         "angle": Field(_Polynomial()),
     },
-    PauliTerm: {
-        "observable": Field(_COUNT),
-        "x": Field(_MASK),
-        "z": Field(_MASK),
-        "coefficient": Field(_Number()),
+    PauliTerms: {
+        "observable": Field(_Array("int32", 1)),
+        "x": Field(_Array("uint32", 1)),
+        "z": Field(_Array("uint32", 1)),
+        "coefficient": Field(_Array("float64", 1)),
     },
     Derived: {
         "expression": Field(_Expression()),
@@ -381,7 +382,7 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "rotations": Field(_Many(_Record(Rotation))),
         "phase": Field(_Polynomial()),
         "observable_constants": Field(_Many(_Number())),
-        "observable_terms": Field(_Many(_Record(PauliTerm))),
+        "observable_terms": Field(_Record(PauliTerms)),
         "derived_inputs": Field(_Many(_Record(Derived))),
         "derived_weights": Field(_Many(_Record(Derived))),
         "num_relabellings": Field(_COUNT),
@@ -422,11 +423,14 @@ def _require_masks(program: Program) -> None:
         is_right = rotation.x == 0 if rotation.axis == Z else is_odd(rotation.x & rotation.z)
         if not is_right or not 0 < rotation.z < end or rotation.x >= end:
             raise ValueError(f"a rotation about axis {rotation.axis} of the masks {rotation.x} and {rotation.z}")
-    for term in program.observable_terms:
-        if term.x >= end or term.z >= end or not (term.x or term.z):
-            raise ValueError(f"a Pauli term of the masks {term.x} and {term.z} on {program.num_qubits} qubits")
-        if term.observable >= len(program.observable_constants):
-            raise ValueError(f"a Pauli term of observable {term.observable}, which there is not")
+    terms = program.observable_terms
+    if not len(terms.observable) == len(terms.x) == len(terms.z) == len(terms.coefficient):
+        raise ValueError("Pauli terms of which parts are missing")
+    masks = terms.x | terms.z
+    if np.any(masks == 0) or np.any(masks >= end):
+        raise ValueError(f"a Pauli term of no mask, or of one beyond {program.num_qubits} qubits")
+    if np.any(terms.observable < 0) or np.any(terms.observable >= len(program.observable_constants)):
+        raise ValueError("a Pauli term of an observable that there is not")
 
 
 def _require_dense(program: Program) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ._collector import without_collections
@@ -17,23 +17,10 @@ from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
 from ._halves import Halves, halves_of
 from ._passes import Passes, current_passes
+from ._paulis import PauliTerms
 from ._plain import is_plain
 from ._polynomial import Polynomial
 from ._schedule import Level, Rotation, engine_arrays, levels_of
-
-
-@dataclass(frozen=True)
-class PauliTerm:
-    """``coefficient * sum_i (-1)^|z & i| {Re|Im} conj(ket[i ^ x]) ket[i]``: imaginary where ``|x & z|`` is odd."""
-
-    observable: int
-    x: int
-    z: int
-    coefficient: float
-
-    @property
-    def is_imaginary(self) -> bool:
-        return (self.x & self.z).bit_count() % 2 == 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +53,7 @@ class Program:
     rotations: tuple[Rotation, ...]
     phase: Polynomial
     observable_constants: tuple[float, ...]
-    observable_terms: tuple[PauliTerm, ...]
+    observable_terms: PauliTerms
     derived_inputs: tuple[Derived, ...] = ()
     derived_weights: tuple[Derived, ...] = ()
     num_relabellings: int = field(default=0, compare=False)
@@ -207,7 +194,7 @@ def _stepwise_engine(program: Program) -> Engine:
 
 def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:
     """The same circuit from halves on: the arrays of each half and of what follows them."""
-    terms = [replace(one, x=halves.index.flip(one.x), z=halves.index.parity(one.z)) for one in program.observable_terms]
+    terms = program.observable_terms.moved(halves.index.flips, halves.index.parities)
     return {
         "glue": halves.glue,
         "relative_cost": halves.relative_cost,
@@ -217,27 +204,31 @@ def _halved_arrays(program: Program, halves: Halves) -> dict[str, Any]:
     }
 
 
+_NO_TERMS = PauliTerms.none()
+
+
 def _arrays(
-    levels: Sequence[Level], passes: Passes, constants: Sequence[float] = (), terms: Iterable[PauliTerm] = ()
+    levels: Sequence[Level], passes: Passes, constants: Sequence[float] = (), terms: PauliTerms = _NO_TERMS
 ) -> dict[str, Any]:
     """All arrays of a circuit and what is observed after it."""
     return {**engine_arrays(levels, passes), **_observable_arrays(constants, terms)}
 
 
-def _observable_arrays(constants: Sequence[float], observable_terms: Iterable[PauliTerm]) -> dict[str, Any]:
+def _observable_arrays(constants: Sequence[float], terms: PauliTerms) -> dict[str, Any]:
+    return {"observable_constant": np.asarray(constants, dtype=np.float64), **grouped(terms)}
+
+
+def grouped(terms: PauliTerms) -> dict[str, npt.NDArray[Any]]:
     """Terms by the bits they flip, and there the real before the imaginary ones (see src/engine/observable.hpp)."""
-    terms = sorted(observable_terms, key=lambda term: (term.x, term.is_imaginary))
-    flips = sorted({term.x for term in terms})
-    sizes = Counter((term.x, term.is_imaginary) for term in terms)
-    begins = [0]
-    for flip in flips:
-        begins.append(begins[-1] + sizes[flip, False])
-        begins.append(begins[-1] + sizes[flip, True])
+    group = 2 * terms.x.astype(np.int64) + terms.is_imaginary
+    order = np.argsort(group, kind="stable")
+    group, terms = group[order], terms.at(order)
+    flips = np.unique(group // 2)
+    begins = np.searchsorted(group, np.stack([2 * flips, 2 * flips + 1], axis=1).ravel())
     return {
-        "observable_constant": np.asarray(constants, dtype=np.float64),
-        "flip_mask": np.asarray(flips, dtype=np.uint32),
-        "flip_term_begin": np.asarray(begins, dtype=np.int32),
-        "pauli_z": np.asarray([term.z for term in terms], dtype=np.uint32),
-        "pauli_coefficient": np.asarray([term.coefficient for term in terms], dtype=np.float64),
-        "pauli_observable": np.asarray([term.observable for term in terms], dtype=np.int32),
+        "flip_mask": flips.astype(np.uint32),
+        "flip_term_begin": np.append(begins, len(terms)).astype(np.int32),
+        "pauli_z": terms.z,
+        "pauli_coefficient": terms.coefficient,
+        "pauli_observable": terms.observable,
     }

@@ -6,6 +6,7 @@ derivatives, and tensors on other devices. Real and imaginary parts are separate
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeAlias
@@ -16,7 +17,7 @@ import torch
 
 from ._dense import Diagonal, Matrix, coset_table, row_table
 from ._polynomial import Polynomial
-from ._program import PauliTerm, Program
+from ._program import Program, grouped
 from ._schedule import Rotation, X, Z
 
 # Real and imaginary parts (B, 2^n).
@@ -92,22 +93,33 @@ def _angle(angle: Polynomial, variables: Sequence[torch.Tensor], inputs: torch.T
 def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
     """Terms that flip the same bits share the products of amplitudes."""
     values = real.new_tensor(program.observable_constants).expand(real.shape[0], -1)
-    groups: dict[tuple[int, bool], list[PauliTerm]] = {}
-    for term in program.observable_terms:
-        groups.setdefault((term.x, term.is_imaginary), []).append(term)
-    for (x, is_imaginary), terms in groups.items():
-        flip = _flip(program.num_qubits, x, real.device)
-        if is_imaginary:
+    terms = grouped(program.observable_terms)
+    begins = terms["flip_term_begin"].tolist()
+    for part, (begin, end) in enumerate(itertools.pairwise(begins)):
+        if begin == end:
+            continue
+        flip = _flip(program.num_qubits, int(terms["flip_mask"][part // 2]), real.device)
+        if part % 2:
             products = real[:, flip] * imaginary - imaginary[:, flip] * real
         else:
             products = real[:, flip] * real + imaginary[:, flip] * imaginary
-        for term in terms:
-            signs = _signs(program.num_qubits, term.z, 0, real.dtype, real.device)
-            column = torch.nn.functional.one_hot(
-                torch.tensor(term.observable, device=real.device), program.num_observables
-            )
-            values = values + term.coefficient * (products * signs).sum(1, keepdim=True) * column
+        sums = _signed_sums(program.num_qubits, products, terms["pauli_z"][begin:end])
+        coefficients = real.new_tensor(terms["pauli_coefficient"][begin:end])
+        owners = torch.tensor(terms["pauli_observable"][begin:end], dtype=torch.int64, device=real.device)
+        values = values.index_add(1, owners, sums * coefficients)
     return values
+
+
+def _signed_sums(num_qubits: int, products: torch.Tensor, masks: npt.NDArray[np.uint32]) -> torch.Tensor:
+    """Sums of (-1)^|z & i| products[:, i] for every mask z: one by one if few, else by a Walsh-Hadamard transform."""
+    if 2 * len(masks) <= num_qubits:
+        signs = [_signs(num_qubits, int(z), 0, products.dtype, products.device) for z in masks]
+        return torch.stack([(products * one).sum(1) for one in signs], 1)
+    size = products.shape
+    for bit in range(num_qubits):
+        pairs = products.reshape(size[0], -1, 2, 1 << bit)
+        products = torch.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], 2)
+    return products.reshape(size)[:, torch.tensor(masks, dtype=torch.int64, device=products.device)]
 
 
 def _flip(num_qubits: int, x: int, device: torch.device) -> torch.Tensor:
