@@ -13,7 +13,8 @@ from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
-from qiskit_torch_module._expressions import evaluate, expression_tree, variables_in
+from qiskit_torch_module._expressions import evaluate, variables_in
+from qiskit_torch_module._reading import read
 
 X, Y = Parameter("x"), ParameterVector("y", 2)
 PARAMETERS = [X, *Y]
@@ -56,10 +57,11 @@ def value(expression, at):
 
 @pytest.mark.parametrize("name", CASES)
 def test_trees_keep_the_value(name):
-    tree = expression_tree(CASES[name], VARIABLES)
-    assert set(variables_in(tree)) <= {VARIABLES[p] for p in CASES[name].parameters}
+    expression, parameters = read(CASES[name])
+    assert set(parameters) <= CASES[name].parameters
+    assert set(variables_in(expression)) <= set(range(len(parameters)))
     for at in ([0.3, -0.7, 1.1], [1.9, 0.4, -1.3]):
-        found = evaluate(tree, torch.tensor(at, dtype=torch.float64).unbind())
+        found = evaluate(expression, [torch.tensor(at[VARIABLES[p]], dtype=torch.float64) for p in parameters])
         assert float(found) == pytest.approx(value(CASES[name], at), abs=1e-14)
 
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
@@ -15,7 +16,8 @@ import gate_zoo
 from circuits_zoo import qaoa, random_observables, reuploading
 from qiskit_torch_module import _portable, compiler_passes
 from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._portable import MAX_DEPTH, VERSION, from_text, to_text
+from qiskit_torch_module._expressions import Derived, evaluate
+from qiskit_torch_module._portable import VERSION, from_text, to_text
 from qiskit_torch_module._program import Program
 
 
@@ -123,15 +125,6 @@ WRONG = {
     "a variable of no number": lambda p: p.update(derived_inputs=[[[["variable", 0.5]], "a"]]),
     "a weight from inputs": lambda p: p.update(derived_weights=[[[["variable", 0]], "a"]]),
     "half a character": lambda p: p.update(derived_inputs=[[[["variable", 0]], "\ud800"]]),
-    "powers of powers": lambda p: p.update(
-        derived_inputs=[[[["variable", 0], *(["pow", i, i] for i in range(60))], ""]]
-    ),
-    "a deep expression": lambda p: p.update(
-        derived_inputs=[[[["variable", 0], *(["sin", i] for i in range(MAX_DEPTH))], ""]]
-    ),
-    "many expressions of many steps": lambda p: p.update(
-        derived_inputs=[[[["variable", 0], *(["add", i, i] for i in range(18))], ""]] * 20
-    ),
 }
 
 
@@ -151,6 +144,23 @@ def test_what_is_wrong_is_refused_at_once(change):
 def test_foreign_text_is_refused(text):
     with pytest.raises(ValueError, match="compiled program as text: "):
         from_text(text)
+
+
+@pytest.mark.parametrize("operation", ["pow", "add", "sin"])
+def test_expressions_of_expressions_take_one_step_for_each(operation):
+    nodes = [["variable", 0], *([operation, i, i][: 2 if operation == "sin" else 3] for i in range(20_000))]
+    text = changed(to_text(PROGRAMS[0]), lambda p: p.update(derived_inputs=[[nodes, "deep"]]))
+    begin = time.perf_counter()
+    program = from_text(text)
+    value = evaluate(program.derived_inputs[0].expression, torch.zeros(program.num_inputs, 1).unbind())
+    assert value.shape == (1,)
+    assert time.perf_counter() - begin < 2
+
+
+def test_an_expression_that_only_qiskit_evaluates_is_not_written():
+    derived = Derived((("variable", 0), ("opaque", abs, 0)), "angle")
+    with pytest.raises(ValueError, match="cannot be written; write it with functions of ParameterExpression"):
+        to_text(dataclasses.replace(PROGRAMS[2], derived_inputs=(derived,)))
 
 
 def test_a_newer_version_says_so():

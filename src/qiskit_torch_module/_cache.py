@@ -14,13 +14,14 @@ from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression
 from qiskit.quantum_info import SparsePauliOp
 
 from ._collector import without_collections
-from ._compat import expression_steps
+from ._compat import num_parameters
 from ._compile import compile_program
 from ._gates import plain_gate
 from ._observables import Observables, pauli_sums
 from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, Steps, TooManyError, reading
 from ._passes import current_passes
 from ._program import Program
+from ._reading import read
 
 MAX_PROGRAMS = 128
 
@@ -171,7 +172,7 @@ class _Opened:
 
 def _angle(angle: Any) -> Hashable:
     if isinstance(angle, ParameterExpression) and not isinstance(angle, Parameter):
-        return tuple(expression_steps(angle))  # Qiskit's own hash fails for some (2.6)
+        return read(angle) if num_parameters(angle) else complex(angle)
     return float(angle) if isinstance(angle, np.generic) else angle
 
 

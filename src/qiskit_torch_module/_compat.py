@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,12 +84,14 @@ __all__ = [
     "StatevectorEstimator",
     "UnitaryGate",
     "estimates",
-    "expression_steps",
     "is_conditioned",
     "is_plain_gate",
+    "num_parameters",
     "primitive_result",
     "pub_metadata",
+    "recorded_steps",
     "submitted",
+    "symbolic_expression",
 ]
 
 
@@ -101,67 +103,71 @@ def estimates(values: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) 
     return DataBin(evs=values, stds=errors, shape=values.shape)
 
 
-def expression_steps(expression: Any) -> Iterator[tuple[str, int, Any]]:
-    """A ``ParameterExpression`` in postfix order: steps (operation, number of operands, None) or ("leaf", 0, value).
-
-    The value of a leaf is a ``Parameter`` or a number. Before Qiskit 2 expressions are those of symengine or SymPy;
-    since then they are Qiskit's own and record how they were built.
-    """
-    symbols = getattr(expression, "_parameter_symbols", None)
-    if symbols is None:
-        yield from _replayed(expression)
-    else:
-        by_name = {parameter.name: parameter for parameter in expression.parameters}
-        yield from _symbolic(expression._symbol_expr, by_name)
+def symbolic_expression(expression: Any) -> Any:
+    """The expression of symengine or SymPy that Qiskit before 2.1 keeps; None: it keeps none."""
+    symbols = getattr(expression, "_symbol_expr", None)
+    return symbols if hasattr(symbols, "args") else None
 
 
-_SYMBOLIC_NAMES = {"Abs": "abs", "ASin": "asin", "ACos": "acos", "ATan": "atan"}
+def num_parameters(expression: Any) -> int:
+    """Number of parameters of a ``ParameterExpression`` (which newer versions tell fast)."""
+    return expression.num_parameters if _TELLS_NUMBER else len(expression.parameters)
 
 
-def _symbolic(node: Any, by_name: dict[str, Any]) -> Iterator[tuple[str, int, Any]]:
-    if not node.args:
-        name = getattr(node, "name", "")
-        yield "leaf", 0, by_name.get(name, node)
-        return
-    name = type(node).__name__
-    if not node.free_symbols:
-        yield "leaf", 0, node
-        return
-    for argument in node.args:
-        yield from _symbolic(argument, by_name)
-    yield _SYMBOLIC_NAMES.get(name, name.lower()), len(node.args), None
+_TELLS_NUMBER = hasattr(ParameterExpression, "num_parameters")
 
-
-# Operations of Qiskit 2 whose operands come in the other order.
-_REVERSED = {"RSUB": "sub", "RDIV": "div", "RPOW": "pow"}
-_BINARY = {"ADD": "add", "SUB": "sub", "MUL": "mul", "DIV": "div", "POW": "pow"}
+_REVERSED = {"RSUB": "sub", "RDIV": "div", "RPOW": "pow"}  # their operands come in the other order
+_BINARY = {"ADD": "add", "SUB": "sub", "MUL": "mul", "DIV": "div", "POW": "pow", **_REVERSED}
 _UNARY = {"CONJ": "conjugate"}
 
 
-def _replayed(expression: Any) -> list[tuple[str, int, Any]]:
-    stack: list[list[tuple[str, int, Any]]] = []
+def recorded_steps(expression: Any, places: dict[Parameter, int]) -> list[tuple[str, Any]]:
+    """How Qiskit 2 records that an expression was built, in postfix order.
+
+    Steps are ("variable", place of a parameter), ("number", value) and (operation, number of operands).
+
+    Args:
+        expression: A ``ParameterExpression``.
+        places: Where every parameter met so far stands; takes more of them.
+
+    Raises:
+        Exception: any, where the record is not as expected. What it says is to be checked in any case: where it is
+            empty, it may stand for a parameter or for a number.
+    """
+    stack: list[list[tuple[str, Any]]] = []
     for step in expression._qpy_replay:
-        operation = str(step.op).rpartition(".")[2]
-        for operand in (step.lhs, step.rhs):
-            if operand is not None:
-                stack.append(_operand(operand))
-        if operation in _REVERSED or operation in _BINARY:
-            right, left = stack.pop(), stack.pop()
-            if operation in _REVERSED:
-                left, right = right, left
-            name = _REVERSED.get(operation) or _BINARY[operation]
-            stack.append([*left, *right, (name, 2, None)])
-        else:
-            stack.append([*stack.pop(), (_UNARY.get(operation, operation.lower()), 1, None)])
+        name = _name_of(step.op)
+        left, right = step.lhs, step.rhs
+        binary = _BINARY.get(name)
+        if binary is None:
+            operand = stack.pop() if left is None else _operand(left, places)
+            operand.append((_UNARY.get(name) or name.lower(), 1))
+            stack.append(operand)
+            continue
+        # An operand that is not told is the last result.
+        second = stack.pop() if right is None else _operand(right, places)
+        first = stack.pop() if left is None else _operand(left, places)
+        if name in _REVERSED:
+            first, second = second, first
+        first += second
+        first.append((binary, 2))
+        stack.append(first)
     if not stack:
-        stack.append([("leaf", 0, next(iter(expression.parameters)))])
-    return stack[-1]
+        (parameter,) = expression.parameters
+        return _operand(parameter, places)
+    (steps,) = stack
+    return steps
 
 
-def _operand(operand: Any) -> list[tuple[str, int, Any]]:
-    if isinstance(operand, Parameter) or not isinstance(operand, ParameterExpression):
-        return [("leaf", 0, operand)]
-    return _replayed(operand)
+@lru_cache(maxsize=64)
+def _name_of(operation: Any) -> str:
+    return getattr(operation, "name", None) or str(operation).rpartition(".")[2]
+
+
+def _operand(operand: Any, places: dict[Parameter, int]) -> list[tuple[str, Any]]:
+    if isinstance(operand, Parameter):
+        return [("variable", places.setdefault(operand, len(places)))]
+    return recorded_steps(operand, places) if isinstance(operand, ParameterExpression) else [("number", operand)]
 
 
 _empty = Instruction("empty", 0, 0, [])

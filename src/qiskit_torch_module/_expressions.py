@@ -1,19 +1,24 @@
-"""Parameter expressions as trees: read from Qiskit once, evaluated on tensors for a whole batch at a time."""
+"""Expressions as values: numbers, variables and operations in a row, evaluated on tensors for a whole batch at a time.
+
+Flat, so that neither a sum of thousands of terms nor functions of functions of functions reach the limit of Python's
+recursion, wherever an expression is compared, hashed, pickled or evaluated; and what occurs twice stands there once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-import numpy as np
 import torch
-from qiskit.circuit import Parameter
 
-from ._compat import expression_steps
-
-# A number, ("variable", index) or (operation, operand, ...): immutable, hashable, picklable.
-Expression = float | tuple[Any, ...]
+# A number, ("variable", index), (operation, place of an operand, ...) or ("opaque", function, place, ...).
+Node = float | tuple[Any, ...]
+# Every node stands after its operands, the last one is the value. Immutable, hashable, picklable.
+Expression = tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -24,48 +29,120 @@ class Derived:
     angle: str
 
 
-# Differentiable by PyTorch to any order.
-_OPERATIONS: dict[str, Callable[..., torch.Tensor]] = {
-    "add": torch.add,
-    "sub": torch.sub,
-    "mul": torch.mul,
-    "div": torch.div,
-    "pow": torch.pow,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "tan": torch.tan,
-    "asin": torch.asin,
-    "acos": torch.acos,
-    "atan": torch.atan,
-    "exp": torch.exp,
-    "log": torch.log,
-    "abs": torch.abs,
-    "sign": torch.sign,
-    "conjugate": torch.Tensor.clone,
-}
+@dataclass(frozen=True)
+class _Operation:
+    """On tensors, differentiable by PyTorch to any order, and on numbers; those of two operands take more in turn."""
 
+    of_tensors: Callable[..., Any]
+    of_numbers: Callable[..., float]
+
+
+def _sign(number: float) -> float:
+    return float(number > 0.0) - float(number < 0.0)
+
+
+def _same(on: Callable[..., Any]) -> _Operation:
+    return _Operation(on, on)
+
+
+_OPERATIONS: dict[str, _Operation] = {
+    "add": _same(operator.add),
+    "sub": _same(operator.sub),
+    "mul": _same(operator.mul),
+    "div": _same(operator.truediv),
+    "pow": _Operation(operator.pow, math.pow),
+    "sin": _Operation(torch.sin, math.sin),
+    "cos": _Operation(torch.cos, math.cos),
+    "tan": _Operation(torch.tan, math.tan),
+    "asin": _Operation(torch.asin, math.asin),
+    "acos": _Operation(torch.acos, math.acos),
+    "atan": _Operation(torch.atan, math.atan),
+    "exp": _Operation(torch.exp, math.exp),
+    "log": _Operation(torch.log, math.log),
+    "abs": _Operation(torch.abs, math.fabs),
+    "sign": _Operation(torch.sign, _sign),
+    "conjugate": _same(operator.pos),  # of what is real
+}
 
 OPERATION_NAMES = frozenset(_OPERATIONS)
 
 
-def expression_tree(expression: Any, variables: Mapping[Parameter, int]) -> Expression:
-    """A Qiskit ``ParameterExpression`` as a tree over the indices of its parameters.
+class Builder:
+    """Puts an expression together, node by node; equal nodes become one.
 
-    Raises:
-        ValueError: a number in it is not real and finite, or it holds an operation that is not known.
+    Attributes:
+        nodes: Those so far.
     """
-    stack: list[Expression] = []
-    for name, arity, leaf in expression_steps(expression):
-        if name == "leaf":
-            stack.append(("variable", variables[leaf]) if isinstance(leaf, Parameter) else real_number(leaf))
-            continue
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._place: dict[Node, int] = {}
+
+    def number(self, value: Any) -> int:
+        """Place of a number of any kind.
+
+        Raises:
+            ValueError: it is not real or not finite.
+        """
+        return self._of(real_number(value))
+
+    def variable(self, index: int) -> int:
+        """Place of a variable."""
+        return self._of(("variable", index))
+
+    def operation(self, name: str, operands: Sequence[int]) -> int:
+        """Place of an operation on nodes that are there; on numbers it is carried out.
+
+        Raises:
+            ValueError: it is not known, or not defined for these numbers.
+        """
         if name not in _OPERATIONS:
             raise ValueError(f"unknown operation '{name}'")
-        operands = stack[len(stack) - arity :]
-        del stack[len(stack) - arity :]
-        stack.append((name, *operands))
-    (tree,) = stack
-    return tree
+        numbers = [one for one in map(self.nodes.__getitem__, operands) if not isinstance(one, tuple)]
+        if len(numbers) == len(operands):
+            return self.number(_applied(_OPERATIONS[name].of_numbers, numbers))
+        return self._of((name, *operands))
+
+    def opaque(self, function: Any, operands: Sequence[int]) -> int:
+        """Place of a function that is called as it is."""
+        return self._of(("opaque", function, *operands))
+
+    def expression(self, place: int) -> Expression:
+        """The expression of a node that is there, without what it does not need."""
+        return part_of(self.nodes, place)
+
+    def _of(self, node: Node) -> int:
+        place = self._place.setdefault(node, len(self.nodes))
+        if place == len(self.nodes):
+            self.nodes.append(node)
+        return place
+
+
+def part_of(nodes: Sequence[Node], place: int) -> Expression:
+    """The expression that one node of many is."""
+    needed = {place}
+    for one in range(place, -1, -1):
+        if one in needed:
+            needed.update(operands_of(nodes[one]))
+    order = sorted(needed)
+    if len(order) == len(nodes):
+        return tuple(nodes)
+    new_place = {old: new for new, old in enumerate(order)}
+    return tuple([_moved(nodes[old], new_place) for old in order])
+
+
+def _moved(node: Node, new_place: dict[int, int]) -> Node:
+    operands = operands_of(node)
+    if not isinstance(node, tuple) or not operands:
+        return node
+    return (*node[: len(node) - len(operands)], *(new_place[one] for one in operands))
+
+
+def operands_of(node: Node) -> Sequence[int]:
+    """Places of the operands of a node."""
+    if not isinstance(node, tuple) or node[0] == "variable":
+        return ()
+    return node[2:] if node[0] == "opaque" else node[1:]
 
 
 def real_number(value: Any) -> float:
@@ -75,31 +152,102 @@ def real_number(value: Any) -> float:
         ValueError: it is not real or not finite.
     """
     number = complex(value)
-    if number.imag != 0.0 or not np.isfinite(number.real):
+    if number.imag != 0.0 or not math.isfinite(number.real):
         raise ValueError(f"{value} is not a finite real number")
     return number.real
 
 
 def variables_in(expression: Expression) -> Iterator[int]:
-    """Indices of the variables of an expression, with repetitions."""
-    if isinstance(expression, tuple):
-        name, *operands = expression
-        if name == "variable":
-            yield operands[0]
-        else:
-            for operand in operands:
-                yield from variables_in(operand)
+    """Indices of the variables of an expression."""
+    return (node[1] for node in expression if isinstance(node, tuple) and node[0] == "variable")
+
+
+def renamed(expression: Expression, variables: Sequence[int]) -> Expression:
+    """The same expression after variable i has become ``variables[i]``."""
+    return tuple(
+        [
+            ("variable", variables[node[1]]) if isinstance(node, tuple) and node[0] == "variable" else node
+            for node in expression
+        ]
+    )
 
 
 def evaluate(expression: Expression, variables: Sequence[torch.Tensor]) -> torch.Tensor:
     """Value of an expression on tensors that broadcast against each other, one for each variable."""
-    if not isinstance(expression, tuple):
-        return variables[0].new_tensor(expression)
-    name, *operands = expression
-    if name == "variable":
-        return variables[operands[0]]
-    values = [evaluate(operand, variables) for operand in operands]
-    result = values[0] if len(values) > 1 else _OPERATIONS[name](values[0])
-    for value in values[1:]:
-        result = _OPERATIONS[name](result, value)
-    return result
+    values: list[Any] = []
+    for node in expression:
+        if not isinstance(node, tuple):
+            values.append(node)
+        elif node[0] == "variable":
+            values.append(variables[node[1]])
+        elif node[0] == "opaque":
+            values.append(node[1](*(values[place] for place in node[2:])))
+        else:
+            values.append(_applied(_OPERATIONS[node[0]].of_tensors, [values[place] for place in node[1:]]))
+    value = values[-1]
+    return value if isinstance(value, torch.Tensor) else variables[0].new_tensor(value)
+
+
+def _applied(operation: Callable[..., Any], operands: Sequence[Any]) -> Any:
+    return operation(*operands) if len(operands) < 3 else reduce(operation, operands)
+
+
+def number_of(expression: Expression, variables: Sequence[float]) -> float:
+    """Value of an expression on numbers.
+
+    Raises:
+        ArithmeticError, ValueError: they lie outside of its domain.
+    """
+    return _numbers_of(expression, variables)[-1]
+
+
+def _numbers_of(expression: Expression, variables: Sequence[float]) -> list[float]:
+    values: list[float] = []
+    for node in expression:
+        if not isinstance(node, tuple):
+            values.append(node)
+        elif node[0] == "variable":
+            values.append(variables[node[1]])
+        else:
+            values.append(_applied(_OPERATIONS[node[0]].of_numbers, [values[place] for place in node[1:]]))
+    return values
+
+
+# What a sum of two numbers in double precision may be wrong by, relative to it.
+_UNIT = 2.0**-53
+
+
+def rounding_of(expression: Expression, variables: Sequence[float]) -> float:
+    """By how much rounding in double precision may change the value of an expression on numbers.
+
+    Raises:
+        ArithmeticError, ValueError: as `number_of`.
+    """
+    values = _numbers_of(expression, variables)
+    errors: list[float] = []
+    for node, value in zip(expression, values, strict=True):
+        error = _UNIT * abs(value)
+        if isinstance(node, tuple) and node[0] != "variable":
+            function, places = _OPERATIONS[node[0]].of_numbers, node[1:]
+            inner, spread = values[places[0]], errors[places[0]]
+            if len(places) == 1:
+                error += _spread(function, [inner], [spread])
+            for place in places[1:]:
+                spread = _spread(function, [inner, values[place]], [spread, errors[place]])
+                inner = function(inner, values[place])
+                spread += _UNIT * abs(inner)
+            error += spread
+        errors.append(error)
+    return errors[-1]
+
+
+def _spread(function: Callable[..., float], at: Sequence[float], errors: Sequence[float]) -> float:
+    """By how much a function changes where its arguments change by their errors."""
+    middle, spread = function(*at), 0.0
+    for index, error in enumerate(errors):
+        for moved in (at[index] - error, at[index] + error) if error > 0.0 else ():
+            try:
+                spread += abs(function(*at[:index], moved, *at[index + 1 :]) - middle)
+            except (ArithmeticError, ValueError):
+                continue  # the edge of the domain: the other side tells
+    return spread

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qiskit.circuit import Parameter, ParameterExpression
-
-from ._expressions import Derived, Expression, expression_tree, real_number
 
 # What the engine computes by itself.
 MAX_DEGREE = 4
@@ -40,11 +36,18 @@ class Polynomial:
 
     @staticmethod
     def sum(polynomials: Iterable[Polynomial]) -> Polynomial:
-        terms: dict[tuple[int, ...], float] = {}
-        for polynomial in polynomials:
-            for variables, coefficient in polynomial.terms:
-                terms[variables] = terms.get(variables, 0.0) + coefficient
-        return Polynomial.of(terms)
+        return Polynomial.sum_of(term for polynomial in polynomials for term in polynomial.terms)
+
+    @staticmethod
+    def sum_of(terms: Iterable[tuple[tuple[int, ...], float]]) -> Polynomial:
+        """From terms that may share their variables."""
+        terms = tuple(terms)
+        if len(terms) == 1 and terms[0][1] != 0.0:
+            return Polynomial(terms)
+        found: dict[tuple[int, ...], float] = {}
+        for variables, coefficient in terms:
+            found[variables] = found.get(variables, 0.0) + coefficient
+        return Polynomial.of(found)
 
     def __add__(self, other: Polynomial) -> Polynomial:
         return Polynomial.sum((self, other))
@@ -58,20 +61,6 @@ class Polynomial:
 
     def __neg__(self) -> Polynomial:
         return self * -1.0
-
-    def times(self, other: Polynomial) -> Polynomial:
-        terms: dict[tuple[int, ...], float] = {}
-        for first, a in self.terms:
-            for second, b in other.terms:
-                variables = tuple(sorted(first + second))
-                terms[variables] = terms.get(variables, 0.0) + a * b
-        return Polynomial.of(terms)
-
-    def power(self, exponent: int) -> Polynomial:
-        result = Polynomial.constant(1.0)
-        for _ in range(exponent):
-            result = result.times(self)
-        return result
 
     @property
     def degree(self) -> int:
@@ -93,83 +82,3 @@ class Polynomial:
     def relabelled(self, new_index: Sequence[int]) -> Polynomial:
         """The same polynomial after variable i has become variable ``new_index[i]``."""
         return Polynomial.of({tuple(sorted(new_index[i] for i in variables)): c for variables, c in self.terms})
-
-
-class Angles:
-    """Reads the angles of a circuit: polynomials of its variables, and of *derived* ones where it takes more.
-
-    A sine or a quotient within an expression becomes a variable of its own, computed from the others once for each
-    sample before the engine starts.
-
-    Args:
-        variables: Index of every parameter of the circuit.
-
-    Attributes:
-        derived: The derived variables, numbered on after those of the circuit.
-    """
-
-    def __init__(self, variables: Mapping[Parameter, int]) -> None:
-        self._variables = variables
-        self.derived: list[Derived] = []
-        self._index: dict[Expression, int] = {}
-
-    def polynomial(self, angle: Any, gate: str) -> Polynomial:
-        """The angle of a gate, a number or a ``ParameterExpression``.
-
-        Raises:
-            ValueError: the angle is not finite or not real.
-        """
-        if isinstance(angle, Parameter) and angle in self._variables:
-            return Polynomial.variable(self._variables[angle])
-        free = angle.parameters if isinstance(angle, ParameterExpression) else ()
-        hidden = [parameter.name for parameter in free if parameter not in self._variables]
-        if hidden:
-            raise ValueError(
-                f"gate '{gate}': parameter '{hidden[0]}' is not among circuit.parameters, because the gate that holds "
-                "it does not tell Qiskit; unroll that gate with circuit.decompose or qiskit.transpile first"
-            )
-        try:
-            if not free:
-                return Polynomial.constant(real_number(angle))
-            return self._of(expression_tree(angle, self._variables), f"angle {angle} of gate '{gate}'")
-        except (ArithmeticError, TypeError, ValueError) as error:
-            raise ValueError(f"gate '{gate}': expected a finite real angle, got {angle}") from error
-
-    def _of(self, expression: Expression, angle: str) -> Polynomial:
-        if not isinstance(expression, tuple):
-            return Polynomial.constant(expression)
-        name, *operands = expression
-        if name == "variable":
-            return Polynomial.variable(operands[0])
-        if name in _ARITHMETIC:
-            found = _combined(name, [self._of(operand, angle) for operand in operands])
-            if found is not None and found.degree <= MAX_DEGREE:
-                return found
-        if expression not in self._index:
-            self._index[expression] = len(self._variables) + len(self.derived)
-            self.derived.append(Derived(expression, angle))
-        return Polynomial.variable(self._index[expression])
-
-
-_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "pow", "conjugate"})
-
-
-def _combined(name: str, operands: Sequence[Polynomial]) -> Polynomial | None:
-    """The polynomial that an arithmetic operation makes of others; None: it makes none."""
-    first, *rest = operands  # the conjugate of what is real is itself
-    for other in rest:
-        if name == "add":
-            first = first + other
-        elif name == "sub":
-            first = first + -other
-        elif name == "mul":
-            first = first.times(other)
-        elif other.degree > 0:
-            return None
-        elif name == "div":
-            first = first * (1.0 / other.constant_value)
-        elif other.constant_value in range(MAX_DEGREE + 1):
-            first = first.power(int(other.constant_value))
-        else:
-            return None
-    return first

@@ -10,15 +10,15 @@ import base64
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ._compile import MAX_QUBITS
 from ._dense import Diagonal, Matrix, VirtualQubits
-from ._expressions import OPERATION_NAMES, Derived, Expression, variables_in
+from ._expressions import OPERATION_NAMES, Derived, Expression, Node, variables_in
 from ._gf2 import is_odd
 from ._json import parsed_json
 from ._passes import PASS_NAMES, Passes
@@ -30,8 +30,7 @@ from ._schedule import Rotation, Z
 # Raised whenever what older releases wrote or read changes.
 VERSION = 1
 
-# Far more than any circuit needs, and little enough to be evaluated: a few nodes may stand for endless expressions.
-MAX_DEPTH = 1 << 12
+# Far more than any circuit needs, and little enough to be evaluated.
 MAX_STEPS = 1 << 20
 # Parameters that cancel take no room in the text: only so many of them.
 MAX_UNUSED = 1 << 16
@@ -247,62 +246,35 @@ class _Expression:
     """Nodes, each after those it is made of, which it names by their place; the last one is the expression."""
 
     def write(self, value: Any) -> list[Any]:
-        nodes: list[Any] = []
-        place_of_node: dict[str, int] = {}  # equal ones are written once
-        place_of: dict[int, int] = {}  # by identity: a tuple takes long to be hashed again and again
-        stack = [value]
-        while stack:
-            expression = stack[-1]
-            parts = expression[1:] if isinstance(expression, tuple) and expression[0] != "variable" else ()
-            missing = [part for part in parts if id(part) not in place_of]
-            if missing:
-                stack += missing
-                continue
-            stack.pop()
-            if not isinstance(expression, tuple):
-                node: Any = float(expression)
-            else:
-                operands = [place_of[id(part)] for part in parts] if parts else [int(expression[1])]
-                node = [expression[0], *operands]
-            place_of[id(expression)] = place = place_of_node.setdefault(repr(node), len(nodes))
-            if place == len(nodes):
-                nodes.append(node)
-        return nodes
+        if any(isinstance(node, tuple) and node[0] == "opaque" for node in value):
+            raise ValueError(
+                "an angle that only Qiskit's ParameterExpression.bind can evaluate cannot be written; write it with "
+                "functions of ParameterExpression, or pickle the module in the same version of Qiskit"
+            )
+        return [list(node) if isinstance(node, tuple) else node for node in value]
 
     def read(self, plain: Any, where: str, reading: _Reading) -> Expression:
-        made: list[_Made] = []
-        for node in _list(plain, where):
-            made.append(self._made(node, made, where))
-            if made[-1].steps > reading.steps or made[-1].depth > MAX_DEPTH:
-                raise ValueError(f"{where}: expressions of more than {MAX_STEPS} steps or {MAX_DEPTH} levels")
-        if not made:
-            raise ValueError(f"{where}: an empty expression")
-        reading.steps -= made[-1].steps
-        return made[-1].expression
+        nodes = _list(plain, where)
+        reading.steps -= len(nodes)
+        if not nodes or reading.steps < 0:
+            raise ValueError(f"{where}: expected 1 to {MAX_STEPS} steps of expressions")
+        return tuple([self._node(node, place, where) for place, node in enumerate(nodes)])
 
-    def _made(self, node: Any, made: Sequence[_Made], where: str) -> _Made:
+    def _node(self, node: Any, place: int, where: str) -> Node:
         if type(node) is float and math.isfinite(node):
-            return _Made(node, 1, 1)
+            return node
         name, *operands = _list(node, where) or [None]
         if any(type(one) is not int or one < 0 for one in operands):
             raise ValueError(f"{where}: expected places of operands, got {_shown(operands)}")
         if name == "variable" and len(operands) == 1:
-            return _Made(("variable", operands[0]), 1, 1)
+            return ("variable", operands[0])
         if type(name) is not str or name not in OPERATION_NAMES:
             raise ValueError(f"{where}: unknown operation {_shown(name)}")
         if not (len(operands) == 1 if name in _UNARY else len(operands) == 2 or (name in _MANY and len(operands) > 2)):
             raise ValueError(f"{where}: '{name}' of {len(operands)} operands")
-        if any(place >= len(made) for place in operands):
+        if any(one >= place for one in operands):
             raise ValueError(f"{where}: expected operands before '{name}', got {_shown(operands)}")
-        parts = [made[place] for place in operands]
-        steps, depth = 1 + sum(one.steps for one in parts), 1 + max(one.depth for one in parts)
-        return _Made((name, *(one.expression for one in parts)), steps, depth)
-
-
-class _Made(NamedTuple):
-    expression: Expression
-    steps: int
-    depth: int
+        return (name, *operands)
 
 
 @dataclass(frozen=True)

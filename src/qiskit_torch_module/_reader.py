@@ -8,11 +8,12 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from ._angles import Angles
 from ._compat import UnitaryGate
 from ._gates import Step, plain_gate
 from ._matrices import LEAST_QUBITS, DenseStep, dense_steps, matrix_step
 from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, ResetError, Steps, TooManyError, reading
-from ._polynomial import Angles, Polynomial
+from ._polynomial import Polynomial
 
 
 class Reader:

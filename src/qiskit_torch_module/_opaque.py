@@ -1,0 +1,107 @@
+"""Expressions that nothing but Qiskit's ``bind`` can evaluate: row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit.circuit import Parameter
+
+
+class Opaque:
+    """A ``ParameterExpression`` as a function of tensors, one for each of its parameters.
+
+    Differentiable as often as ``ParameterExpression.gradient`` tells; where it does not, once, numerically. Equal only
+    to itself.
+    """
+
+    def __init__(self, expression: Any, parameters: tuple[Parameter, ...]) -> None:
+        self.expression = expression
+        self.parameters = parameters
+
+    def __call__(self, *variables: torch.Tensor) -> torch.Tensor:
+        """Values on tensors that broadcast against each other."""
+        tensors = torch.broadcast_tensors(*variables)  # type: ignore[no-untyped-call]
+        value: torch.Tensor = _Values.apply(self, *tensors)  # type: ignore[no-untyped-call]
+        return value
+
+    def value(self, row: Sequence[float]) -> float:
+        """At one point; NaN where it is not real."""
+        try:
+            value = complex(self.expression.bind(dict(zip(self.parameters, map(float, row), strict=True))))
+        except Exception:  # outside of its domain: of Qiskit, of symengine or of Python, by release
+            return float("nan")
+        return value.real if value.imag == 0.0 else float("nan")
+
+    def slope(self, parameter: Parameter) -> Opaque | float | None:
+        """The derivative with respect to a parameter; None: Qiskit does not tell."""
+        try:
+            slope = self.expression.gradient(parameter)
+        except Exception:  # as above
+            return None
+        free = getattr(slope, "parameters", ())
+        return Opaque(slope, tuple(one for one in self.parameters if one in free)) if free else complex(slope).real
+
+
+class _Values(torch.autograd.Function):
+    """Elementwise: all tensors have one shape."""
+
+    @staticmethod
+    def forward(opaque: Opaque, *variables: torch.Tensor) -> torch.Tensor:
+        return _on_rows(opaque.value, variables)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.opaque = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
+        variables = ctx.saved_tensors
+        found: list[Any] = [None]
+        for index in range(len(variables)):
+            wanted = ctx.needs_input_grad[index + 1]
+            found.append(cotangent * _slope(ctx.opaque, index, variables) if wanted else None)
+        return tuple(found)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], opaque: Opaque, *variables: torch.Tensor) -> tuple[torch.Tensor, int]:
+        moved = [
+            one[None] if dim is None else one.movedim(dim, 0) for one, dim in zip(variables, in_dims[1:], strict=True)
+        ]
+        return opaque(*moved), 0
+
+
+def _slope(opaque: Opaque, index: int, variables: Sequence[torch.Tensor]) -> torch.Tensor | float:
+    slope = opaque.slope(opaque.parameters[index])
+    if isinstance(slope, Opaque):
+        kept = [variables[opaque.parameters.index(parameter)] for parameter in slope.parameters]
+        return slope(*kept)
+    if slope is not None:
+        return slope
+    if torch.is_grad_enabled():
+        raise NotImplementedError(
+            f"{opaque.expression}: Qiskit neither tells how it is made nor differentiates it, so that there are first "
+            "derivatives only, which are numerical; write it with functions that ParameterExpression.gradient knows"
+        )
+
+    def difference(row: Sequence[float]) -> float:
+        step = 1e-3 * max(1.0, abs(row[index]))
+        moved = [list(row) for _ in range(4)]
+        for one, factor in zip(moved, (-2.0, -1.0, 1.0, 2.0), strict=True):
+            one[index] += factor * step
+        far_left, left, right, far_right = map(opaque.value, moved)
+        return (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
+
+    return _on_rows(difference, variables)
+
+
+def _on_rows(function: Any, variables: Sequence[torch.Tensor]) -> torch.Tensor:
+    if torch.compiler.is_compiling():
+        raise NotImplementedError("an angle that only ParameterExpression.bind can evaluate cannot be traced")
+    shape = variables[0].shape
+    rows = torch.stack([one.detach().reshape(-1) for one in variables], 1).cpu().double().numpy()
+    values = np.fromiter(map(function, rows), dtype=np.float64, count=len(rows))
+    return torch.from_numpy(values.reshape(shape)).to(variables[0])

@@ -1,0 +1,256 @@
+"""Reads Qiskit's ``ParameterExpression``: nothing is trusted that ``bind``, which is public, does not confirm.
+
+What an expression is made of, Qiskit tells in private structures that change from release to release, and in some are
+wrong. So every distinct expression is read in one way after the other, fast ones first, until one gives what ``bind``
+gives at points drawn once and for all. The last way is ``bind`` itself.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from qiskit.circuit import Parameter
+
+from ._compat import num_parameters, recorded_steps, symbolic_expression
+from ._expressions import Builder, Expression, number_of, rounding_of
+from ._opaque import Opaque
+
+
+class Reading(NamedTuple):
+    """An expression: its variables are the places of its parameters."""
+
+    expression: Expression
+    parameters: tuple[Parameter, ...]
+
+
+# With more parameters than that, Qiskit takes long to tell how an expression was built: quadratic time.
+MOST_RECORDED = 48
+
+# Size of the points, and sign of every other coordinate: first where every function is defined, then where `abs` and
+# `sign` matter, then wherever else an expression may be at home.
+_SCALES = (
+    *((0.9, 1.0), (1.9, -1.0), (4.0, 1.0), (4.0, -1.0), (0.1, 1.0), (0.1, -1.0), (60.0, 1.0), (60.0, -1.0)),
+    *((1e-3, 1.0), (1e-3, -1.0), (5e3, 1.0), (5e3, -1.0), (5e6, 1.0), (5e6, -1.0)),
+)
+_LEAST_CONFIRMED = 2
+
+_MOST_KEPT = 1 << 14
+_lock = threading.Lock()
+
+
+class _Memory(dict[Hashable, Any]):
+    """What was found before; all of it is forgotten when there is too much."""
+
+    def keep(self, key: Hashable, value: Any) -> None:
+        with _lock:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[key] = value
+
+
+_slowly_read = _Memory()
+
+
+class _Structure:
+    """What some expressions are told to be made of, and the values of those for which it was confirmed.
+
+    Equal structures may stand for different expressions where they are wrong: each has to give its own value.
+    """
+
+    def __init__(self, expression: Expression) -> None:
+        self.expression = expression
+        self.confirmed: set[float | None] = set()
+
+
+def read(expression: Any) -> Reading:
+    """What a ``ParameterExpression`` that has parameters is made of.
+
+    Raises:
+        ValueError: it has no finite real value, wherever it was tried.
+    """
+    try:
+        structure, parameters = _told(expression)
+        found = Reading(structure.expression, parameters)
+        value = _bound(expression, _point(0, parameters))
+        if value in structure.confirmed:
+            return found
+        if _confirm(found, expression):
+            if value is not None:
+                structure.confirmed.add(value)
+            return found
+    except Exception:  # a private structure that is not as expected may raise anything
+        return _read_slowly(expression)
+    return _read_slowly(expression)
+
+
+def _told(expression: Any) -> tuple[_Structure, tuple[Parameter, ...]]:
+    """What Qiskit tells fast, right or wrong."""
+    symbols = symbolic_expression(expression)
+    if symbols is not None:
+        found, parameters = _of_symbols(symbols, expression)
+        return _structure(found), parameters
+    if num_parameters(expression) > MOST_RECORDED:
+        raise ValueError("takes long")
+    places: dict[Parameter, int] = {}
+    steps = tuple(recorded_steps(expression, places))
+    return _structure_of_steps(steps), tuple(places)
+
+
+@lru_cache(maxsize=4096)
+def _structure(expression: Expression) -> _Structure:
+    return _Structure(expression)
+
+
+@lru_cache(maxsize=4096)
+def _structure_of_steps(steps: tuple[tuple[str, Any], ...]) -> _Structure:
+    return _structure(_of_steps(steps))
+
+
+def _read_slowly(expression: Any) -> Reading:
+    parameters = tuple(sorted(expression.parameters, key=lambda parameter: str(parameter.name)))
+    key = (str(expression), parameters, _bound(expression, _point(0, parameters)))
+    found: Reading | None = _slowly_read.get(key)
+    if found is None:
+        found = next(_confirmed_ways(expression, parameters), None) or _opaque(expression, parameters)
+        _slowly_read.keep(key, found)
+    return found
+
+
+def _confirmed_ways(expression: Any, parameters: Sequence[Parameter]) -> Iterator[Reading]:
+    ways: list[Callable[[], Reading]] = [lambda: _of_symbols(expression.sympify(), expression)]
+    if len(parameters) > MOST_RECORDED:
+        ways = [lambda: _of_slopes(expression, parameters), lambda: _of_record(expression), *ways]
+    for way in ways:
+        try:
+            found = way()
+            if _confirm(found, expression):
+                yield found
+        except Exception:  # neither what is not told nor what is told wrong ends here: there is a way left
+            continue
+
+
+def _opaque(expression: Any, parameters: tuple[Parameter, ...]) -> Reading:
+    if all(_bound(expression, _point(index, parameters)) is None for index in range(len(_SCALES))):
+        raise ValueError(f"{expression} is not a finite real number for any values that were tried")
+    builder = Builder()
+    operands = [builder.variable(place) for place in range(len(parameters))]
+    place = builder.opaque(Opaque(expression, parameters), operands)
+    return Reading(builder.expression(place), parameters)
+
+
+def _confirm(found: Reading, expression: Any) -> bool:
+    """Whether what was read has the values of the expression, at enough points within its domain."""
+    confirmed = 0
+    for index in range(len(_SCALES)):
+        value = _bound(expression, _point(index, found.parameters))
+        at = _coordinates(index, len(found.parameters))
+        try:
+            own = number_of(found.expression, at)
+            if not math.isfinite(own):
+                continue
+            if value is None or (own != value and abs(own - value) > 16.0 * rounding_of(found.expression, at)):
+                return False
+        except (ArithmeticError, ValueError):
+            continue  # outside of the domain
+        confirmed += 1
+        if confirmed == _LEAST_CONFIRMED:
+            return True
+    return False
+
+
+def _point(index: int, parameters: Sequence[Parameter]) -> dict[Parameter, float]:
+    """A value for every parameter: the same in every process, and without any relation between them."""
+    return dict(zip(parameters, _coordinates(index, len(parameters)), strict=False))
+
+
+@lru_cache(maxsize=1024)
+def _coordinates(index: int, count: int) -> tuple[float, ...]:
+    size, sign = _SCALES[index]
+    fractions = [(0.3819660112501052 * (position + 1) + 0.2360679774997896 * index) % 1.0 for position in range(count)]
+    return tuple([size * (0.05 + 0.95 * one) * sign ** (i % 2 == 0) for i, one in enumerate(fractions)])
+
+
+def _bound(expression: Any, point: dict[Parameter, float]) -> float | None:
+    """The value at a point; None: it is not a finite real number."""
+    try:
+        value = complex(expression.bind(point))
+    except Exception:  # of Qiskit, of symengine or of Python, by release
+        return None
+    return value.real if value.imag == 0.0 and math.isfinite(value.real) else None
+
+
+def _of_record(expression: Any) -> Reading:
+    """From the steps in which Qiskit built it."""
+    places: dict[Parameter, int] = {}
+    return Reading(_of_steps(recorded_steps(expression, places)), tuple(places))
+
+
+def _of_steps(steps: Sequence[tuple[str, Any]]) -> Expression:
+    builder = Builder()
+    stack: list[int] = []
+    for name, value in steps:
+        if name == "variable":
+            stack.append(builder.variable(value))
+        elif name == "number":
+            stack.append(builder.number(value))
+        else:
+            operands = stack[len(stack) - value :]
+            del stack[len(stack) - value :]
+            stack.append(builder.operation(name, operands))
+    (place,) = stack
+    return builder.expression(place)
+
+
+_SYMBOLIC_NAMES = {"Abs": "abs", "ASin": "asin", "ACos": "acos", "ATan": "atan"}
+
+
+def _of_symbols(symbols: Any, expression: Any) -> Reading:
+    """From an expression of symengine or SymPy."""
+    by_name = {parameter.name: parameter for parameter in expression.parameters}
+    parameters: dict[Parameter, int] = {}
+    builder = Builder()
+    places: dict[Any, int] = {}
+    stack = [symbols]
+    while stack:
+        node = stack[-1]
+        arguments = node.args
+        missing = [one for one in arguments if one not in places]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        if arguments:
+            name = type(node).__name__
+            operands = [places[one] for one in arguments]
+            places[node] = builder.operation(_SYMBOLIC_NAMES.get(name) or name.lower(), operands)
+        elif getattr(node, "is_Symbol", False):
+            parameter = by_name[node.name]
+            places[node] = builder.variable(parameters.setdefault(parameter, len(parameters)))
+        else:
+            places[node] = builder.number(node)
+    return Reading(builder.expression(places[symbols]), tuple(parameters))
+
+
+def _of_slopes(expression: Any, parameters: Sequence[Parameter]) -> Reading:
+    """A sum of multiples of parameters: half of them after the other is set to 0, until one is left to differentiate.
+
+    Raises:
+        TypeError: the expression is no such sum.
+    """
+    builder = Builder()
+    terms = [builder.number(expression.bind(dict.fromkeys(parameters, 0.0)))]
+    stack: list[tuple[Any, range]] = [(expression, range(len(parameters)))]
+    while stack:
+        part, free = stack.pop()
+        if len(free) == 1:
+            slope = builder.number(part.gradient(parameters[free[0]]))
+            terms.append(builder.operation("mul", [slope, builder.variable(free[0])]))
+            continue
+        middle = len(free) // 2
+        for kept, cleared in ((free[:middle], free[middle:]), (free[middle:], free[:middle])):
+            stack.append((part.bind({parameters[place]: 0.0 for place in cleared}), kept))
+    return Reading(builder.expression(builder.operation("add", terms)), tuple(parameters))
