@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import DiagonalGate, HamiltonianGate, UnitaryGate
-from qiskit.quantum_info import SparsePauliOp, random_hermitian, random_unitary
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit.library import Isometry, StatePreparation
+from qiskit.quantum_info import SparsePauliOp, Statevector, random_hermitian, random_unitary
 
 from circuits_zoo import random_observables
 from conftest import NIGHTLY
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, _matrices, _torch_engine, explain
 from qiskit_torch_module._cache import cached_program
+from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, Initialize, UnitaryGate
 from qiskit_torch_module._compile import compile_program
 from qiskit_torch_module._dense import step_arrays
 from qiskit_torch_module._polynomial import Polynomial
@@ -33,6 +34,7 @@ NUM_INPUTS, NUM_WEIGHTS = 2, 3
 def all_dense(monkeypatch):
     """Matrices of any size are applied as they are."""
     monkeypatch.setattr(_matrices, "LEAST_QUBITS", 1)
+    monkeypatch.setattr(_matrices, "MOST_APART", 0)
 
 
 def mixed_circuit(num_qubits, seed, length=14):
@@ -179,6 +181,57 @@ def dense_circuit(num_qubits=6, size=5):
             circuit.ry(angle, qubit)
         circuit.append(UnitaryGate(random_unitary(2**size, seed=1)), range(num_qubits - size, num_qubits))
     return circuit, list(x), list(w)
+
+
+def vector(num_qubits):
+    rng = np.random.default_rng(num_qubits)
+    amplitudes = rng.normal(size=2**num_qubits) + 1j * rng.normal(size=2**num_qubits)
+    return amplitudes / np.linalg.norm(amplitudes)
+
+
+UNITARY, HERMITIAN = random_unitary(16, seed=1).data, random_hermitian(8, seed=1)
+ISOMETRY = UNITARY[:, :4]
+ANGLE = Parameter("t")
+
+# Operation, its qubits, on which of them a gate has acted before, and how many columns its matrices have.
+OPERATIONS = {
+    "three qubits": (UnitaryGate(random_unitary(8, seed=1)), [0, 2, 3], [0, 3], [8]),
+    "four qubits": (UnitaryGate(UNITARY), [4, 0, 2, 3], [0, 3], [16]),
+    "controlled": (UnitaryGate(random_unitary(4, seed=1)).control(2, ctrl_state=1), [0, 2, 3, 5], [0, 2, 5], [16]),
+    "evolution": (HamiltonianGate(HERMITIAN, ANGLE), [3, 1, 4], [1, 2], [8, 8]),
+    "evolution by a number": (HamiltonianGate(HERMITIAN, 0.3), [3, 1, 4], [1, 2], [8]),
+    "large diagonal": (DiagonalGate(list(np.exp(1j * np.arange(512)))), range(9), [0, 1, 2, 4, 6, 8], []),
+    "preparation": (StatePreparation(vector(4)), [1, 4, 2, 0], [], [1]),
+    "preparation next to others": (StatePreparation(vector(3)), [1, 4, 2], [0, 3], [1]),
+    "preparation where others acted": (StatePreparation(vector(3)), [1, 4, 2], [1], []),
+    "inverse preparation": (StatePreparation(vector(3)).inverse(), [1, 4, 2], [], []),
+    "initialize": (Initialize(vector(3)), [1, 4, 2], [0], [1]),
+    "initialize by a label": (Initialize("+r01"), [1, 4, 2, 0], [], []),
+    "isometry": (Isometry(ISOMETRY, 0, 0), [0, 2, 3, 4], [0, 2, 5], [4]),
+    "isometry where others acted": (Isometry(ISOMETRY, 0, 0), [0, 2, 3, 4], [0, 3], []),
+}
+
+
+@pytest.mark.parametrize("num_layers", [1, 40])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations(name, num_layers):
+    """As they are in a small circuit, taken apart in one of many rotations where that is quick: the same numbers."""
+    operation, qubits, before, columns = OPERATIONS[name]
+    num_qubits = max(6, len(qubits))
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in before:
+        circuit.ry(ANGLE, qubit)
+    circuit.append(operation, qubits)
+    for _ in range(num_layers):
+        circuit.rx(ANGLE * 0.7, range(num_qubits))
+        circuit.cz(range(num_qubits - 1), range(1, num_qubits))
+    observables = [SparsePauliOp("X" + "Z" * (num_qubits - 1)), SparsePauliOp("Z" * (num_qubits - 1) + "Y")]
+    program = compile_program(circuit, observables, [ANGLE], [])
+    kept = name == "large diagonal" or num_layers == 1
+    assert [one.columns for one in program.matrices] == (columns if kept else [])
+    found = program.engine.values(np.array([[0.37]]), np.empty(0), 1)
+    psi = Statevector(circuit.assign_parameters({ANGLE: 0.37}))
+    np.testing.assert_allclose(found[0], [psi.expectation_value(one).real for one in observables], atol=1e-12)
 
 
 def test_a_program_with_matrices_is_a_value():

@@ -173,7 +173,7 @@ def compile_program(
     folds, num_relabellings = current_passes().permutation_folding, 0
     matrices: list[Matrix] = []
     diagonals: list[Diagonal] = []
-    for step in reader.steps:
+    for step in reader.settled():
         if isinstance(step, DenseStep):
             at = len(rotations) + len(matrices) + len(diagonals)
             on = frame.virtual([place[line] for line in step.qubits])

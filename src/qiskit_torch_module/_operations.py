@@ -27,7 +27,7 @@ from ._compat import (
 )
 from ._definitions import evolution_of_matrix, preparation, synthesised
 from ._gates import GATES, MAX_DIAGONAL_QUBITS, Step, diagonal_steps, evolution_terms, native_gate, rotation_step
-from ._matrices import LEAST_QUBITS, is_dense
+from ._matrices import is_dense
 
 # A gate of the user's own that has both a definition and a matrix is applied as its matrix up to this size.
 _MAX_MATRIX_QUBITS = 6
@@ -71,14 +71,14 @@ class Circuits:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A unitary of shape (2^k, 2^k), little-endian as everything in Qiskit."""
+    """A matrix of shape (2^k, 2^k), little-endian as everything in Qiskit; whether it is unitary, is unknown."""
 
     matrix: npt.NDArray[np.complex128]
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Applied as the matrix that it is (`dense_steps`); ``key`` says all that it depends on."""
+    """Applied as it is where its qubits allow it (`dense_operation`); ``key`` says all that it depends on."""
 
     key: tuple[Any, ...]
 
@@ -107,8 +107,8 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
         return ResetQubits()
     if isinstance(operation, Initialize):
         return Circuits((preparation(operation),), fresh=True)
-    if isinstance(operation, UnitaryGate) and operation.num_qubits < LEAST_QUBITS:
-        return Matrix(_checked(np.asarray(operation.params[0], dtype=complex), operation, qubits))
+    if isinstance(operation, UnitaryGate):
+        return Matrix(np.asarray(operation.params[0], dtype=complex))
     if isinstance(operation, DiagonalGate) and operation.num_qubits <= MAX_DIAGONAL_QUBITS:
         entries = np.asarray(operation.params, dtype=complex)
         return Steps(("diagonal", *operation.params), lambda _: diagonal_steps(np.angle(entries)))
@@ -127,16 +127,16 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
         return Circuits((evolution_of_matrix(hamiltonian, operation.params[1]),))
     if isinstance(operation, (BoxOp, ForLoopOp)):
         return Circuits(_bodies(operation, qubits))
-    return _of_its_own(operation, qubits)
+    return of_its_own(operation, qubits)
 
 
-def _of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix:
+def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix:
     """By definition or by matrix. Qiskit's simulators look for a matrix first; for its own gates both are the same."""
     theirs = getattr(operation, "base_class", type(operation)).__module__
     if theirs.partition(".")[0] != "qiskit" and operation.num_qubits <= _MAX_MATRIX_QUBITS:
         matrix = _matrix(operation)
         if matrix is not None:
-            return Matrix(_checked(matrix, operation, qubits))
+            return Matrix(matrix)
     why: Exception | None = None
     found = None
     try:
@@ -149,7 +149,7 @@ def _of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix:
         return Circuits((found,))
     matrix = _matrix(operation)
     if matrix is not None:
-        return Matrix(_checked(matrix, operation, qubits))
+        return Matrix(matrix)
     raise ValueError(_unknown(operation, qubits, why)) from why
 
 
@@ -160,16 +160,6 @@ def _matrix(operation: Any) -> npt.NDArray[np.complex128] | None:
         except Exception:  # it has none, or none without numbers: it is the code of others
             continue
     return None
-
-
-def _checked(matrix: npt.NDArray[np.complex128], operation: Any, qubits: Sequence[int]) -> npt.NDArray[np.complex128]:
-    size = 1 << operation.num_qubits
-    if matrix.shape != (size, size) or not np.allclose(matrix.conj().T @ matrix, np.eye(size), atol=1e-6):
-        raise ValueError(
-            f"{_named(operation, qubits)}: expected a unitary matrix of shape {(size, size)}, got one of shape "
-            f"{matrix.shape} that is none; correct the gate's matrix"
-        )
-    return matrix
 
 
 def _dense_key(param: Any) -> Any:

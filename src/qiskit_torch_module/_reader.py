@@ -8,11 +8,12 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from . import _matrices
 from ._angles import Angles
 from ._compat import UnitaryGate
 from ._gates import Step, plain_gate
-from ._matrices import LEAST_QUBITS, DenseStep, dense_steps, matrix_step
-from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, ResetError, Steps, TooManyError, reading
+from ._matrices import DenseOperation, DenseStep, checked, dense_operation, keeps_matrices, unitary_operation
+from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, ResetError, Steps, TooManyError, of_its_own, reading
 from ._polynomial import Polynomial
 
 
@@ -24,16 +25,15 @@ class Reader:
     Attributes:
         angles: Reads angles, and collects the derived variables they need.
         phases: Global phases.
-        steps: Native steps in order of time, on *lines*: the qubits of the circuit, but for swaps with a qubit in |0>,
-            which only exchange the two.
-        live: Lines that are not known to be in |0>.
+        live: Lines that are not known to be in |0>. *Lines* are the qubits of the circuit, but for swaps with a qubit
+            in |0>, which only exchange the two.
         line: Line of each qubit of the circuit.
     """
 
     def __init__(self, variables: Mapping[Parameter, int], num_qubits: int) -> None:
         self.angles = Angles(variables)
         self.phases: list[Polynomial] = []
-        self.steps: list[Step | DenseStep] = []
+        self._steps: list[Step | DenseOperation] = []
         self.live: set[int] = set()
         self.line = list(range(num_qubits))
         self._count = 0
@@ -78,19 +78,50 @@ class Reader:
         if isinstance(found, Steps):
             self._take(found.steps(self._angle_of(operation.name)), qubits)
             return None
-        if isinstance(found, Matrix) and len(qubits) < LEAST_QUBITS:
-            return [UnitaryGate(found.matrix).definition]
         if isinstance(found, (Dense, Matrix)):
-            lines = [self.line[qubit] for qubit in qubits]
-            self.live.update(lines)
+            dense = self._dense(found, operation, qubits)
+            if dense is not None:
+                self.live.update(dense.qubits)
+                self._steps.append(dense)
+                return None
             if isinstance(found, Matrix):
-                self.steps.append(matrix_step(found.matrix, lines, operation.name))
-            else:
-                self.steps += dense_steps(operation, lines, self._angle_of(operation.name)) or []
-            return None
+                return [UnitaryGate(found.matrix).definition]
+            found = of_its_own(operation, qubits)
         if not isinstance(found, Circuits) or found.fresh:
             self._expect_zero(operation, qubits)
         return found.circuits if isinstance(found, Circuits) else None
+
+    def _dense(self, found: Dense | Matrix, operation: Any, qubits: list[int]) -> DenseOperation | None:
+        """What may be applied as a matrix; None: it is taken apart."""
+        lines = [self.line[qubit] for qubit in qubits]
+        if isinstance(found, Dense):
+            fresh = [line not in self.live for line in lines]
+            return dense_operation(operation, lines, fresh, self._angle_of(operation.name))
+        matrix = checked(found.matrix, operation.name, qubits)
+        return unitary_operation(matrix, lines) if len(lines) >= _matrices.LEAST_QUBITS else None
+
+    def settled(self) -> list[Step | DenseStep]:
+        """Native steps on lines, in order of time: all matrices as they are, or taken apart, whichever is faster."""
+        dense = [step for step in self._steps if isinstance(step, DenseOperation)]
+        num_rotations = sum(not isinstance(step, DenseOperation) and step[0].isupper() for step in self._steps)
+        if not keeps_matrices(dense, num_rotations):
+            return [*self._all_apart()]
+        settled: list[Step | DenseStep] = []
+        for step in self._steps:
+            settled += step.steps if isinstance(step, DenseOperation) else [step]
+        return settled
+
+    def _all_apart(self) -> Iterator[Step]:
+        for step in self._steps:
+            if not isinstance(step, DenseOperation):
+                yield step
+                continue
+            inner = Reader({}, len(step.qubits))
+            inner.angles, inner.phases = self.angles, self.phases
+            inner.live.update(inner.line)  # so that each keeps its line
+            inner.read(step.circuit())
+            for name, which, angle in inner._all_apart():
+                yield name, tuple(step.qubits[i] for i in which), angle
 
     def _angle_of(self, gate: str) -> Any:
         return lambda angle: self.angles.polynomial(angle, gate)
@@ -109,7 +140,7 @@ class Reader:
             lines = [self.line[qubits[i]] for i in which]
             live = [line in self.live for line in lines]
             if all(live) and name != "phase":
-                self.steps.append((name, tuple(lines), angle))
+                self._steps.append((name, tuple(lines), angle))
             elif name == "phase":
                 self.phases.append(angle)
             elif name == "swap":
@@ -126,7 +157,7 @@ class Reader:
                 return
             name, lines = "".join(name[i] for i in kept), [lines[i] for i in kept]
         self.live.update(lines)
-        self.steps.append((name, tuple(lines), angle))
+        self._steps.append((name, tuple(lines), angle))
 
     def _swap(self, first: int, second: int) -> None:
         self.line[first], self.line[second] = self.line[second], self.line[first]
