@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import warnings
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import Any
@@ -23,9 +24,9 @@ except ImportError:  # before Qiskit 1.0, and from 1.1 on
     make_data_bin = None
 
 try:
-    from qiskit.primitives import EstimatorResult
+    from qiskit.primitives import Estimator, EstimatorResult
 except ImportError:  # Qiskit 2 has no V1 primitives
-    EstimatorResult = None
+    Estimator = EstimatorResult = None
 
 try:
     from qiskit.quantum_info import SparseObservable
@@ -83,6 +84,7 @@ __all__ = [
     "SparseObservable",
     "StatevectorEstimator",
     "UnitaryGate",
+    "drawn_triples",
     "estimates",
     "is_conditioned",
     "is_plain_gate",
@@ -203,6 +205,14 @@ def pub_metadata(pub: Any) -> dict[str, Any]:
     if _NAMES_CIRCUIT:
         return {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
     return {"precision": pub.precision}
+
+
+def drawn_triples(circuits: Any, observables: Any, rows: Any, shots: Any, seed: Any) -> Any:
+    """The result of a V1 call by Qiskit's own estimator, which draws what is random."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of V1 itself, from Qiskit 1.2 on
+        stochastic = Estimator(options={"shots": shots, "seed": seed})
+        return stochastic.run(circuits, observables, rows).result()
 
 
 def submitted(function: Any, *arguments: Any, at_once: bool = False) -> Any:

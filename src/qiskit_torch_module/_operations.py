@@ -26,6 +26,7 @@ from ._compat import (
     is_conditioned,
 )
 from ._definitions import evolution_of_matrix, preparation, synthesised
+from ._exponentials import exponential
 from ._gates import GATES, MAX_DIAGONAL_QUBITS, Step, diagonal_steps, evolution_terms, native_gate, rotation_step
 from ._matrices import is_dense
 
@@ -112,6 +113,9 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
     if isinstance(operation, DiagonalGate) and operation.num_qubits <= MAX_DIAGONAL_QUBITS:
         entries = np.asarray(operation.params, dtype=complex)
         return Steps(("diagonal", *operation.params), lambda _: diagonal_steps(np.angle(entries)))
+    exact = exponential(operation, qubits)
+    if exact is not None:
+        return reading(exact, qubits)
     if isinstance(operation, circuit_library.PauliEvolutionGate):
         terms = evolution_terms(operation)
         if terms is not None:

@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from . import _compat
 from ._arguments import flag, noise_precision, noise_seed, shot_count, thread_count
 from ._cache import cached_program
+from ._exponentials import exact_evolutions
 from ._observables import Observables
 from ._operations import ResetError
 from ._pubs import amount, pub_values
@@ -41,6 +42,9 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         exact: True: exact values, whatever precision or number of shots a call asks for. False: noise of the precision
             that a call asks for, as in Qiskit's ``StatevectorEstimator``. None: such noise only where
             ``default_precision`` or ``seed`` is given. (``EstimatorQNN`` asks for 0.0156 unless told otherwise.)
+        exact_evolution: A ``PauliEvolutionGate`` acts as exp(-i t H) of its whole sum, by way of its matrix (at most 10
+            qubits), as in Qiskit's ``StatevectorEstimator`` from 2.2 on. False: as the product formula of its
+            ``synthesis``, which is what its definition says and what hardware runs.
         options: Default options of V1 calls: ``shots`` and ``seed``.
 
     Raises:
@@ -55,12 +59,14 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         seed: int | np.random.Generator | None = None,
         num_threads: int = 0,
         exact: bool | None = None,
+        exact_evolution: bool = False,
         options: dict[str, Any] | None = None,
     ) -> None:
         self.default_precision = default_precision
         self.seed = seed
         self.num_threads = num_threads
         self.exact = exact
+        self.exact_evolution = flag(exact_evolution, "exact_evolution")
         if options and _compat.EstimatorResult is None:
             raise TypeError(f"options: Qiskit 2 has no V1 primitives; give default_precision and seed, got {options!r}")
         self.options = _compat.Options(**(options or {}))
@@ -124,7 +130,8 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
             ValueError: an argument cannot be used; the message names it and a remedy.
         """
         parameters, rows = parameters_and_rows(circuit, parameter_values)
-        program = cached_program(circuit, observables, parameters)
+        with exact_evolutions(self.exact_evolution):
+            program = cached_program(circuit, observables, parameters)
         inputs, _ = program.with_derived_columns(torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
         return program.engine.values(inputs.numpy(), np.empty(0), self.num_threads or torch.get_num_threads())
 
@@ -215,13 +222,15 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
 
     def _result_of_triples(self, checked: Triples, options: dict[str, Any]) -> Any:
         shots = None if self.exact else shot_count(options.get("shots"), "shots")
-        values, squares = values_and_squares(self.expectation_values, checked, shots is not None)
+        seed = self.seed if options.get("seed") is None else noise_seed(options["seed"], "seed")
+        try:
+            values, squares = values_and_squares(self.expectation_values, checked, shots is not None)
+        except ResetError:  # as above
+            return _compat.drawn_triples(checked.circuits, checked.observables, checked.rows, shots, seed)
         if shots is None:
             return _compat.EstimatorResult(values, [{} for _ in values])
         variances = np.maximum(squares - values**2, 0.0)
-        seed = options.get("seed")
-        generator = np.random.default_rng(noise_seed(self.seed if seed is None else seed, "seed"))
-        noisy = generator.normal(values, np.sqrt(variances / shots))
+        noisy = np.random.default_rng(seed).normal(values, np.sqrt(variances / shots))
         return _compat.EstimatorResult(noisy, [{"variance": one, "shots": shots} for one in variances])
 
 

@@ -13,8 +13,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _compat
-from ._arguments import thread_count
+from ._arguments import flag, thread_count
 from ._cache import cached_program
+from ._exponentials import exact_evolutions
 from ._observables import Observables
 from ._parameters import parameter_list
 from ._program import Program
@@ -48,17 +49,19 @@ class FastReverseEstimatorGradient:
             "imaginary" or "complex"; or the ``DerivativeType`` of ``qiskit-algorithms`` or ``qiskit-machine-learning``.
             It can be set later.
         num_threads: Threads; 0: as ``torch.get_num_threads()``.
+        exact_evolution: As for `FastEstimator`.
 
     Raises:
         ValueError: not a derivative type.
     """
 
-    def __init__(self, derivative_type: Any = "real", *, num_threads: int = 0) -> None:
+    def __init__(self, derivative_type: Any = "real", *, num_threads: int = 0, exact_evolution: bool = False) -> None:
         self.derivative_type = derivative_type
         self.num_threads = num_threads
+        self.exact_evolution = flag(exact_evolution, "exact_evolution")
         self._default_options = _compat.Options()
         # What algorithms look for that need values beside gradients, such as VarQITE.
-        self._estimator = FastEstimator(exact=True, num_threads=num_threads)
+        self._estimator = FastEstimator(exact=True, num_threads=num_threads, exact_evolution=exact_evolution)
 
     @property
     def derivative_type(self) -> Any:
@@ -129,8 +132,9 @@ class FastReverseEstimatorGradient:
         imaginary: bool,
     ) -> npt.NDArray[np.float64]:
         order, rows = parameters_and_rows(circuit, parameter_values)
-        program = cached_program(circuit, observables, order)
         columns = _columns_of(circuit, order, parameters)
+        with exact_evolutions(self.exact_evolution):
+            program = cached_program(circuit, observables, order)
         threads = self.num_threads or torch.get_num_threads()
         wanted = np.zeros(program.num_inputs, dtype=bool)
         wanted[columns] = True
