@@ -14,7 +14,7 @@ from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, _co
 from qiskit_torch_module._compat import UnitaryGate
 from qiskit_torch_module._exponentials import MAX_QUBITS, exact_evolutions, exponential
 
-pytestmark = pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of Qiskit, about how it exponentiates matrices
 
 T, W = Parameter("t"), Parameter("w")
 SUM = SparsePauliOp(["XX", "ZI", "IY", "II"], [1.0, 0.7, 0.5, 0.3])
