@@ -7,6 +7,7 @@ import warnings
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,7 @@ from qiskit.circuit import (
     SwitchCaseOp,
     WhileLoopOp,
 )
+from qiskit.circuit.parametervector import ParameterVector, ParameterVectorElement
 from qiskit.primitives.primitive_job import PrimitiveJob
 from qiskit.providers import Options
 
@@ -79,6 +81,7 @@ __all__ = [
     "HamiltonianGate",
     "Initialize",
     "Options",
+    "ParameterVectorElement",
     "PrimitiveJob",
     "PubResult",
     "SparseObservable",
@@ -86,6 +89,9 @@ __all__ = [
     "UnitaryGate",
     "drawn_triples",
     "estimates",
+    "identified_parameter",
+    "identified_vector",
+    "identity_of",
     "is_conditioned",
     "is_plain_gate",
     "num_parameters",
@@ -236,3 +242,36 @@ def submitted(function: Any, *arguments: Any, at_once: bool = False) -> Any:
         done.set_exception(error)
     job._future = done
     return job
+
+
+def identity_of(parameter: Any) -> UUID:
+    """What tells a parameter from others of its name (public since Qiskit 0.45)."""
+    found: UUID = getattr(parameter, "uuid", None) or parameter._uuid
+    return found
+
+
+def identified_parameter(name: str, identity: UUID) -> Parameter:
+    """A parameter that equals another one of that name and identity."""
+    try:
+        return Parameter(name, uuid=identity)
+    except TypeError:  # before Qiskit 0.45
+        parameter = Parameter.__new__(Parameter, name, uuid=identity)
+        parameter.__init__(name)
+        return parameter
+
+
+def identified_vector(name: str, length: int, root: UUID) -> ParameterVector:
+    """A vector whose elements equal those of another one: their identities follow that of its root."""
+    try:
+        return ParameterVector(name, length, uuid=root)
+    except TypeError:  # before Qiskit 2.1
+        vector = ParameterVector(name, length)
+        vector._root_uuid = root
+        vector._params[:] = [_element(vector, index, UUID(int=root.int + index)) for index in range(length)]
+        return vector
+
+
+def _element(vector: ParameterVector, index: int, identity: UUID) -> ParameterVectorElement:
+    element = ParameterVectorElement.__new__(ParameterVectorElement, vector, index, uuid=identity)
+    element.__init__(vector, index, uuid=identity)
+    return element

@@ -28,6 +28,12 @@ _TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
 _MOST_REPEATED_TUPLES = 16
 
 
+def is_old(path: Path) -> bool:
+    """Whether a file is one of version 2.0."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def read_old(path: Path, trusted: bool) -> Contents:
     """What version 2.0 wrote.
 

@@ -438,3 +438,17 @@ def _shown(plain: Any) -> str:
         return f"{type(plain).__name__} of {len(plain)}"
     text = repr(plain) if not isinstance(plain, int) or abs(plain) < 1 << 64 else "a huge number"
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def written_expression(expression: Expression) -> list[Any]:
+    """An expression as plain data: its nodes, each after those it is made of, which it names by their place."""
+    return _Expression().write(expression)
+
+
+def require_expression(plain: Any) -> None:
+    """Checks what `written_expression` wrote.
+
+    Raises:
+        ValueError: it is no expression, or an endless one.
+    """
+    _Expression().read(plain, "expression", _Reading(VERSION, MAX_STEPS))

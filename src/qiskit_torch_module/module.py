@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from ._initial import Initial, initial_values, is_single, seeded
 from ._native import joined
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
+from ._program import Program
 
 _NATIVE_DTYPES = (torch.float32, torch.float64)
 
@@ -71,10 +73,12 @@ class QuantumModule(torch.nn.Module):
         self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
         self.variational_parameters = parameter_sets(variational_params, "variational_params")
         self._program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
-        self._circuit = copied(circuit)
+        self._circuit: QuantumCircuit | None = copied(circuit)
+        self._why_no_circuit = ""
+        self._num_qubits: int = circuit.num_qubits
         self._names = _set_names(variational_params_names, len(self.variational_parameters))
         self._initials = _set_initials(variational_params_initial, len(self._names))
-        self._observables = observables
+        self._observables = copy.deepcopy(observables)  # what the caller changes later is no part of the model
         self._register(seed_init)
         self._encoding_gradients_flag = encoding_gradients_flag
         self.set_num_threads_forward(num_threads_forward)
@@ -191,8 +195,8 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def observables(self) -> Observables:
-        """The observables as they were given."""
-        return self._observables
+        """A copy of the observables as they were given."""
+        return copy.deepcopy(self._observables)
 
     @property
     def encoding_gradients_flag(self) -> bool | None:
@@ -216,8 +220,25 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def circuit(self) -> QuantumCircuit:
-        """A copy of the circuit as it was given."""
-        return self._circuit
+        """A copy of the circuit as it was given.
+
+        Raises:
+            RuntimeError: the module comes from a file that holds what the circuit was compiled to, but not itself.
+        """
+        if self._circuit is None:
+            raise RuntimeError(
+                f"circuit: the file that this module comes from holds only what the circuit was compiled to: "
+                f"{self._why_no_circuit}; values and gradients are right, for the circuit build it anew"
+            )
+        return copied(self._circuit)
+
+    def _restore(
+        self, program: Program, circuit: QuantumCircuit | None, why: str, num_qubits: int, observables: Observables
+    ) -> None:
+        """Puts in place of what was compiled at construction what comes from a file."""
+        self._program = program
+        self._circuit, self._why_no_circuit, self._num_qubits = circuit, why, num_qubits
+        self._observables = observables
 
     @property
     def num_threads_forward(self) -> int:
@@ -250,13 +271,13 @@ class QuantumModule(torch.nn.Module):
 
     def draw(self, *arguments: Any, **options: Any) -> Any:
         """Draws the circuit: arguments and result are those of ``QuantumCircuit.draw``."""
-        return self._circuit.draw(*arguments, **options)
+        return self.circuit.draw(*arguments, **options)
 
     def extra_repr(self) -> str:
         """Qubits, sizes and trainable sets, for ``print``."""
         sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in self._names)
         return (
-            f"num_qubits={self._circuit.num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
+            f"num_qubits={self._num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
             f"trainable: {sets or 'none'}"
         )
 

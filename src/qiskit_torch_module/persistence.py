@@ -1,95 +1,295 @@
-"""Models in files: circuit, observables, order of parameters and weights in one, read without running any code."""
+"""Models in files: what is loaded is what was saved, or nothing is written; read without running any code."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from qiskit import QuantumCircuit, qpy
+import numpy as np
+import qiskit
+import torch
+from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import PauliList, SparsePauliOp
 
+from ._autograd import expectation_values
+from ._blueprint import MAX_QUBITS, CannotBuildError, blueprint, circuit_of
 from ._checkpoint import read_checkpoint, write_checkpoint
+from ._compile import compile_program
+from ._container import encoded
+from ._identities import read_parameters, written_parameters
 from ._observables import pauli_sums
+from ._old_files import is_old
+from ._old_models import old_model
+from ._passes import compiler_passes
+from ._portable import from_text, to_text
+from ._program import Program
 from .module import QuantumModule
 
 _KIND = "quantum module"
+_FIELDS = {
+    *("program", "circuit", "why_no_circuit", "num_qubits", "observables", "vectors", "parameters"),
+    *("names", "sizes", "initials", "trainable", "weights", "encoding_gradients_flag", "num_threads"),
+}
+# With more qubits, circuits that compile to other rotations are not compared by their values.
+_MOST_COMPARED_QUBITS = 22
+_REMEDY = "save its state_dict() with torch.save"
+_MOST_THREADS = 1 << 16
+
+# A circuit never changes: what was checked stays checked.
+_blueprints: WeakKeyDictionary[QuantumModule, tuple[dict[str, Any] | None, str]] = WeakKeyDictionary()
 
 
 def save(model: QuantumModule, path: str | Path) -> None:
-    """Writes a model to one file: its circuit (QPY), observables, order of parameters, weights and settings.
+    """Writes a model to one file: compiled program, circuit, observables, order of parameters, weights and settings.
 
-    The file appears whole or not at all: a kill in the middle leaves an older one as it was.
+    The file is read back before it takes the place of an older one, which stays whole until then: a kill, a full disk
+    or something that cannot be written leave it as it was. Mode, owner and symbolic links stay as they are.
+
+    Hooks and initialisers that are functions are not saved; `reset_parameters` then starts a loaded model with
+    "uniform".
+
+    Args:
+        model: A `QuantumModule`, on any device.
+        path: The file; folders above it are made.
 
     Raises:
         TypeError: not a `QuantumModule`; for models that hold one among other layers use ``state_dict``.
+        ValueError: the model holds what cannot be saved; the message says what.
+        OSError: the file cannot be written, or is a folder, device or FIFO; the message names it.
     """
-    if not isinstance(model, QuantumModule):
+    if type(model) is not QuantumModule:
         raise TypeError(
             f"model: expected a QuantumModule, got {type(model).__name__}; save its state_dict() with torch.save, and "
             "each QuantumModule inside it with this function"
         )
-    buffer = io.BytesIO()
-    qpy.dump(model.circuit, buffer)
-    # Parameters are told by their place in circuit.parameters, whose order is the same wherever the circuit is read.
-    place = {parameter: index for index, parameter in enumerate(model.circuit.parameters)}
-    sums = pauli_sums(model.observables, model.circuit.num_qubits)
-    write_checkpoint(
-        Path(path),
-        _KIND,
-        {
-            "circuit": buffer.getvalue(),
-            "observables": [[(one.letters, one.qubits, one.coefficient) for one in strings] for strings in sums],
-            "encoding": [place[parameter] for parameter in model.encoding_parameters],
-            "variational": [[place[parameter] for parameter in one] for one in model.variational_parameters],
-            "names": list(model.variational_names),
-            "weights": model.state_dict(),
-            "encoding_gradients_flag": model.encoding_gradients_flag,
-            "num_threads": (model.num_threads_forward, model.num_threads_backward),
-        },
-    )
+    content = _content(model)
+    try:
+        again = _model(content)
+    except Exception as error:  # whatever was put into the module
+        raise ValueError(f"model: it would not come back as it is ({error}); {_REMEDY}") from error
+    _require_same(model, again)
+    write_checkpoint(Path(path), _KIND, content)
 
 
-def load(path: str | Path) -> QuantumModule:
+def load(path: str | Path, trusted: bool = False) -> QuantumModule:
     """The model that `save` wrote, on the CPU, with the dtype it had.
+
+    Args:
+        path: The file.
+        trusted: It is from a source that may run code on this machine. Only files of version 2.0 need that: they hold
+            Qiskit's QPY, which some releases evaluate (CVE-2025-2000), and which can name sizes without limit.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, of another kind, or from a newer version.
+        ValueError: the file is damaged, of another kind or version, or needs ``trusted``; the message says which.
     """
-    content = read_checkpoint(Path(path), _KIND)
+    content = read_checkpoint(Path(path), _KIND, trusted)
     try:
-        return _model(content)
+        return old_model(content, trusted) if is_old(Path(path)) else _model(content)
     except Exception as error:  # foreign content can fail in any way
-        raise ValueError(f"{path} is damaged: its content does not make a model ({error})") from error
+        raise ValueError(f"{path} cannot be read: its content does not make a model ({error})") from error
 
 
-def _model(content: dict[str, Any]) -> QuantumModule:
-    (circuit,) = qpy.load(io.BytesIO(content["circuit"]))
-    parameters = list(circuit.parameters)
+def _content(model: QuantumModule) -> dict[str, Any]:
+    listed = _parameters_of(model)
+    vectors, parameters = written_parameters(listed)
+    plan, why = _checked_blueprint(model, listed)
+    return {
+        "program": to_text(model._program).encode("ascii"),
+        "circuit": plan,
+        "why_no_circuit": why,
+        "num_qubits": model._num_qubits,
+        "observables": _written_observables(model),
+        "vectors": vectors,
+        "parameters": parameters,
+        "names": model.variational_names,
+        "sizes": [len(chosen) for chosen in model.variational_parameters],
+        "initials": [_written_initial(one) for one in model._initials],
+        "trainable": [one.requires_grad for one in model.variational_],
+        "weights": dict(model.state_dict()),
+        "encoding_gradients_flag": model.encoding_gradients_flag,
+        "num_threads": [model.num_threads_forward, model.num_threads_backward],
+    }
 
-    def chosen(places: Sequence[int]) -> list[Parameter]:
-        return [parameters[place] for place in places]
 
+def _parameters_of(model: QuantumModule) -> list[Parameter]:
+    return [*model.encoding_parameters, *(one for chosen in model.variational_parameters for one in chosen)]
+
+
+def _checked_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
+    """The circuit as plain data, if it compiles to the same program again; or None, and why."""
+    found = _blueprints.get(model)
+    if found is None:
+        found = _blueprints[model] = _new_blueprint(model, listed)
+    return found
+
+
+def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
+    if model._circuit is None:
+        return None, model._why_no_circuit
+    try:
+        plan = blueprint(model._circuit, listed)
+        observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
+        with compiler_passes(**asdict(model._program.passes)):
+            again = compile_program(
+                circuit_of(plan, listed), observables, model.encoding_parameters, model.variational_parameters
+            )
+    except Exception as error:  # gates are the code of others, and their definitions may raise anything
+        return None, f"it could not be written down ({str(error)[:1000]})"
+    if not _agree(model._program, again):
+        return None, "it could not be written down so that it comes back as it was"
+    return plan, ""
+
+
+def _agree(program: Program, again: Program) -> bool:
+    """Whether two programs are the same, or give the same values; gates may be taken apart in another way."""
+    if to_text(replace(again, num_relabellings=program.num_relabellings)) == to_text(program):
+        return True
+    sizes = [(one.num_qubits, one.num_inputs, one.num_weights, one.num_observables) for one in (program, again)]
+    if sizes[0] != sizes[1] or program.num_qubits > _MOST_COMPARED_QUBITS:
+        return False
+    random = np.random.default_rng(0)  # within the domain of most functions
+    inputs = torch.from_numpy(random.uniform(0.1, 0.9, (2, program.num_inputs)))
+    weights = torch.from_numpy(random.uniform(0.1, 0.9, program.num_weights))
+    values = _values(program, inputs, weights)
+    return torch.allclose(_values(again, inputs, weights), values, rtol=1e-9, atol=1e-9)
+
+
+def _values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return expectation_values(program, (0, 0), *program.with_derived_columns(inputs, weights))
+
+
+def _require_same(model: QuantumModule, again: QuantumModule) -> None:
+    """Raises where a loaded model would differ from the one that is saved.
+
+    Raises:
+        ValueError: it would; the message says in what.
+    """
+    same = {
+        "program": to_text(again._program) == to_text(model._program),
+        "parameters": _parameters_of(again) == _parameters_of(model),
+        "names": again.variational_names == model.variational_names,
+        "sets of parameters": again.variational_parameters == model.variational_parameters,
+        "requires_grad": [a.requires_grad for a in again.variational_] == [b.requires_grad for b in model.variational_],
+        "weights": encoded("", dict(again.state_dict())) == encoded("", dict(model.state_dict())),
+        "settings": (again.encoding_gradients_flag, again.num_threads_forward, again.num_threads_backward)
+        == (model.encoding_gradients_flag, model.num_threads_forward, model.num_threads_backward),
+    }
+    for what, holds in same.items():
+        if not holds:
+            raise ValueError(
+                f"model: its {what} would not come back as they are; save its state_dict() with torch.save"
+            )
+
+
+def _model(content: Mapping[str, Any]) -> QuantumModule:
+    if content.keys() != _FIELDS:
+        raise ValueError(f"expected {', '.join(sorted(_FIELDS))}")
+    program = from_text(content["program"].decode("ascii"))
+    parameters = read_parameters(content["vectors"], content["parameters"])
+    sets = _sets(parameters[program.num_inputs :], content["sizes"])
+    if len(parameters) != program.num_inputs + program.num_weights:
+        raise ValueError(f"{len(parameters)} parameters for {program.num_inputs} inputs, {program.num_weights} weights")
+    num_qubits, threads, flag = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
+    if type(num_qubits) is not int or not program.num_qubits <= num_qubits <= MAX_QUBITS:
+        raise ValueError(f"expected {program.num_qubits} to {MAX_QUBITS} qubits")
+    if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= _MOST_THREADS for one in threads):
+        raise ValueError(f"expected two numbers of threads from 0 to {_MOST_THREADS}")
+    if flag not in (None, True, False):
+        raise ValueError("expected None, True or False as encoding_gradients_flag")
+    stand_in = QuantumCircuit(1)  # what it was made of is compiled already
+    for parameter in parameters:
+        stand_in.rz(parameter, 0)
     model = QuantumModule(
-        circuit,
-        chosen(content["encoding"]) or None,
-        [chosen(places) for places in content["variational"]] or None,
+        stand_in,
+        parameters[: program.num_inputs] or None,
+        sets or None,
         content["names"] or None,
-        observables=[_operator(strings, circuit) for strings in content["observables"]],
-        num_threads_forward=content["num_threads"][0],
-        num_threads_backward=content["num_threads"][1],
-        encoding_gradients_flag=content["encoding_gradients_flag"],
+        content["initials"] or "uniform",
+        seed_init=0,  # leaves the global random state as it is
+        num_threads_forward=threads[0],
+        num_threads_backward=threads[1],
+        encoding_gradients_flag=flag,
     )
-    dtypes = {one.dtype for one in content["weights"].values()}
-    if dtypes:
-        model = model.to(dtypes.pop())
-    model.load_state_dict(content["weights"])
+    circuit, why = _read_circuit(content, parameters, num_qubits)
+    observables = _read_observables(content["observables"], num_qubits, program.num_observables)
+    model._restore(program, circuit, why, num_qubits, observables)
+    model.load_state_dict(content["weights"], assign=True)
+    model.set_variational_gradients_flag([bool(one) for one in content["trainable"]])
     return model
 
 
-def _operator(strings: Sequence[tuple[str, Sequence[int], float]], circuit: QuantumCircuit) -> SparsePauliOp:
-    terms = [(letters, list(qubits), coefficient) for letters, qubits, coefficient in strings]
-    return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], num_qubits=circuit.num_qubits)
+def _sets(parameters: Sequence[Parameter], sizes: Any) -> list[list[Parameter]]:
+    if type(sizes) is not list or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError("expected sizes of sets of parameters")
+    if sum(sizes) != len(parameters):
+        raise ValueError(f"sets of {sum(sizes)} parameters, where there are {len(parameters)}")
+    ends = list(itertools.accumulate(sizes))
+    return [list(parameters[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _read_circuit(
+    content: Mapping[str, Any], parameters: Sequence[Parameter], num_qubits: int
+) -> tuple[QuantumCircuit | None, str]:
+    if content["circuit"] is None:
+        return None, str(content["why_no_circuit"])
+    try:
+        circuit = circuit_of(content["circuit"], parameters)
+    except CannotBuildError as error:
+        return None, f"Qiskit {qiskit.__version__} cannot say it: {error}"
+    if circuit.num_qubits != num_qubits or set(circuit.parameters) != set(parameters):
+        raise ValueError("a circuit of other qubits or parameters than the program")
+    return circuit, ""
+
+
+def _written_initial(initial: Any) -> Any:
+    if isinstance(initial, tuple) and len(initial) == 2 and isinstance(initial[1], Mapping):
+        return (initial[0], dict(initial[1]))
+    return "uniform" if callable(initial) and not isinstance(initial, torch.Tensor) else initial
+
+
+def _written_observables(model: QuantumModule) -> Any:
+    """Labels as they are, everything else as sums of Paulis: bits of X and Z of every term, and coefficients."""
+    given = model.observables
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
+        return list(given)
+    found = []
+    for strings in pauli_sums(given, model._num_qubits):
+        bits = np.zeros((2, len(strings), model._num_qubits), dtype=bool)
+        for row, string in enumerate(strings):
+            for letter, qubit in zip(string.letters, string.qubits, strict=True):
+                bits[:, row, qubit] = (letter != "Z", letter != "X")
+        coefficients = np.array([string.coefficient for string in strings], dtype=np.float64)
+        found.append((np.packbits(bits[0], axis=1), np.packbits(bits[1], axis=1), coefficients))
+    return {"sums": found}
+
+
+def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
+    if isinstance(plain, str):
+        return plain
+    if isinstance(plain, list):
+        if len(plain) != count or not all(type(one) is str for one in plain):
+            raise ValueError(f"expected {count} observables")
+        return plain
+    if type(plain) is not dict or len(plain["sums"]) != count:
+        raise ValueError(f"expected {count} observables")
+    return [_read_sum(x, z, coefficients, num_qubits) for x, z, coefficients in plain["sums"]]
+
+
+def _read_sum(x: Any, z: Any, coefficients: Any, num_qubits: int) -> SparsePauliOp:
+    shape = (len(coefficients), -(-num_qubits // 8))
+    if any(one.dtype != np.uint8 or one.shape != shape for one in (x, z)) or coefficients.shape != shape[:1]:
+        raise ValueError("expected bits and coefficients of a sum of Paulis")
+    if coefficients.dtype != np.float64 or not np.all(np.isfinite(coefficients)):
+        raise ValueError("expected finite coefficients")
+    if len(coefficients) == 0:
+        return SparsePauliOp.from_sparse_list([("", [], 0.0)], num_qubits=num_qubits)
+    bits = [np.unpackbits(one, axis=1, count=num_qubits).astype(bool) for one in (z, x)]
+    return SparsePauliOp(PauliList.from_symplectic(*bits), coefficients)

@@ -1,0 +1,51 @@
+"""Models in files of version 2.0, which hold the circuit in Qiskit's format QPY."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qiskit import QuantumCircuit, qpy
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
+
+from .module import QuantumModule
+
+
+def old_model(content: Mapping[str, Any], trusted: bool) -> QuantumModule:
+    """The model that version 2.0 wrote.
+
+    Raises:
+        ValueError: the file is not trusted.
+        Exception: any, where the content is damaged.
+    """
+    if not trusted:
+        raise ValueError(
+            "it was written by version 2.0 and holds a circuit in QPY, which can make Qiskit run code (CVE-2025-2000) "
+            "or take memory without limit; if you trust whoever wrote it, load(path, trusted=True) reads it, and "
+            "saving it again makes a file that needs no trust"
+        )
+    (circuit,) = qpy.load(io.BytesIO(content["circuit"]))
+    parameters = list(circuit.parameters)
+
+    def chosen(places: Sequence[int]) -> list[Parameter]:
+        return [parameters[place] for place in places]
+
+    model = QuantumModule(
+        circuit,
+        chosen(content["encoding"]) or None,
+        [chosen(places) for places in content["variational"]] or None,
+        content["names"] or None,
+        observables=[_operator(strings, circuit) for strings in content["observables"]],
+        num_threads_forward=content["num_threads"][0],
+        num_threads_backward=content["num_threads"][1],
+        encoding_gradients_flag=content["encoding_gradients_flag"],
+    )
+    model.load_state_dict(content["weights"], assign=True)
+    return model
+
+
+def _operator(strings: Sequence[tuple[str, Sequence[int], float]], circuit: QuantumCircuit) -> SparsePauliOp:
+    terms = [(letters, list(qubits), coefficient) for letters, qubits, coefficient in strings]
+    return SparsePauliOp.from_sparse_list(terms or [("", [], 0.0)], num_qubits=circuit.num_qubits)
