@@ -22,8 +22,8 @@ from ._compat import DiagonalGate, HamiltonianGate, UnitaryGate
 from ._expressions import expression_tree
 from ._gates import GATES, Step
 from ._json import parsed_json
-from ._matrices import dense_steps
-from ._operations import Dense, Matrix, ResetQubits, Steps, reading
+from ._matrices import MatrixStep, dense_steps
+from ._operations import Circuits, Dense, Matrix, ResetQubits, Steps, reading
 from ._polynomial import Angles, Polynomial
 from ._portable import require_expression, written_expression
 
@@ -125,8 +125,8 @@ class _Writer:
         if isinstance(operation, Barrier):
             return ["barrier", qubits]
         if isinstance(operation, Delay):
-            plain = isinstance(operation.duration, (int, float)) and operation.unit in _UNITS
-            return ["delay", qubits, *((operation.duration, operation.unit) if plain else (0, "dt"))]
+            is_number = isinstance(operation.duration, (int, float)) and operation.unit in _UNITS
+            return ["delay", qubits, *((operation.duration, operation.unit) if is_number else (0, "dt"))]
         if _is_known(operation):
             return [operation.name, qubits, *map(self._angle, operation.params)]
         if type(operation) is DiagonalGate:
@@ -141,17 +141,23 @@ class _Writer:
         if isinstance(found, Matrix):
             return ["unitary", qubits, self._matrix(found.matrix)]
         if isinstance(found, Dense):
-            (step,) = dense_steps(operation, qubits, self._angles.polynomial) or ()
-            return ["unitary", qubits, self._matrix(step.matrix)]
+            for step in dense_steps(operation, qubits, self._reads(operation.name)) or ():
+                if isinstance(step, MatrixStep):  # all others are told by their class
+                    return ["unitary", qubits, self._matrix(step.matrix)]
         if isinstance(found, Steps):
-            steps = found.steps(lambda angle: self._angles.polynomial(angle, operation.name))
+            steps = found.steps(self._reads(operation.name))
             return [self._define(self._body_of_steps(steps, operation.num_qubits), operation.name), qubits]
+        if not isinstance(found, Circuits):
+            raise ValueError(f"gate '{operation.name}' is not known")
         bodies = [self.body(circuit) for circuit in found.circuits]
         if len(bodies) != 1:
             everywhere = list(range(operation.num_qubits))
             data = [[self._define(body, body["name"]), everywhere] for body in bodies]
             bodies = [{"num_qubits": operation.num_qubits, "phase": 0.0, "data": data}]
         return [self._define(bodies[0], operation.name), qubits]
+
+    def _reads(self, gate: str) -> Callable[[Any], Polynomial]:
+        return lambda angle: self._angles.polynomial(angle, gate)
 
     def _define(self, body: dict[str, Any], name: str) -> int:
         body["name"] = name[:_LONGEST_NAME]
