@@ -18,14 +18,16 @@ from qiskit.circuit import Barrier, ControlledGate, Delay, Gate, Parameter, Para
 from qiskit.circuit.exceptions import CircuitError
 from qiskit.quantum_info import SparsePauliOp
 
+from ._angles import Angles
 from ._compat import DiagonalGate, HamiltonianGate, UnitaryGate
-from ._expressions import expression_tree
+from ._expressions import renamed
 from ._gates import GATES, Step
 from ._json import parsed_json
 from ._matrices import MatrixStep, dense_steps
 from ._operations import Circuits, Dense, Matrix, ResetQubits, Steps, reading
-from ._polynomial import Angles, Polynomial
+from ._polynomial import Polynomial
 from ._portable import require_expression, written_expression
+from ._reading import read
 
 # Far more than a circuit that can be simulated has, most of them idle.
 MAX_QUBITS = 1 << 14
@@ -188,7 +190,8 @@ class _Writer:
         if isinstance(angle, Parameter):
             return self._place[angle]
         if isinstance(angle, ParameterExpression) and angle.parameters:
-            return written_expression(expression_tree(angle, self._place))
+            found = read(angle)
+            return written_expression(renamed(found.expression, [self._place[one] for one in found.parameters]))
         return float(np.real(complex(angle)))
 
     def _angle_of(self, polynomial: Polynomial) -> Any:

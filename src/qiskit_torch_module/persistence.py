@@ -26,6 +26,7 @@ from ._observables import pauli_sums
 from ._old_files import is_old
 from ._old_models import old_model
 from ._passes import compiler_passes
+from ._paulis import unpacked
 from ._portable import from_text, to_text
 from ._program import Program
 from .module import QuantumModule
@@ -37,6 +38,7 @@ _FIELDS = {
 }
 # With more qubits, circuits that compile to other rotations are not compared by their values.
 _MOST_COMPARED_QUBITS = 22
+_SUMS = {"observable": "int32", "x": "uint8", "z": "uint8", "coefficient": "float64"}
 _REMEDY = "save its state_dict() with torch.save"
 _MOST_THREADS = 1 << 16
 
@@ -260,15 +262,8 @@ def _written_observables(model: QuantumModule) -> Any:
         return given
     if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
         return list(given)
-    found = []
-    for strings in pauli_sums(given, model._num_qubits):
-        bits = np.zeros((2, len(strings), model._num_qubits), dtype=bool)
-        for row, string in enumerate(strings):
-            for letter, qubit in zip(string.letters, string.qubits, strict=True):
-                bits[:, row, qubit] = (letter != "Z", letter != "X")
-        coefficients = np.array([string.coefficient for string in strings], dtype=np.float64)
-        found.append((np.packbits(bits[0], axis=1), np.packbits(bits[1], axis=1), coefficients))
-    return {"sums": found}
+    sums = pauli_sums(given, model._num_qubits)
+    return {name: getattr(sums, name) for name in _SUMS}
 
 
 def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
@@ -278,18 +273,21 @@ def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
         if len(plain) != count or not all(type(one) is str for one in plain):
             raise ValueError(f"expected {count} observables")
         return plain
-    if type(plain) is not dict or len(plain["sums"]) != count:
-        raise ValueError(f"expected {count} observables")
-    return [_read_sum(x, z, coefficients, num_qubits) for x, z, coefficients in plain["sums"]]
-
-
-def _read_sum(x: Any, z: Any, coefficients: Any, num_qubits: int) -> SparsePauliOp:
-    shape = (len(coefficients), -(-num_qubits // 8))
-    if any(one.dtype != np.uint8 or one.shape != shape for one in (x, z)) or coefficients.shape != shape[:1]:
-        raise ValueError("expected bits and coefficients of a sum of Paulis")
-    if coefficients.dtype != np.float64 or not np.all(np.isfinite(coefficients)):
-        raise ValueError("expected finite coefficients")
-    if len(coefficients) == 0:
-        return SparsePauliOp.from_sparse_list([("", [], 0.0)], num_qubits=num_qubits)
-    bits = [np.unpackbits(one, axis=1, count=num_qubits).astype(bool) for one in (z, x)]
-    return SparsePauliOp(PauliList.from_symplectic(*bits), coefficients)
+    if type(plain) is not dict or plain.keys() != _SUMS.keys():
+        raise ValueError("expected observables as labels or arrays")
+    shapes = {"x": (-(-num_qubits // 8),), "z": (-(-num_qubits // 8),)}
+    for name, dtype in _SUMS.items():
+        shape = (len(plain["coefficient"]), *shapes.get(name, ()))
+        if not isinstance(plain[name], np.ndarray) or plain[name].dtype != dtype or plain[name].shape != shape:
+            raise ValueError(f"observables: expected {name} as an array of {dtype}, shape {shape}")
+    owner, coefficients = plain["observable"], plain["coefficient"]
+    if not np.all(np.isfinite(coefficients)) or np.any(np.diff(owner) < 0) or np.any((owner < 0) | (owner >= count)):
+        raise ValueError(f"observables: expected finite coefficients of {count} observables, one after the other")
+    bits = [unpacked(plain[name], num_qubits) for name in ("z", "x")]
+    begins = np.searchsorted(owner, np.arange(count + 1)).tolist()
+    return [
+        SparsePauliOp(PauliList.from_symplectic(bits[0][begin:end], bits[1][begin:end]), coefficients[begin:end])
+        if end > begin
+        else SparsePauliOp.from_sparse_list([("", [], 0.0)], num_qubits=num_qubits)
+        for begin, end in itertools.pairwise(begins)
+    ]
