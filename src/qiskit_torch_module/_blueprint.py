@@ -23,8 +23,8 @@ from ._compat import DiagonalGate, HamiltonianGate, UnitaryGate
 from ._expressions import renamed
 from ._gates import GATES, Step
 from ._json import parsed_json
-from ._matrices import MatrixStep, dense_steps
-from ._operations import Circuits, Dense, Matrix, ResetQubits, Steps, reading
+from ._matrices import MatrixStep, dense_operation
+from ._operations import Circuits, Dense, Matrix, ResetQubits, Steps, of_its_own, reading
 from ._polynomial import Polynomial
 from ._portable import require_expression, written_expression
 from ._reading import read
@@ -143,9 +143,10 @@ class _Writer:
         if isinstance(found, Matrix):
             return ["unitary", qubits, self._matrix(found.matrix)]
         if isinstance(found, Dense):
-            for step in dense_steps(operation, qubits, self._reads(operation.name)) or ():
-                if isinstance(step, MatrixStep):  # all others are told by their class
-                    return ["unitary", qubits, self._matrix(step.matrix)]
+            matrix = self._columns(operation, qubits)
+            if matrix is not None:
+                return ["columns", qubits, self._matrix(matrix)]
+            found = of_its_own(operation, qubits)
         if isinstance(found, Steps):
             steps = found.steps(self._reads(operation.name))
             return [self._define(self._body_of_steps(steps, operation.num_qubits), operation.name), qubits]
@@ -157,6 +158,12 @@ class _Writer:
             data = [[self._define(body, body["name"]), everywhere] for body in bodies]
             bodies = [{"num_qubits": operation.num_qubits, "phase": 0.0, "data": data}]
         return [self._define(bodies[0], operation.name), qubits]
+
+    def _columns(self, operation: Any, qubits: list[int]) -> npt.NDArray[np.complex128] | None:
+        """What an operation makes of qubits of which the last ones may have to be in |0>: 2^k rows."""
+        dense = dense_operation(operation, qubits, [True] * len(qubits), self._reads(operation.name))
+        steps = [] if dense is None else [step for step in dense.steps if isinstance(step, MatrixStep)]
+        return steps[0].matrix if len(steps) == 1 else None
 
     def _reads(self, gate: str) -> Callable[[Any], Polynomial]:
         return lambda angle: self._angles.polynomial(angle, gate)
@@ -336,6 +343,8 @@ class _Reader:
             return _not_unitary(what, len(qubits), rest), qubits
         if what == "unitary" and len(rest) == 1:
             return UnitaryGate(self._matrix(rest[0], (1 << len(qubits),) * 2)), qubits
+        if what == "columns" and len(rest) == 1:
+            return _from_columns(self._matrix(rest[0], None), len(qubits)), qubits
         if what == "hamiltonian" and len(rest) == 2:
             return HamiltonianGate(self._matrix(rest[0], (1 << len(qubits),) * 2), self._angle(rest[1])), qubits
         if what == "diagonal" and len(rest) == 1:
@@ -352,11 +361,11 @@ class _Reader:
             raise ValueError(f"circuit: gates within gates of more than {MAX_COPIES} operations")
         return self._gates[index]
 
-    def _matrix(self, index: Any, shape: tuple[int, ...]) -> Any:
+    def _matrix(self, index: Any, shape: tuple[int, ...] | None) -> Any:
         if type(index) is not int or not 0 <= index < len(self._matrices):
             raise ValueError("circuit: a matrix that is not there")
         matrix = self._matrices[index]
-        if not isinstance(matrix, np.ndarray) or matrix.dtype != np.complex128 or matrix.shape != shape:
+        if not isinstance(matrix, np.ndarray) or matrix.dtype != np.complex128 or shape not in (None, matrix.shape):
             raise ValueError("circuit: expected a complex matrix for the qubits of a gate")
         return matrix
 
@@ -382,6 +391,16 @@ class _Reader:
             return _built(plain, self._parameters)
         except (AttributeError, TypeError, CircuitError) as error:
             raise CannotBuildError(f"its parameter expressions lack a function ({error})") from error
+
+
+def _from_columns(matrix: npt.NDArray[np.complex128], num_qubits: int) -> Any:
+    if matrix.ndim != 2 or matrix.shape[0] != 1 << num_qubits or not 0 < matrix.shape[1] <= matrix.shape[0]:
+        raise ValueError("circuit: expected columns of a matrix for the qubits of a gate")
+    if matrix.shape[1] == matrix.shape[0]:
+        return UnitaryGate(matrix)
+    if matrix.shape[1] == 1:
+        return library.StatePreparation(matrix[:, 0])
+    return library.Isometry(matrix, 0, 0)
 
 
 _UNITS = ("dt", "s", "ms", "us", "ns", "ps")
