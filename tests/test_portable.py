@@ -19,6 +19,7 @@ from qiskit_torch_module._compile import compile_program
 from qiskit_torch_module._expressions import Derived, evaluate
 from qiskit_torch_module._portable import VERSION, from_text, to_text
 from qiskit_torch_module._program import Program
+from test_blocks import encoded
 
 
 def programs():
@@ -32,6 +33,8 @@ def programs():
     circuit.rz(y.exp() * 0.1, 1)
     circuit.cx(0, 1)
     yield compile_program(circuit, "individualZ", [x], [[y]])
+    yield compile_program(encoded(2, [x, 2 * y, y.sin(), 1.0]), "individualZ", [x], [[y]])
+    yield compile_program(encoded(3, [x, y]), ["ZXY"], [], [[y, x]])
     with compiler_passes(fusion=False, permutation_folding=False):
         yield compile_program(circuit, ["XY", {"II": 2.5, "ZZ": -0.1}], [], [[y], [x]])
 

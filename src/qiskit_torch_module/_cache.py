@@ -18,7 +18,7 @@ from ._compat import num_parameters
 from ._compile import compile_program
 from ._gates import plain_gate
 from ._observables import Observables, pauli_sums
-from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, Steps, TooManyError, reading
+from ._operations import MAX_OPERATIONS, Amplitudes, Bound, Circuits, Dense, Matrix, Steps, TooManyError, reading
 from ._passes import current_passes
 from ._program import Program
 from ._reading import read
@@ -80,6 +80,21 @@ class _Content:
 
 
 _contents: WeakValueDictionary[tuple[Hashable, ...], _Content] = WeakValueDictionary()
+
+
+class _Same:
+    """Equal only for the same object, which it keeps."""
+
+    __slots__ = ("one",)
+
+    def __init__(self, one: Any) -> None:
+        self.one = one
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.one is self.one
+
+    def __hash__(self) -> int:
+        return id(self.one)
 
 
 def _interned(content: tuple[Hashable, ...]) -> _Content:
@@ -163,6 +178,10 @@ class _Opened:
             self.content += ["circuits", found.fresh]
         elif isinstance(found, (Dense, Steps)):
             self.content += map(_angle, found.key)
+        elif isinstance(found, Amplitudes):
+            self.content += ["amplitudes", *map(_angle, found.amplitudes)]
+        elif isinstance(found, Bound):  # whatever else it holds: the same object only
+            self.content += [_Same(instruction.operation), *map(_angle, instruction.operation.params)]
         elif isinstance(found, Matrix):
             self.content += ["matrix", found.matrix.tobytes()]
         else:

@@ -213,6 +213,7 @@ def compile_program(
             diagonals=tuple(diagonals),
         ),
         reader.angles.derived,
+        reader.blocks,
     )
 
 

@@ -5,6 +5,7 @@ A gate of the user's own is what its matrix or its definition says, as for Qiski
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,11 +86,23 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class Amplitudes:
+    """Makes, of qubits in |0>, a state of amplitudes with parameters, divided by their norm."""
+
+    amplitudes: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Can be evaluated only once its parameters are numbers."""
+
+
+@dataclass(frozen=True)
 class ResetQubits:
     """Puts its qubits into |0>."""
 
 
-Reading = Steps | Circuits | Matrix | Dense | ResetQubits | None
+Reading = Steps | Circuits | Matrix | Dense | Amplitudes | Bound | ResetQubits | None
 
 
 def reading(operation: Any, qubits: Sequence[int]) -> Reading:
@@ -131,10 +144,24 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
         return Circuits((evolution_of_matrix(hamiltonian, operation.params[1]),))
     if isinstance(operation, (BoxOp, ForLoopOp)):
         return Circuits(_bodies(operation, qubits))
+    if _is_encoding(operation):
+        return Amplitudes(tuple(operation.params))
     return of_its_own(operation, qubits)
 
 
-def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix:
+def _is_encoding(operation: Any) -> bool:
+    """Whether it is the instruction behind ``raw_feature_vector`` of qiskit-machine-learning, with free parameters."""
+    kind = type(operation)
+    is_theirs = kind.__name__ == "ParameterizedInitialize" and kind.__module__.startswith("qiskit_machine_learning.")
+    return is_theirs and _has_parameters(operation) and not any(isinstance(one, complex) for one in operation.params)
+
+
+def _has_parameters(operation: Any) -> bool:
+    params = getattr(operation, "params", ())
+    return any(isinstance(one, ParameterExpression) and one.parameters for one in params)
+
+
+def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix | Bound:
     """By definition or by matrix. Qiskit's simulators look for a matrix first; for its own gates both are the same."""
     theirs = getattr(operation, "base_class", type(operation)).__module__
     if theirs.partition(".")[0] != "qiskit" and operation.num_qubits <= _MAX_MATRIX_QUBITS:
@@ -144,7 +171,7 @@ def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix:
     why: Exception | None = None
     found = None
     try:
-        found = getattr(operation, "definition", None)
+        found = _definition(operation)
         if found is None or found.num_qubits != operation.num_qubits:
             found = synthesised(operation)
     except Exception as error:  # anything: it is the code of others
@@ -154,7 +181,20 @@ def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix:
     matrix = _matrix(operation)
     if matrix is not None:
         return Matrix(matrix)
+    if _has_parameters(operation) and (why is not None or _may_have_matrix(operation)):
+        return Bound()
     raise ValueError(_unknown(operation, qubits, why)) from why
+
+
+def _may_have_matrix(operation: Any) -> bool:
+    return hasattr(operation, "__array__") or type(operation) not in (Gate, Instruction)
+
+
+def _definition(operation: Any) -> QuantumCircuit | None:
+    """Its definition, tried on a copy: one that fails halfway would leave half of it behind."""
+    if getattr(operation, "_definition", None) is None and type(operation) not in (Gate, Instruction):
+        _ = getattr(copy.copy(operation), "definition", None)
+    return getattr(operation, "definition", None)
 
 
 def _matrix(operation: Any) -> npt.NDArray[np.complex128] | None:

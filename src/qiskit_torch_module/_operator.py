@@ -32,9 +32,15 @@ def _of_engine(program: Program) -> Program:
     """As the engine sees it: derived variables are no more than further inputs and weights."""
     if not program.has_derived:
         return program
-    num_inputs = program.num_inputs + len(program.derived_inputs)
-    num_weights = program.num_weights + len(program.derived_weights)
-    return replace(program, num_inputs=num_inputs, num_weights=num_weights, derived_inputs=(), derived_weights=())
+    return replace(
+        program,
+        num_inputs=program.num_engine_inputs,
+        num_weights=program.num_engine_weights,
+        derived_inputs=(),
+        derived_weights=(),
+        input_blocks=(),
+        weight_blocks=(),
+    )
 
 
 # As many as there are engines.

@@ -79,6 +79,6 @@ class Polynomial:
                 slopes[:, index] += coefficient * np.prod(variables[:, others], axis=1)
         return slopes
 
-    def relabelled(self, new_index: Sequence[int]) -> Polynomial:
+    def relabelled(self, new_index: Sequence[int] | Mapping[int, int]) -> Polynomial:
         """The same polynomial after variable i has become variable ``new_index[i]``."""
         return Polynomial.of({tuple(sorted(new_index[i] for i in variables)): c for variables, c in self.terms})

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ._blocks import AmplitudeBlock
 from ._compile import MAX_QUBITS
 from ._dense import Diagonal, Matrix, VirtualQubits
 from ._expressions import OPERATION_NAMES, Derived, Expression, Node, variables_in
@@ -310,6 +311,21 @@ class _Record:
 
 
 _MASK = _Integer(0, (1 << MAX_QUBITS) - 1)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One that is plain data."""
+
+    def write(self, value: Any) -> Any:
+        if not isinstance(value, AmplitudeBlock):
+            raise ValueError(f"{value.name} is evaluated by code of its own, which no file holds; give it a definition")
+        return _Record(AmplitudeBlock).write(value)
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Any:
+        return _Record(AmplitudeBlock).read(plain, where, reading)
+
+
 _COUNT = _Integer(0, (1 << 31) - 1)
 
 _FIELDS: Mapping[type, Mapping[str, Field]] = {
@@ -361,6 +377,12 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "passes": Field(_Record(Passes)),
         "matrices": Field(_Many(_Record(Matrix))),
         "diagonals": Field(_Many(_Record(Diagonal))),
+        "input_blocks": Field(_Many(_Block())),
+        "weight_blocks": Field(_Many(_Block())),
+    },
+    AmplitudeBlock: {
+        "arguments": Field(_Many(_Polynomial())),
+        "name": Field(_Text()),
     },
 }
 _BY_NAME = frozenset({Program, Passes})
@@ -383,9 +405,25 @@ def _require_sound(program: Program, length: int) -> None:
         _require_below(variables_in(derived.expression), num_parameters, f"expression of {derived.angle[:100]}")
     if any(i < program.num_inputs for one in program.derived_weights for i in variables_in(one.expression)):
         raise ValueError("a derived weight depends on inputs")
-    num_variables = num_parameters + len(program.derived_inputs) + len(program.derived_weights)
+    num_variables = program.num_engine_inputs + program.num_engine_weights
+    _require_blocks(program)
     for angle in angles_of(program):
         _require_below((i for variables, _ in angle.terms for i in variables), num_variables, "angle")
+
+
+def _require_blocks(program: Program) -> None:
+    inputs = range(program.num_inputs + len(program.derived_inputs))
+    weights = range(
+        program.num_engine_inputs, program.num_engine_inputs + program.num_weights + len(program.derived_weights)
+    )
+    for blocks, allowed in ((program.input_blocks, (*inputs, *weights)), (program.weight_blocks, tuple(weights))):
+        for block in blocks:
+            count = len(block.arguments)
+            if count.bit_count() != 1 or not 2 <= count <= 1 << program.num_qubits:
+                raise ValueError(f"a state of {count} amplitudes on {program.num_qubits} qubits")
+            variables = {i for angle in block.arguments for factors, _ in angle.terms for i in factors}
+            if not variables <= set(allowed):
+                raise ValueError("amplitudes of variables that are no inputs or weights")
 
 
 def _require_masks(program: Program) -> None:

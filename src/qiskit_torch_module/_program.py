@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ._blocks import Block, block_arguments, variables_of
 from ._collector import without_collections
 from ._dense import Diagonal, Matrix, Step, in_order, step_arrays
 from ._engine import Engine
@@ -28,8 +29,8 @@ class Program:
     """A circuit with its observables: immutable, hashable, picklable.
 
     Basis states are those of the engine: CX, SWAP and X gates of the circuit are folded into the masks, so that
-    rotations and observables are all that is left. The engine numbers its variables: inputs, derived inputs, weights,
-    derived weights.
+    rotations and observables are all that is left. The engine numbers its variables: inputs, derived inputs, those of
+    input blocks, weights, derived weights, those of weight blocks.
 
     Attributes:
         num_qubits: Number of qubits.
@@ -42,6 +43,9 @@ class Program:
         derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
         derived_weights: Variables computed from weights alone, likewise.
         num_relabellings: CX, SWAP and X gates that were folded.
+        input_blocks: What computes many variables at once, from inputs and others; its arguments are in the engine's
+            numbers.
+        weight_blocks: Likewise, from weights alone.
         matrices, diagonals: Steps between the rotations; their places count all three.
         passes: What the compiler does with it.
         text: The program as operators of PyTorch take it, once they do; no part of its value.
@@ -60,6 +64,8 @@ class Program:
     passes: Passes = field(default_factory=current_passes)
     matrices: tuple[Matrix, ...] = ()
     diagonals: tuple[Diagonal, ...] = ()
+    input_blocks: tuple[Block, ...] = ()
+    weight_blocks: tuple[Block, ...] = ()
     text: str = field(init=False, compare=False, repr=False)
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
@@ -92,12 +98,29 @@ class Program:
     @cached_property
     def unshared(self) -> Program:
         """The same with every variable of the engine as an input, so that weights may differ from sample to sample."""
-        num_inputs = self.num_inputs + len(self.derived_inputs) + self.num_weights + len(self.derived_weights)
-        return replace(self, num_inputs=num_inputs, num_weights=0, derived_inputs=(), derived_weights=())
+        return replace(
+            self,
+            num_inputs=self.num_engine_inputs + self.num_engine_weights,
+            num_weights=0,
+            derived_inputs=(),
+            derived_weights=(),
+            input_blocks=(),
+            weight_blocks=(),
+        )
+
+    @property
+    def num_engine_inputs(self) -> int:
+        """Number of inputs of the engine: with the derived ones."""
+        return self.num_inputs + len(self.derived_inputs) + sum(block.size for block in self.input_blocks)
+
+    @property
+    def num_engine_weights(self) -> int:
+        """Number of weights of the engine: with the derived ones."""
+        return self.num_weights + len(self.derived_weights) + sum(block.size for block in self.weight_blocks)
 
     @property
     def has_derived(self) -> bool:
-        return bool(self.derived_inputs or self.derived_weights)
+        return bool(self.derived_inputs or self.derived_weights or self.input_blocks or self.weight_blocks)
 
     def with_derived_columns(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, num_inputs) and weights (num_weights,) with the derived ones behind; differentiable.
@@ -114,7 +137,16 @@ class Program:
             inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
         if scalars:
             weights = torch.cat([weights, torch.stack(scalars)])
-        return inputs, weights
+        if not (self.input_blocks or self.weight_blocks):
+            return inputs, weights
+        found = [self._block(one, inputs, weights) for one in self.input_blocks]
+        shared = [self._block(one, inputs[:1], weights)[0] for one in self.weight_blocks]
+        return torch.cat([inputs, *found], 1), torch.cat([weights, *shared])
+
+    def _block(self, block: Block, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The variables (B, size) of a block, for inputs and weights without those of blocks."""
+        first = self.num_engine_inputs  # number of the first weight
+        return variables_of(block, block_arguments(block, inputs, weights, first))
 
     def __getstate__(self) -> dict[str, Any]:
         cached = ("engine", "text", "unshared", "whole_phase")
@@ -135,29 +167,52 @@ def _is_finite(values: torch.Tensor) -> bool:
     return bool(torch.isfinite(values).all())
 
 
-def with_derived(program: Program, derived: Sequence[Derived]) -> Program:
-    """Numbers the variables as the engine does; so far derived ones come last, and some may not be used."""
-    if not derived:
+# Until they have their numbers, variables of blocks are counted from here.
+FIRST_OF_BLOCKS = 1 << 30
+
+
+def with_derived(program: Program, derived: Sequence[Derived], blocks: Sequence[Block] = ()) -> Program:
+    """Numbers the variables as the engine does.
+
+    So far derived ones come after inputs and weights, and some may not be used; those of blocks from `FIRST_OF_BLOCKS`.
+    """
+    if not derived and not blocks:
         return program
     num_inputs, num_variables = program.num_inputs, program.num_inputs + program.num_weights
-    used = {i for angle in angles_of(program) for variables, _ in angle.terms for i in variables}
+    angles = [*angles_of(program), *(angle for block in blocks for angle in block.arguments)]
+    used = {i for angle in angles for variables, _ in angle.terms for i in variables}
     chosen = [i for i in range(num_variables, num_variables + len(derived)) if i in used]
 
     def varies(index: int) -> bool:
+        if index < num_variables:
+            return index < num_inputs
         return any(i < num_inputs for i in variables_in(derived[index - num_variables].expression))
 
     inputs = [*range(num_inputs), *(i for i in chosen if varies(i))]
     weights = [*range(num_inputs, num_variables), *(i for i in chosen if not varies(i))]
-    new_index = [0] * (num_variables + len(derived))
-    for position, index in enumerate([*inputs, *weights]):
-        new_index[index] = position
+    derived_inputs = tuple(derived[i - num_variables] for i in inputs[num_inputs:])
+    derived_weights = tuple(derived[i - num_variables] for i in weights[program.num_weights :])
+    parts: dict[bool, list[Block]] = {True: [], False: []}
+    first = FIRST_OF_BLOCKS
+    for block in blocks:
+        by_input = any(varies(i) for angle in block.arguments for variables, _ in angle.terms for i in variables)
+        parts[by_input].append(block)
+        (inputs if by_input else weights).extend(range(first, first + block.size))
+        first += block.size
+    new_index = {index: position for position, index in enumerate([*inputs, *weights])}
+    input_blocks, weight_blocks = (
+        tuple(replace(one, arguments=tuple(a.relabelled(new_index) for a in one.arguments)) for one in parts[key])
+        for key in (True, False)
+    )
     return replace(
         program,
         rotations=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in program.rotations),
         diagonals=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in program.diagonals),
         phase=program.phase.relabelled(new_index),
-        derived_inputs=tuple(derived[i - num_variables] for i in inputs[num_inputs:]),
-        derived_weights=tuple(derived[i - num_variables] for i in weights[program.num_weights :]),
+        derived_inputs=derived_inputs,
+        derived_weights=derived_weights,
+        input_blocks=input_blocks,
+        weight_blocks=weight_blocks,
     )
 
 
@@ -176,8 +231,7 @@ def _planned(program: Program) -> tuple[Engine, Polynomial]:
     """The engine, and the phase of rotations that it does not apply."""
     levels, dropped = levels_of(program.rotations, program.passes)
     arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
-    num_inputs = program.num_inputs + len(program.derived_inputs)
-    num_weights = program.num_weights + len(program.derived_weights)
+    num_inputs, num_weights = program.num_engine_inputs, program.num_engine_weights
     halves = halves_of(levels, program.num_qubits, num_inputs) if program.passes.halved_start else None
     halved = None if halves is None else _halved_arrays(program, halves)
     return Engine(program.num_qubits, num_inputs, num_weights, arrays, halved), dropped
@@ -187,8 +241,7 @@ def _planned(program: Program) -> tuple[Engine, Polynomial]:
 def _stepwise_engine(program: Program) -> Engine:
     arrays, steps = step_arrays(program.steps)
     arrays.update(_observable_arrays(program.observable_constants, program.observable_terms))
-    num_inputs = program.num_inputs + len(program.derived_inputs)
-    num_weights = program.num_weights + len(program.derived_weights)
+    num_inputs, num_weights = program.num_engine_inputs, program.num_engine_weights
     return Engine(program.num_qubits, num_inputs, num_weights, arrays, steps=steps)
 
 

@@ -10,11 +10,27 @@ from qiskit.circuit import Parameter
 
 from . import _matrices
 from ._angles import Angles
+from ._blocks import AmplitudeBlock, Block, BoundBlock
+from ._bound import bound_gate
 from ._compat import UnitaryGate
+from ._definitions import alone
 from ._gates import Step, plain_gate
 from ._matrices import DenseOperation, DenseStep, checked, dense_operation, keeps_matrices, unitary_operation
-from ._operations import MAX_OPERATIONS, Circuits, Dense, Matrix, ResetError, Steps, TooManyError, of_its_own, reading
+from ._operations import (
+    MAX_OPERATIONS,
+    Amplitudes,
+    Bound,
+    Circuits,
+    Dense,
+    Matrix,
+    ResetError,
+    Steps,
+    TooManyError,
+    of_its_own,
+    reading,
+)
 from ._polynomial import Polynomial
+from ._program import FIRST_OF_BLOCKS
 
 
 class Reader:
@@ -25,6 +41,7 @@ class Reader:
     Attributes:
         angles: Reads angles, and collects the derived variables they need.
         phases: Global phases.
+        blocks: What computes many variables at once; they are numbered from `FIRST_OF_BLOCKS`.
         live: Lines that are not known to be in |0>. *Lines* are the qubits of the circuit, but for swaps with a qubit
             in |0>, which only exchange the two.
         line: Line of each qubit of the circuit.
@@ -34,6 +51,7 @@ class Reader:
         self.angles = Angles(variables)
         self.phases: list[Polynomial] = []
         self._steps: list[Step | DenseOperation] = []
+        self.blocks: list[Block] = []
         self.live: set[int] = set()
         self.line = list(range(num_qubits))
         self._count = 0
@@ -77,6 +95,14 @@ class Reader:
             return None
         if isinstance(found, Steps):
             self._take(found.steps(self._angle_of(operation.name)), qubits)
+            return None
+        if isinstance(found, Amplitudes):
+            self._expect_zero(operation, qubits)
+            read = self._angle_of(operation.name)
+            self._add(AmplitudeBlock(tuple(read(one) for one in found.amplitudes), _named(operation, qubits)), qubits)
+            return None
+        if isinstance(found, Bound):
+            self._bind(operation, qubits)
             return None
         if isinstance(found, (Dense, Matrix)):
             dense = self._dense(found, operation, qubits)
@@ -123,6 +149,19 @@ class Reader:
             for name, which, angle in inner._all_apart():
                 yield name, tuple(step.qubits[i] for i in which), angle
 
+    def _bind(self, operation: Any, qubits: Sequence[int]) -> None:
+        is_state = not any(self.line[qubit] in self.live for qubit in qubits)
+        gate = bound_gate(alone(operation), is_state, _named(operation, qubits))
+        read = self._angle_of(operation.name)
+        self._add(BoundBlock(tuple(read(one) for one in gate.parameters), gate), qubits)
+
+    def _add(self, block: Block, qubits: Sequence[int]) -> None:
+        first = FIRST_OF_BLOCKS + sum(one.size for one in self.blocks)
+        self.blocks.append(block)
+        self._take([(*word, Polynomial.variable(first + i)) for i, word in enumerate(block.words)], qubits)
+        if block.has_phase:
+            self.phases.append(Polynomial.variable(first + len(block.words)))
+
     def _angle_of(self, gate: str) -> Any:
         return lambda angle: self.angles.polynomial(angle, gate)
 
@@ -166,3 +205,7 @@ class Reader:
         self._count += 1
         if self._count > MAX_OPERATIONS:
             raise TooManyError
+
+
+def _named(operation: Any, qubits: Sequence[int]) -> str:
+    return f"circuit: '{operation.name}' on qubits {list(qubits)}"

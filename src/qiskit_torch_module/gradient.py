@@ -138,15 +138,19 @@ class FastReverseEstimatorGradient:
         threads = self.num_threads or torch.get_num_threads()
         wanted = np.zeros(program.num_inputs, dtype=bool)
         wanted[columns] = True
-        inputs, chain = _engine_inputs(program, rows, columns)
+        at = torch.from_numpy(rows).requires_grad_(program.has_derived)
+        extended, _ = program.with_derived_columns(at, at.new_empty(0))
+        inputs = extended.detach().numpy()
         found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
         if imaginary and columns:
             # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
             values = program.engine.values(inputs, np.empty(0), threads)
             found += 2.0 * values[:, :, None] * program.whole_phase.gradient(inputs)[:, None, :]
         jacobian: npt.NDArray[np.float64] = found[:, :, columns]
-        if program.derived_inputs:
-            jacobian += np.einsum("bmk,bkp->bmp", found[:, :, program.num_inputs :], chain)
+        for m in range(program.num_observables if program.has_derived and columns else 0):
+            cotangent = torch.from_numpy(np.ascontiguousarray(found[:, m]))
+            (slope,) = torch.autograd.grad(extended, at, cotangent, retain_graph=True)
+            jacobian[:, m] = slope.numpy()[:, columns]
         return jacobian
 
     def run(
@@ -211,25 +215,11 @@ def _part(derivative_type: Any) -> str:
     raise ValueError(f"derivative_type: expected 'real', 'imaginary' or 'complex', got {derivative_type!r}")
 
 
-def _engine_inputs(
-    program: Program, rows: npt.NDArray[np.float64], columns: Sequence[int]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """All inputs of the engine, and how the K derived ones follow the chosen columns: shape (B, K, len(columns))."""
-    inputs = torch.from_numpy(rows).requires_grad_(bool(program.derived_inputs))
-    extended, _ = program.with_derived_columns(inputs, inputs.new_empty(0))
-    chain = np.zeros((len(rows), len(program.derived_inputs), len(columns)))
-    for k in range(len(program.derived_inputs) if columns else 0):
-        # Samples do not depend on each other: the gradient of a sum over the batch holds that of every sample.
-        (slope,) = torch.autograd.grad(extended[:, program.num_inputs + k].sum(), inputs, retain_graph=True)
-        chain[:, k] = slope.numpy()[:, columns]
-    return extended.detach().numpy(), chain
-
-
 def _engine_jacobian(
     program: Program, inputs: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_], threads: int, imaginary: bool
 ) -> npt.NDArray[np.float64]:
     """Shape (B, M, all inputs of the engine); zero where not wanted. Derived inputs are always wanted."""
-    flags = np.concatenate([wanted, np.full(len(program.derived_inputs), wanted.any())])
+    flags = np.concatenate([wanted, np.full(program.num_engine_inputs - program.num_inputs, wanted.any())])
     batch, num_observables = len(inputs), program.num_observables
     jacobian = np.zeros((batch, num_observables, len(flags)))
     if not flags.any():

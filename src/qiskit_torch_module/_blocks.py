@@ -1,0 +1,307 @@
+"""Variables that are computed many at once: the angles of all rotations that a gate with parameters turns into.
+
+The rotations have a fixed form (`_synthesis`), so that one engine serves all samples. Their angles are no smooth
+function of the gate's parameters everywhere: amplitudes may be 0, unitaries have no global coordinates. Derivatives
+therefore do not go through them. Further rotations, by angles that are always 0, stand before them: together they
+generate every direction in which the state (or unitary) can move, so that gradients with respect to these *tangents*
+give those with respect to the gate's parameters, everywhere and to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ._bound import BoundGate
+from ._polynomial import Polynomial
+from ._synthesis import (
+    Real,
+    Word,
+    diagonal_words,
+    flip_words,
+    pauli_matrices,
+    pauli_words,
+    tree_angles,
+    tree_words,
+    turned,
+    unitary_angles,
+    unitary_words,
+    walsh_hadamard,
+)
+
+
+@dataclass(frozen=True)
+class AmplitudeBlock:
+    """Makes a state of |0...0> whose amplitudes are the arguments, divided by their norm.
+
+    Attributes:
+        arguments: 2^k polynomials of the variables of a program.
+        name: What errors call it.
+    """
+
+    arguments: tuple[Polynomial, ...]
+    name: str
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """Words of its rotations in order of time; an angle, or variable, for each."""
+        return [*flip_words(self._num_qubits)[0], *tree_words(self._num_qubits)]
+
+    @property
+    def has_phase(self) -> bool:
+        """Whether a last variable is a phase of the whole state."""
+        return False
+
+    @property
+    def size(self) -> int:
+        """Number of its variables."""
+        return len(self.words)
+
+    @property
+    def _num_qubits(self) -> int:
+        return len(self.arguments).bit_length() - 1
+
+    def angles(self, rows: Real) -> Real:
+        """Variables (R, size) for arguments (R, 2^k)."""
+        levels = tree_angles(rows / self._norms(rows))
+        return np.concatenate([np.zeros((len(rows), rows.shape[1] - 1)), *map(walsh_hadamard, levels)], 1)
+
+    def pull_back(self, rows: Real, cotangent: Real) -> Real:
+        """From gradients with respect to the variables to those with respect to the arguments."""
+        norms = self._norms(rows)
+        along = np.pad(2.0 * cotangent[:, : rows.shape[1] - 1], ((0, 0), (1, 0)))
+        found: Real = turned(tree_angles(rows / norms), along).real / norms
+        return found
+
+    def push_forward(self, rows: Real, tangent: Real) -> Real:
+        """From changes of the arguments to those of the variables."""
+        norms = self._norms(rows)
+        change = 2.0 * turned(tree_angles(rows / norms), tangent / norms, inverse=True).real[:, 1:]
+        return np.pad(change, ((0, 0), (0, self.size - change.shape[1])))
+
+    def _norms(self, rows: Real) -> Real:
+        largest = np.abs(rows).max(1, keepdims=True)
+        empty = np.flatnonzero(largest == 0.0)
+        if len(empty):
+            raise ValueError(
+                f"{self.name}: expected amplitudes that are not all zero, got only zeros in sample {empty[0]}"
+            )
+        norms: Real = largest * np.linalg.norm(rows / largest, axis=1, keepdims=True)
+        return norms
+
+
+@dataclass(frozen=True)
+class BoundBlock:
+    """A gate that can be evaluated only with numbers: the state that it makes of |0...0>, or its unitary.
+
+    Attributes:
+        arguments: Its parameters, as polynomials of the variables of a program.
+        gate: The gate.
+    """
+
+    arguments: tuple[Polynomial, ...]
+    gate: BoundGate
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return self.gate.name
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """Words of its rotations in order of time; an angle, or variable, for each."""
+        k = self.gate.num_qubits
+        if self.gate.is_state:
+            return [*flip_words(k)[0], *flip_words(k)[1], *tree_words(k), *diagonal_words(k)]
+        return [*pauli_words(k), *unitary_words(k)]
+
+    @property
+    def has_phase(self) -> bool:
+        """Whether a last variable is a phase of the whole state."""
+        return True
+
+    @property
+    def size(self) -> int:
+        """Number of its variables."""
+        return len(self.words) + 1
+
+    @property
+    def _dimension(self) -> int:
+        return 1 << self.gate.num_qubits
+
+    def angles(self, rows: Real) -> Real:
+        """Variables (R, size) for arguments (R, m)."""
+        values = self.gate.values(rows)
+        angles = np.zeros((len(rows), self.size))
+        if self.gate.is_state:
+            found = [*map(walsh_hadamard, tree_angles(np.abs(values)))]
+            found.append(-2.0 * walsh_hadamard(np.angle(values))[:, 1:])
+            angles[:, 2 * (self._dimension - 1) : -1] = np.concatenate(found, 1)
+        else:
+            for row, value in enumerate(values):
+                angles[row, self._dimension**2 - 1 : -1] = unitary_angles(value)
+        return angles
+
+    def pull_back(self, rows: Real, cotangent: Real) -> Real:
+        """From gradients with respect to the variables to those with respect to the arguments."""
+        found: Real = np.einsum("rv,rmv->rm", cotangent, self._jacobian(rows))
+        return found
+
+    def push_forward(self, rows: Real, tangent: Real) -> Real:
+        """From changes of the arguments to those of the variables."""
+        found: Real = np.einsum("rm,rmv->rv", tangent, self._jacobian(rows))
+        return found
+
+    def _jacobian(self, rows: Real) -> Real:
+        """How tangents and phase follow the arguments: shape (R, m, size)."""
+        values, slopes = self.gate.values_and_slopes(rows)
+        jacobian = np.zeros((*rows.shape, self.size))
+        if self.gate.is_state:
+            # In the frame of the state, exp(-i t/2 P) of the words moves |0...0> by t/2 |j> and -i t/2 |j>.
+            levels, phases, count = tree_angles(np.abs(values)), np.exp(-1j * np.angle(values)), self._dimension - 1
+            for column in range(rows.shape[1]):
+                moved = turned(levels, phases * slopes[:, column], inverse=True)
+                jacobian[:, column, :count] = 2.0 * moved[:, 1:].real
+                jacobian[:, column, count : 2 * count] = -2.0 * moved[:, 1:].imag
+                jacobian[:, column, -1] = moved[:, 0].imag
+        else:
+            generators = np.einsum("rji,rmjk->rmik", values.conj(), slopes)  # = -i/2 sum_P t_P P, and i times a phase
+            parts = np.einsum("pij,rmji->rmp", pauli_matrices(self.gate.num_qubits), generators) / self._dimension
+            jacobian[:, :, : self._dimension**2 - 1] = -2.0 * parts[:, :, 1:].imag
+            jacobian[:, :, -1] = parts[:, :, 0].imag
+        return jacobian
+
+
+Block = AmplitudeBlock | BoundBlock
+
+
+def block_arguments(block: Block, inputs: torch.Tensor, weights: torch.Tensor, first: int) -> torch.Tensor:
+    """Arguments (B, m) of a block, from inputs (B, N) and weights (W,), the first of which is variable ``first``."""
+    plain = _plain(block.arguments)
+    if plain is not None and max(plain) < inputs.shape[1]:
+        return inputs[:, plain]
+
+    def variable(index: int) -> torch.Tensor:
+        return inputs[:, index] if index < first else weights[index - first]
+
+    columns = []
+    for argument in block.arguments:
+        total = inputs.new_full((len(inputs),), argument.constant_value)
+        for factors, coefficient in argument.terms:
+            if factors:
+                total = total + coefficient * torch.stack([variable(i).expand(len(inputs)) for i in factors]).prod(0)
+        columns.append(total)
+    return torch.stack(columns, 1)
+
+
+def _plain(arguments: Sequence[Polynomial]) -> list[int] | None:
+    """The variables that arguments are, if they are no more than that."""
+    single = [one.terms[0] for one in arguments if len(one.terms) == 1]
+    found = [factors[0] for factors, coefficient in single if len(factors) == 1 and coefficient == 1.0]
+    return found if len(found) == len(arguments) > 0 else None
+
+
+def variables_of(block: Block, arguments: torch.Tensor) -> torch.Tensor:
+    """Variables (R, size) of a block for arguments (R, m), computed in double precision; differentiable."""
+    found: torch.Tensor = _Variables.apply(block, arguments)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _numbers(tensor: torch.Tensor) -> Real:
+    return tensor.detach().to("cpu", torch.float64).numpy()
+
+
+def _like(tensor: torch.Tensor, values: npt.NDArray[Any]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(tensor)
+
+
+def _computed(block: Block, arguments: torch.Tensor) -> torch.Tensor:
+    rows = _numbers(arguments)
+    finite = np.isfinite(rows).all(1)
+    if finite.all():
+        return _like(arguments, block.angles(rows))
+    values = np.full((len(rows), block.size), np.nan)  # the engine says which input it is
+    return _like(arguments, values)
+
+
+class _Variables(torch.autograd.Function):
+    @staticmethod
+    def forward(block: Block, arguments: torch.Tensor) -> torch.Tensor:
+        return _computed(block, arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.block = inputs[0]
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[None, torch.Tensor]:
+        return None, _moved(ctx.block, False, cotangent, *ctx.saved_tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, tangent: torch.Tensor) -> torch.Tensor:
+        return _moved(ctx.block, True, tangent, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], block: Block, arguments: torch.Tensor) -> tuple[torch.Tensor, int]:
+        moved = arguments.movedim(in_dims[1], 0)
+        return variables_of(block, moved.flatten(0, 1)).reshape(*moved.shape[:2], -1), 0
+
+
+def _moved(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
+    """Changes of arguments pushed forward, or gradients with respect to variables pulled back; differentiable."""
+    found: torch.Tensor = _Moved.apply(block, forward, vectors, arguments)  # type: ignore[no-untyped-call]
+    return found
+
+
+_will_execute: Callable[[Any], bool] = getattr(torch._C, "_will_engine_execute_node", lambda node: True)
+
+
+def _is_wanted(node: Any) -> bool:
+    try:
+        return _will_execute(node)
+    except RuntimeError:  # a leaf of backward()
+        return True
+
+
+class _Moved(torch.autograd.Function):
+    """Linear in the vectors, and differentiable only in them."""
+
+    @staticmethod
+    def forward(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
+        move = block.push_forward if forward else block.pull_back
+        return _like(arguments, move(_numbers(arguments), _numbers(vectors)))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.block, ctx.forwards = inputs[:2]
+        ctx.save_for_backward(inputs[3])
+        ctx.save_for_forward(inputs[3])
+
+    @staticmethod
+    def backward(ctx: Any, vectors: torch.Tensor) -> tuple[None, None, torch.Tensor, None]:
+        # PyTorch says what may be wanted, and only a private function of it what is.
+        if ctx.needs_input_grad[3] and _is_wanted(ctx.next_functions[-1][0]):
+            raise NotImplementedError(
+                f"{ctx.block.name} has first derivatives only with respect to its parameters; detach them, or give "
+                "their gradient no graph (create_graph=False)"
+            )
+        return None, None, _moved(ctx.block, not ctx.forwards, vectors, *ctx.saved_tensors), None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor
+    ) -> tuple[torch.Tensor, int]:
+        stacked = [
+            one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
+            for one, dim in zip((vectors, arguments), in_dims[2:], strict=True)
+        ]
+        found = _moved(block, forward, *(one.flatten(0, 1) for one in stacked))
+        return found.reshape(*stacked[1].shape[:2], -1), 0

@@ -1,0 +1,435 @@
+"""Amplitude encodings, and gates that can be evaluated only with numbers: values, gradients, and where they end."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Instruction, Parameter, ParameterExpression, ParameterVector
+from qiskit.quantum_info import Pauli, Statevector, random_unitary
+
+import reference
+from circuits_zoo import random_observables
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
+from qiskit_torch_module._bound import _difference_slope, _trigonometric_slope
+from qiskit_torch_module._synthesis import tree_angles, turned, unitary_angles, unitary_words
+
+T, S = Parameter("t"), Parameter("s")
+
+
+def numbers(params):
+    return [float(one) for one in params]
+
+
+class Arcsine(Gate):
+    """By definition: RY of an arcsine."""
+
+    def __init__(self, a):
+        super().__init__("arcsine", 1, [a])
+
+    def _define(self):
+        self.definition = QuantumCircuit(1)
+        self.definition.ry(np.arcsin(float(self.params[0])), 0)
+
+
+class Two(Gate):
+    """By definition, on two qubits, of two parameters; in the first a trigonometric polynomial."""
+
+    def __init__(self, a, b):
+        super().__init__("rx", 2, [a, b])
+
+    def _define(self):
+        a, b = numbers(self.params)
+        self.definition = QuantumCircuit(2, global_phase=0.3 * b)
+        self.definition.h(0)
+        self.definition.crx(a, 0, 1)
+        self.definition.ry(np.exp(b), 1)
+
+
+class OnlyMatrix(Gate):
+    """By its matrix."""
+
+    def __init__(self, a, num_qubits=2):
+        super().__init__("delay", num_qubits, [a])
+
+    def __array__(self, dtype=None, copy=None):
+        generator = random_unitary(2**self.num_qubits, seed=1).data
+        generator = generator + generator.conj().T
+        energies, basis = np.linalg.eigh(generator)
+        return (basis * np.exp(-1j * float(self.params[0]) * energies)) @ basis.conj().T
+
+
+class Prepared(Gate):
+    """A state of its own making, whatever its amplitudes are divided by."""
+
+    def __init__(self, params):
+        super().__init__("mine", (len(params) // 2).bit_length() - 1, params)
+
+    def _define(self):
+        parts = np.array(numbers(self.params)).reshape(2, -1)
+        vector = parts[0] + 1j * parts[1]
+        self.definition = QuantumCircuit(self.num_qubits)
+        self.definition.initialize(vector / np.linalg.norm(vector), range(self.num_qubits))
+
+
+class ParameterizedInitialize(Instruction):
+    """As in qiskit-machine-learning, of which it is the only class that counts here."""
+
+    def __init__(self, amplitudes):
+        super().__init__("ParameterizedInitialize", len(amplitudes).bit_length() - 1, 0, amplitudes)
+
+    def _define(self):
+        if any(isinstance(one, ParameterExpression) and one.parameters for one in self.params):
+            raise ValueError("unbound parameters")
+        vector = np.array([complex(one) for one in self.params])
+        norm = np.linalg.norm(vector)
+        self.definition = QuantumCircuit(self.num_qubits)
+        self.definition.initialize(vector if np.isclose(norm, 1) else vector / norm, range(self.num_qubits))
+
+
+ParameterizedInitialize.__module__ = "qiskit_machine_learning.circuit.library.raw_feature_vector"
+
+
+def judged(circuit, observables, parameters, at):
+    psi = Statevector(circuit.assign_parameters(dict(zip(parameters, at, strict=True))))
+    return np.array([psi.expectation_value(one).real for one in observables])
+
+
+def check(circuit, point, steps=None):
+    """Values, derivatives by array and by module, in float64 and float32, alone and in a batch."""
+    observables = random_observables(circuit.num_qubits, 3)[:3]
+    parameters, point = list(circuit.parameters), np.asarray(point, dtype=float)
+    assert len(parameters) == len(point)
+
+    def at(where):
+        return judged(circuit, observables, parameters, where)
+
+    expected = at(point)
+    slopes = reference.central_differences(at, point, **(steps or {"step": 0.01, "order": 5}))
+    np.testing.assert_allclose(
+        FastEstimator().expectation_values(circuit, observables, [point]), [expected], atol=1e-10
+    )
+    jacobian = FastReverseEstimatorGradient().jacobian(circuit, observables, [point, point])
+    np.testing.assert_allclose(jacobian, [slopes.T] * 2, atol=1e-8)
+    split = len(parameters) // 2
+    for dtype, atol in ((torch.float64, 1e-8), (torch.float32, 2e-5)):
+        model = QuantumModule(
+            circuit,
+            parameters[:split],
+            [parameters[split:]],
+            observables=observables,
+        ).to(dtype)
+        with torch.no_grad():
+            model.variational_[0].copy_(torch.tensor(point[split:]))
+        inputs = torch.tensor(np.array([point[:split]] * 3), dtype=dtype, requires_grad=True)
+        values = model(inputs)
+        np.testing.assert_allclose(values.detach(), [expected] * 3, atol=atol)
+        weights = torch.tensor([1.0, -0.5, 0.3], dtype=dtype)
+        (values @ weights).sum().backward()
+        along = slopes @ weights.double().numpy()
+        np.testing.assert_allclose(inputs.grad, [along[:split]] * 3, atol=atol)
+        np.testing.assert_allclose(model.variational_[0].grad, 3 * along[split:], atol=3 * atol)
+
+
+def around(gate, qubits, num_qubits=3, prepare=True):
+    """A gate among others that share its parameters."""
+    circuit = QuantumCircuit(num_qubits)
+    if prepare:
+        for q in range(num_qubits):
+            circuit.u(0.3 + q, 1.1 * q - 0.2, 0.7, q)
+        circuit.cx(0, num_qubits - 1)
+    circuit.append(gate, qubits)
+    circuit.cx(qubits[0], (qubits[0] + 1) % num_qubits)
+    for q in range(num_qubits):
+        circuit.u(0.9 - q, 0.4 * T, -0.3 * q, q)
+        circuit.rx(S, q)
+    return circuit
+
+
+@pytest.mark.parametrize("prepare", [True, False], ids=["on a state", "on zero"])
+@pytest.mark.parametrize(
+    ("gate", "qubits"),
+    [
+        (Arcsine(T), [1]),
+        (Arcsine(0.5 * T * S), [0]),
+        (Two(T, S), [2, 0]),
+        (Two(S - T, 0.3), [1, 2]),
+        (OnlyMatrix(T), [1, 0]),
+        (OnlyMatrix(T, 1), [2]),
+        (OnlyMatrix(T, 3), [2, 0, 1]),
+    ],
+    ids=["arcsine", "expression", "two parameters", "shared", "matrix", "small matrix", "large matrix"],
+)
+def test_gates_that_need_numbers(gate, qubits, prepare):
+    check(around(gate, qubits, prepare=prepare), [0.37, 0.61])
+
+
+def test_a_gate_that_needs_numbers_inside_another():
+    inner = QuantumCircuit(2, name="inner")
+    inner.append(Two(T, S), [1, 0])
+    inner.append(Arcsine(S), [0])
+    check(around(inner.to_gate(), [2, 1]), [0.2, -0.3])
+
+
+@pytest.mark.parametrize("at", [0.0, 1e-9, 0.97])
+def test_derivatives_hold_where_coordinates_are_singular_and_near_the_edge(at):
+    circuit = around(Arcsine(T), [1])
+    check(circuit, [at, 0.0], {"step": 0.002, "order": 5} if at > 0.5 else None)
+    check(around(OnlyMatrix(T), [1, 0], prepare=False), [at, 0.0])
+
+
+def test_beyond_the_domain_is_an_error_that_names_gate_and_values():
+    circuit = QuantumCircuit(1)
+    circuit.append(Arcsine(T), [0])
+    with pytest.raises(ValueError, match=r"circuit: 'arcsine' on qubits \[0\] .* where t = 1.5"):
+        FastEstimator().expectation_values(circuit, "Z", [1.5])
+
+
+class Never(Gate):
+    def _define(self):
+        raise RuntimeError(f"no luck with {self.params[0]}")
+
+
+def test_what_no_numbers_help_is_refused_at_once():
+    circuit = QuantumCircuit(1)
+    circuit.append(Never("never", 1, [T]), [0])
+    with pytest.raises(
+        ValueError, match=r"circuit: 'never' on qubits \[0\] cannot be evaluated .*RuntimeError: no luck"
+    ):
+        QuantumModule(circuit, [T], None)
+    large = QuantumCircuit(7)
+    large.h(range(7))
+    large.append(OnlyMatrix(T, 6), range(6))
+    with pytest.raises(ValueError, match=r"on up to 5 qubits \(more where all of them are in \|0>\), got 6"):
+        QuantumModule(large, [T], None)
+
+
+def test_resets_inside_a_gate_that_needs_numbers():
+    parameters = ParameterVector("p", 4)
+    circuit = QuantumCircuit(2)
+    circuit.append(Prepared(list(parameters)), [1])
+    circuit.ry(parameters[0], 0)
+    circuit.cx(1, 0)
+    check(circuit, [0.3, -0.5, 0.2, 0.9])
+    used = QuantumCircuit(1)
+    used.h(0)
+    used.append(Prepared(list(parameters)), [0])
+    with pytest.raises(ValueError, match=r"circuit: 'mine' on qubits \[0\]"):
+        QuantumModule(used, parameters, None)
+
+
+def encoded(num_qubits, parameters, on=None):
+    circuit = QuantumCircuit(num_qubits)
+    on = list(range(len(parameters).bit_length() - 1)) if on is None else on
+    circuit.append(ParameterizedInitialize(list(parameters)), on)
+    for q in range(num_qubits):
+        circuit.u(0.9 - q, 0.4, -0.3 * q, q)
+    for q in range(num_qubits - 1):
+        circuit.crx(0.3 + q, q, q + 1)
+    return circuit
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        [0.2, 0.4, 0.4, 0.8],
+        [0.2, -0.4, -1.4, 0.8],
+        [3.0, 0.0, 0.0, 4.0],
+        [0.0, 0.0, 0.5, 0.0],
+        [0.7, 0.0, 0.0, 0.0],
+        [1e-4, 2.0, 0.0, -1e-9],
+        [5.0, 1.0, 0.0, -2.0, 0.0, 0.0, 3.0, 0.0],
+        [-1.0, 0.0],
+    ],
+    ids=str,
+)
+def test_amplitudes_of_every_kind(features):
+    features = np.array(features)
+    parameters = ParameterVector("x", len(features))
+    circuit = encoded(3, parameters, list(range(3))[::-1][: len(features).bit_length() - 1])
+    # Differences small against the norm: beside zeros the function is curved.
+    check(circuit, features, {"step": 0.01 * np.linalg.norm(features), "order": 5})
+
+
+def test_amplitudes_that_share_parameters_with_other_gates():
+    w = Parameter("w")
+    circuit = encoded(2, [T, 2 * T, S * T, S + 0.5])
+    circuit.ry(T, 0)
+    circuit.rz(w * S, 1)
+    circuit.rx(w, 1)
+    check(circuit, [0.4, 0.7, -0.3], {"step": 0.01, "order": 4})
+
+
+def test_amplitudes_need_a_norm_and_fresh_qubits():
+    parameters = ParameterVector("x", 4)
+    model = QuantumModule(encoded(2, parameters), parameters, None)
+    with pytest.raises(ValueError, match=r"'ParameterizedInitialize' on qubits \[0, 1\].*only zeros in sample 1"):
+        model(torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 0]]))
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="finite"):
+            model(torch.tensor([[1.0, 0, 0, bad]]))
+    large = torch.tensor([[1e30, 2e30, 0.0, 0.0]])
+    torch.testing.assert_close(model(large), model(large / 1e30))
+    torch.testing.assert_close(model(large.double() * 1e270), model(large.double() / 1e30))
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.append(ParameterizedInitialize(list(parameters)), [0, 1])
+    with pytest.raises(ValueError, match=r"'ParameterizedInitialize' on qubits \[0, 1\] resets qubits"):
+        QuantumModule(circuit, parameters, None)
+
+
+def test_amplitudes_with_some_numbers():
+    circuit = encoded(2, [T, 0.3, 0, S])
+    check(circuit, [0.4, 0.7], {"step": 0.01, "order": 4})
+
+
+def test_the_instruction_of_qiskit_machine_learning():
+    library = pytest.importorskip("qiskit_machine_learning.circuit.library")
+    makers = [getattr(library, name, None) for name in ("raw_feature_vector", "RawFeatureVector")]
+    for make in filter(None, makers):
+        features = make(8)
+        circuit = QuantumCircuit(3)
+        circuit.compose(features, inplace=True)
+        circuit.h(1)
+        circuit.cx(1, 2)
+        point = np.linspace(-1, 1, 8)
+        check(circuit, point, {"step": 0.01, "order": 4})
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch.func.jvp of new versions
+def test_batches_ensembles_and_transforms():
+    parameters = ParameterVector("x", 4)
+    circuit = encoded(2, parameters)
+    circuit.append(Two(T, S), [0, 1])
+    model = QuantumModule(circuit, parameters, [T, S]).double()
+    inputs = torch.randn(2, 5, 4, dtype=torch.float64)
+    values = model(inputs)
+    assert values.shape == (2, 5, 2)
+    torch.testing.assert_close(torch.stack([model(one) for one in inputs]), values)
+    torch.testing.assert_close(torch.func.vmap(model)(inputs), values)
+    jacobian = torch.func.jacrev(model)(inputs[0, 0])
+    columns = torch.autograd.functional.jacobian(model, inputs[0, 0])
+    torch.testing.assert_close(jacobian, columns)
+    torch.testing.assert_close(torch.func.vmap(torch.func.jacrev(model))(inputs[0])[0], columns)
+    weights = torch.randn(3, 2, dtype=torch.float64)
+
+    def of(weights):
+        return torch.func.functional_call(model, {"variational_0": weights}, (inputs[0],))
+
+    torch.testing.assert_close(torch.func.vmap(of)(weights), torch.stack([of(one) for one in weights]))
+    tangent = torch.randn(4, dtype=torch.float64)
+    torch.testing.assert_close(torch.func.jvp(model, (inputs[0, 0],), (tangent,))[1], columns @ tangent)
+    torch.testing.assert_close(torch.func.jacfwd(model)(inputs[0, 0]), columns)
+
+
+def test_second_derivatives_where_they_exist():
+    parameters = ParameterVector("x", 4)
+    circuit = encoded(2, parameters)
+    circuit.ry(T, 0)
+    circuit.rx(S, 1)
+    model = QuantumModule(circuit, parameters, [T, S]).double()
+    inputs = torch.tensor([[0.3, 0.0, -0.7, 0.2]], dtype=torch.float64, requires_grad=True)
+    (weights,) = model.variational_
+
+    def slope(at):
+        (found,) = torch.autograd.grad(model(at)[0, 0], at, create_graph=True)
+        return found
+
+    # Mixed: the derivative by inputs, differentiated by weights.
+    (mixed,) = torch.autograd.grad(slope(inputs)[0, 1], weights, retain_graph=True)
+    shifted = []
+    for step in (1e-4, -1e-4):
+        with torch.no_grad():
+            weights[0] += step
+        shifted.append(slope(inputs)[0, 1].item())
+        with torch.no_grad():
+            weights[0] -= step
+    np.testing.assert_allclose(mixed[0].item(), (shifted[0] - shifted[1]) / 2e-4, atol=1e-6)
+    with pytest.raises(NotImplementedError, match="'ParameterizedInitialize' on qubits .* first derivatives only"):
+        slope(inputs).sum().backward()
+
+
+def test_what_is_imaginary_too():
+    """2 <psi|O|d psi> by states."""
+    circuit = around(Two(T, S), [2, 0])
+    observables = random_observables(3, 3)[:2]
+    point = np.array([0.4, -0.3])
+    found = FastReverseEstimatorGradient("complex").run([circuit] * 2, observables, [point] * 2).result().gradients
+    parameters = list(circuit.parameters)
+
+    def state(at):
+        return Statevector(circuit.assign_parameters(dict(zip(parameters, at, strict=True)))).data
+
+    slopes = reference.central_differences(state, point)
+    expected = [[2 * np.vdot(state(point), one.to_matrix() @ slope) for slope in slopes] for one in observables]
+    # A constant phase is no part of a circuit for Qiskit's own simulator, derivatives of it are.
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def test_programs_with_blocks_are_found_again_and_pickled():
+    parameters = ParameterVector("x", 4)
+    circuit = encoded(2, parameters)
+    first, second = (QuantumModule(circuit.copy(), parameters, None) for _ in range(2))
+    assert first._program is second._program
+    again = pickle.loads(pickle.dumps(first._program))
+    assert again == first._program
+    own = QuantumCircuit(1)
+    own.append(Arcsine(T), [0])
+    estimator = FastEstimator()
+    estimator.expectation_values(own, "Z", [0.3])
+    program = QuantumModule(own, [T], None)._program
+    assert QuantumModule(own, [T], None)._program is program
+    assert pickle.loads(pickle.dumps(program)).input_blocks[0].gate.num_qubits == 1
+
+
+@pytest.mark.parametrize("num_qubits", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", ["identity", "random", "permutation", "diagonal"])
+def test_any_unitary_is_a_product_of_rotations(num_qubits, kind):
+    size = 1 << num_qubits
+    unitary = {
+        "identity": np.eye(size),
+        "random": random_unitary(size, seed=3).data,
+        "permutation": np.eye(size)[np.random.default_rng(1).permutation(size)],
+        "diagonal": np.diag(np.exp(1j * np.arange(size))),
+    }[kind].astype(complex)
+    product = np.eye(size)
+    for (letters, qubits), angle in zip(unitary_words(num_qubits), unitary_angles(unitary), strict=True):
+        label = ["I"] * num_qubits
+        for letter, q in zip(letters, qubits, strict=True):
+            label[num_qubits - 1 - q] = letter
+        product = (
+            np.cos(angle / 2) * np.eye(size) - 1j * np.sin(angle / 2) * Pauli("".join(label)).to_matrix()
+        ) @ product
+    phase = np.trace(unitary.conj().T @ product) / size
+    np.testing.assert_allclose(product, phase * unitary, atol=1e-12)
+    np.testing.assert_allclose(abs(phase), 1.0, atol=1e-12)
+
+
+def test_any_real_state_is_a_tree_of_rotations():
+    states = np.random.default_rng(0).normal(size=(5, 8))
+    states[1, 2:6] = 0.0
+    states /= np.linalg.norm(states, axis=1, keepdims=True)
+    levels = tree_angles(states)
+    ground = np.zeros_like(states)
+    ground[:, 0] = 1.0
+    np.testing.assert_allclose(turned(levels, ground), states, atol=1e-14)
+    np.testing.assert_allclose(turned(levels, states, inverse=True), ground, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "is_exact"),
+    [
+        (lambda s: np.exp(0.5j * s), 0.5j, True),
+        (lambda s: np.exp(1j * (s + 1)), 1j * np.exp(1j), True),
+        (lambda s: np.array([3.0]), 0.0, True),
+        (lambda s: np.exp(4j * s), 4j, False),  # which eight points cannot tell from 1
+        (lambda s: np.exp(1j * s**2 + 0.3j * s), 0.3j, False),
+    ],
+)
+def test_the_shift_rule_is_used_where_it_is_exact(function, slope, is_exact):
+    found = _trigonometric_slope(lambda s: np.atleast_1d(function(s)))
+    assert (found is not None) == is_exact
+    if not is_exact:
+        found = _difference_slope(lambda s: np.atleast_1d(function(s)))
+    np.testing.assert_allclose(found, slope, atol=1e-10)
