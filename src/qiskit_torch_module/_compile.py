@@ -15,7 +15,7 @@ from ._matrices import DenseStep, MatrixStep
 from ._observables import Observables, pauli_sums
 from ._parameters import variable_indices
 from ._passes import current_passes
-from ._paulis import PauliSums, PauliTerms, parity
+from ._paulis import PauliSums, PauliTerms, parity, unpacked
 from ._polynomial import Polynomial
 from ._program import Program, with_derived
 from ._reader import Reader
@@ -23,6 +23,8 @@ from ._schedule import Rotation, X, Y, Z
 
 # Qubits that gates act on; all others stay in |0> and cost nothing.
 MAX_QUBITS = 30
+# What their letters take is nothing beside the strings.
+_STRINGS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -117,20 +119,23 @@ class _Frame:
 
         None: it is not simulated, and in |0>, so that Z is 1 and X and Y are 0.
         """
-        x, z = np.zeros(sums.num_strings, dtype=np.uint32), np.zeros(sums.num_strings, dtype=np.uint32)
-        negative, num_y = np.zeros(sums.num_strings, dtype=bool), np.zeros(sums.num_strings, dtype=np.uint8)
-        vanishes = np.zeros(sums.num_strings, dtype=bool)
-        for qubit, place in enumerate(places):
-            has_x, has_z = sums.has_x(qubit), sums.has_z(qubit)
-            if place is None:
-                vanishes |= has_x
-                continue
-            x ^= np.where(has_x, np.uint32(self.flip[place]), np.uint32(0))
-            z ^= np.where(has_z, np.uint32(self.sign[place]), np.uint32(0))
-            negative ^= has_z & self.negative[place]
-            num_y += has_x & has_z
+        # Those that are not simulated as if they did nothing: their X and Y are looked for below.
+        flips = np.array([0 if place is None else self.flip[place] for place in places], dtype=np.uint32)
+        signs = np.array([0 if place is None else self.sign[place] for place in places], dtype=np.uint32)
+        negatives = np.array([place is not None and self.negative[place] for place in places])
+        idle = np.array([place is None for place in places])
+        x, z = np.empty(sums.num_strings, dtype=np.uint32), np.empty(sums.num_strings, dtype=np.uint32)
+        negative, vanishes = np.empty(sums.num_strings, dtype=bool), np.empty(sums.num_strings, dtype=bool)
+        for begin in range(0, sums.num_strings, _STRINGS_AT_ONCE):
+            part = slice(begin, begin + _STRINGS_AT_ONCE)
+            has_x, has_z = unpacked(sums.x[part], sums.num_qubits), unpacked(sums.z[part], sums.num_qubits)
+            x[part] = np.bitwise_xor.reduce(has_x * flips, axis=1)
+            z[part] = np.bitwise_xor.reduce(has_z * signs, axis=1)
+            num_y = np.count_nonzero(has_x & has_z, axis=1)
+            negative[part] = np.logical_xor.reduce(has_z & negatives, axis=1) ^ (num_y & 2 != 0)
+            vanishes[part] = (has_x & idle).any(axis=1)
         # i X^x Z^z has the opposite sign of the imaginary part (see src/engine/observable.hpp).
-        negative ^= (num_y & 2 != 0) ^ parity(x & z)
+        negative ^= parity(x & z)
         terms = PauliTerms(sums.observable, x, z, np.where(negative, -sums.coefficient, sums.coefficient))
         return terms.at(~vanishes) if vanishes.any() else terms
 

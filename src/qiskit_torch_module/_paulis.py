@@ -97,14 +97,6 @@ class PauliSums(_OfArrays):
         letters = "".join("IXZY"[code] for code in codes[qubits])
         return PauliString(letters, tuple(qubits.tolist()), float(self.coefficient[term]))
 
-    def has_x(self, qubit: int) -> Bits:
-        """Whether each string has an X or Y on a qubit."""
-        return _bit(self.x, qubit)
-
-    def has_z(self, qubit: int) -> Bits:
-        """Whether each string has a Z or Y on a qubit."""
-        return _bit(self.z, qubit)
-
 
 @dataclass(frozen=True, eq=False)
 class Strings:
@@ -170,10 +162,6 @@ class PauliTerms(_OfArrays):
     def moved(self, flips: Sequence[int], parities: Sequence[int]) -> PauliTerms:
         """By another index (`_halves.Index`): bit i of it is the parity of ``parities[i]``, ``flips[i]`` flips it."""
         return PauliTerms(self.observable, overlaps(self.x, parities), overlaps(self.z, flips), self.coefficient)
-
-
-def _bit(masks: Bytes, qubit: int) -> Bits:
-    return (masks[:, qubit >> 3] >> (qubit & 7) & 1).astype(bool)
 
 
 def packed(bits: Bits) -> Bytes:
