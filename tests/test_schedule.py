@@ -2,15 +2,19 @@
 
 import itertools
 import random
+import re
 import sys
 
+import numpy as np
 import pytest
+import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 import slow_planner
 from circuits_zoo import reuploading
 from conftest import NIGHTLY
+from qiskit_torch_module import QuantumModule, _timing
 from qiskit_torch_module._compile import compile_program
 from qiskit_torch_module._gf2 import Latest
 from qiskit_torch_module._passes import Passes
@@ -155,6 +159,28 @@ def growing(repetitions):
         circuit.p(weight, 0)
     circuit.ry(0.3, [0, 1])
     return circuit
+
+
+def test_what_takes_long_before_the_first_value_says_so_once(monkeypatch, caplog):
+    case = reuploading(3, 1)
+
+    def first_call():
+        caplog.clear()
+        QuantumModule(case.circuit, case.encoding, case.variational, observables=[np.eye(8), "ZZZ"])(torch.zeros(3))
+        return [record.getMessage() for record in caplog.records if record.name == "qiskit_torch_module"]
+
+    case.circuit.rx(0.125, 0)
+    assert first_call() == []
+    monkeypatch.setattr(_timing, "SLOW", 0.0)
+    case.circuit.rx(0.25, 0)
+    compiling, planning = first_call()
+    assert re.fullmatch(
+        r"compiling took \d\.\d s: 2 observables read in .* s, \d+ gates read as \d+ rotations in .* s, "
+        r"2 observables read as 2 Pauli strings in .* s; once for equal programs",
+        compiling,
+    )
+    assert re.fullmatch(r"planning took .* s: \d+ rotations put into \d+ layers in .*, engine made .*", planning)
+    assert first_call() == []
 
 
 def lines_run(function, *arguments):

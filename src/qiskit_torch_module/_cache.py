@@ -22,6 +22,7 @@ from ._operations import MAX_OPERATIONS, Amplitudes, Bound, Circuits, Dense, Mat
 from ._passes import current_passes
 from ._program import Program
 from ._reading import read
+from ._timing import Stopwatch
 
 MAX_PROGRAMS = 128
 
@@ -43,12 +44,13 @@ def cached_program(
     Raises:
         TypeError, ValueError: as `compile_program`.
     """
-    sums = None
+    sums, stopwatch = None, Stopwatch()
     try:
         observables_key = _observables_key(observables)
         if observables_key is None:  # matrices and the like take long: once
             sums = pauli_sums(observables, circuit.num_qubits)
             observables_key = sums
+            stopwatch.stage(f"{sums.num_observables:,} observables read")
         key = (
             _content(circuit),
             observables_key,
@@ -65,7 +67,7 @@ def cached_program(
         if program is not None:
             _programs.move_to_end(key)
             return program
-    program = compile_program(circuit, observables, encoding, variational, sums)
+    program = compile_program(circuit, observables, encoding, variational, sums, stopwatch)
     with _lock:
         _programs[key] = program
         if len(_programs) > MAX_PROGRAMS:

@@ -20,6 +20,7 @@ from ._polynomial import Polynomial
 from ._program import Program, with_derived
 from ._reader import Reader
 from ._schedule import Rotation, X, Y, Z
+from ._timing import Stopwatch
 
 # Qubits that gates act on; all others stay in |0> and cost nothing.
 MAX_QUBITS = 30
@@ -146,6 +147,7 @@ def compile_program(
     encoding: Sequence[Parameter],
     variational: Sequence[Sequence[Parameter]],
     sums: PauliSums | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> Program:
     """Compiles a circuit for the engine.
 
@@ -155,6 +157,7 @@ def compile_program(
         encoding: Parameters that take a value for each sample, in the order of the input columns.
         variational: Sets of parameters shared by the batch, in the order of the weights.
         sums: The observables as `pauli_sums` makes them, where that is done.
+        stopwatch: That has measured what was done before, and stops here.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -164,6 +167,7 @@ def compile_program(
         raise TypeError(f"circuit: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
     if circuit.num_qubits < 1:
         raise ValueError("circuit: expected at least one qubit, got 0")
+    stopwatch = stopwatch or Stopwatch()
     variables = variable_indices(circuit, encoding, variational)
     reader = Reader(variables, circuit.num_qubits)
     reader.read(circuit)
@@ -197,6 +201,7 @@ def compile_program(
         else:
             for letters, pair, constant in _as_rotations(name, qubits):
                 rotations += frame.rotations(letters, pair, Polynomial.constant(constant))
+    stopwatch.stage(f"{len(circuit.data):,} gates read as {len(rotations):,} rotations")
     if sums is None:
         sums = pauli_sums(observables, circuit.num_qubits)
     terms = frame.terms(sums, [place.get(line) for line in reader.line])
@@ -204,7 +209,8 @@ def compile_program(
     constants = np.bincount(
         terms.observable[is_identity], weights=terms.coefficient[is_identity], minlength=sums.num_observables
     )
-    return with_derived(
+    stopwatch.stage(f"{sums.num_observables:,} observables read as {sums.num_strings:,} Pauli strings")
+    program = with_derived(
         Program(
             num_qubits=max(1, len(lines)),
             num_inputs=len(encoding),
@@ -220,6 +226,8 @@ def compile_program(
         reader.angles.derived,
         reader.blocks,
     )
+    stopwatch.stop("compiling")
+    return program
 
 
 def _as_rotations(name: str, qubits: Sequence[int]) -> Iterator[tuple[str, Sequence[int], float]]:

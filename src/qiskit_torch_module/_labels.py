@@ -73,7 +73,7 @@ def _multiplied_out(
 ) -> list[npt.NDArray[Any]]:
     """Masks and coefficients of all strings, row by row, of products with the same number of projectors."""
     rows = np.arange(len(codes))
-    qubits = np.nonzero(codes >= _MINUS)[1].reshape(-1, count)
+    qubits = np.nonzero(codes >= _MINUS)[1].reshape(len(codes), count)
     shape = (len(rows), 1 << count, x.shape[1])
     x, z = np.broadcast_to(x[:, None], shape).copy(), np.broadcast_to(z[:, None], shape).copy()
     scales = np.full(shape[:2], 0.5**count)

@@ -95,12 +95,16 @@ class _Reader:
         """Whether all its labels are what they should be; others are read one by one, to say what is wrong."""
         if isinstance(observable, str):
             return len(observable) == self.num_qubits and _LABEL.fullmatch(observable) is not None
-        return isinstance(observable, Mapping) and all(
-            isinstance(label, str)
-            and len(label) == self.num_qubits
-            and _LABEL_WITH_PROJECTORS.fullmatch(label)
-            and isinstance(value, (int, float, complex, np.number))
-            for label, value in observable.items()
+        return (
+            isinstance(observable, Mapping)
+            and len(observable) > 0
+            and all(
+                isinstance(label, str)
+                and len(label) == self.num_qubits
+                and _LABEL_WITH_PROJECTORS.fullmatch(label)
+                and isinstance(value, (int, float, complex, np.number))
+                for label, value in observable.items()
+            )
         )
 
     def _labels(self, numbered: Sequence[tuple[int, Any]]) -> list[Strings]:

@@ -22,6 +22,7 @@ from ._paulis import PauliTerms
 from ._plain import is_plain
 from ._polynomial import Polynomial
 from ._schedule import Level, Rotation, engine_arrays, levels_of
+from ._timing import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -229,12 +230,17 @@ def angles_of(program: Program) -> Iterator[Polynomial]:
 @without_collections
 def _planned(program: Program) -> tuple[Engine, Polynomial]:
     """The engine, and the phase of rotations that it does not apply."""
+    stopwatch = Stopwatch()
     levels, dropped = levels_of(program.rotations, program.passes)
+    stopwatch.stage(f"{len(program.rotations):,} rotations put into {len(levels):,} layers")
     arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
     num_inputs, num_weights = program.num_engine_inputs, program.num_engine_weights
     halves = halves_of(levels, program.num_qubits, num_inputs) if program.passes.halved_start else None
     halved = None if halves is None else _halved_arrays(program, halves)
-    return Engine(program.num_qubits, num_inputs, num_weights, arrays, halved), dropped
+    engine = Engine(program.num_qubits, num_inputs, num_weights, arrays, halved)
+    stopwatch.stage(f"engine made for them and {len(program.observable_terms):,} Pauli terms")
+    stopwatch.stop("planning")
+    return engine, dropped
 
 
 @without_collections

@@ -1,0 +1,35 @@
+"""What takes long before the first value says so."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+# From so many seconds on.
+SLOW = 1.0
+
+_log = logging.getLogger("qiskit_torch_module")
+
+
+class Stopwatch:
+    """Measures work stage by stage; if it took long, the log says so, and what took how long of it.
+
+    A warning, as the user waits and does not know why, and one of `logging`: those of `warnings` become errors where
+    tests ask for it, and whether work is slow differs from run to run.
+    """
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.perf_counter()
+        self._stages: list[str] = []
+
+    def stage(self, text: str) -> None:
+        """What has been done since the last stage; the log adds in how many seconds."""
+        now = time.perf_counter()
+        self._stages.append(f"{text} in {now - self._last:.1f} s")
+        self._last = now
+
+    def stop(self, work: str) -> None:
+        """All is done."""
+        seconds = time.perf_counter() - self._begin
+        if seconds >= SLOW:
+            _log.warning("%s took %.1f s: %s; once for equal programs", work, seconds, ", ".join(self._stages))
