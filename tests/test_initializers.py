@@ -73,3 +73,31 @@ def test_starting_anew():
     assert not torch.equal(torch.random.get_rng_state(), state)
     assert not torch.equal(model.variational_0, first[0])
     assert torch.equal(model.variational_1, first[1])
+
+
+@pytest.mark.parametrize(
+    "fill", [lambda values: None, lambda values: values.fill_(torch.nan), lambda values: values[1:].fill_(1.0)]
+)
+def test_functions_that_leave_values_unset_are_refused(fill):
+    with pytest.raises(ValueError, match=r"fills a vector of \d+ finite values in place, got \[nan"):
+        module(fill)
+
+
+@pytest.mark.parametrize("initial", [0.1, 1, None, {0.1, 0.2}, torch.nn.Linear])
+def test_what_starts_nothing_is_refused(initial):
+    with pytest.raises((TypeError, ValueError), match="variational_params_initial"):
+        module(initial)
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [(1.5, TypeError), (True, TypeError), ("1", TypeError), (-1, ValueError), (2**64, ValueError)]
+)
+def test_seeds_are_whole_numbers_from_zero_on(seed, error):
+    with pytest.raises(error, match="seed_init: expected a whole number"):
+        module("uniform", seed_init=seed)
+
+
+@pytest.mark.parametrize("flag", [0, 1, "no", torch.tensor(True)])
+def test_the_flag_of_encoding_gradients_is_true_false_or_none(flag):
+    with pytest.raises(TypeError, match="encoding_gradients_flag: expected True or False"):
+        module("uniform", encoding_gradients_flag=flag)

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 
 
 def thread_count(count: Any, argument: str) -> int:
@@ -86,3 +87,17 @@ def shot_count(value: Any, argument: str) -> float | None:
     if not 0 < number < math.inf:
         raise ValueError(f"{argument}: expected a positive number or None, got {value}")
     return number
+
+
+def tensor_of(values: Any, dtype: torch.dtype, device: torch.device | None = None) -> torch.Tensor:
+    """Numbers of any kind, also lists of arrays or of tensors (whose graph is kept), as one tensor.
+
+    Raises:
+        TypeError: something else than numbers.
+        ValueError: rows of different lengths.
+    """
+    if isinstance(values, (list, tuple)) and any(isinstance(one, torch.Tensor) for one in values):
+        return torch.stack([tensor_of(one, dtype, device) for one in values]).to(dtype)
+    if isinstance(values, (list, tuple)):
+        values = np.asarray(values)
+    return torch.as_tensor(values, dtype=dtype, device=device)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from math import pi
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -21,15 +22,32 @@ Initial = str | tuple[str, Mapping[str, float]] | Sequence[float] | torch.Tensor
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Random numbers from a seed, if there is one; the global random state is left as it was."""
+    """Random numbers from a seed, if there is one; the global random state is left as it was.
+
+    Raises:
+        TypeError, ValueError: the seed is not a whole number from 0 on.
+    """
+    if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool)):
+        raise TypeError(f"seed_init: expected a whole number or None, got {seed!r}")
+    if seed is not None and not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed_init: expected a whole number from 0 to 2^64 - 1, got {seed}")
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
-            torch.manual_seed(seed)
+            torch.manual_seed(int(seed))
         yield
 
 
 def is_single(initial: Any) -> bool:
-    """Whether `initial` starts one set, rather than being a sequence with one entry for each set."""
+    """Whether `initial` starts one set, rather than being a sequence with one entry for each set.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(initial, (Real, Set)) or (not isinstance(initial, Iterable) and not callable(initial)):
+        raise TypeError(
+            "variational_params_initial: expected 'constant', 'uniform', 'normal', a pair such as ('constant', "
+            f"{{'val': 0.1}}), a sequence of values, a function, or a sequence of these, got {initial!r}"
+        )
     if isinstance(initial, (str, torch.Tensor)) or callable(initial) or _is_named(initial):
         return True
     return all(isinstance(value, (int, float)) or _is_scalar(value) for value in initial)
@@ -49,12 +67,17 @@ def _is_named(initial: Any) -> bool:
 
 
 def _filled(initial: Callable[[torch.Tensor], Any], size: int, argument: str) -> torch.Tensor:
-    values = torch.empty(size)
+    values = torch.full((size,), torch.nan)
     with torch.no_grad():
         try:
             initial(values)
-        except ValueError as error:  # Xavier and Kaiming want a matrix
+        except (TypeError, ValueError) as error:  # Xavier and Kaiming want a matrix
             raise ValueError(f"{argument}: the function cannot fill a vector of {size} values: {error}") from error
+    if not torch.isfinite(values).all():
+        raise ValueError(
+            f"{argument}: expected a function that fills a vector of {size} finite values in place, got "
+            f"{values.tolist()} (nan: left as it was)"
+        )
     return values
 
 

@@ -80,7 +80,7 @@ def values_and_squares(evaluate: Evaluate, checked: Triples, squared: bool) -> t
     """The exact value of each observable, and where wanted that of its square (else 0)."""
     values, squares = np.empty(len(checked.circuits)), np.zeros(len(checked.circuits))
     for group in checked.groups():
-        sums = [*group.observables, *([_square(one) for one in group.observables] if squared else [])]
+        sums = [*group.observables, *([square(one) for one in group.observables] if squared else [])]
         found = evaluate(group.circuit, sums, group.rows)
         values[group.positions] = found[group.row_index, group.observable_index]
         if squared:
@@ -88,7 +88,8 @@ def values_and_squares(evaluate: Evaluate, checked: Triples, squared: bool) -> t
     return values, squares
 
 
-def _square(observable: Any) -> SparsePauliOp:
+def square(observable: Any) -> SparsePauliOp:
+    """An observable times itself, for its variance."""
     operator = SparsePauliOp(observable) if isinstance(observable, (str, Pauli)) else observable
     operator = operator if isinstance(operator, SparsePauliOp) else SparsePauliOp.from_operator(operator)
     return (operator @ operator).simplify(atol=0)

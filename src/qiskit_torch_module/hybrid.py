@@ -9,6 +9,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from ._arguments import tensor_of
 from ._initial import Initial, seeded
 from ._parameters import parameter_list
 from .module import QuantumModule
@@ -71,21 +72,30 @@ class HybridModule(torch.nn.Module):
             )
             self.postprocessing = torch.nn.Linear(self.quantum.output_size, output_size)
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: Any = None, input_tensor: Any = None) -> torch.Tensor:
         """Output of the three layers.
 
         Args:
-            input: Shape (..., input_size); lists, NumPy arrays and other dtypes take the dtype of the first layer.
+            input: Shape (..., input_size); lists (also of tensors), NumPy arrays and other dtypes take the dtype of the
+                first layer.
+            input_tensor: What version 1.0 called the input.
 
         Returns:
             Shape (..., output_size).
         """
         weight = self.preprocessing.weight
-        if not isinstance(input, torch.Tensor) or not input.is_floating_point():
-            input = torch.as_tensor(input, dtype=weight.dtype, device=weight.device)
+        input = input if input_tensor is None else input_tensor
+        if not isinstance(input, torch.Tensor):
+            input = tensor_of(input, weight.dtype, weight.device)
+        elif input.dtype is not weight.dtype and not torch.is_autocast_enabled(input.device.type):
+            input = input.to(weight.dtype)
         hidden = self.quantum(self.preprocessing(input))
         output: torch.Tensor = self.postprocessing(hidden)
         return output
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        _rename_entries_of_version_1(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     @property
     def quantum_module(self) -> QuantumModule:
@@ -132,3 +142,20 @@ class HybridModule(torch.nn.Module):
     def output_size(self) -> int:
         """Width of the output."""
         return self.postprocessing.out_features
+
+
+# What version 1.0 called the layers.
+_LAYERS = {"_preprocessing.": "preprocessing.", "_quantum_module.": "quantum.", "_postprocessing.": "postprocessing."}
+
+
+def _rename_entries_of_version_1(state: dict[str, Any], prefix: str) -> None:
+    """Gives the entries of a state dict of version 1.0 the names they have now.
+
+    Version 1.0 gave <Z> of the last qubit first: the last layer takes its inputs in the other order.
+    """
+    for key in list(state):
+        for old, new in _LAYERS.items():
+            if key.startswith(prefix + old):
+                value = state.pop(key)
+                is_mixing = key == f"{prefix}_postprocessing.weight"
+                state[prefix + new + key[len(prefix + old) :]] = value.flip(1) if is_mixing else value

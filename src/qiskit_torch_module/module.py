@@ -6,22 +6,27 @@ import copy
 import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _operator
-from ._arguments import thread_count
+from ._arguments import flag, tensor_of, thread_count
 from ._autograd import expectation_values
 from ._cache import cached_program
+from ._connectors import arguments_of
 from ._definitions import copied
-from ._initial import Initial, initial_values, is_single, seeded
+from ._initial import Initial, initial_values, seeded
 from ._native import joined
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
 from ._program import Program
+from ._sets import is_flat, own_name, rename_entries, set_initials, set_names
+
+if TYPE_CHECKING:
+    from .quantum_neural_network import QNN
 
 _NATIVE_DTYPES = (torch.float32, torch.float64)
 
@@ -37,7 +42,8 @@ class QuantumModule(torch.nn.Module):
         encoding_params: Parameters that take the columns of the input, in this order; None: the module has no input.
         variational_params: Trainable parameters: one sequence, or a sequence of sets.
         variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
-            ``variational_0``, ``variational_1``, ...
+            ``variational_0``, ``variational_1``, ..., and ``variational`` for one flat sequence of parameters. One name
+            for several sets gets numbers: "foo" gives ``foo_0``, ``foo_1``, ...
         variational_params_initial: How each set starts, or all of them: "constant" (1), "uniform" (0 to 2 pi),
             "normal" (0, 1), a pair such as ``("normal", {"std": 0.1})``, explicit values, or a function that fills a
             vector in place, such as those of ``torch.nn.init`` and of `qiskit_torch_module.initializers`.
@@ -71,18 +77,50 @@ class QuantumModule(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
-        self.variational_parameters = parameter_sets(variational_params, "variational_params")
+        sets = list(variational_params) if isinstance(variational_params, Iterator) else variational_params
+        self.variational_parameters = parameter_sets(sets, "variational_params")
         self._program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
         self._circuit: QuantumCircuit | None = copied(circuit)
         self._why_no_circuit = ""
         self._num_qubits: int = circuit.num_qubits
-        self._names = _set_names(variational_params_names, len(self.variational_parameters))
-        self._initials = _set_initials(variational_params_initial, len(self._names))
+        self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
+        self._initials = set_initials(variational_params_initial, len(self._names))
         self._observables = copy.deepcopy(observables)  # what the caller changes later is no part of the model
         self._register(seed_init)
+        if encoding_gradients_flag is not None:
+            encoding_gradients_flag = flag(encoding_gradients_flag, "encoding_gradients_flag")
         self._encoding_gradients_flag = encoding_gradients_flag
         self.set_num_threads_forward(num_threads_forward)
         self.set_num_threads_backward(num_threads_backward)
+
+    @classmethod
+    def from_qnn(cls, qnn: Any, **options: Any) -> QuantumModule:
+        """The module that does what a network of qiskit-machine-learning does, with exact gradients.
+
+        Args:
+            qnn: An ``EstimatorQNN``, or the ``TorchConnector`` around it, whose weights are taken over.
+            options: Further arguments of the constructor; they come before what the network says.
+
+        Raises:
+            TypeError: another kind of network.
+            ValueError: as the constructor.
+        """
+        return cls(**{**arguments_of(qnn), **options})
+
+    @property
+    def qnn(self) -> QNN:
+        """Arrays in, arrays out: the face that version 1.0 had."""
+        from .quantum_neural_network import QNN
+
+        return QNN.of(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # The only set of a module answers to the names it has in other programs.
+        return super().__getattr__(own_name(name, self.__dict__.get("_names", ())))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        rename_entries(state_dict, prefix, self._names)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def _register(self, seed: int | None) -> None:
         with seeded(seed):
@@ -105,13 +143,15 @@ class QuantumModule(torch.nn.Module):
             for name, values in self._initial_values():
                 getattr(self, name).copy_(values)
 
-    def forward(self, input: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, input: torch.Tensor | None = None, input_tensor: torch.Tensor | None = None) -> torch.Tensor:
         """Expectation values of all observables.
 
         Args:
             input: Shape (..., input_size); None (the same as shape (0,)) where the circuit has no encoding
                 parameters. A float64 tensor makes the computation float64; narrower and integer tensors, lists and
                 NumPy arrays take the dtype of the parameters.
+
+            input_tensor: What version 1.0 called the input.
 
         Returns:
             Shape (..., output_size).
@@ -120,7 +160,7 @@ class QuantumModule(torch.nn.Module):
             TypeError: the input or the parameters are neither float32 nor float64, nor can become so.
             ValueError: the input has the wrong width or a value that is not finite.
         """
-        inputs, weights = self._variables(input)
+        inputs, weights = self._variables(input if input_tensor is None else input_tensor)
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
@@ -167,7 +207,7 @@ class QuantumModule(torch.nn.Module):
         if input is None and width > 0:
             raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
         if not isinstance(input, torch.Tensor):
-            input = torch.as_tensor([] if input is None else input, dtype=dtype)
+            input = tensor_of([] if input is None else input, dtype)
         if input.ndim == 0 or input.shape[-1] != width:
             raise ValueError(
                 f"input: expected shape (..., {width}), one column for each encoding parameter, "
@@ -266,8 +306,8 @@ class QuantumModule(torch.nn.Module):
         flags = list(variational_gradients_flag)
         if len(flags) != len(sets):
             raise ValueError(f"variational_gradients_flag: expected one flag for all or {len(sets)}, got {len(flags)}")
-        for one, flag in zip(sets, flags, strict=True):
-            one.requires_grad_(flag)
+        for one, is_trained in zip(sets, flags, strict=True):
+            one.requires_grad_(is_trained)
 
     def draw(self, *arguments: Any, **options: Any) -> Any:
         """Draws the circuit: arguments and result are those of ``QuantumCircuit.draw``."""
@@ -280,26 +320,3 @@ class QuantumModule(torch.nn.Module):
             f"num_qubits={self._num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
             f"trainable: {sets or 'none'}"
         )
-
-
-def _set_names(names: Sequence[str] | str | None, count: int) -> list[str]:
-    if names is None:
-        return [f"variational_{index}" for index in range(count)]
-    listed = [names] if isinstance(names, str) else list(names)
-    if len(listed) != count:
-        raise ValueError(f"variational_params_names: expected one name for each of {count} sets, got {listed}")
-    for name in listed:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ValueError(f"variational_params_names: expected identifiers, got {name!r}")
-    return listed
-
-
-def _set_initials(initial: Any, count: int) -> list[Any]:
-    if is_single(initial):
-        return [initial] * count
-    listed = list(initial)
-    if len(listed) != count:
-        raise ValueError(
-            f"variational_params_initial: expected one entry for all sets or {count} entries, got {len(listed)}"
-        )
-    return listed

@@ -1,0 +1,13 @@
+"""Where version 1.0 had `QuantumModule`."""
+
+import warnings
+
+from .module import QuantumModule
+
+__all__ = ["QuantumModule"]
+
+warnings.warn(
+    "qiskit_torch_module.quantum_module is a name of version 1.0; import QuantumModule from qiskit_torch_module",
+    DeprecationWarning,
+    stacklevel=2,
+)
