@@ -11,14 +11,14 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.circuit.library import Isometry, StatePreparation
+from qiskit.circuit.library import StatePreparation
 from qiskit.quantum_info import SparsePauliOp, Statevector, random_hermitian, random_unitary
 
 from circuits_zoo import random_observables
 from conftest import NIGHTLY
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, _matrices, _torch_engine, explain
 from qiskit_torch_module._cache import cached_program
-from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, Initialize, UnitaryGate
+from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 from qiskit_torch_module._compile import compile_program
 from qiskit_torch_module._dense import step_arrays
 from qiskit_torch_module._polynomial import Polynomial
@@ -212,6 +212,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Qiskit 0.44, while it takes gates apart
 @pytest.mark.parametrize("num_layers", [1, 40])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operations(name, num_layers):

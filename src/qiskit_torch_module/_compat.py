@@ -35,10 +35,11 @@ except ImportError:  # before Qiskit 1.3
     SparseObservable = None
 
 try:
-    from qiskit.circuit.library import DiagonalGate, HamiltonianGate, Initialize, UnitaryGate
+    from qiskit.circuit.library import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 except ImportError:  # before Qiskit 0.45
     from qiskit.extensions import HamiltonianGate, Initialize, UnitaryGate
     from qiskit.extensions.quantum_initializer.diagonal import DiagonalGate
+    from qiskit.extensions.quantum_initializer.isometry import Isometry
 
 try:
     from qiskit.circuit import BoxOp
@@ -80,6 +81,7 @@ __all__ = [
     "ForLoopOp",
     "HamiltonianGate",
     "Initialize",
+    "Isometry",
     "Options",
     "ParameterVectorElement",
     "PrimitiveJob",

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlledGate, ParameterExpression
-from qiskit.circuit.library import Isometry, StatePreparation
+from qiskit.circuit.library import StatePreparation
 
-from ._compat import DiagonalGate, HamiltonianGate, UnitaryGate
+from ._compat import DiagonalGate, HamiltonianGate, Isometry, UnitaryGate
 from ._definitions import evolution_of_matrix
 from ._polynomial import Polynomial
 
