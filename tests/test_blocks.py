@@ -11,7 +11,7 @@ from qiskit.quantum_info import Pauli, Statevector, random_unitary
 
 import reference
 from circuits_zoo import random_observables
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
 from qiskit_torch_module._bound import _difference_slope, _trigonometric_slope
 from qiskit_torch_module._synthesis import tree_angles, turned, unitary_angles, unitary_words
 
@@ -433,3 +433,28 @@ def test_the_shift_rule_is_used_where_it_is_exact(function, slope, is_exact):
     if not is_exact:
         found = _difference_slope(lambda s: np.atleast_1d(function(s)))
     np.testing.assert_allclose(found, slope, atol=1e-10)
+
+
+def test_explain_says_how_such_gates_are_evaluated():
+    circuit = encoded(3, ParameterVector("x", 4))
+    circuit.append(Arcsine(T), [2])
+    found = explain(circuit, list(circuit.parameters)[1:])
+    assert found.encodings == ("circuit: 'ParameterizedInitialize' on qubits [0, 1]",)
+    assert found.bound == ("circuit: 'arcsine' on qubits [2]",)
+    assert "amplitude encoding     'ParameterizedInitialize' on qubits [0, 1]: a tree" in str(found)
+    assert "numbers only           'arcsine' on qubits [2]: bound row by row; derivatives by the shift rule" in str(
+        found
+    )
+
+
+def test_what_no_file_can_hold_is_not_saved(tmp_path):
+    circuit = QuantumCircuit(1)
+    circuit.append(Arcsine(T), [0])
+    with pytest.raises(ValueError, match="'arcsine' on qubits .* is evaluated by code of its own, which no file holds"):
+        save(QuantumModule(circuit, None, [T]), tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+    parameters = ParameterVector("x", 4)
+    model = QuantumModule(encoded(2, parameters), parameters, None)
+    save(model, tmp_path / "model")
+    inputs = torch.randn(3, 4)
+    torch.testing.assert_close(load(tmp_path / "model")(inputs), model(inputs))

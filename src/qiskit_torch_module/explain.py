@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _engine
+from ._blocks import AmplitudeBlock, BoundBlock
 from ._dense import Matrix, Step
 from ._observables import Observables
 from ._schedule import Rotation, engine_arrays, levels_of
@@ -47,6 +48,8 @@ class Explanation:
         absorbed_runs: Runs of the last layer that the observables absorb.
         dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
             step by step: it has no layers, and what is said of them is empty.
+        encodings: What errors call each instruction that encodes amplitudes.
+        bound: And each gate that can be evaluated only with numbers: row by row, by Qiskit.
         values, gradients: Work of one sample; the gradients' does not repeat the values'.
         precision: "float32" or "float64".
         instruction_set: That of the kernels.
@@ -66,6 +69,8 @@ class Explanation:
     prefix_layers: int
     absorbed_runs: int
     dense_qubits: tuple[int, ...]
+    encodings: tuple[str, ...]
+    bound: tuple[str, ...]
     values: Work
     gradients: Work
     precision: str
@@ -94,6 +99,8 @@ class Explanation:
             ("circuit", f"{qubits}, {sum(self.gates.values())} gates: {gates}"),
             ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
             *passes,
+            *[("amplitude encoding", f"{_short(name)}: a tree of rotations") for name in self.encodings],
+            *[("numbers only", f"{_short(name)}: {_BOUND}") for name in self.bound],
             ("values of a sample", _work(self.values)),
             ("its gradients", _work(self.gradients)),
             ("engine", f"{self.instruction_set}, {self.precision}, {self.schedule['lanes']} {lanes} in a vector"),
@@ -102,6 +109,13 @@ class Explanation:
             ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
         ]
         return "\n".join(f"{name:<22} {text}" for name, text in rows)
+
+
+_BOUND = "bound row by row; derivatives by the shift rule where it is exact, else central differences"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("circuit: ")
 
 
 def explain(
@@ -157,6 +171,7 @@ def explain(
             batch_size,
             None if halves is None else 2 ** halves[2],
         )
+    blocks = [*program.input_blocks, *program.weight_blocks]
     return Explanation(
         num_qubits=model.circuit.num_qubits,
         num_simulated_qubits=program.num_qubits,
@@ -170,6 +185,8 @@ def explain(
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=absorbed,
         dense_qubits=tuple(len(one.qubits) for one in program.steps if not isinstance(one, Rotation)),
+        encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
+        bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
         values=values,
         gradients=gradients,
         precision=str(dtype).removeprefix("torch."),
