@@ -96,8 +96,14 @@ def tensor_of(values: Any, dtype: torch.dtype, device: torch.device | None = Non
         TypeError: something else than numbers.
         ValueError: rows of different lengths.
     """
-    if isinstance(values, (list, tuple)) and any(isinstance(one, torch.Tensor) for one in values):
-        return torch.stack([tensor_of(one, dtype, device) for one in values]).to(dtype)
+    if isinstance(values, (list, tuple)) and _holds_tensors(values):
+        return torch.stack([tensor_of(one, dtype, device) for one in values])
     if isinstance(values, (list, tuple)):
         values = np.asarray(values)
     return torch.as_tensor(values, dtype=dtype, device=device)
+
+
+def _holds_tensors(values: Any) -> bool:
+    if isinstance(values, (list, tuple)):
+        return any(_holds_tensors(one) for one in values)
+    return isinstance(values, torch.Tensor)

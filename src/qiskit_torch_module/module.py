@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,13 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _operator
-from ._arguments import flag, tensor_of, thread_count
+from ._arguments import flag, thread_count
 from ._autograd import expectation_values
 from ._cache import cached_program
 from ._connectors import arguments_of
 from ._definitions import copied
 from ._initial import Initial, initial_values, seeded
+from ._inputs import is_ready, prepared
 from ._native import joined
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
@@ -27,8 +27,6 @@ from ._sets import is_flat, own_name, rename_entries, set_initials, set_names
 
 if TYPE_CHECKING:
     from .quantum_neural_network import QNN
-
-_NATIVE_DTYPES = (torch.float32, torch.float64)
 
 
 class QuantumModule(torch.nn.Module):
@@ -128,6 +126,8 @@ class QuantumModule(torch.nn.Module):
                 if name in self._parameters or hasattr(self, name):
                     raise ValueError(f"variational_params_names: '{name}' is taken by the module; choose another name")
                 self.register_parameter(name, torch.nn.Parameter(values))
+        if not self._names:  # dtype and device, which weights would tell
+            self.register_buffer("_like", torch.empty(0), persistent=False)
 
     def _initial_values(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, parameters, initial in zip(self._names, self.variational_parameters, self._initials, strict=True):
@@ -148,19 +148,22 @@ class QuantumModule(torch.nn.Module):
 
         Args:
             input: Shape (..., input_size); None (the same as shape (0,)) where the circuit has no encoding
-                parameters. A float64 tensor makes the computation float64; narrower and integer tensors, lists and
-                NumPy arrays take the dtype of the parameters.
-
+                parameters. Integers, lists and NumPy arrays take the dtype of the parameters; tensors in lists are
+                stacked.
             input_tensor: What version 1.0 called the input.
 
         Returns:
-            Shape (..., output_size).
+            Shape (..., output_size). Its dtype is that of the parameters, or ``torch.promote_types`` of this and the
+            input's where that is a tensor of floating-point numbers: float64 with float32 gives float64, bfloat16 with
+            bfloat16 gives bfloat16, bfloat16 with float32 gives float32. Results in float16 and bfloat16 are computed
+            in float32 and rounded at the end. A module without weights has the default dtype of PyTorch at its
+            construction; ``.double()`` and the like change it.
 
         Raises:
-            TypeError: the input or the parameters are neither float32 nor float64, nor can become so.
+            TypeError: the input is sparse or nested, or a dtype is none of these.
             ValueError: the input has the wrong width or a value that is not finite.
         """
-        inputs, weights = self._variables(input if input_tensor is None else input_tensor)
+        inputs, weights, dtype = self._variables(input if input_tensor is None else input_tensor)
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
@@ -169,7 +172,9 @@ class QuantumModule(torch.nn.Module):
             flat, all_weights = self._program.with_derived_columns(flat, all_weights)
             weights = [all_weights]
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
-        return values if inputs.ndim == 2 else values.reshape(*inputs.shape[:-1], self.output_size)
+        if inputs.ndim != 2:
+            values = values.reshape(*inputs.shape[:-1], self.output_size)
+        return values if dtype is None else values.to(dtype)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As in ``torch.nn.Module``, but does not look for submodules where there are none: that takes 10 us."""
@@ -193,33 +198,28 @@ class QuantumModule(torch.nn.Module):
     # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.
     _write_program._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
-    def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
-        """The input as a tensor of the right width, and all sets, of the dtype to compute in."""
+    def __prepare_scriptable__(self) -> None:
+        raise TypeError(
+            "QuantumModule: torch.jit.script reads Python, and this module is native; use torch.jit.trace, "
+            "torch.compile or torch.export"
+        )
+
+    def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.dtype | None]:
+        """The input as a tensor of the right width, and all sets, of the dtype to compute in; that of the result.
+
+        None: the result has the dtype in which it is computed.
+        """
         weights = self.variational_
-        width = len(self.encoding_parameters)
-        if isinstance(input, torch.Tensor) and input.ndim > 0 and input.shape[-1] == width:
-            dtype = input.dtype
-            if dtype in _NATIVE_DTYPES and all(one.dtype is dtype for one in weights):
-                return input, weights
-        dtype = functools.reduce(torch.promote_types, (one.dtype for one in weights), torch.float32)
-        if not weights:
-            dtype = torch.get_default_dtype()
-        if input is None and width > 0:
-            raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
-        if not isinstance(input, torch.Tensor):
-            input = tensor_of([] if input is None else input, dtype)
-        if input.ndim == 0 or input.shape[-1] != width:
-            raise ValueError(
-                f"input: expected shape (..., {width}), one column for each encoding parameter, "
-                f"got {tuple(input.shape)}"
-            )
-        if input.is_floating_point() or input.is_complex():
-            dtype = torch.promote_types(dtype, input.dtype)
-        if dtype not in _NATIVE_DTYPES:
-            raise TypeError(
-                f"expected float32 or float64 for input and parameters, got {dtype}; use .float() or .double()"
-            )
-        return input.to(dtype), [one.to(dtype) for one in weights]
+        width, own = len(self.encoding_parameters), weights or self._without_weights()
+        if is_ready(input, width, own):
+            return input, weights, None
+        inputs, dtype = prepared(input, width, own)
+        return inputs, [one.to(inputs.dtype) for one in weights], dtype
+
+    def _without_weights(self) -> list[torch.Tensor]:
+        """What stands for the dtype and device of weights."""
+        buffer = self._buffers.get("_like")
+        return [torch.empty(0) if buffer is None else buffer]  # None: pickled by version 2.0
 
     @property
     def variational_(self) -> list[torch.nn.Parameter]:
