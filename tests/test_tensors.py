@@ -60,8 +60,8 @@ WRONG = {
     "float8": (lambda m, x: m(x.to(torch.float8_e5m2)), TypeError, "got torch.float8_e5m2"),
     "freed cotangent": (lambda m, x: m(x).backward(freed(x)), RuntimeError, "cotangent: .* 24 bytes of memory, got one with 0"),
     "sparse cotangent": (lambda m, x: m(x).backward(x.to_sparse()), TypeError, "cotangent: expected a dense tensor on the CPU, .*sparse_coo"),
-    "weights of two dtypes inside": (lambda m, x: m._program.engine.write_values_float32(x, 3, [one.double() for one in m.variational_], x.new_empty(3, 2), 1, False), TypeError, "weights: expected torch.float32"),
-    "no tensor inside": (lambda m, x: m._program.engine.write_values_float32([1.0], 3, [], x, 1, False), TypeError, "inputs: expected a dense tensor on the CPU, got list"),
+    "weights of two dtypes inside": (lambda m, x: m._program.engine.tensor_values_float32(x, 3, [one.double() for one in m.variational_], 1, False), TypeError, "weights: expected torch.float32"),
+    "no tensor inside": (lambda m, x: m._program.engine.tensor_values_float32([1.0], 3, [], 1, False), TypeError, "inputs: expected a dense tensor on the CPU, got list"),
     "scripted": (lambda m, x: torch.jit.script(torch.nn.Sequential(m)), TypeError, "torch.jit.trace"),
 }  # fmt: skip
 

@@ -189,10 +189,7 @@ std::vector<Tensor<Real>> tensors(const nb::sequence& given, const char* what) {
 template <class Real>
 std::vector<Real> joined(const std::vector<Tensor<Real>>& sets) {
     std::vector<Real> weights;
-    for (const Tensor<Real>& set : sets) {
-        const Real* begin = set.values(set.size());
-        weights.insert(weights.end(), begin, begin + set.size());
-    }
+    for (const Tensor<Real>& set : sets) weights.insert(weights.end(), set.values(), set.values() + set.size());
     return weights;
 }
 
@@ -209,46 +206,57 @@ qtm::Batch<Real> checked(const qtm::ProgramView& program, const Tensor<Real>& in
 }
 
 template <class Real>
-std::unique_ptr<Tape<Real>> write_values(const qtm::Plan& plan, nb::handle inputs, int64_t size,
-                                         const nb::sequence& sets, nb::handle values, int num_threads, bool recorded) {
-    const Tensor<Real> from(inputs, "inputs"), to(values, "values");
+nb::tuple tensor_values(const qtm::Plan& plan, nb::handle inputs, int64_t size, const nb::sequence& sets,
+                        int num_threads, bool recorded) {
+    const Tensor<Real> from(inputs, "inputs");
     const std::vector<Real> weights = joined(tensors<Real>(sets, "weights"));
     const qtm::Batch<Real> batch = checked(plan.view(), from, size, weights, num_threads);
-    Real* out = to.target(size_t(size) * size_t(plan.view().num_observables));
-    nb::gil_scoped_release release;
-    if (recorded) return qtm::record<Real>(plan, batch, out);
-    qtm::values<Real>(plan, batch, out);
-    return nullptr;
+    nb::object values = from.like(size_t(size), size_t(plan.view().num_observables));
+    Real* out = from.target(values);
+    std::unique_ptr<Tape<Real>> tape;
+    {
+        nb::gil_scoped_release release;
+        if (recorded)
+            tape = qtm::record<Real>(plan, batch, out);
+        else
+            qtm::values<Real>(plan, batch, out);
+    }
+    return nb::make_tuple(std::move(values), std::move(tape));
 }
 
 template <class Real>
-void write_gradients(const qtm::Plan& plan, nb::handle inputs, int64_t size, const nb::sequence& sets,
-                     nb::handle cotangent, nb::handle input_gradient, const nb::sequence& set_gradients,
-                     int num_threads, const Tape<Real>* tape) {
+nb::list tensor_gradients(const qtm::Plan& plan, nb::handle inputs, int64_t size, const nb::sequence& sets,
+                          nb::handle cotangent, const std::vector<bool>& wants, int num_threads,
+                          const Tape<Real>* tape) {
     const qtm::ProgramView& program = plan.view();
-    const Tensor<Real> from(inputs, "inputs"), seed(cotangent, "cotangent"), to_inputs(input_gradient, "gradient");
-    const std::vector<Tensor<Real>> from_sets = tensors<Real>(sets, "weights"),
-                                    to_sets = tensors<Real>(set_gradients, "gradient");
+    const Tensor<Real> from(inputs, "inputs"), seed(cotangent, "cotangent");
+    const std::vector<Tensor<Real>> from_sets = tensors<Real>(sets, "weights");
     const std::vector<Real> weights = joined(from_sets);
     const qtm::Batch<Real> batch = checked(program, from, size, weights, num_threads);
     const Real* seeds = seed.values(size_t(size) * size_t(program.num_observables));
     require_tape_of(tape, size);
-    if (to_sets.size() != from_sets.size()) throw std::invalid_argument("expected one gradient for each set");
-    std::vector<uint8_t> wanted(size_t(program.num_inputs), !to_inputs.is_none());
+    if (wants.size() != 1 + from_sets.size())
+        throw std::invalid_argument("wants: expected one flag for the inputs and for each set");
+    nb::list gradients;
     std::vector<Real*> out;
-    for (size_t i = 0; i < to_sets.size(); ++i) {
-        const size_t count = from_sets[i].size();
-        out.push_back(to_sets[i].is_none() ? nullptr : to_sets[i].target(count));
-        wanted.insert(wanted.end(), count, out[i] != nullptr);
+    std::vector<uint8_t> wanted;
+    for (size_t i = 0; i < wants.size(); ++i) {
+        const Tensor<Real>& of = i == 0 ? from : from_sets[i - 1];
+        nb::object gradient = wants[i] ? of.like() : nb::none();
+        out.push_back(wants[i] ? of.target(gradient) : nullptr);
+        wanted.insert(wanted.end(), i == 0 ? size_t(program.num_inputs) : of.size(), wants[i]);
+        gradients.append(std::move(gradient));
     }
-    Real* input_out = to_inputs.is_none() ? nullptr : to_inputs.target(from.size());
     std::vector<Real> gradient(weights.size());
-    nb::gil_scoped_release release;
-    qtm::vector_jacobian_product<Real>(plan, batch, seeds, qtm::Derivative::real, wanted.data(), tape, input_out,
-                                       gradient.data());
+    {
+        nb::gil_scoped_release release;
+        qtm::vector_jacobian_product<Real>(plan, batch, seeds, qtm::Derivative::real, wanted.data(), tape, out[0],
+                                           gradient.data());
+    }
     const Real* begin = gradient.data();
-    for (size_t i = 0; i < out.size(); begin += from_sets[i++].size())
-        if (out[i] != nullptr) std::copy_n(begin, from_sets[i].size(), out[i]);
+    for (size_t i = 0; i < from_sets.size(); begin += from_sets[i++].size())
+        if (wants[i + 1]) std::copy_n(begin, from_sets[i].size(), out[i + 1]);
+    return gradients;
 }
 
 // Complex products that the phase before every layer takes for an amplitude; tables are not counted.
@@ -428,16 +436,20 @@ NB_MODULE(_engine, module) {
         .def("vector_jacobian_product", &vector_jacobian_product<double>, "inputs"_a.noconvert(),
              "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
              "tape"_a = nb::none())
-        .def("write_values_float32", &write_values<float>, "inputs"_a, "size"_a, "weights"_a, "values"_a,
-             "num_threads"_a, "recorded"_a,
-             "As `values` and, if recorded, `record`, from tensors of this dtype into one; weights come in sets.")
-        .def("write_values_float64", &write_values<double>, "inputs"_a, "size"_a, "weights"_a, "values"_a,
-             "num_threads"_a, "recorded"_a)
-        .def("write_gradients_float32", &write_gradients<float>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
-             "input_gradient"_a.none(), "weight_gradients"_a, "num_threads"_a, "tape"_a.none(),
-             "As `vector_jacobian_product`, likewise; where a gradient is None, none is wanted.")
-        .def("write_gradients_float64", &write_gradients<double>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
-             "input_gradient"_a.none(), "weight_gradients"_a, "num_threads"_a, "tape"_a.none())
+        .def("tensor_values_float32", &tensor_values<float>, "inputs"_a, "size"_a, "weights"_a, "num_threads"_a,
+             "recorded"_a,
+             "As `values` and, if recorded, `record`, of tensors of this dtype; weights come in sets. A new tensor, "
+             "and a "
+             "tape or None.")
+        .def("tensor_values_float64", &tensor_values<double>, "inputs"_a, "size"_a, "weights"_a, "num_threads"_a,
+             "recorded"_a)
+        .def("tensor_gradients_float32", &tensor_gradients<float>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
+             "wants"_a, "num_threads"_a, "tape"_a.none(),
+             "As `vector_jacobian_product`, likewise: a new tensor for the inputs and for each set, None where it is "
+             "not "
+             "wanted.")
+        .def("tensor_gradients_float64", &tensor_gradients<double>, "inputs"_a, "size"_a, "weights"_a, "cotangent"_a,
+             "wants"_a, "num_threads"_a, "tape"_a.none())
         .def("schedule_float32", &schedule<float>, "batch_size"_a, "num_threads"_a, "gradient"_a,
              "How a batch would be run in single precision, and the scratch memory it would take.")
         .def("schedule_float64", &schedule<double>, "batch_size"_a, "num_threads"_a, "gradient"_a,

@@ -13,13 +13,41 @@
 
 namespace qtm {
 
-// The values of a tensor on the CPU, one after the other: its memory, or a copy where they lie otherwise. None has
-// none. Nothing is taken on trust: what is no tensor of this dtype with memory for all of its elements is an error.
+// A method of tensors, looked up once.
+class Method {
+   public:
+    explicit Method(const char* name, const char* type = "Tensor") {
+        method_ = nanobind::object(nanobind::module_::import_("torch").attr(type).attr(name)).release().ptr();
+    }
+    nanobind::object operator()(nanobind::handle self) const {
+        PyObject* arguments[] = {self.ptr()};
+        return checked(PyObject_Vectorcall(method_, arguments, 1, nullptr));
+    }
+    nanobind::object operator()(const std::vector<PyObject*>& self_and_arguments) const {
+        return checked(PyObject_Vectorcall(method_, self_and_arguments.data(), self_and_arguments.size(), nullptr));
+    }
+
+   private:
+    static nanobind::object checked(PyObject* result) {
+        if (result == nullptr) throw nanobind::python_error();
+        return nanobind::steal(result);
+    }
+
+    PyObject* method_;  // lives as long as the process
+};
+
+inline size_t as_size(nanobind::handle number) {
+    const size_t value = PyLong_AsSize_t(number.ptr());
+    if (value == size_t(-1) && PyErr_Occurred()) throw nanobind::python_error();
+    return value;
+}
+
+// The values of a tensor on the CPU, one after the other: its memory, or a copy where they lie otherwise. Nothing is
+// taken on trust: what is no tensor of this dtype with memory for all of its elements is an error.
 template <class Real>
 class Tensor {
    public:
     Tensor(nanobind::handle given, const char* what) : tensor_(nanobind::borrow(given)), what_(what) {
-        if (given.is_none()) return;
         try {
             require_kind();
             read();
@@ -27,29 +55,37 @@ class Tensor {
             if (!error.matches(PyExc_Exception)) throw;
             fail("a dense tensor on the CPU", described() + " (" + text(error.value()) + ")");
         }
-        is_copy_ = !copy_.empty() || !tensor_.is(given);
     }
 
     Tensor(Tensor&&) = default;
 
-    bool is_none() const { return tensor_.is_none(); }
     size_t size() const { return size_; }
 
+    const Real* values() const { return data_; }
     const Real* values(size_t expected) const {
-        if (is_none() || size_ != expected) fail_size(expected, is_none() ? "None" : std::to_string(size_));
+        if (size_ != expected)
+            throw std::invalid_argument(std::string(what_) + ": expected " + std::to_string(expected) +
+                                        " elements, got " + std::to_string(size_));
         return data_;
     }
-    // The memory of the tensor itself, to be written.
-    Real* target(size_t expected) const {
-        if (is_copy_) fail_size(expected, "a tensor that is not contiguous");
-        return const_cast<Real*>(values(expected));
+
+    // The memory of a new tensor, to be written.
+    Real* target(nanobind::handle tensor) const {
+        static const Method data_ptr("data_ptr");
+        return static_cast<Real*>(PyLong_AsVoidPtr(data_ptr(tensor).ptr()));
     }
+    // A new tensor of the same kind and shape.
+    nanobind::object like() const {
+        static PyObject* const shape = PyUnicode_InternFromString("shape");
+        return shaped(get(shape));
+    }
+    // A new tensor of the same kind and that shape.
+    nanobind::object like(size_t rows, size_t columns) const { return shaped(nanobind::make_tuple(rows, columns)); }
 
    private:
-    static PyObject* interned(const char* name) { return PyUnicode_InternFromString(name); }
-
     void require_kind() {
-        static PyObject *const is_cpu = interned("is_cpu"), *const dtype = interned("dtype");
+        static PyObject *const is_cpu = PyUnicode_InternFromString("is_cpu"), *const dtype =
+                                                                                  PyUnicode_InternFromString("dtype");
         static PyObject* const wanted = nanobind::object(nanobind::module_::import_("torch").attr(
                                                              std::is_same_v<Real, float> ? "float32" : "float64"))
                                             .release()
@@ -59,18 +95,16 @@ class Tensor {
     }
 
     void read() {
-        static PyObject *const is_neg = interned("is_neg"), *const resolve_neg = interned("resolve_neg"),
-                               *const is_contiguous = interned("is_contiguous"), *const data_ptr = interned("data_ptr"),
-                               *const numel = interned("numel"), *const is_zero = interned("_is_zerotensor");
-        if (call(is_neg).is(Py_True)) tensor_ = call(resolve_neg);
-        size_ = nanobind::cast<size_t>(call(numel));
-        data_ = static_cast<Real*>(PyLong_AsVoidPtr(call(data_ptr).ptr()));
-        if (data_ == nullptr && PyErr_Occurred()) throw nanobind::python_error();
+        static const Method is_neg("is_neg"), resolve_neg("resolve_neg"), is_contiguous("is_contiguous"),
+            numel("numel"), is_zero("_is_zerotensor");
+        if (is_neg(tensor_).is(Py_True)) tensor_ = resolve_neg(tensor_);
+        size_ = as_size(numel(tensor_));
+        data_ = target(tensor_);
         if (size_ == 0) return;
-        if (data_ == nullptr && call(is_zero).is(Py_True)) {  // zeros that take no memory
+        if (data_ == nullptr && is_zero(tensor_).is(Py_True)) {  // zeros that take no memory
             copy_.assign(size_, Real(0));
             data_ = copy_.data();
-        } else if (call(is_contiguous).is(Py_True)) {
+        } else if (is_contiguous(tensor_).is(Py_True)) {
             require_memory(size_);
         } else {
             gather();
@@ -79,10 +113,10 @@ class Tensor {
 
     // That the storage reaches from the first element of the tensor over `extent` elements.
     void require_memory(size_t extent) const {
-        static PyObject *const untyped_storage = interned("untyped_storage"), *const nbytes = interned("nbytes"),
-                               *const storage_offset = interned("storage_offset");
-        const auto bytes = nanobind::cast<size_t>(call(nbytes, call(untyped_storage)));
-        const size_t needed = (nanobind::cast<size_t>(call(storage_offset)) + extent) * sizeof(Real);
+        static const Method untyped_storage("untyped_storage"), storage_offset("storage_offset"),
+            nbytes("nbytes", "UntypedStorage");
+        const size_t bytes = as_size(nbytes(untyped_storage(tensor_)));
+        const size_t needed = (as_size(storage_offset(tensor_)) + extent) * sizeof(Real);
         if (data_ != nullptr && bytes >= needed) return;
         throw std::runtime_error(std::string(what_) + ": expected a tensor with " + std::to_string(needed) +
                                  " bytes of memory, got one with " + std::to_string(bytes) +
@@ -95,19 +129,19 @@ class Tensor {
         return nanobind::steal(result);
     }
 
-    static nanobind::object call(PyObject* method, nanobind::handle of) {
-        PyObject* result = PyObject_CallMethodNoArgs(of.ptr(), method);
-        if (result == nullptr) throw nanobind::python_error();
-        return nanobind::steal(result);
+    nanobind::object shaped(const nanobind::object& shape) const {
+        static const Method new_empty("new_empty");
+        std::vector<PyObject*> arguments{tensor_.ptr()};  // sizes one by one: PyTorch takes longer for a tuple
+        for (nanobind::handle extent : shape) arguments.push_back(extent.ptr());
+        return new_empty(arguments);
     }
-    nanobind::object call(PyObject* method) const { return call(method, tensor_); }
 
     // Copies the elements in the order of their indices. The gradient of a sum, the same number everywhere, comes as
     // one element with strides of 0; PyTorch itself takes longer to write it out.
     void gather() {
-        static PyObject *const stride = interned("stride"), *const size = interned("size");
-        const auto strides = nanobind::cast<std::vector<int64_t>>(call(stride));
-        const auto extents = nanobind::cast<std::vector<int64_t>>(call(size));
+        static const Method stride("stride"), size("size");
+        const auto strides = nanobind::cast<std::vector<int64_t>>(stride(tensor_));
+        const auto extents = nanobind::cast<std::vector<int64_t>>(size(tensor_));
         size_t extent = 1;
         for (size_t axis = 0; axis < extents.size(); ++axis) extent += size_t((extents[axis] - 1) * strides[axis]);
         require_memory(extent);
@@ -147,17 +181,11 @@ class Tensor {
         throw nanobind::type_error((std::string(what_) + ": expected " + expected + ", got " + got).c_str());
     }
 
-    [[noreturn]] void fail_size(size_t expected, const std::string& got) const {
-        throw std::invalid_argument(std::string(what_) + ": expected " + std::to_string(expected) + " elements, got " +
-                                    got);
-    }
-
     nanobind::object tensor_;
     const char* what_;
-    Real* data_ = nullptr;
+    const Real* data_ = nullptr;
     size_t size_ = 0;
     std::vector<Real> copy_;
-    bool is_copy_ = false;
 };
 
 }  // namespace qtm

@@ -53,30 +53,32 @@ def expectation_values(
         inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
     """
-    if not inputs.is_cpu and not inputs.is_meta:
-        return _torch_engine.expectation_values(program, inputs, joined(weights, inputs))
-    values: torch.Tensor
+    if not inputs.is_cpu:
+        return _elsewhere(program, num_threads, inputs, weights)
+    if is_plain((inputs, *weights)):
+        return _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
     if transforms_active():
-        values = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
-    elif is_tracing():  # by torch.jit.trace, which cannot save Python functions
-        values = _operator.values(inputs, joined(weights, inputs), _operator.text_of(program), *num_threads)
-    else:
-        values = _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+        values: torch.Tensor = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+        return values
+    if is_tracing():  # by torch.jit.trace, which cannot save Python functions
+        return _operator_values(program, num_threads, inputs, weights)
+    return _apply_watched(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+
+
+def _elsewhere(
+    program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Values on other devices; on that without values, only their shape."""
+    if inputs.is_meta:
+        return _operator_values(program, num_threads, inputs, weights)
+    return _torch_engine.expectation_values(program, inputs, joined(weights, inputs))
+
+
+def _operator_values(
+    program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    values: torch.Tensor = _operator.values(inputs, joined(weights, inputs), _operator.text_of(program), *num_threads)
     return values
-
-
-def _values(
-    program: Program,
-    num_threads: tuple[int, int],
-    inputs: torch.Tensor,
-    weights: Sequence[torch.Tensor],
-    recorded: bool,
-) -> tuple[torch.Tensor, Tape | None]:
-    """Values without a graph, and a tape: by pointer where tensors are plain, by the operator where they are not."""
-    if inputs.is_cpu and is_plain((inputs, *weights)):
-        return native_values(program, num_threads[0], inputs, weights, recorded)
-    text = _operator.text_of(program)
-    return _operator.values(inputs, joined(weights, inputs), text, *num_threads), None
 
 
 def _gradients(
@@ -88,8 +90,8 @@ def _gradients(
     weights: Sequence[torch.Tensor],
     tape: Tape | None = None,
 ) -> Optional:
-    """Gradients without a graph, likewise."""
-    if inputs.is_cpu and is_plain((cotangent, inputs, *weights)):
+    """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
+    if is_plain((cotangent, inputs, *weights)):
         return native_gradients(program, num_threads, wants, cotangent, inputs, weights, tape)
     text = _operator.text_of(program)
     first, second = _operator.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
@@ -110,7 +112,7 @@ class ExpectationValues(torch.autograd.Function):
         ctx.program, ctx.num_threads = program, num_threads[1]
         ctx.save_for_backward(inputs, *weights)
         ctx.save_for_forward(inputs, *weights)
-        values, ctx.tape = _values(program, num_threads, inputs, weights, any(ctx.needs_input_grad))
+        values, ctx.tape = native_values(program, num_threads[0], inputs, weights, any(ctx.needs_input_grad))
         return values
 
     @staticmethod
@@ -137,6 +139,22 @@ class ExpectationValues(torch.autograd.Function):
 _apply: Callable[..., torch.Tensor] = super(torch.autograd.Function, ExpectationValues).apply
 
 
+class WatchedValues(ExpectationValues):
+    """The same by operators, for tensors that are not plain."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.program, ctx.num_threads = program, num_threads[1]
+        ctx.save_for_backward(inputs, *weights)
+        ctx.save_for_forward(inputs, *weights)
+        return _operator_values(program, num_threads, inputs, weights)
+
+
+_apply_watched: Callable[..., torch.Tensor] = super(torch.autograd.Function, WatchedValues).apply
+
+
 class TransformableValues(ExpectationValues):
     """The same for ``torch.func``, which wants the context set up apart; this costs more time a call."""
 
@@ -144,7 +162,9 @@ class TransformableValues(ExpectationValues):
     def forward(  # type: ignore[override]
         program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        return _values(program, num_threads, inputs, weights, recorded=False)[0]
+        if is_plain((inputs, *weights)):
+            return native_values(program, num_threads[0], inputs, weights)[0]
+        return _operator_values(program, num_threads, inputs, weights)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -225,8 +245,13 @@ def _hide_from_compiler(functions: Iterable[Any]) -> None:
 
 _hide_from_compiler(
     [
-        *(expectation_values, _values, _gradients, native_values, native_gradients, differentiable_gradients),
-        *(kind.__dict__[name].__func__ for kind in (ExpectationValues, Gradients) for name in ("forward", "backward")),
-        TransformableValues.__dict__["forward"].__func__,
+        *(expectation_values, _elsewhere, _operator_values, _gradients, native_values, native_gradients),
+        differentiable_gradients,
+        *(
+            function.__func__
+            for kind in (ExpectationValues, WatchedValues, TransformableValues, Gradients)
+            for name, function in kind.__dict__.items()
+            if name in ("forward", "backward")
+        ),
     ]
 )

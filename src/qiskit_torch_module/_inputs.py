@@ -9,7 +9,7 @@ import torch
 
 from ._arguments import tensor_of
 
-_NATIVE_DTYPES = {torch.float32, torch.float64}
+_NATIVE_DTYPES = (torch.float32, torch.float64)
 _HALF_DTYPES = (torch.float16, torch.bfloat16)
 
 
@@ -19,8 +19,11 @@ def is_ready(input: Any, width: int, own: Sequence[torch.Tensor]) -> bool:
         return False
     if input.ndim == 0 or input.shape[-1] != width:
         return False
-    dtypes = {input.dtype, *[one.dtype for one in own]}
-    return len(dtypes) == 1 and dtypes < _NATIVE_DTYPES
+    dtype = input.dtype
+    for one in own:  # a generator takes longer
+        if one.dtype is not dtype:
+            return False
+    return dtype in _NATIVE_DTYPES
 
 
 def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.dtype]:

@@ -11,7 +11,7 @@ from ._engine import Tape32, Tape64
 from ._program import Program
 
 Tape = Tape32 | Tape64
-Optional = tuple[torch.Tensor | None, ...]
+Optional = Sequence[torch.Tensor | None]
 Tensors = tuple[torch.Tensor, ...]
 
 
@@ -23,10 +23,11 @@ def native_values(
     Raises:
         TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
     """
-    engine, size = program.engine, inputs.shape[0]
-    values = inputs.new_empty(size, program.num_observables)
-    write = engine.write_values_float64 if inputs.dtype is torch.float64 else engine.write_values_float32
-    return values, write(inputs, size, weights, values, num_threads or torch.get_num_threads(), recorded)
+    engine, size, threads = program.engine, inputs.shape[0], num_threads or torch.get_num_threads()
+    # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
+    if inputs.dtype is torch.float64:
+        return engine.tensor_values_float64(inputs, size, weights, threads, recorded)
+    return engine.tensor_values_float32(inputs, size, weights, threads, recorded)
 
 
 def native_gradients(
@@ -36,20 +37,17 @@ def native_gradients(
     cotangent: torch.Tensor,
     inputs: torch.Tensor,
     weights: Sequence[torch.Tensor],
-    tape: Tape | None = None,
+    tape: Any = None,
 ) -> Optional:
     """Gradients with respect to the inputs and each set, without a graph; None where not wanted.
 
     Raises:
         TypeError, ValueError, RuntimeError: as `native_values`.
     """
-    engine = program.engine
-    # Contiguous; sizes one by one, because PyTorch takes longer for a tuple, or for `empty_like`.
-    found = [one.new_empty(*one.shape) if want else None for one, want in zip((inputs, *weights), wants, strict=True)]
-    write: Any = engine.write_gradients_float64 if inputs.dtype is torch.float64 else engine.write_gradients_float32
-    threads = num_threads or torch.get_num_threads()
-    write(inputs, inputs.shape[0], weights, cotangent, found[0], found[1:], threads, tape)
-    return tuple(found)
+    engine, size, threads = program.engine, inputs.shape[0], num_threads or torch.get_num_threads()
+    if inputs.dtype is torch.float64:
+        return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
+    return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

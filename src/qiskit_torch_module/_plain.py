@@ -30,4 +30,7 @@ def is_plain(tensors: Sequence[torch.Tensor]) -> bool:
     """
     if _num_dispatch_modes() or _has_function_mode() or transforms_active() or _tracing_state() is not None:
         return False
-    return _PLAIN_TYPES.issuperset(map(type, tensors))
+    for tensor in tensors:  # noqa: SIM110 - a generator takes longer
+        if type(tensor) not in _PLAIN_TYPES:
+            return False
+    return True
