@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -17,6 +18,9 @@
 
 #include "dispatch.hpp"
 #include "evaluate.hpp"
+#include "gil.hpp"
+#include "memory.hpp"
+#include "processors.hpp"
 #include "scratch.hpp"
 #include "tensor.hpp"
 
@@ -89,12 +93,18 @@ void require_finite(const qtm::ProgramView& program, const qtm::Batch<Real>& bat
                                     "; a smaller learning rate may keep training stable");
 }
 
+// A negative number of threads: exactly so many.
+template <class Real>
+qtm::Batch<Real> batch_of(const Real* inputs, const Real* weights, int64_t size, int num_threads) {
+    return {inputs, weights, size, std::abs(num_threads), num_threads < 0};
+}
+
 // A batch whose shapes and values are right.
 template <class Real>
 qtm::Batch<Real> checked(const qtm::ProgramView& program, const Matrix<Real>& inputs, const Row<Real>& weights,
                          int num_threads) {
     require_shapes(program, inputs, weights);
-    const qtm::Batch<Real> batch{inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads};
+    const auto batch = batch_of(inputs.data(), weights.data(), int64_t(inputs.shape(0)), num_threads);
     require_finite(program, batch);
     return batch;
 }
@@ -105,7 +115,7 @@ NumpyMatrix<Real> values(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> w
     auto result = make_array<NumpyMatrix<Real>, Real>({inputs.shape(0), size_t(plan.view().num_observables)});
     Real* out = result.data();
     {
-        nb::gil_scoped_release release;
+        const qtm::GilReleased released;
         qtm::values<Real>(plan, batch, out);
     }
     return result;
@@ -122,7 +132,7 @@ std::pair<NumpyMatrix<Real>, std::unique_ptr<Tape<Real>>> record(const qtm::Plan
     Real* out = result.data();
     std::unique_ptr<Tape<Real>> tape;
     {
-        nb::gil_scoped_release release;
+        const qtm::GilReleased released;
         tape = qtm::record<Real>(plan, batch, out);
     }
     return {std::move(result), std::move(tape)};
@@ -166,7 +176,7 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
         weight_gradient = std::get<1>(result)->data();
     }
     {
-        nb::gil_scoped_release release;
+        const qtm::GilReleased released;
         qtm::vector_jacobian_product<Real>(
             plan, batch, cotangent.data(), imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
             reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient, weight_gradient);
@@ -200,7 +210,7 @@ qtm::Batch<Real> checked(const qtm::ProgramView& program, const Tensor<Real>& in
     if (weights.size() != size_t(program.num_weights))
         throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
                                     std::to_string(weights.size()));
-    const qtm::Batch<Real> batch{begin, weights.data(), size, num_threads};
+    const auto batch = batch_of(begin, weights.data(), size, num_threads);
     require_finite(program, batch);
     return batch;
 }
@@ -215,7 +225,7 @@ nb::tuple tensor_values(const qtm::Plan& plan, nb::handle inputs, int64_t size, 
     Real* out = from.target(values);
     std::unique_ptr<Tape<Real>> tape;
     {
-        nb::gil_scoped_release release;
+        const qtm::GilReleased released;
         if (recorded)
             tape = qtm::record<Real>(plan, batch, out);
         else
@@ -249,7 +259,7 @@ nb::list tensor_gradients(const qtm::Plan& plan, nb::handle inputs, int64_t size
     }
     std::vector<Real> gradient(weights.size());
     {
-        nb::gil_scoped_release release;
+        const qtm::GilReleased released;
         qtm::vector_jacobian_product<Real>(plan, batch, seeds, qtm::Derivative::real, wanted.data(), tape, out[0],
                                            gradient.data());
     }
@@ -402,6 +412,30 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     new (place) qtm::Plan(given(arrays, num_qubits), {}, std::move(from_halves), steps_of(steps));
 }
 
+// A whole number of bytes, as an int, a whole float such as 8e9, or what counts as an int (NumPy's).
+std::optional<size_t> bytes_of(nb::handle given) {
+    const auto refuse = [&] {
+        throw nb::value_error(
+            ("set_memory_budget: expected a whole number of bytes above 0, such as 8e9, or None for half "
+             "of what this process may take; got " +
+             std::string(nb::repr(given).c_str()))
+                .c_str());
+    };
+    if (given.is_none()) return std::nullopt;
+    if (PyFloat_Check(given.ptr())) {
+        const double bytes = PyFloat_AS_DOUBLE(given.ptr());
+        if (!(bytes >= 1 && bytes < 0x1p63 && bytes == std::floor(bytes))) refuse();
+        return size_t(bytes);
+    }
+    if (PyBool_Check(given.ptr()) || !PyIndex_Check(given.ptr())) refuse();
+    const nb::object whole = nb::steal(PyNumber_Index(given.ptr()));
+    if (!whole.is_valid()) throw nb::python_error();
+    int overflow = 0;
+    const long long bytes = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+    if (overflow != 0 || bytes < 1) refuse();
+    return size_t(bytes);
+}
+
 std::vector<std::string> instruction_sets() {
     std::vector<std::string> names;
     for (const qtm::Implementation* implementation : qtm::supported_implementations())
@@ -413,6 +447,7 @@ std::vector<std::string> instruction_sets() {
 
 NB_MODULE(_engine, module) {
     nb::set_leak_warnings(false);  // the cache of engines lives until the interpreter ends
+    nb::module_::import_("atexit").attr("register")(nb::cpp_function(&qtm::hold_other_threads));
     module.doc() = "The native state-vector engine. It knows nothing of Qiskit.";
     nb::class_<Tape<float>>(module, "Tape32", "States of a batch, from a forward to a backward call.");
     nb::class_<Tape<double>>(module, "Tape64", "States of a batch, from a forward to a backward call.");
@@ -468,5 +503,14 @@ NB_MODULE(_engine, module) {
     module.def("poison_scratch", &qtm::poison_scratch, "poisons"_a,
                "For tests: scratch memory starts as NaN, so that nothing is read before it is written.");
     module.def("memory_budget", &qtm::memory_budget, "Most bytes of scratch memory that one call may take.");
-    module.def("set_memory_budget", &qtm::set_memory_budget, "bytes"_a);
+    module.def(
+        "set_memory_budget", [](nb::handle bytes) { qtm::set_memory_budget(bytes_of(bytes)); }, "bytes"_a.none(),
+        "Sets the most bytes of scratch memory that one call may take. None: half of what this process may take, by "
+        "physical memory, the limits of its container, and its limits on address space and data.");
+    module.def("memory_limit", &qtm::memory_limit, "root"_a = "",
+               "What this process may take, going by the files of the system below `root`.");
+    module.def("processor_quota", &qtm::processor_quota, "root"_a = "",
+               "Processors that the container of this process may use, likewise; 0: no limit.");
+    module.def("assume_processors", &qtm::assume_processors, "count"_a,
+               "For tests: as if this process could use so many; 0: as many as it can.");
 }

@@ -7,15 +7,12 @@
 #include <memory>
 #include <stdexcept>
 
+#include "claims.hpp"
 #include "dispatch.hpp"
+#include "memory.hpp"
+#include "processors.hpp"
 #include "scratch.hpp"
 #include "threads.hpp"
-
-#if defined(_WIN32)
-#include <windows.h>
-#else
-#include <unistd.h>
-#endif
 
 namespace qtm {
 
@@ -36,23 +33,8 @@ std::string in_units(size_t bytes) {
 
 namespace {
 
-size_t physical_memory() {
-#if defined(_WIN32)
-    MEMORYSTATUSEX status{};
-    status.dwLength = sizeof(status);
-    GlobalMemoryStatusEx(&status);
-    return size_t(status.ullTotalPhys);
-#else
-    return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGE_SIZE));
-#endif
-}
-
 std::atomic<Layouts> permitted_layouts{Layouts::any};
 std::atomic<bool> forces_halves{false};
-
-std::atomic<size_t>& budget() {
-    static std::atomic<size_t> bytes{physical_memory() / 2};
-    return bytes;
 }
 
 // A thread pays off from about this many updates of amplitudes by a run on (some 10 us); below, waking it costs more.
@@ -160,16 +142,16 @@ size_t prefix_length(const Plan& plan) {
     return length;
 }
 
-// What the adjoint pass through a shared prefix takes: bras of each thread, and the scratch of its kernel.
+// What the adjoint pass through a shared prefix takes: bras of each piece, and the scratch of its kernel.
 template <class Real>
-size_t prefix_bytes(const Plan& plan, const Storage& storage, int num_threads) {
+size_t prefix_bytes(const Plan& plan, const Storage& storage, int64_t pieces) {
     if (!storage.shares_prefix || storage.mode == Mode::values) return 0;
     size_t bytes = 0;
     for (const Plan* one : prefix_plans(plan)) {
         const Kernel<Real>* kernel = prefix_kernel<Real>(*one);
         bytes = std::max(bytes, kernel->scratch_bytes(*one->view(kernel->lane_bits, true, false), prefix_storage));
     }
-    return bytes + prefix_length(plan) * sizeof(Real) * size_t(num_threads);
+    return bytes + prefix_length(plan) * sizeof(Real) * size_t(pieces);
 }
 
 // How the samples of a batch become tiles, and who evaluates them.
@@ -183,6 +165,16 @@ struct Division {
 
     int64_t tiles() const { return whole + (rest > 0); }
 };
+
+// A share is claimed in so many pieces at most, and of so many tiles at least where each has bras of its own.
+constexpr int64_t most_pieces = 4, least_tiles_of_bras = 4;
+
+// Pieces of a share. They depend on nothing but the way a batch is run, so that sums do not depend on who claims them.
+template <class Real>
+int64_t pieces_of_share(const Division<Real>& d, const Storage& storage) {
+    if (d.is_team || d.num_threads == 1) return 1;
+    return std::clamp<int64_t>(storage.shares_prefix ? d.tiles() / least_tiles_of_bras : d.tiles(), 1, most_pieces);
+}
 
 // All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other.
 template <class Real>
@@ -282,12 +274,14 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
             for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
-                const size_t prefix = prefix_bytes<Real>(plan, storage, d.num_threads);
+                const int64_t pieces = pieces_of_share(d, storage);
+                const size_t prefix = prefix_bytes<Real>(plan, storage, pieces * d.num_threads);
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 if (all > asked.limit) continue;
-                Schedule<Real> how{one,   d.rest_kernel, &plan,  view, d.samples, d.num_threads, d.tiles(), storage,
-                                   bytes, shared,        prefix, 0,    0};
+                Schedule<Real> how{one,           d.rest_kernel, &plan,  view,    d.samples,
+                                   d.num_threads, d.tiles(),     pieces, storage, bytes,
+                                   shared,        prefix,        0,      0};
                 if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
                 const double cost = division_cost(*view, d, bytes + shared, how.storage);
                 if (cost >= best.cost) continue;
@@ -320,7 +314,7 @@ Schedule<Real> answer(const Plan& plan, const Question& asked) {
 }
 
 // Where the share of thread i of count begins: shares differ by at most one.
-int64_t share(int64_t total, int i, int count) { return total * i / count; }
+int64_t share(int64_t total, int64_t i, int64_t count) { return total * i / count; }
 
 }  // namespace
 
@@ -334,11 +328,10 @@ int prefix_layers(const ProgramView& view) {
 
 void force_halves(bool forces) { forces_halves.store(forces); }
 
-size_t memory_budget() { return budget().load(); }
-void set_memory_budget(size_t bytes) { budget().store(bytes); }
+namespace {
 
 template <class Real>
-Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
     // To try all ways takes some 10 us; a training loop asks for the same few again and again.
     struct Known {
         Question asked;
@@ -346,8 +339,8 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     };
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
-    const Question asked{plan.number(),          batch_size,           num_threads,     purpose,
-                         allowed_layouts(),      forces_halves.load(), memory_budget(), &implementation()};
+    const Question asked{plan.number(),     batch_size,           num_threads, purpose,
+                         allowed_layouts(), forces_halves.load(), limit,       &implementation()};
     for (const Known& one : known)
         if (one.asked == asked) return one.how;
     known[next] = {asked, answer<Real>(plan, asked)};
@@ -356,8 +349,41 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     return found;
 }
 
-// Runs every sample of a batch: calls work(kernel, tile, thread, first sample) for every tile, with all but its outputs
-// set. Outputs are those of thread tile.team.rank in a team, where every thread gets every tile.
+}  // namespace
+
+template <class Real>
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+    return within_budget(
+        [&](size_t limit) { return schedule_within<Real>(limit, plan, batch_size, num_threads, purpose); },
+        [](const Schedule<Real>& how) {
+            return how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes + how.tape_bytes;
+        });
+}
+
+namespace {
+
+// How a call will be run: by no more threads than processors, and by a team only as large as was worth it lately.
+template <class Real>
+Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose) {
+    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, purpose);
+    if (how.num_threads == 1 || batch.is_fixed) return how;
+    int most = usable_threads(how.num_threads);
+    if (how.storage.is_team) most = worthwhile_threads(most);
+    return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose) : how;
+}
+
+// How long a team waits for members (ns): for a small part of the time that it takes; no less than to wake them.
+template <class Real>
+std::chrono::nanoseconds patience(const Schedule<Real>& how, int64_t batch_size) {
+    const double updates = double(batch_size) * double(how.view->num_runs + 1) * double(1u << how.view->num_qubits);
+    return std::chrono::nanoseconds(int64_t(std::clamp(updates / 50, 100e3, 10e6)));
+}
+
+}  // namespace
+
+// Runs every sample of a batch: calls work(kernel, tile, part, first sample) for every tile, with all but its outputs
+// set. A part is a piece of the batch, or, in a team, where every thread gets every tile, the rank of the thread: what
+// is added up is added up for each part.
 template <class Real, class Work>
 class Tiles {
    public:
@@ -366,58 +392,86 @@ class Tiles {
           batch_(batch),
           tape_(tape),
           work_(work),
-          scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes) {}
+          scratch_(how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes),
+          claims_(how.storage.is_team ? 0 : how.num_threads, how.pieces),
+          is_recorded_(tape != nullptr && tape->team_size > 0) {}
 
-    // Returns how many threads shared every state.
-    int run() {
-        int team_size = 1;
-        if (how_.storage.is_team)
-            run_as_team(how_.num_threads, [&](const Team& team) {
-                if (team.rank == 0) team_size = team.size;
-                run_share(team.rank, team, 0, batch_.size);
-            });
-        else
-            run_in_parallel(how_.num_threads, [&](int thread) {
-                run_share(thread, {}, share(batch_.size, thread, how_.num_threads),
-                          share(batch_.size, thread + 1, how_.num_threads));
-            });
-        return team_size;
+    // Nothing is run (size 0) where the members of a team did not come, or fewer than have written the tape.
+    TeamResult run() {
+        if (how_.storage.is_team) {
+            const int size = is_recorded_ ? tape_->team_size : how_.num_threads;
+            const TeamSize wanted{size, is_recorded_ || batch_.is_fixed ? size : 2, batch_.is_fixed,
+                                  patience(how_, batch_.size)};
+            return run_as_team(wanted, [&](const Team& team) { run_as_member(team); });
+        }
+        run_in_parallel(how_.num_threads, claims_.total(), [&](int thread) { return run_pieces(thread); });
+        return {1, 1};
     }
 
    private:
-    void run_share(int thread, const Team& team, int64_t begin, int64_t end) {
+    // The next tiles of a thread, or of a member of a team.
+    struct Worker {
         Tile<Real> tile{};
+        const Kernel<Real>* before = nullptr;
+    };
+    Worker worker(int thread, const Team& team) {
+        Worker found;
+        Tile<Real>& tile = found.tile;
         tile.program = how_.view;
         tile.weights = batch_.weights;
         tile.storage = how_.storage;
-        // Where the pool was busy, one thread does the work of the team: it sees more, or less, than is on the tape.
-        const bool is_written = tape_ != nullptr && tape_->team_size > 0;
-        const bool uses_tape = tape_ != nullptr && (!is_written || tape_->team_size == team.size);
-        tile.storage.taped = uses_tape ? how_.storage.taped : Taped::nothing;
-        tile.recorded = uses_tape && is_written;
+        if (tape_ == nullptr) tile.storage.taped = Taped::nothing;
+        tile.recorded = is_recorded_;
         tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
         tile.team = team;
-        const Kernel<Real>* before = nullptr;
-        for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
-            tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
-            const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
-            const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
-            if (uses_tape) {
-                tile.tape = tape_of(thread, (sample - begin) / how_.samples);
-                tile.shared_tape = shared_tape_of((sample - begin) / how_.samples);
-            }
-            tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
-            tile.first = kernel != before;
-            if (tile.first) tile.first_tape = tile.tape;
-            before = kernel;
-            work_(*kernel, tile, thread, sample);
+        return found;
+    }
+
+    void run_as_member(const Team& team) {
+        Worker own = worker(team.rank, team);
+        // What a member saw before it left goes into the gradients of every tile on the tape.
+        for (int64_t tile = 0; tile < how_.tiles && (is_recorded_ || !team.has_left()); ++tile) {
+            run_tile(own, team.rank, tile, 0, batch_.size, team.rank);
             team.meet();
         }
     }
 
+    // Returns how many pieces there were for this thread.
+    int64_t run_pieces(int thread) {
+        Worker own = worker(thread, {});
+        int64_t count = 0;
+        for (int64_t piece = claims_.claim(thread); piece >= 0; piece = claims_.claim(thread), ++count) {
+            const int64_t owner = piece / how_.pieces, number = piece % how_.pieces;
+            const int64_t begin = share(batch_.size, owner, how_.num_threads),
+                          end = share(batch_.size, owner + 1, how_.num_threads);
+            const int64_t tiles = (end - begin + how_.samples - 1) / how_.samples;
+            for (int64_t tile = share(tiles, number, how_.pieces); tile < share(tiles, number + 1, how_.pieces); ++tile)
+                run_tile(own, owner, tile, begin, end, piece);
+        }
+        return count;
+    }
+
+    // A tile of the share from sample `begin` to `end` that belongs to thread `owner`.
+    void run_tile(Worker& own, int64_t owner, int64_t number, int64_t begin, int64_t end, int64_t part) {
+        Tile<Real>& tile = own.tile;
+        const int64_t sample = begin + number * how_.samples;
+        tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
+        const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
+        const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
+        if (tape_ != nullptr) {
+            tile.tape = tape_of(owner, number);
+            tile.shared_tape = shared_tape_of(number);
+        }
+        tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
+        tile.first = kernel != own.before;
+        if (tile.first) tile.first_tape = tile.tape;
+        own.before = kernel;
+        work_(*kernel, tile, part, sample);
+    }
+
     // Every thread has room on the tape for as many tiles as the longest share has.
-    char* tape_of(int thread, int64_t number) const {
+    char* tape_of(int64_t thread, int64_t number) const {
         const size_t all = how_.tape_bytes / size_t(how_.tiles),
                      bytes = (all - how_.shared_tape_bytes) / size_t(how_.num_threads);
         return shared_tape_of(how_.tiles) + bytes * size_t(thread * how_.tiles + number);
@@ -432,6 +486,8 @@ class Tiles {
     const Tape<Real>* tape_;
     Work work_;
     const Scratch scratch_;
+    Claims claims_;
+    const bool is_recorded_;  // the tape holds what the forward call has seen
 };
 
 // In a team, every thread has `count` numbers of its own, which are added up at the end; otherwise all share them.
@@ -441,7 +497,7 @@ class Outputs {
     Outputs(const Schedule<Real>& how, Real* target, int64_t count) : target_(target), count_(size_t(count)) {
         if (how.storage.is_team && target != nullptr) own_.assign(count_ * size_t(how.num_threads), Real(0));
     }
-    Real* of(int thread) { return own_.empty() ? target_ : own_.data() + count_ * size_t(thread); }
+    Real* of(int64_t rank) { return own_.empty() ? target_ : own_.data() + count_ * size_t(rank); }
     void finish() {
         if (own_.empty()) return;
         std::fill(target_, target_ + count_, Real(0));
@@ -454,25 +510,33 @@ class Outputs {
     std::vector<Real> own_;
 };
 
-// Returns how many threads shared every state.
+// Returns what became of the team.
 template <class Real>
-int run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
+TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
     const int64_t num_observables = how.view->num_observables;
     Outputs<Real> outputs(how, values, batch.size * num_observables);
-    const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
-        tile.values = outputs.of(thread) + sample * num_observables;
+    const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
+        tile.values = outputs.of(part) + sample * num_observables;
         kernel.values(tile);
     };
-    const int team_size = Tiles(how, batch, tape, work).run();
+    const TeamResult team = Tiles(how, batch, tape, work).run();
     outputs.finish();
-    return team_size;
+    return team;
+}
+
+// The same batch for one thread.
+template <class Real>
+Batch<Real> alone(Batch<Real> batch) {
+    batch.num_threads = 1;
+    return batch;
 }
 
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
     if (plan.steps() != nullptr) return step_values(plan, batch, values);
-    run_values<Real>(schedule<Real>(plan, batch.size, batch.num_threads, Purpose::values), batch, nullptr, values);
+    const auto how = schedule_of_call<Real>(plan, batch, Purpose::values);
+    if (run_values<Real>(how, batch, nullptr, values).size == 0) qtm::values(plan, alone(batch), values);
 }
 
 template <class Real>
@@ -482,7 +546,7 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
         step_values(plan, batch, values);
         return nullptr;
     }
-    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, Purpose::recorded_gradient);
+    const auto how = schedule_of_call<Real>(plan, batch, Purpose::recorded_gradient);
     if (how.tape_bytes == 0) {
         qtm::values(plan, batch, values);
         return nullptr;
@@ -490,11 +554,15 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
     std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes), {}, {}});
     Schedule<Real> forward = how;
     if (how.storage.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
-    tape->team_size = run_values<Real>(forward, batch, tape.get(), values);
+    const TeamResult team = run_values<Real>(forward, batch, tape.get(), values);
+    if (team.size == 0) return record(plan, alone(batch), values);
+    // A team that lost a member will not come together again soon.
+    if (team.size_at_end < team.size) return nullptr;
+    tape->team_size = team.size;
     return tape;
 }
 
-// What the tiles of every thread have left of the adjoint pass is one state, for which the prefix is done once.
+// What the tiles of every part have left of the adjoint pass is one state, for which the prefix is done once.
 template <class Real>
 void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& wanted, Real* bra,
                      double* weight_gradient) {
@@ -514,7 +582,13 @@ void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& w
     kernel->prefix_gradient(tile);
 }
 
-// The bras after shared prefixes that gradients go back through: of each thread, then added up.
+// How many sums there are, of pieces or of members of a team.
+template <class Real>
+size_t num_parts(const Schedule<Real>& how) {
+    return size_t(how.num_threads) * size_t(how.pieces);
+}
+
+// The bras after shared prefixes that gradients go back through: of each part, then added up.
 template <class Real>
 class PrefixBras {
    public:
@@ -524,26 +598,26 @@ class PrefixBras {
         for (const Plan* plan : prefix_plans(*how.plan)) {
             const bool is_half = how.plan->half(0) != nullptr;
             const Wanted& wanted = is_half ? selection.halves[plan == how.plan->half(1)].wanted : selection.wanted;
-            if (wanted.first_layer < plan->view().prefix_layers) parts_.push_back({plan, &wanted, begin});
+            if (wanted.first_layer < plan->view().prefix_layers) sources_.push_back({plan, &wanted, begin});
             begin += size_t(2) << plan->view().num_qubits;
         }
-        if (!parts_.empty()) bras_.assign(size_t(how.num_threads) * length_, Real(0));
+        if (!sources_.empty()) bras_.assign(num_parts(how) * length_, Real(0));
     }
-    Real* of(int thread) { return bras_.empty() ? nullptr : bras_.data() + size_t(thread) * length_; }
+    Real* of(int64_t part) { return bras_.empty() ? nullptr : bras_.data() + size_t(part) * length_; }
     void finish(const Batch<Real>& batch, double* weight_gradient) {
         for (size_t i = length_; i < bras_.size(); ++i) bras_[i % length_] += bras_[i];
-        for (const Part& one : parts_)
+        for (const Source& one : sources_)
             prefix_gradient<Real>(*one.plan, batch, *one.wanted, bras_.data() + one.begin, weight_gradient);
     }
 
    private:
-    struct Part {
+    struct Source {
         const Plan* plan;
         const Wanted* wanted;
         size_t begin;
     };
     size_t length_;
-    std::vector<Part> parts_;
+    std::vector<Source> sources_;
     std::vector<Real> bras_;
 };
 
@@ -557,28 +631,32 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
     const ProgramView& view = plan.view();
     const auto num_weights = size_t(view.num_weights);
     if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * view.num_inputs, Real(0));
-    std::vector<double> sums;  // weight gradients of each thread
+    std::vector<double> sums;  // weight gradients of each part
     if (batch.size > 0) {
         if (derivative == Derivative::imaginary) tape = nullptr;
         const auto purpose = derivative == Derivative::imaginary ? Purpose::imaginary_gradient : Purpose::gradient;
-        auto how = tape != nullptr ? tape->how : schedule<Real>(plan, batch.size, batch.num_threads, purpose);
+        auto how = tape != nullptr ? tape->how : schedule_of_call<Real>(plan, batch, purpose);
         const bool undoes_tape =
             tape != nullptr && how.storage.taped == Taped::all && how.storage.mode == Mode::gradient_undoing_kets;
         if (undoes_tape && tape->is_spent.exchange(true)) how.storage.taped = Taped::all_but_spent_kets;
         const auto selection = how.plan->select(wanted_variable, derivative);
         PrefixBras<Real> prefix(how, selection);
-        sums.assign(size_t(how.num_threads) * num_weights, 0.0);
+        sums.assign(num_parts(how) * num_weights, 0.0);
         Outputs<Real> inputs(how, input_gradient, batch.size * view.num_inputs);
-        const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int thread, int64_t sample) {
+        const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
             tile.wanted = &selection.wanted;
             tile.derivative = derivative;
             tile.cotangent = cotangent + sample * view.num_observables;
-            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(thread) * num_weights;
-            if (input_gradient != nullptr) tile.input_gradient = inputs.of(thread) + sample * view.num_inputs;
-            tile.prefix_bra = prefix.of(thread);
+            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(part) * num_weights;
+            if (input_gradient != nullptr) tile.input_gradient = inputs.of(part) + sample * view.num_inputs;
+            tile.prefix_bra = prefix.of(part);
             kernel.vector_jacobian_product(tile);
         };
-        Tiles(how, batch, tape, work).run();
+        if (Tiles(how, batch, tape, work).run().size == 0) {
+            if (undoes_tape) tape->is_spent.store(false);
+            return vector_jacobian_product<Real>(plan, alone(batch), cotangent, derivative, wanted_variable, nullptr,
+                                                 input_gradient, weight_gradient);
+        }
         inputs.finish();
         if (num_weights > 0) prefix.finish(batch, sums.data());
     }

@@ -18,7 +18,8 @@ struct Batch {
     const Real* inputs;   // [size, num_inputs]
     const Real* weights;  // [num_weights]
     int64_t size;
-    int num_threads;
+    int num_threads;        // at most
+    bool is_fixed = false;  // exactly so many, so that the last digits of a result depend on nothing else
 };
 
 // How a batch will be run, and the memory it takes.
@@ -30,6 +31,7 @@ struct Schedule {
     const ProgramView* view;
     int samples, num_threads;  // samples in a tile
     int64_t tiles;             // of the longest share of a thread, or of the team
+    int64_t pieces;            // that a share is claimed in, each with sums of its own
     Storage storage;           // and what a forward call keeps for the backward call
     size_t scratch_bytes;      // of each thread
     size_t shared_bytes;       // of the team, if all threads evaluate every tile together
@@ -52,7 +54,7 @@ struct Tape {
     int64_t size;
     Scratch memory;
     mutable std::atomic<bool> is_spent = false;  // a backward call has undone the kets
-    int team_size = 0;  // threads that were there to share a state, each with what it saw of it here; 0: nothing yet
+    int team_size = 0;  // threads that shared every state, each with what it saw of it here; 0: nothing yet
 };
 
 // values: [size, num_observables], row-major.
@@ -110,8 +112,5 @@ int prefix_layers(const ProgramView& view);
 
 // Whether circuits start from halves wherever they can, or where that is faster.
 void force_halves(bool forces);
-
-size_t memory_budget();
-void set_memory_budget(size_t bytes);
 
 }  // namespace qtm

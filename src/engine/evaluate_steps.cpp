@@ -4,7 +4,10 @@
 #include <stdexcept>
 #include <vector>
 
+#include "claims.hpp"
 #include "evaluate.hpp"
+#include "memory.hpp"
+#include "processors.hpp"
 #include "threads.hpp"
 
 namespace qtm {
@@ -13,7 +16,7 @@ namespace {
 // A thread pays off from so many complex products on.
 constexpr double least_products_per_thread = 65536;
 
-int64_t share(int64_t total, int i, int count) { return total * i / count; }
+int64_t share(int64_t total, int64_t i, int64_t count) { return total * i / count; }
 
 // Time of a vector's products to that of the widest; half as wide, there is as much to load for half the arithmetic.
 constexpr double narrow = 0.6;
@@ -23,42 +26,66 @@ template <class Real>
 double share_cost(const Steps& steps, const Kernel<Real>& kernel, int64_t samples) {
     const double tiles = kernel.lane_bits > 0 ? double(samples) : double((samples + kernel.lanes - 1) / kernel.lanes);
     // Amplitudes come together one by one where lanes are cosets.
-    const double products = kernel.lane_bits > 0 ? 1.5 * steps.products(kernel.lanes) / kernel.lanes : steps.products(1);
+    const double products =
+        kernel.lane_bits > 0 ? 1.5 * steps.products(kernel.lanes) / kernel.lanes : steps.products(1);
     return tiles * products * (kernel.lanes == kernels<Real>().first->lanes ? 1 : narrow);
 }
 
-// Runs every sample: calls work(tile, thread, first sample) for every tile, with all but its outputs set.
+// A share of a thread is claimed in so many pieces at most, each with sums of its own.
+constexpr int64_t most_pieces = 4;
+
+// How a batch becomes pieces: those of the share of a thread.
+template <class Real>
+struct Pieces {
+    int64_t samples, of_share;  // samples in a tile
+
+    Pieces(const StepSchedule<Real>& how, int64_t batch_size)
+        : samples(how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes),
+          of_share(how.num_threads == 1 ? 1
+                                        : std::clamp<int64_t>(batch_size / how.num_threads / samples, 1, most_pieces)) {
+    }
+};
+
+// Runs every sample: calls work(tile, piece, first sample) for every tile, with all but its outputs set.
 template <class Real, class Work>
 void run_tiles(const StepSchedule<Real>& how, const ProgramView& view, const Batch<Real>& batch, Mode mode,
                const Work& work) {
     const Scratch scratch(how.scratch_bytes * size_t(how.num_threads));
-    const int64_t samples = how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes;
-    run_in_parallel(how.num_threads, [&](int thread) {
+    const Pieces<Real> pieces(how, batch.size);
+    Claims claims(how.num_threads, pieces.of_share);
+    run_in_parallel(how.num_threads, claims.total(), [&](int thread) {
         Tile<Real> tile{};
         tile.program = &view;
         tile.weights = batch.weights;
         tile.storage = {mode, false, Taped::nothing, false};
         tile.scratch = scratch.data() + how.scratch_bytes * size_t(thread);
-        const int64_t begin = share(batch.size, thread, how.num_threads),
-                      end = share(batch.size, thread + 1, how.num_threads);
-        for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
-            tile.num_samples = std::min(samples, end - sample);
-            tile.inputs = batch.inputs + sample * view.num_inputs;
-            tile.first = sample == begin;
-            work(tile, thread, sample);
+        int64_t count = 0;
+        for (int64_t piece = claims.claim(thread); piece >= 0; piece = claims.claim(thread), ++count) {
+            const int64_t begin = share(batch.size, piece, claims.total()),
+                          end = share(batch.size, piece + 1, claims.total());
+            for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
+                tile.num_samples = std::min(pieces.samples, end - sample);
+                tile.inputs = batch.inputs + sample * view.num_inputs;
+                tile.first = count == 0 && sample == begin;
+                work(tile, piece, sample);
+            }
         }
+        return count;
     });
 }
 
 }  // namespace
 
+namespace {
+
 template <class Real>
-StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Mode mode) {
+StepSchedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads,
+                                        Mode mode) {
     const Steps& steps = *plan.steps();
     const int num_qubits = plan.view().num_qubits;
     const double products = steps.products(1) * double(batch_size) * double(size_t(1) << num_qubits);
     const double most = std::min({double(num_threads), double(batch_size), products / least_products_per_thread});
-    const size_t matrix_bytes = steps.bytes<Real>(), limit = memory_budget();
+    const size_t matrix_bytes = steps.bytes<Real>();
     StepSchedule<Real> best{};
     double best_cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
@@ -90,12 +117,30 @@ StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_t
     return best;
 }
 
+// By no more threads than processors.
+template <class Real>
+StepSchedule<Real> step_schedule_of_call(const Plan& plan, const Batch<Real>& batch, Mode mode) {
+    const auto how = step_schedule<Real>(plan, batch.size, batch.num_threads, mode);
+    if (how.num_threads == 1 || batch.is_fixed) return how;
+    const int most = usable_threads(how.num_threads);
+    return most < how.num_threads ? step_schedule<Real>(plan, batch.size, most, mode) : how;
+}
+
+}  // namespace
+
+template <class Real>
+StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Mode mode) {
+    return within_budget(
+        [&](size_t limit) { return step_schedule_within<Real>(limit, plan, batch_size, num_threads, mode); },
+        [](const StepSchedule<Real>& how) { return how.matrix_bytes + how.scratch_bytes * size_t(how.num_threads); });
+}
+
 template <class Real>
 void step_values(const Plan& plan, const Batch<Real>& batch, Real* values) {
-    const auto how = step_schedule<Real>(plan, batch.size, batch.num_threads, Mode::values);
+    const auto how = step_schedule_of_call<Real>(plan, batch, Mode::values);
     const StepsView<Real>& steps = plan.steps()->view<Real>();
     const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
-    run_tiles(how, view, batch, Mode::values, [&](Tile<Real>& tile, int, int64_t sample) {
+    run_tiles(how, view, batch, Mode::values, [&](Tile<Real>& tile, int64_t, int64_t sample) {
         tile.values = values + sample * view.num_observables;
         how.kernel->step_values(tile, steps);
     });
@@ -108,19 +153,20 @@ void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, co
     constexpr Mode mode = Mode::gradient_undoing_kets;
     const auto num_inputs = int64_t(plan.view().num_inputs), num_weights = int64_t(plan.view().num_weights);
     if (input_gradient != nullptr) std::fill(input_gradient, input_gradient + batch.size * num_inputs, Real(0));
-    std::vector<double> sums;  // weight gradients of each thread
+    std::vector<double> sums;  // weight gradients of each piece
     if (batch.size > 0) {
-        const auto how = step_schedule<Real>(plan, batch.size, batch.num_threads, mode);
+        const auto how = step_schedule_of_call<Real>(plan, batch, mode);
         const StepsView<Real>& steps = plan.steps()->view<Real>();
         const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
         const auto selection = plan.select(wanted_variable, derivative);
         const int first_step = plan.steps()->first_wanted(selection.angle.data());
-        sums.assign(size_t(how.num_threads) * size_t(num_weights), 0.0);
-        run_tiles(how, view, batch, mode, [&](Tile<Real>& tile, int thread, int64_t sample) {
+        const auto pieces = size_t(how.num_threads) * size_t(Pieces<Real>(how, batch.size).of_share);
+        sums.assign(pieces * size_t(num_weights), 0.0);
+        run_tiles(how, view, batch, mode, [&](Tile<Real>& tile, int64_t piece, int64_t sample) {
             tile.wanted = &selection.wanted;
             tile.derivative = derivative;
             tile.cotangent = cotangent + sample * view.num_observables;
-            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + thread * num_weights;
+            if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + piece * num_weights;
             if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * num_inputs;
             how.kernel->step_vector_jacobian_product(tile, steps, first_step);
         });
@@ -132,11 +178,11 @@ void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, co
     }
 }
 
-#define QTM_INSTANTIATE(Real)                                                                                    \
-    template StepSchedule<Real> step_schedule<Real>(const Plan&, int64_t, int, Mode);                            \
-    template void step_values(const Plan&, const Batch<Real>&, Real*);                                           \
-    template void step_vector_jacobian_product(const Plan&, const Batch<Real>&, const Real*, Derivative, const uint8_t*, \
-                                               Real*, Real*);
+#define QTM_INSTANTIATE(Real)                                                                            \
+    template StepSchedule<Real> step_schedule<Real>(const Plan&, int64_t, int, Mode);                    \
+    template void step_values(const Plan&, const Batch<Real>&, Real*);                                   \
+    template void step_vector_jacobian_product(const Plan&, const Batch<Real>&, const Real*, Derivative, \
+                                               const uint8_t*, Real*, Real*);
 QTM_INSTANTIATE(float)
 QTM_INSTANTIATE(double)
 #undef QTM_INSTANTIATE

@@ -374,7 +374,7 @@ struct Evolve {
             if (tile.wanted->phase[shared]) phase_gradients(tile, space, shared - 1);
             add_to_prefix(tile, space);
         }
-        if (p.half[0] != nullptr && first == 0) add_gradients_of_halves(tile, space);
+        if (p.half[0] != nullptr && first == 0 && !space.team.has_left()) add_gradients_of_halves(tile, space);
         A::pull_back(tile, space);
     }
 

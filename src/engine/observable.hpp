@@ -68,9 +68,9 @@ struct Observable {
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
     static void weights(const Tile<Real>& tile, int begin, int end, V* weight) {
         const ProgramView& p = *tile.program;
-        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         const bool transformed = W::prefers_transform(end - begin, p.num_qubits);
         tile.team.meet();  // all are done with the weights before
+        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         __builtin_memset(static_cast<void*>(weight + first), 0, (last - first) * sizeof(V));
         if (transformed) tile.team.meet();
         for (int t = begin; t < end; ++t) {
@@ -101,32 +101,34 @@ struct Observable {
     // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables but what a last layer is absorbed by.
     static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
-        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         bool started = false;
+        // The sum of `bra` so far, and the next term, for this thread's share.
+        const auto add = [&](uint32_t x, auto term_of) {
+            const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
+            for (uint32_t i = uint32_t(first); i < last; ++i) {
+                const C term =
+                    term_of(L::element(space.weight, i << L::lane_bits ^ x), L::element(ket, i << L::lane_bits ^ x));
+                bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
+            }
+            started = true;
+        };
         for (int f = 0; f < p.num_flips; ++f) {
             const int* begin = p.flip_term_begin + 2 * f;
             const uint32_t x = p.flip_mask[f];
             if (begin[0] < begin[1]) {
                 weights(tile, begin[0], begin[1], space.weight);
-                for (uint32_t i = uint32_t(first); i < last; ++i) {
-                    const V w = L::element(space.weight, i << L::lane_bits ^ x);
-                    const C k = L::element(ket, i << L::lane_bits ^ x), term{w * k.re, w * k.im};
-                    bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
-                }
-                started = true;
+                add(x, [](V w, const C& k) { return C{w * k.re, w * k.im}; });
             }
             if (begin[1] < begin[2]) {
                 // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
                 weights(tile, begin[1], begin[2], space.weight);
-                for (uint32_t i = uint32_t(first); i < last; ++i) {
-                    const V w = L::element(space.weight, i << L::lane_bits ^ x);
-                    const C k = L::element(ket, i << L::lane_bits ^ x), term{w * k.im, -(w * k.re)};
-                    bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
-                }
-                started = true;
+                add(x, [](V w, const C& k) { return C{w * k.im, -(w * k.re)}; });
             }
         }
-        if (!started) __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
+        if (!started) {
+            const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
+            __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
+        }
         if (tile.derivative == Derivative::imaginary) turn(tile, ket, bra);
         tile.team.meet();
     }

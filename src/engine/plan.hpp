@@ -2,9 +2,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -86,6 +86,7 @@ class Plan {
     // no layers. Throws std::invalid_argument where the arrays contradict each other.
     explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr,
                   std::optional<StepArrays> steps = std::nullopt);
+    ~Plan();
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
@@ -135,8 +136,9 @@ class Plan {
     std::vector<uint8_t> run_is_measured_;
     bool can_absorb_ = false;
     ProgramView common_{};
-    mutable std::mutex mutex_;  // guards geometry_
-    mutable std::array<std::unique_ptr<Geometry>, 2 * 2 * 6> geometry_;
+    // Each is derived once, or at the same time by several threads of which one is first. No lock: a fork would leave
+    // it locked.
+    mutable std::array<std::atomic<const Geometry*>, 2 * 2 * 6> geometry_{};
 };
 
 }  // namespace qtm

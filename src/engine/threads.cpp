@@ -1,15 +1,20 @@
 #include "threads.hpp"
 
+#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
-#include <cstdint>
+#include <limits>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "barrier.hpp"
+#include "spin.hpp"
+
 #if !defined(_WIN32)
-#include <unistd.h>
+#include <pthread.h>
 #endif
 
 namespace qtm {
@@ -17,147 +22,251 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto idle_life = std::chrono::seconds(2);
-// The calls of a training loop follow one another closely, and waking a sleeping thread costs as much as simulating a
-// small circuit: a waiting thread spins before it sleeps. Other threads, such as those of PyTorch, may have the
-// processor in between; where one takes it, it is wanted, and this thread goes to sleep.
-constexpr auto spin_time = std::chrono::microseconds(2000);
-constexpr auto alone_time = std::chrono::microseconds(50);  // without offering the processor to others
-constexpr auto yield_time = std::chrono::microseconds(20);  // an offer that took longer was accepted
+constexpr auto time_between_failures = std::chrono::seconds(1);  // to start threads that cannot be started
 
-template <class Condition>
-bool spin_until(Condition condition) {
-    const auto begin = Clock::now();
-    while (true) {
-        for (int i = 0; i < 64; ++i) {
-            if (condition()) return true;
-#if defined(__x86_64__) || defined(__i386__)
-            __builtin_ia32_pause();
-#endif
-        }
-        const auto now = Clock::now();
-        if (now - begin < alone_time) continue;
-        std::this_thread::yield();
-        if (now - begin > spin_time || Clock::now() - now > yield_time) return condition();
-    }
-}
-
-class ThreadPool {
+// How many threads were worth it. After a loss, fewer are taken for twenty times as long: to find out again what the
+// machine is like costs a twentieth at most.
+class Experience {
    public:
-    // False: the pool is busy, and nothing was done.
-    bool try_run(int num_threads, const std::function<void(int)>& work) {
-        const std::unique_lock<std::mutex> owner(busy_, std::try_to_lock);
-        if (!owner.owns_lock()) return false;
-        start(num_threads, work);
-        work(0);
-        const auto done = [&] { return remaining_.load(std::memory_order_acquire) == 0; };
-        if (spin_until(done)) return true;
-        std::unique_lock<std::mutex> lock(mutex_);
-        finished_.wait(lock, done);
-        return true;
+    int most(int num_threads) const {
+        const int most = most_.load(std::memory_order_relaxed);
+        if (most >= num_threads || Clock::now().time_since_epoch().count() > until_.load(std::memory_order_relaxed))
+            return num_threads;
+        return most;
+    }
+    void add_loss(Clock::duration lost, int size_to_take) {
+        const auto until = Clock::now() + std::min<Clock::duration>(20 * lost, std::chrono::seconds(2));
+        until_.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+        most_.store(std::max(1, size_to_take), std::memory_order_relaxed);
     }
 
    private:
-    // The number of the call and how many threads take part, in one word: a late worker never mixes two calls.
-    static constexpr int thread_bits = 16;
+    std::atomic<int> most_{std::numeric_limits<int>::max()};
+    std::atomic<Clock::rep> until_{0};
+};
 
-    void start(int num_threads, const std::function<void(int)>& work) {
+// The number of a call, how many threads of the pool it takes, how many have joined it and how many of these have left
+// again, in one word: who comes late never mixes two calls.
+struct Call {
+    uint16_t number, wanted, joined, left;
+
+    static Call from(uint64_t word) {
+        return {uint16_t(word >> 48), uint16_t(word >> 32), uint16_t(word >> 16), uint16_t(word)};
+    }
+    uint64_t word() const {
+        return uint64_t(number) << 48 | uint64_t(wanted) << 32 | uint64_t(joined) << 16 | uint64_t(left);
+    }
+    bool is_closed() const { return wanted == joined; }
+    bool is_left() const { return left == joined; }
+};
+constexpr int most_threads = 1 << 15;
+
+class ThreadPool {
+   public:
+    // One call at a time.
+    std::mutex& owner() { return owner_; }
+    Experience& experience() { return experience_; }
+    int& absences() { return absences_; }
+
+    // Opens a call: from now on, `num_helpers` threads may call work(index, rank), with an index of their own from 1 on
+    // and a rank in the order in which they join. Returns how many there can be.
+    int open(int num_helpers, const std::function<void(int, int)>& work) {
+        int num_alive = 0;
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            const uint64_t before = call_.load(std::memory_order_relaxed);
+            const Call before = Call::from(call_.load(std::memory_order_relaxed));
             work_ = &work;
-            remaining_.store(num_threads - 1, std::memory_order_relaxed);
-            alive_.resize(std::max(alive_.size(), size_t(num_threads)), false);
-            for (int i = 1; i < num_threads; ++i) {
-                if (alive_[i]) continue;
-                std::thread([this, i, before] { serve(i, before); }).detach();
-                alive_[i] = true;
-            }
-            call_.store(((before >> thread_bits) + 1) << thread_bits | uint64_t(num_threads),
-                        std::memory_order_release);
+            num_alive = start_threads(num_helpers, before.number);
+            const Call next{uint16_t(before.number + 1), uint16_t(num_helpers), 0, 0};
+            call_.store(next.word(), std::memory_order_release);
         }
         started_.notify_all();
+        return num_alive;
+    }
+    int num_joined() const { return Call::from(call_.load(std::memory_order_acquire)).joined; }
+    // From now on nobody joins any more. Returns how many have.
+    int close() {
+        uint64_t word = call_.load(std::memory_order_relaxed);
+        while (true) {
+            Call call = Call::from(word);
+            call.wanted = call.joined;
+            if (call_.compare_exchange_weak(word, call.word(), std::memory_order_acq_rel)) return call.joined;
+        }
+    }
+    void wait_until_left() {
+        const auto is_left = [&] { return Call::from(call_.load(std::memory_order_acquire)).is_left(); };
+        if (spin_until(is_left)) return;
+        std::unique_lock<std::mutex> lock(mutex_);
+        left_.wait(lock, is_left);
     }
 
-    void serve(int index, uint64_t seen) {
+   private:
+    // Returns how many of the first `count` are there. Where the system gives no more threads, those must do.
+    int start_threads(int count, uint16_t seen) {
+        alive_.resize(std::max(alive_.size(), size_t(count) + 1), false);
+        const auto first = alive_.begin() + 1, last = first + count;
+        const auto num_alive = int(std::count(first, last, true));
+        if (num_alive == count || Clock::now() < next_try_) return num_alive;
+        for (int i = 1; i <= count; ++i) {
+            if (alive_[size_t(i)]) continue;
+            try {
+                std::thread([this, i, seen] { serve(i, seen); }).detach();
+            } catch (const std::system_error&) {
+                next_try_ = Clock::now() + time_between_failures;
+                return int(std::count(first, last, true));
+            } catch (const std::bad_alloc&) {
+                next_try_ = Clock::now() + time_between_failures;
+                return int(std::count(first, last, true));
+            }
+            alive_[size_t(i)] = true;
+        }
+        return count;
+    }
+
+    void serve(int index, uint16_t seen) {
         while (true) {
-            const auto called = [&] { return call_.load(std::memory_order_acquire) != seen; };
+            const auto called = [&] { return Call::from(call_.load(std::memory_order_acquire)).number != seen; };
             if (!spin_until(called)) {
                 std::unique_lock<std::mutex> lock(mutex_);
                 if (!started_.wait_for(lock, idle_life, called)) {
-                    alive_[index] = false;
+                    alive_[size_t(index)] = false;
                     return;
                 }
             }
-            seen = call_.load(std::memory_order_acquire);
-            if (uint64_t(index) >= (seen & ((uint64_t(1) << thread_bits) - 1))) continue;
-            (*work_)(index);
-            if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-                const std::lock_guard<std::mutex> lock(mutex_);
-                finished_.notify_one();
-            }
+            uint64_t word = call_.load(std::memory_order_acquire);
+            seen = Call::from(word).number;
+            const int rank = join(index, word);
+            if (rank == 0) continue;
+            (*work_)(index, rank);
+            leave();
         }
     }
 
-    std::mutex busy_;   // held by the caller for the length of one call
+    // Returns the rank; 0: the call is closed, or does not need this one.
+    int join(int index, uint64_t word) {
+        const uint16_t number = Call::from(word).number;
+        while (true) {
+            Call call = Call::from(word);
+            if (call.number != number || call.is_closed() || index > call.wanted) return 0;
+            ++call.joined;
+            if (call_.compare_exchange_weak(word, call.word(), std::memory_order_acq_rel)) return call.joined;
+        }
+    }
+
+    void leave() {
+        const Call call = Call::from(call_.fetch_add(1, std::memory_order_acq_rel) + 1);
+        if (!call.is_closed() || !call.is_left()) return;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        left_.notify_one();
+    }
+
+    std::mutex owner_;
     std::mutex mutex_;  // guards alive_ and the two conditions
-    std::condition_variable started_, finished_;
+    std::condition_variable started_, left_;
     std::vector<bool> alive_;
+    Clock::time_point next_try_{};
     std::atomic<uint64_t> call_{0};
-    std::atomic<int> remaining_{0};
-    const std::function<void(int)>* work_ = nullptr;
+    const std::function<void(int, int)>* work_ = nullptr;
+    Experience experience_;
+    int absences_ = 0;  // teams in a row that did not come together
 };
 
 // Leaked on purpose: workers may outlive static destruction, and a forked child must not touch the locks of its parent.
+std::atomic<ThreadPool*> current_pool{nullptr};
+
 ThreadPool& pool() {
-    static std::atomic<ThreadPool*> instance{nullptr};
-#if defined(_WIN32)
-    const int64_t process = 0;
-#else
-    static std::atomic<int64_t> owner{-1};
-    const int64_t process = getpid();
-    int64_t known = owner.load();
-    if (known != process) {
-        auto* fresh = new ThreadPool;
-        if (owner.compare_exchange_strong(known, process)) {
-            instance.store(fresh);
-            return *fresh;
-        }
-        delete fresh;
-        while (instance.load() == nullptr) std::this_thread::yield();
-    }
+    ThreadPool* ready = current_pool.load(std::memory_order_acquire);
+    if (ready != nullptr) return *ready;
+#if !defined(_WIN32)
+    // A child of fork() has none of these threads. It may have the number of its parent, in a PID namespace of its own.
+    static std::atomic<bool> is_told_of_forks{false};
+    if (!is_told_of_forks.exchange(true))
+        pthread_atfork(nullptr, nullptr, [] { current_pool.store(nullptr, std::memory_order_relaxed); });
 #endif
-    ThreadPool* ready = instance.load();
-    if (ready == nullptr) {
-        auto* fresh = new ThreadPool;
-        if (instance.compare_exchange_strong(ready, fresh)) return *fresh;
-        delete fresh;
-    }
+    auto* fresh = new ThreadPool;
+    if (current_pool.compare_exchange_strong(ready, fresh)) return *fresh;
+    delete fresh;
     return *ready;
+}
+
+// A helper is worth it where the call is shorter than it would have been with one thread less.
+void judge(Experience& experience, Clock::duration took, Clock::duration took_own, int64_t pieces, int64_t own_pieces,
+           int num_threads) {
+    if (own_pieces == 0) return;
+    const double alone = double(took_own.count()) * double(pieces) / double(own_pieces);
+    const double lost = double(took.count()) - alone / (num_threads - 1);
+    if (lost > 0.1 * double(took.count()) && took - took_own > std::chrono::microseconds(100))
+        experience.add_loss(Clock::duration(Clock::rep(lost)), num_threads - 1);
 }
 
 }  // namespace
 
-void run_in_parallel(int num_threads, const std::function<void(int)>& work) {
-    if (num_threads > 1 && pool().try_run(num_threads, work)) return;
-    for (int i = 0; i < num_threads; ++i) work(i);
+int worthwhile_threads(int num_threads) {
+    return num_threads <= 1 ? num_threads : pool().experience().most(num_threads);
 }
 
-void run_as_team(int num_threads, const std::function<void(const Team&)>& work) {
-    Barrier barrier(num_threads);
-    const auto as_member = [&](int rank) { work({rank, num_threads, &barrier}); };
-    if (num_threads <= 1 || !pool().try_run(num_threads, as_member)) work({});
-}
-
-void Barrier::wait() {
-    const uint32_t round = round_.load(std::memory_order_acquire);
-    if (missing_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        missing_.store(size_, std::memory_order_relaxed);
-        round_.store(round + 1, std::memory_order_release);
+void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
+    num_threads = std::min(worthwhile_threads(num_threads), most_threads);
+    if (num_threads <= 1) {
+        work(0);
         return;
     }
-    const auto passed = [&] { return round_.load(std::memory_order_acquire) != round; };
-    // Where there are fewer processors than threads, others need this one.
-    while (!spin_until(passed)) std::this_thread::yield();
+    ThreadPool& crew = pool();
+    const std::unique_lock<std::mutex> owner(crew.owner(), std::try_to_lock);
+    if (!owner.owns_lock()) {
+        work(0);
+        return;
+    }
+    const auto begin = Clock::now();
+    const std::function<void(int, int)> help = [&](int index, int) { work(index); };
+    crew.open(num_threads - 1, help);
+    const int64_t own_pieces = work(0);
+    const auto own_end = Clock::now();
+    const int num_helpers = crew.close();
+    crew.wait_until_left();
+    if (num_helpers > 0)
+        judge(crew.experience(), Clock::now() - begin, own_end - begin, total, own_pieces, num_helpers + 1);
+}
+
+TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Team&)>& work) {
+    ThreadPool& crew = pool();
+    std::unique_lock<std::mutex> owner(crew.owner(), std::defer_lock);
+    if (wanted.is_fixed)
+        owner.lock();
+    else if (!owner.try_lock())
+        return {};
+    const int most = std::min(wanted.most, most_threads);
+    Barrier barrier(most, wanted.is_fixed);
+    const std::function<void(int, int)> help = [&](int, int rank) {
+        const auto has_begun = [&] { return barrier.size_at_start() > 0; };
+        while (!spin_until(has_begun)) std::this_thread::yield();
+        if (rank < barrier.size_at_start()) work({rank, &barrier, barrier.place(rank)});
+    };
+    const int num_helpers = crew.open(most - 1, help);
+    const auto have_come = [&] { return crew.num_joined() >= num_helpers; };
+    const auto begin = Clock::now();
+    // Who has to be given this processor to come is no help.
+    if (!spin_alone(wanted.patience, have_come))
+        while (wanted.is_fixed && !have_come()) std::this_thread::yield();
+    const int size = crew.close() + 1;
+    if (size < wanted.least) {
+        barrier.begin(1);
+        crew.wait_until_left();
+        // The first times it was asleep; if it comes too late again, something else has its processor.
+        if (++crew.absences() > 2) crew.experience().add_loss(Clock::now() - begin, size);
+        return {};
+    }
+    crew.absences() = 0;
+    barrier.begin(size);
+    work({0, &barrier, barrier.place(0)});
+    const auto own_end = Clock::now();
+    crew.wait_until_left();
+    const int size_at_end = barrier.place(0)->size;
+    const auto end = Clock::now();
+    const auto lost = barrier.lost() + (end - own_end);
+    if (size_at_end < size || 3 * lost * size > 2 * (end - begin))
+        crew.experience().add_loss(lost, std::min(size_at_end, size - 1));
+    return {size, size_at_end};
 }
 
 }  // namespace qtm

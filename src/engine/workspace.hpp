@@ -137,7 +137,7 @@ struct Workspace {
     explicit Workspace(const Tile<Real>& tile)
         : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared, tile.shared_tape) {
         team = tile.team;
-        streams_bra = !tile.program->in_order && dimension_ * sizeof(C) / size_t(team.size) >= least_streamed;
+        streams_bra = !tile.program->in_order && dimension_ * sizeof(C) / size_t(team.size()) >= least_streamed;
     }
 
     // Lays the arrays out from pointers as in a tile (which may be null, to learn their size).

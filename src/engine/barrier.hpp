@@ -1,0 +1,59 @@
+// Where the members of a team meet.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "team.hpp"
+
+namespace qtm {
+
+// Members spin, so all of them must be running: one that loses its processor keeps the others waiting for a time slice,
+// at every meeting. So where waiting has cost more than a member is worth, the one who is late leaves the team, and the
+// others go on with larger shares.
+class Barrier {
+   public:
+    // Of `most` members at most; where it is fixed, nobody leaves.
+    Barrier(int most, bool is_fixed) : is_fixed_(is_fixed), members_(size_t(most)) {}
+
+    // Before the first meeting, by member 0; the others wait for it.
+    void begin(int size);
+    // Returns 0 as long as the team has not begun.
+    int size_at_start() const { return size_at_start_.load(std::memory_order_acquire); }
+
+    void wait(int rank);
+
+    const Place* place(int rank) const { return &members_[size_t(rank)].place; }
+    // What waiting has cost since the beginning.
+    std::chrono::nanoseconds lost() const { return lost_; }
+    std::chrono::nanoseconds elapsed() const { return Clock::now() - began_; }
+
+   private:
+    using Clock = std::chrono::steady_clock;
+
+    struct alignas(64) Member {
+        Place place{-1, 0};
+        Clock::time_point passed{};  // the last meeting
+    };
+
+    void judge(int late);
+    void dismiss(int rank);
+
+    const bool is_fixed_;
+    std::vector<Member> members_;
+    // Of the one who arrives last, who hands them on to the next.
+    Clock::time_point began_{};
+    std::chrono::nanoseconds lost_{0};
+    long interruptions_ = 0;  // of member 0, up to now
+    int size_ = 0;
+
+    std::atomic<int> size_at_start_{0};
+    std::atomic<int> missing_{0};
+    std::atomic<uint32_t> round_{0};
+    // The last round that somebody waited in for so long that it counts, since when, and how long it had worked.
+    std::atomic<int64_t> waits_in_{-1}, waits_since_{0}, worked_{0};
+};
+
+}  // namespace qtm
