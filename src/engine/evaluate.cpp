@@ -35,7 +35,6 @@ namespace {
 
 std::atomic<Layouts> permitted_layouts{Layouts::any};
 std::atomic<bool> forces_halves{false};
-}
 
 // A thread pays off from about this many updates of amplitudes by a run on (some 10 us); below, waking it costs more.
 constexpr double least_work_per_thread = 65536;

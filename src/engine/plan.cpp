@@ -535,20 +535,15 @@ const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) cons
     for (int i = 0; i < 2 && half(i) != nullptr; ++i)
         if ((halves[size_t(i)] = half(i)->view(lane_bits, may_absorb, false)) == nullptr) return nullptr;
     const bool absorbs = may_absorb && can_absorb_;
-    auto& known = geometry_[4 * size_t(lane_bits) + 2 * size_t(absorbs) + size_t(is_team)];
-    const Geometry* first = known.load(std::memory_order_acquire);
-    if (first != nullptr) return &first->view;
-    std::unique_ptr<Geometry> geometry(
-        new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr, is_team), common_});
-    geometry->sweeps.link(geometry->view);
-    geometry->view.absorbs = absorbs;
-    std::copy(halves.begin(), halves.end(), geometry->view.half);
-    if (!known.compare_exchange_strong(first, geometry.get(), std::memory_order_acq_rel)) return &first->view;
-    return &geometry.release()->view;
-}
-
-Plan::~Plan() {
-    for (const auto& geometry : geometry_) delete geometry.load(std::memory_order_acquire);
+    const auto derive = [&] {
+        std::unique_ptr<Geometry> geometry(
+            new Geometry{Sweeps(given_, lane_bits, absorbs ? &run_is_measured_ : nullptr, is_team), common_});
+        geometry->sweeps.link(geometry->view);
+        geometry->view.absorbs = absorbs;
+        std::copy(halves.begin(), halves.end(), geometry->view.half);
+        return geometry;
+    };
+    return &geometry_[4 * size_t(lane_bits) + 2 * size_t(absorbs) + size_t(is_team)].get(derive).view;
 }
 
 void Plan::derive_variation() {

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "derived.hpp"
 #include "program.hpp"
 #include "steps.hpp"
 
@@ -86,7 +86,6 @@ class Plan {
     // no layers. Throws std::invalid_argument where the arrays contradict each other.
     explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr,
                   std::optional<StepArrays> steps = std::nullopt);
-    ~Plan();
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
@@ -136,9 +135,7 @@ class Plan {
     std::vector<uint8_t> run_is_measured_;
     bool can_absorb_ = false;
     ProgramView common_{};
-    // Each is derived once, or at the same time by several threads of which one is first. No lock: a fork would leave
-    // it locked.
-    mutable std::array<std::atomic<const Geometry*>, 2 * 2 * 6> geometry_{};
+    std::array<Derived<Geometry>, 2 * 2 * 6> geometry_;
 };
 
 }  // namespace qtm

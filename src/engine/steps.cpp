@@ -175,7 +175,7 @@ std::unique_ptr<Steps::Laid<Real>> Steps::laid() const {
 }
 
 template <class Real>
-std::unique_ptr<Steps::Laid<Real>>& Steps::slot() const {
+const Derived<Steps::Laid<Real>>& Steps::slot() const {
     if constexpr (std::is_same_v<Real, float>)
         return single_;
     else
@@ -184,10 +184,7 @@ std::unique_ptr<Steps::Laid<Real>>& Steps::slot() const {
 
 template <class Real>
 const StepsView<Real>& Steps::view() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    auto& found = slot<Real>();
-    if (found == nullptr) found = laid<Real>();
-    return found->view;
+    return slot<Real>().get([&] { return laid<Real>(); }).view;
 }
 
 int Steps::most_rows() const {

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "derived.hpp"
 #include "step.hpp"
 
 namespace qtm {
@@ -53,7 +53,7 @@ class Steps {
     template <class Real>
     std::unique_ptr<Laid<Real>> laid() const;
     template <class Real>
-    std::unique_ptr<Laid<Real>>& slot() const;
+    const Derived<Laid<Real>>& slot() const;
 
     size_t num_steps() const { return given_.kind.size(); }
     int bits(size_t step) const { return given_.qubit_begin[step + 1] - given_.qubit_begin[step]; }
@@ -67,9 +67,8 @@ class Steps {
     int num_qubits_;
     std::vector<size_t> offset_begin_{0}, next_begin_{0};
     std::vector<uint32_t> offset_, next_, first_, negative_;
-    mutable std::mutex mutex_;  // guards what is laid out
-    mutable std::unique_ptr<Laid<float>> single_;
-    mutable std::unique_ptr<Laid<double>> double_;
+    Derived<Laid<float>> single_;
+    Derived<Laid<double>> double_;
 };
 
 }  // namespace qtm
