@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from ._rows import Evaluate, real_array
@@ -109,7 +110,7 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
             raise TypeError(f"circuits[{index}]: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
     if isinstance(observables, str) or not isinstance(observables, (Sequence, np.ndarray)):
         observables = (observables,)
-    sums = tuple(map(_pauli_sum, observables))
+    sums = _pauli_sums(observables)
     rows = _rows(parameter_values, len(listed))
     if not len(listed) == len(sums) == len(rows):
         raise ValueError(
@@ -124,7 +125,9 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
                 f"parameter_values[{index}]: expected {circuit.num_parameters} values, one for each parameter of the "
                 f"circuit, got shape {row.shape}"
             )
-        width = len(observable) if isinstance(observable, str) else getattr(observable, "num_qubits", None)
+        if not np.all(np.isfinite(row)):
+            raise ValueError(f"parameter_values[{index}]: expected finite values, got {row.tolist()}")
+        width = getattr(observable, "num_qubits", None)
         if width not in (None, circuit.num_qubits):
             raise ValueError(
                 f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}"
@@ -138,10 +141,25 @@ def _sequence(values: Any, argument: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _pauli_sum(observable: Any) -> Any:
-    """An observable; a ``PauliSumOp`` of ``qiskit.opflow`` (before Qiskit 1.0) as the sum within it."""
-    primitive = getattr(observable, "primitive", None)
-    return observable if primitive is None else observable.coeff * primitive
+def _pauli_sums(observables: Sequence[Any]) -> tuple[Any, ...]:
+    """Observables, labels as the sums that they stand for, equal ones as one.
+
+    A ``PauliSumOp`` of ``qiskit.opflow`` (before Qiskit 1.0) holds one.
+    """
+    labelled: dict[str, SparsePauliOp] = {}
+    sums = []
+    for index, one in enumerate(observables):
+        if isinstance(one, str) and one not in labelled:
+            try:
+                labelled[one] = SparsePauliOp(one)
+            except QiskitError as error:
+                raise ValueError(f"observables[{index}]: expected a label of I, X, Y, Z, got {one!r}") from error
+        primitive = getattr(one, "primitive", None)
+        if isinstance(one, str):
+            sums.append(labelled[one])
+        else:
+            sums.append(one if primitive is None else one.coeff * primitive)
+    return tuple(sums)
 
 
 def _rows(values: Any, count: int) -> tuple[Row, ...]:
