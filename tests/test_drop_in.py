@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from qiskit.circuit.library import RealAmplitudes, ZFeatureMap
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import EfficientSU2, RealAmplitudes, ZFeatureMap
 from qiskit.quantum_info import SparsePauliOp
 
 from circuits_zoo import qaoa, reuploading
@@ -41,7 +43,7 @@ def test_estimator_qnn_and_torch_connector():
     inputs = torch.rand(4, 3, generator=torch.Generator().manual_seed(0))
     estimator, gradient, options = stock_primitives()
     found = []
-    for pair in ((estimator, gradient), (FastEstimator(), FastReverseEstimatorGradient())):
+    for pair, further in (((estimator, gradient), options), ((FastEstimator(), FastReverseEstimatorGradient()), {})):
         network = networks.EstimatorQNN(
             circuit=case.circuit,
             input_params=case.encoding,
@@ -50,7 +52,7 @@ def test_estimator_qnn_and_torch_connector():
             estimator=pair[0],
             gradient=pair[1],
             input_gradients=True,
-            **options,
+            **further,
         )
         model, x = TorchConnector(network, initial_weights=weights), inputs.clone().requires_grad_()
         values = model(x)
@@ -74,14 +76,14 @@ def test_neural_network_classifier():
     x = np.random.default_rng(0).uniform(-1, 1, (12, 2))
     y = np.where(x[:, 0] > x[:, 1], 1, -1)
     scores = []
-    for pair in ((estimator, gradient), (FastEstimator(), FastReverseEstimatorGradient())):
+    for pair, further in (((estimator, gradient), options), ((FastEstimator(), FastReverseEstimatorGradient()), {})):
         network = networks.EstimatorQNN(
             circuit=circuit,
             input_params=list(features.parameters),
             weight_params=list(ansatz.parameters),
             estimator=pair[0],
             gradient=pair[1],
-            **options,
+            **further,
         )
         classifier = NeuralNetworkClassifier(network, optimizer=L_BFGS_B(maxiter=5), initial_point=np.full(4, 0.3))
         classifier.fit(x, y)
@@ -129,3 +131,45 @@ def test_parameters_come_out_in_the_order_they_were_asked_for():
     )
     np.testing.assert_allclose(fast.gradients[0], stock.gradients[0], atol=1e-9)
     assert fast.metadata[0]["parameters"] == stock.metadata[0]["parameters"] == order
+
+
+@pytest.mark.parametrize("arguments", [{}, {"exact": True}, {"exact": True, "seed": 3}])
+def test_the_plain_swap_is_exact(arguments):
+    """EstimatorQNN asks for a standard deviation of 0.0156 from qiskit-machine-learning 0.8 on."""
+    networks = pytest.importorskip("qiskit_machine_learning.neural_networks")
+    x, w = Parameter("x"), Parameter("w")
+    circuit = QuantumCircuit(1)
+    circuit.ry(w, 0)
+    circuit.rx(x, 0)
+    network = networks.EstimatorQNN(
+        circuit=circuit,
+        input_params=[x],
+        weight_params=[w],
+        observables=SparsePauliOp("Z"),
+        estimator=FastEstimator(**arguments),
+        gradient=FastReverseEstimatorGradient(),
+    )
+    for _ in range(3):
+        assert network.forward([0.7], [0.4])[0, 0] == pytest.approx(np.cos(0.4) * np.cos(0.7), abs=1e-12)
+    _, weights = network.backward([0.7], [0.4])
+    assert weights[0, 0, 0] == pytest.approx(-np.sin(0.4) * np.cos(0.7), abs=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("REAL", -0.701729880563), ("IMAG", -0.127796939807)])
+def test_variational_time_evolution(kind, expected):
+    """Both take the estimator of the gradient, and the real one the type of its derivative."""
+    algorithms = pytest.importorskip("qiskit_algorithms")
+    from qiskit_algorithms.gradients import DerivativeType, ReverseQGT
+    from qiskit_algorithms.time_evolvers import variational
+
+    hamiltonian = SparsePauliOp(["XX", "ZI", "IZ"], [0.7, -0.4, 0.9])
+    ansatz = EfficientSU2(2, reps=1).decompose()
+    start = dict(zip(ansatz.parameters, np.linspace(0.2, 1.6, ansatz.num_parameters), strict=True))
+    imaginary = kind == "REAL"
+    principle = variational.ImaginaryMcLachlanPrinciple if imaginary else variational.RealMcLachlanPrinciple
+    evolver = algorithms.VarQITE if imaginary else algorithms.VarQRTE
+    measured = hamiltonian if imaginary else SparsePauliOp("ZI")
+    gradient = FastReverseEstimatorGradient(DerivativeType[kind])
+    problem = algorithms.TimeEvolutionProblem(hamiltonian, 0.5, aux_operators=[measured])
+    evolution = evolver(ansatz, start, principle(ReverseQGT(), gradient), FastEstimator(), num_timesteps=20)
+    assert evolution.evolve(problem).observables[-1][0][0] == pytest.approx(expected, abs=1e-10)
