@@ -20,16 +20,50 @@ struct Angles {
         return index < num_inputs ? space.input[index] : broadcast<Real, lanes>(tile.weights[index - num_inputs]);
     }
 
-    static V angle(const Tile<Real>& tile, const Space& space, int index) {
+    // In double precision at all times: terms cancel.
+    using D = Vector<double, lanes>;
+
+    static D as_double(V x) { return __builtin_convertvector(x, D); }
+    static V as_real(D x) { return __builtin_convertvector(x, V); }
+
+    static D exact_angle(const Tile<Real>& tile, const Space& space, int index) {
         const ProgramView& p = *tile.program;
-        V theta = broadcast<Real, lanes>(Real(p.angle_constant[index]));
+        D theta = broadcast<double, lanes>(p.angle_constant[index]);
         for (int t = p.angle_term_begin[index]; t < p.angle_term_begin[index + 1]; ++t) {
-            V term = broadcast<Real, lanes>(Real(p.term_coefficient[t]));
+            D term = broadcast<double, lanes>(p.term_coefficient[t]);
             for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
-                term *= variable(tile, space, p.factor_variable[f]);
+                term *= as_double(variable(tile, space, p.factor_variable[f]));
             theta += term;
         }
         return theta;
+    }
+
+    static V angle(const Tile<Real>& tile, const Space& space, int index) {
+        return as_real(exact_angle(tile, space, index));
+    }
+
+    // The angle is a variable, or minus one.
+    static bool is_variable(const ProgramView& p, int angle) {
+        const int t = p.angle_term_begin[angle], f = p.term_factor_begin[t];
+        return p.angle_constant[angle] == 0 && p.angle_term_begin[angle + 1] == t + 1 &&
+               p.term_factor_begin[t + 1] == f + 1 && (p.term_coefficient[t] == 1 || p.term_coefficient[t] == -1);
+    }
+
+    // Half of an angle up to multiples of 2 pi, which single precision would lose digits to.
+    static V half_angle(const Tile<Real>& tile, const Space& space, int index) {
+        const ProgramView& p = *tile.program;
+        if (p.angle_term_begin[index] < p.angle_term_begin[index + 1] && is_variable(p, index)) {
+            const int t = p.angle_term_begin[index];
+            const V value = variable(tile, space, p.factor_variable[p.term_factor_begin[t]]);
+            return value * Real(0.5 * p.term_coefficient[t]);
+        }
+        D half = exact_angle(tile, space, index) * 0.5;
+        if constexpr (sizeof(Real) == 4) {
+            const double round = 6755399441055744.0;  // 1.5 * 2^52: the sum is rounded to an integer
+            const D turns = (half * 0.15915494309189535 + round) - round;
+            half = (half - turns * 6.283185307179586) - turns * 2.4492935982947064e-16;
+        }
+        return as_real(half);
     }
 
     // sin and cos of half of every angle that varies over the batch, or of every one that does not.
@@ -37,7 +71,7 @@ struct Angles {
         const ProgramView& p = *tile.program;
         for (int a = 0; a < p.num_angles; ++a)
             if (bool(p.angle_varies[a]) == varying)
-                space.half[a] = sine_cosine<Real, lanes>(angle(tile, space, a) * Real(0.5));
+                space.half[a] = sine_cosine<Real, lanes>(half_angle(tile, space, a));
     }
 
     // z / |z|, or 1 where z vanishes; also |z|.
@@ -241,15 +275,45 @@ struct Angles {
         for (int a = 0; a < p.num_angles; ++a) {
             if (!tile.wanted->angle[a]) continue;
             const V gradient = space.angle_gradient[a];
-            for (int t = p.angle_term_begin[a]; t < p.angle_term_begin[a + 1]; ++t) {
-                const int begin = p.term_factor_begin[t], end = p.term_factor_begin[t + 1];
-                for (int f = begin; f < end; ++f) {
-                    V slope = gradient * Real(p.term_coefficient[t]);
-                    for (int other = begin; other < end; ++other)
-                        if (other != f) slope *= variable(tile, space, p.factor_variable[other]);
-                    add_gradient(tile, p.factor_variable[f], slope);
-                }
+            const int first = p.angle_term_begin[a], last = p.angle_term_begin[a + 1];
+            const int begin = p.term_factor_begin[first], end = p.term_factor_begin[last];
+            if (sizeof(Real) == 4 && last - first > 1 && end - begin > last - first && end - begin <= most_compared) {
+                pull_back_together(tile, space, a, gradient);
+                continue;
             }
+            for (int t = first; t < last; ++t)
+                for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
+                    add_gradient(tile, p.factor_variable[f], gradient * as_real(slope(tile, space, t, f)));
+        }
+    }
+
+    // So many factors of an angle are compared with each other.
+    static constexpr int most_compared = 64;
+
+    // The derivative of a term with respect to one of its factors.
+    static D slope(const Tile<Real>& tile, const Space& space, int term, int factor) {
+        const ProgramView& p = *tile.program;
+        D slope = broadcast<double, lanes>(p.term_coefficient[term]);
+        for (int other = p.term_factor_begin[term]; other < p.term_factor_begin[term + 1]; ++other)
+            if (other != factor) slope *= as_double(variable(tile, space, p.factor_variable[other]));
+        return slope;
+    }
+
+    // The same where products of a variable may cancel: their derivatives are added up in double precision.
+    static void pull_back_together(const Tile<Real>& tile, const Space& space, int angle, V gradient) {
+        const ProgramView& p = *tile.program;
+        const int first = p.angle_term_begin[angle], last = p.angle_term_begin[angle + 1];
+        const int begin = p.term_factor_begin[first], end = p.term_factor_begin[last];
+        for (int f = begin; f < end; ++f) {
+            const int v = p.factor_variable[f];
+            bool is_done = false;
+            for (int before = begin; before < f; ++before) is_done |= p.factor_variable[before] == v;
+            if (is_done) continue;
+            D sum{};
+            for (int t = first; t < last; ++t)
+                for (int other = p.term_factor_begin[t]; other < p.term_factor_begin[t + 1]; ++other)
+                    if (p.factor_variable[other] == v) sum += slope(tile, space, t, other);
+            add_gradient(tile, v, gradient * as_real(sum));
         }
     }
 

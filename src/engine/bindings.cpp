@@ -21,6 +21,7 @@
 #include "gil.hpp"
 #include "memory.hpp"
 #include "processors.hpp"
+#include "range.hpp"
 #include "scratch.hpp"
 #include "tensor.hpp"
 
@@ -99,6 +100,17 @@ qtm::Batch<Real> batch_of(const Real* inputs, const Real* weights, int64_t size,
     return {inputs, weights, size, std::abs(num_threads), num_threads < 0};
 }
 
+// Inputs and angles are finite: what is not comes from the observables.
+template <class Real>
+void require_finite_values(const qtm::ProgramView& program, const Real* values, int64_t size) {
+    const auto width = size_t(program.num_observables);
+    const int64_t found = find_not_finite(values, size_t(size) * width);
+    if (found >= 0)
+        throw std::invalid_argument(
+            "observables: observable " + std::to_string(size_t(found) % width) + " has values beyond the range of " +
+            (sizeof(Real) == 4 ? "single precision; compute in float64, or scale it" : "double precision; scale it"));
+}
+
 // A batch whose shapes and values are right.
 template <class Real>
 qtm::Batch<Real> checked(const qtm::ProgramView& program, const Matrix<Real>& inputs, const Row<Real>& weights,
@@ -116,7 +128,9 @@ NumpyMatrix<Real> values(const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> w
     Real* out = result.data();
     {
         const qtm::GilReleased released;
+        qtm::require_resolved(plan.view(), batch);
         qtm::values<Real>(plan, batch, out);
+        require_finite_values(plan.view(), out, batch.size);
     }
     return result;
 }
@@ -133,7 +147,9 @@ std::pair<NumpyMatrix<Real>, std::unique_ptr<Tape<Real>>> record(const qtm::Plan
     std::unique_ptr<Tape<Real>> tape;
     {
         const qtm::GilReleased released;
+        qtm::require_resolved(plan.view(), batch);
         tape = qtm::record<Real>(plan, batch, out);
+        require_finite_values(plan.view(), out, batch.size);
     }
     return {std::move(result), std::move(tape)};
 }
@@ -177,6 +193,7 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     }
     {
         const qtm::GilReleased released;
+        qtm::require_resolved(program, batch);
         qtm::vector_jacobian_product<Real>(
             plan, batch, cotangent.data(), imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
             reinterpret_cast<const uint8_t*>(wanted.data()), tape, input_gradient, weight_gradient);
@@ -226,10 +243,12 @@ nb::tuple tensor_values(const qtm::Plan& plan, nb::handle inputs, int64_t size, 
     std::unique_ptr<Tape<Real>> tape;
     {
         const qtm::GilReleased released;
+        qtm::require_resolved(plan.view(), batch);
         if (recorded)
             tape = qtm::record<Real>(plan, batch, out);
         else
             qtm::values<Real>(plan, batch, out);
+        require_finite_values(plan.view(), out, size);
     }
     return nb::make_tuple(std::move(values), std::move(tape));
 }

@@ -131,9 +131,11 @@ class Program:
         """
         if not self.has_derived:
             return inputs, weights
-        variables = [*inputs.unbind(1), *weights.unbind(0)]
-        columns = [_finite(one, variables).expand(len(inputs)) for one in self.derived_inputs]
-        scalars = [_finite(one, variables) for one in self.derived_weights]
+        # In double precision wherever the device can: what cancels has digits left.
+        wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
+        variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
+        columns = [_finite(one, variables, inputs.dtype).expand(len(inputs)) for one in self.derived_inputs]
+        scalars = [_finite(one, variables, inputs.dtype) for one in self.derived_weights]
         if columns:
             inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
         if scalars:
@@ -154,13 +156,16 @@ class Program:
         return {name: value for name, value in self.__dict__.items() if name not in cached}
 
 
-def _finite(derived: Derived, variables: Sequence[torch.Tensor]) -> torch.Tensor:
-    value = evaluate(derived.expression, variables)
+def _finite(derived: Derived, variables: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+    value = evaluate(derived.expression, variables).to(dtype)
     if torch.compiler.is_compiling() or not is_plain(variables):
         return value
     # Where an input is at fault the engine says so.
     if not _is_finite(value) and all(_is_finite(variables[i]) for i in variables_in(derived.expression)):
-        raise ValueError(f"{derived.angle} is not finite for some of the parameter values; keep them within its domain")
+        raise ValueError(
+            f"{derived.angle} is not finite for some of the parameter values; keep them within its domain, and it "
+            f"within the range of {str(dtype)[6:]}"
+        )
     return value
 
 

@@ -37,6 +37,8 @@ _SCALES = (
     *((1e-3, 1.0), (1e-3, -1.0), (5e3, 1.0), (5e3, -1.0), (5e6, 1.0), (5e6, -1.0)),
 )
 _LEAST_CONFIRMED = 2
+# Some versions take what is smaller for zero.
+_NOTHING = 1e-18
 
 _MOST_KEPT = 1 << 14
 _lock = threading.Lock()
@@ -152,7 +154,9 @@ def _confirm(found: Reading, expression: Any) -> bool:
             own = number_of(found.expression, at)
             if not math.isfinite(own):
                 continue
-            if value is None or (own != value and abs(own - value) > 16.0 * rounding_of(found.expression, at)):
+            if value is None or (
+                own != value and abs(own - value) > _NOTHING + 16.0 * rounding_of(found.expression, at)
+            ):
                 return False
         except (ArithmeticError, ValueError):
             continue  # outside of the domain

@@ -7,7 +7,7 @@ derivatives, and tensors on other devices. Real and imaginary parts are separate
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -16,8 +16,9 @@ import numpy.typing as npt
 import torch
 
 from ._dense import Diagonal, Matrix, coset_table, row_table
+from ._plain import is_plain
 from ._polynomial import Polynomial
-from ._program import Program, grouped
+from ._program import Program, angles_of, grouped
 from ._schedule import Rotation, X, Z
 
 # Real and imaginary parts (B, 2^n).
@@ -27,12 +28,63 @@ State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Values (B, M) of inputs (B, N) and weights (W,), the derived ones included in both."""
     with torch.autocast(inputs.device.type, enabled=False):
-        variables = [*inputs.unbind(1), *weights.unbind(0)]
-        states = _final_states(program, variables, inputs)
-        return _values(program, *states)
+        angles = _Angles(inputs, weights)
+        angles.require_resolved(program)
+        return _values(program, *_final_states(program, angles, inputs))
 
 
-def _final_states(program: Program, variables: Sequence[torch.Tensor], inputs: torch.Tensor) -> State:
+class _Angles:
+    """Angles from inputs and weights: sums of terms, which may cancel, in double precision wherever the device can."""
+
+    def __init__(self, inputs: torch.Tensor, weights: torch.Tensor) -> None:
+        self._dtype = inputs.dtype
+        wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
+        self._tensors = inputs, weights
+        self._variables = [*inputs.unbind(1), *weights.unbind(0)]
+        self._wide = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
+        self._zero = inputs.new_zeros((), dtype=wide)
+
+    def __call__(self, angle: Polynomial, period: float | None = None) -> torch.Tensor:
+        """Shape (B,) or (); up to multiples of the period."""
+        if len(angle.terms) == 1 and angle.degree == 1 and abs(angle.terms[0][1]) == 1.0:
+            ((index,), sign) = angle.terms[0]
+            return sign * self._variables[index]
+        total = self._sum(angle)
+        return (total if period is None else torch.remainder(total, period)).to(self._dtype)
+
+    def _sum(self, angle: Polynomial) -> torch.Tensor:
+        total = self._zero + angle.constant_value
+        for factors, coefficient in angle.terms:
+            if factors:
+                product = self._wide[factors[0]]
+                for index in factors[1:]:
+                    product = product * self._wide[index]
+                total = total + coefficient * product
+        return total
+
+    def require_resolved(self, program: Program) -> None:
+        """Looks for angles that have no digits left, unless tensors are fake, traced or transformed.
+
+        Raises:
+            ValueError: there is one.
+        """
+        inputs, weights = (one.detach() for one in self._tensors)
+        if torch.compiler.is_compiling() or not is_plain(self._tensors) or inputs.is_meta or not len(inputs):
+            return
+        largest = [*inputs.abs().amax(0).tolist(), *weights.abs().tolist()]
+        limit = 2.0 ** (23 if self._dtype == torch.float32 else 52)
+        for angle in angles_of(program):
+            size = sum(
+                abs(coefficient) * math.prod([largest[i] for i in factors]) for factors, coefficient in angle.terms
+            )
+            if not size < limit and not bool((self._sum(angle).detach().abs() < limit).all()):
+                raise ValueError(
+                    "an angle of the circuit has no digit left for some of the values in "
+                    f"{str(self._dtype)[6:]}; keep angles small, e.g. by scaling the values"
+                )
+
+
+def _final_states(program: Program, angles: _Angles, inputs: torch.Tensor) -> State:
     """Real and imaginary parts (B, 2^n) of the states before the observables."""
     ground = torch.nn.functional.pad(inputs.new_ones(1, 1), (0, (1 << program.num_qubits) - 1))
     real = ground.expand(inputs.shape[0], -1)
@@ -41,9 +93,9 @@ def _final_states(program: Program, variables: Sequence[torch.Tensor], inputs: t
         if isinstance(step, Matrix):
             state = _multiplied(program.num_qubits, step, *state)
         elif isinstance(step, Diagonal):
-            state = _turned(program.num_qubits, step, _angle(step.angle, variables, inputs), *state)
+            state = _turned(program.num_qubits, step, angles(step.angle), *state)
         else:
-            state = _rotated(program.num_qubits, step, _angle(step.angle, variables, inputs), *state)
+            state = _rotated(program.num_qubits, step, angles(step.angle, 4.0 * math.pi), *state)
     return state
 
 
@@ -77,17 +129,6 @@ def _turned(
     energies = torch.from_numpy(diagonal.array[row_table(num_qubits, diagonal.qubits)]).to(real)
     cosine, sine = torch.cos(angle[..., None] * energies), torch.sin(angle[..., None] * energies)
     return cosine * real + sine * imaginary, cosine * imaginary - sine * real
-
-
-def _angle(angle: Polynomial, variables: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-    total = inputs.new_tensor(angle.constant_value)
-    for factors, coefficient in angle.terms:
-        if factors:
-            product = variables[factors[0]]
-            for index in factors[1:]:
-                product = product * variables[index]
-            total = total + coefficient * product
-    return total
 
 
 def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
