@@ -8,11 +8,16 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Instruction, Parameter, ParameterExpression, ParameterVector
 from qiskit.quantum_info import Pauli, Statevector, random_unitary
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
-from qiskit_torch_module._bound import _difference_slope, _trigonometric_slope
+from qiskit_torch_module._blocks import AmplitudeBlock, BoundBlock
+from qiskit_torch_module._bound import _difference_slope, _trigonometric_slope, bound_gate
+from qiskit_torch_module._definitions import alone
+from qiskit_torch_module._polynomial import Polynomial
 from qiskit_torch_module._synthesis import tree_angles, turned, unitary_angles, unitary_words
 
 T, S = Parameter("t"), Parameter("s")
@@ -284,8 +289,12 @@ def test_amplitudes_with_some_numbers():
     check(circuit, [0.4, 0.7], {"step": 0.01, "order": 4})
 
 
+@pytest.mark.filterwarnings("ignore")  # of what is old there
 def test_the_instruction_of_qiskit_machine_learning():
-    library = pytest.importorskip("qiskit_machine_learning.circuit.library")
+    try:
+        import qiskit_machine_learning.circuit.library as library
+    except ImportError:
+        pytest.skip("not installed, or not for this version of Qiskit")
     makers = [getattr(library, name, None) for name in ("raw_feature_vector", "RawFeatureVector")]
     for make in filter(None, makers):
         features = make(8)
@@ -315,12 +324,34 @@ def test_batches_ensembles_and_transforms():
     weights = torch.randn(3, 2, dtype=torch.float64)
 
     def of(weights):
-        return torch.func.functional_call(model, {"variational_0": weights}, (inputs[0],))
+        return torch.func.functional_call(model, {model.variational_names[0]: weights}, (inputs[0],))
 
     torch.testing.assert_close(torch.func.vmap(of)(weights), torch.stack([of(one) for one in weights]))
     tangent = torch.randn(4, dtype=torch.float64)
     torch.testing.assert_close(torch.func.jvp(model, (inputs[0, 0],), (tangent,))[1], columns @ tangent)
     torch.testing.assert_close(torch.func.jacfwd(model)(inputs[0, 0]), columns)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+def test_whoever_traces_sees_operators():
+    parameters = ParameterVector("x", 4)
+    circuit = encoded(2, parameters)
+    circuit.append(Two(T, S), [0, 1])
+    model = QuantumModule(circuit, parameters, [T, S]).double()
+    first, second = torch.randn(2, 3, 4, dtype=torch.float64)
+    torch.testing.assert_close(make_fx(model)(first)(second), model(second))
+    exported = torch.export.export(model, (first,)).module()
+    torch.testing.assert_close(exported(second), model(second))
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    found = []
+    for one in (model, compiled):
+        inputs = second.clone().requires_grad_()
+        one(inputs).sum().backward()
+        found.append((inputs.grad, model.variational_[0].grad))
+        model.zero_grad()
+    torch.testing.assert_close(*found)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert model(torch.empty(5, 4, dtype=torch.float64)).shape == (5, 2)
 
 
 def test_second_derivatives_where_they_exist():
@@ -381,6 +412,16 @@ def test_programs_with_blocks_are_found_again_and_pickled():
     program = QuantumModule(own, [T], None)._program
     assert QuantumModule(own, [T], None)._program is program
     assert pickle.loads(pickle.dumps(program)).input_blocks[0].gate.num_qubits == 1
+
+
+def test_sizes_are_those_of_the_words():
+    for num_qubits in (1, 2, 3):
+        for is_state in (True, False):
+            gate = bound_gate(alone(OnlyMatrix(T, num_qubits)), is_state, "gate")
+            block = BoundBlock((Polynomial.variable(0),), gate)
+            assert block.size == len(block.words) + 1
+        amplitudes = AmplitudeBlock((Polynomial.variable(0),) * 2**num_qubits, "amplitudes")
+        assert amplitudes.size == len(amplitudes.words)
 
 
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 4])

@@ -9,13 +9,14 @@ give those with respect to the gate's parameters, everywhere and to the last dig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ._bound import BoundGate
@@ -43,10 +44,15 @@ class AmplitudeBlock:
     Attributes:
         arguments: 2^k polynomials of the variables of a program.
         name: What errors call it.
+        text: What operators of PyTorch know it by.
     """
 
     arguments: tuple[Polynomial, ...]
     name: str
+    text: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", json.dumps([len(self.arguments), self.name]))
 
     @cached_property
     def words(self) -> list[Word]:
@@ -61,7 +67,7 @@ class AmplitudeBlock:
     @property
     def size(self) -> int:
         """Number of its variables."""
-        return len(self.words)
+        return 2 * (len(self.arguments) - 1)
 
     @property
     def _num_qubits(self) -> int:
@@ -103,10 +109,20 @@ class BoundBlock:
     Attributes:
         arguments: Its parameters, as polynomials of the variables of a program.
         gate: The gate.
+        text: What operators of PyTorch know it by.
     """
 
     arguments: tuple[Polynomial, ...]
     gate: BoundGate
+    text: str = field(init=False, compare=False, repr=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        _gates[id(self.gate)] = self.gate
+        object.__setattr__(self, "text", json.dumps([id(self.gate)]))
 
     @property
     def name(self) -> str:
@@ -129,7 +145,8 @@ class BoundBlock:
     @property
     def size(self) -> int:
         """Number of its variables."""
-        return len(self.words) + 1
+        dimension = self._dimension
+        return 4 * dimension - 3 if self.gate.is_state else dimension**2 + _unitary_size(dimension)
 
     @property
     def _dimension(self) -> int:
@@ -178,7 +195,33 @@ class BoundBlock:
         return jacobian
 
 
+def _unitary_size(dimension: int) -> int:
+    """Rotations of `unitary_words`."""
+    return 3 if dimension == 2 else 4 * _unitary_size(dimension // 2) + 3 * dimension // 2
+
+
 Block = AmplitudeBlock | BoundBlock
+
+# By which a text finds the gate it means, in this process, as long as somebody has it.
+_gates: WeakValueDictionary[int, BoundGate] = WeakValueDictionary()
+
+
+def block_of(text: str) -> Block:
+    """The block of a text, for numbers in place of its arguments.
+
+    Raises:
+        RuntimeError: it is a gate that only numbers can evaluate, and that this process does not have.
+    """
+    content = json.loads(text)
+    if len(content) == 2:
+        return AmplitudeBlock((Polynomial(),) * min(content[0], 1 << 30), content[1])
+    gate = _gates.get(content[0])
+    if gate is None:
+        raise RuntimeError(
+            "a gate that can be evaluated only with numbers is not in this process: an exported graph with such a gate "
+            "works only while the QuantumModule it came from is alive"
+        )
+    return BoundBlock((Polynomial(),) * len(gate.parameters), gate)
 
 
 def block_arguments(block: Block, inputs: torch.Tensor, weights: torch.Tensor, first: int) -> torch.Tensor:
@@ -205,103 +248,3 @@ def _plain(arguments: Sequence[Polynomial]) -> list[int] | None:
     single = [one.terms[0] for one in arguments if len(one.terms) == 1]
     found = [factors[0] for factors, coefficient in single if len(factors) == 1 and coefficient == 1.0]
     return found if len(found) == len(arguments) > 0 else None
-
-
-def variables_of(block: Block, arguments: torch.Tensor) -> torch.Tensor:
-    """Variables (R, size) of a block for arguments (R, m), computed in double precision; differentiable."""
-    found: torch.Tensor = _Variables.apply(block, arguments)  # type: ignore[no-untyped-call]
-    return found
-
-
-def _numbers(tensor: torch.Tensor) -> Real:
-    return tensor.detach().to("cpu", torch.float64).numpy()
-
-
-def _like(tensor: torch.Tensor, values: npt.NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values)).to(tensor)
-
-
-def _computed(block: Block, arguments: torch.Tensor) -> torch.Tensor:
-    rows = _numbers(arguments)
-    finite = np.isfinite(rows).all(1)
-    if finite.all():
-        return _like(arguments, block.angles(rows))
-    values = np.full((len(rows), block.size), np.nan)  # the engine says which input it is
-    return _like(arguments, values)
-
-
-class _Variables(torch.autograd.Function):
-    @staticmethod
-    def forward(block: Block, arguments: torch.Tensor) -> torch.Tensor:
-        return _computed(block, arguments)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.block = inputs[0]
-        ctx.save_for_backward(inputs[1])
-        ctx.save_for_forward(inputs[1])
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[None, torch.Tensor]:
-        return None, _moved(ctx.block, False, cotangent, *ctx.saved_tensors)
-
-    @staticmethod
-    def jvp(ctx: Any, _: None, tangent: torch.Tensor) -> torch.Tensor:
-        return _moved(ctx.block, True, tangent, *ctx.saved_tensors)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], block: Block, arguments: torch.Tensor) -> tuple[torch.Tensor, int]:
-        moved = arguments.movedim(in_dims[1], 0)
-        return variables_of(block, moved.flatten(0, 1)).reshape(*moved.shape[:2], -1), 0
-
-
-def _moved(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
-    """Changes of arguments pushed forward, or gradients with respect to variables pulled back; differentiable."""
-    found: torch.Tensor = _Moved.apply(block, forward, vectors, arguments)  # type: ignore[no-untyped-call]
-    return found
-
-
-_will_execute: Callable[[Any], bool] = getattr(torch._C, "_will_engine_execute_node", lambda node: True)
-
-
-def _is_wanted(node: Any) -> bool:
-    try:
-        return _will_execute(node)
-    except RuntimeError:  # a leaf of backward()
-        return True
-
-
-class _Moved(torch.autograd.Function):
-    """Linear in the vectors, and differentiable only in them."""
-
-    @staticmethod
-    def forward(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
-        move = block.push_forward if forward else block.pull_back
-        return _like(arguments, move(_numbers(arguments), _numbers(vectors)))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.block, ctx.forwards = inputs[:2]
-        ctx.save_for_backward(inputs[3])
-        ctx.save_for_forward(inputs[3])
-
-    @staticmethod
-    def backward(ctx: Any, vectors: torch.Tensor) -> tuple[None, None, torch.Tensor, None]:
-        # PyTorch says what may be wanted, and only a private function of it what is.
-        if ctx.needs_input_grad[3] and _is_wanted(ctx.next_functions[-1][0]):
-            raise NotImplementedError(
-                f"{ctx.block.name} has first derivatives only with respect to its parameters; detach them, or give "
-                "their gradient no graph (create_graph=False)"
-            )
-        return None, None, _moved(ctx.block, not ctx.forwards, vectors, *ctx.saved_tensors), None
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor
-    ) -> tuple[torch.Tensor, int]:
-        stacked = [
-            one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
-            for one, dim in zip((vectors, arguments), in_dims[2:], strict=True)
-        ]
-        found = _moved(block, forward, *(one.flatten(0, 1) for one in stacked))
-        return found.reshape(*stacked[1].shape[:2], -1), 0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._blocks import Block, block_arguments, variables_of
+from ._blocks import Block, block_arguments
 from ._collector import without_collections
 from ._dense import Diagonal, Matrix, Step, in_order, step_arrays
 from ._engine import Engine
@@ -23,6 +23,7 @@ from ._plain import is_plain
 from ._polynomial import Polynomial
 from ._schedule import Level, Rotation, engine_arrays, levels_of
 from ._timing import Stopwatch
+from ._variables import variables_of
 
 
 @dataclass(frozen=True)
