@@ -20,6 +20,9 @@ from qiskit_torch_module._definitions import alone
 from qiskit_torch_module._polynomial import Polynomial
 from qiskit_torch_module._synthesis import tree_angles, turned, unitary_angles, unitary_words
 
+# Qiskit itself looks at the duration of what is called a delay, which warns in some versions.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 T, S = Parameter("t"), Parameter("s")
 
 

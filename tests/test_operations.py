@@ -17,6 +17,9 @@ from qiskit_torch_module._gates import GATES
 
 T = Parameter("t")
 
+# Qiskit itself looks at the duration of what is called a delay, which warns in some versions.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 # Every name that Qiskit or this package gives to something special.
 NAMES = [
     *GATES,
