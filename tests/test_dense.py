@@ -4,6 +4,7 @@ import base64
 import json
 import pickle
 import time
+from collections import OrderedDict
 from functools import cache
 
 import numpy as np
@@ -16,7 +17,15 @@ from qiskit.quantum_info import SparsePauliOp, Statevector, random_hermitian, ra
 
 from circuits_zoo import random_observables
 from conftest import NIGHTLY
-from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, _matrices, _torch_engine, explain
+from qiskit_torch_module import (
+    FastReverseEstimatorGradient,
+    QuantumModule,
+    _cache,
+    _engine,
+    _matrices,
+    _torch_engine,
+    explain,
+)
 from qiskit_torch_module._cache import cached_program
 from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 from qiskit_torch_module._compile import compile_program
@@ -246,6 +255,28 @@ def test_a_program_with_matrices_is_a_value():
     other = circuit.copy()
     other.data[-1] = other.data[-1].replace(operation=UnitaryGate(random_unitary(32, seed=2)))
     assert cached_program(other, "individualZ", x, [w]) != programs[0]
+
+
+def test_a_matrix_that_is_changed_in_place_is_a_new_one():
+    matrix = random_unitary(32, seed=3).data.copy()
+    circuit = QuantumCircuit(5)
+    circuit.append(UnitaryGate(matrix), range(5))
+    before = cached_program(circuit, "individualZ", [])
+    circuit.data[0].operation.params[0][:, 0] *= -1j
+    after = cached_program(circuit, "individualZ", [])
+    assert after.matrices[0].array[0, 0] == pytest.approx(-1j * before.matrices[0].array[0, 0])
+
+
+def test_programs_that_were_compiled_before_take_no_more_than_some_memory(monkeypatch):
+    monkeypatch.setattr(_cache, "_MOST_DENSE_BYTES", 3 * 16 * 4**6)
+    monkeypatch.setattr(_cache, "_programs", OrderedDict())
+    circuits = [QuantumCircuit(6) for _ in range(5)]
+    for seed, circuit in enumerate(circuits):
+        circuit.append(UnitaryGate(random_unitary(64, seed=seed)), range(6))
+    programs = [cached_program(circuit, "individualZ", []) for circuit in circuits]
+    assert len(_cache._programs) == 3
+    assert cached_program(circuits[-1], "individualZ", []) is programs[-1]
+    assert cached_program(circuits[0], "individualZ", []) is not programs[0]
 
 
 def test_text_that_describes_no_matrix_is_refused():

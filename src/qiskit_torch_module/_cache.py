@@ -18,13 +18,26 @@ from ._compat import num_parameters
 from ._compile import compile_program
 from ._gates import plain_gate
 from ._observables import Observables, pauli_sums
-from ._operations import MAX_OPERATIONS, Amplitudes, Bound, Circuits, Dense, Matrix, Steps, TooManyError, reading
+from ._operations import (
+    MAX_OPERATIONS,
+    Amplitudes,
+    Bound,
+    Circuits,
+    Dense,
+    Matrix,
+    Steps,
+    TooManyError,
+    array_key,
+    reading,
+)
 from ._passes import current_passes
 from ._program import Program
 from ._reading import read
 from ._timing import Stopwatch
 
 MAX_PROGRAMS = 128
+# Of matrices in programs; their engines have them as well.
+_MOST_DENSE_BYTES = 64 << 20
 
 _programs: OrderedDict[Hashable, Program] = OrderedDict()
 _lock = threading.Lock()
@@ -70,9 +83,13 @@ def cached_program(
     program = compile_program(circuit, observables, encoding, variational, sums, stopwatch)
     with _lock:
         _programs[key] = program
-        if len(_programs) > MAX_PROGRAMS:
+        while len(_programs) > 1 and (len(_programs) > MAX_PROGRAMS or _dense_bytes() > _MOST_DENSE_BYTES):
             _programs.popitem(last=False)
     return program
+
+
+def _dense_bytes() -> int:
+    return sum(program.dense_bytes for program in _programs.values())
 
 
 class _Content:
@@ -185,7 +202,7 @@ class _Opened:
         elif isinstance(found, Bound):  # whatever else it holds: the same object only
             self.content += [_Same(instruction.operation), *map(_angle, instruction.operation.params)]
         elif isinstance(found, Matrix):
-            self.content += ["matrix", found.matrix.tobytes()]
+            self.content += ["matrix", found.matrix.shape, array_key(found.matrix)]
         else:
             self.content.append("reset")
         self.content += qubits

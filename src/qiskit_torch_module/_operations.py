@@ -6,6 +6,7 @@ A gate of the user's own is what its matrix or its definition says, as for Qiski
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from ._definitions import evolution_of_matrix, preparation, synthesised
 from ._exponentials import exponential
 from ._gates import GATES, MAX_DIAGONAL_QUBITS, Step, diagonal_steps, evolution_terms, native_gate, rotation_step
 from ._matrices import is_dense
+
+# Arrays up to this size stand for themselves.
+_MOST_KEY_BYTES = 1 << 12
 
 # A gate of the user's own that has both a definition and a matrix is applied as its matrix up to this size.
 _MAX_MATRIX_QUBITS = 6
@@ -206,8 +210,16 @@ def _matrix(operation: Any) -> npt.NDArray[np.complex128] | None:
     return None
 
 
+def array_key(array: npt.NDArray[Any]) -> bytes:
+    """Stands for the content of an array; of a large one, a digest, which is quickly compared and takes no room."""
+    content = np.ascontiguousarray(array)
+    if content.nbytes <= _MOST_KEY_BYTES:
+        return content.tobytes()
+    return hashlib.sha256(content.data, usedforsecurity=False).digest()
+
+
 def _dense_key(param: Any) -> Any:
-    return param.tobytes() if isinstance(param, np.ndarray) else param
+    return array_key(param) if isinstance(param, np.ndarray) else param
 
 
 def _bodies(operation: Any, qubits: Sequence[int]) -> Iterator[QuantumCircuit]:

@@ -81,6 +81,11 @@ class Program:
         return bool(self.matrices or self.diagonals)
 
     @property
+    def dense_bytes(self) -> int:
+        """What its matrices and diagonals take."""
+        return sum(len(one.entries) for one in self.matrices) + sum(len(one.energies) for one in self.diagonals)
+
+    @property
     def steps(self) -> list[Step]:
         """Rotations, matrices and diagonals in order of time."""
         return in_order(self.rotations, [*self.matrices, *self.diagonals])
