@@ -23,7 +23,7 @@ from ._polynomial import Polynomial
 
 # Smaller matrices are always taken apart, larger ones never: Qiskit needs more than a second for those.
 LEAST_QUBITS, MOST_APART = 3, 5
-_MOST_APART_PREPARED = 9
+MOST_APART_PREPARED = 9  # states
 
 # A matrix of k qubits that is taken apart takes as long as a circuit of so many rotations loses when it leaves the
 # layers: 4^k of them, times this. Measured at 8 to 16 qubits, with samples in the lanes and without.
@@ -155,7 +155,7 @@ def dense_operation(
         amplitudes = _amplitudes(operation)
         if amplitudes is None or not all(fresh):
             return None
-        cost = _ROTATIONS_OF_AMPLITUDE * 2**size if size <= _MOST_APART_PREPARED else math.inf
+        cost = _ROTATIONS_OF_AMPLITUDE * 2**size if size <= MOST_APART_PREPARED else math.inf
         return DenseOperation(on, [MatrixStep(on, amplitudes[:, None])], cost, lambda: _definition(operation))
     return _isometry(operation, on, fresh)
 
