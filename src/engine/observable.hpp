@@ -41,28 +41,34 @@ struct Observable {
                 overlaps<false>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
             const bool transformed = W::prefers_transform(end - begin, bits);
             if (transformed) W::transform(space.team, space.weight, bits);
-            for (int t = begin; t < end; ++t) {
-                if (is_absorbed(p, t)) continue;
-                const V sum = transformed ? W::coefficient(space.team, space.weight, p.pauli_z[t])
-                                          : W::signed_sum(space.team, space.weight, bits, p.pauli_z[t]);
-                add_value(tile, t, sum);
+            for (int t = begin; t < end;) {
+                // Terms of an observable lie side by side: they are added up in a register.
+                const int observable = p.pauli_observable[t];
+                V total{};
+                for (; t < end && p.pauli_observable[t] == observable; ++t) {
+                    if (is_absorbed(p, t)) continue;
+                    const V sum = transformed ? W::coefficient(space.team, space.weight, p.pauli_z[t])
+                                              : W::signed_sum(space.team, space.weight, bits, p.pauli_z[t]);
+                    total += Real(p.pauli_coefficient[t]) * sum;
+                }
+                add_value(tile, observable, total);
             }
             if (transformed) space.team.meet();
         }
     }
 
-    static void add_value(const Tile<Real>& tile, int term, V expectation) {
-        const ProgramView& p = *tile.program;
-        const Real coefficient = Real(p.pauli_coefficient[term]);
-        Real* value = tile.values + p.pauli_observable[term];
+    static void add_value(const Tile<Real>& tile, int observable, V summand) {
+        Real* value = tile.values + observable;
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
-            value[lane * p.num_observables] += coefficient * expectation[lane];
+            value[lane * tile.program->num_observables] += summand[lane];
     }
 
     static void absorbed_values(const Tile<Real>& tile, const Space& space) {
         const ProgramView& p = *tile.program;
         for (int t = p.flip_term_begin[0]; t < p.flip_term_begin[1]; ++t)
-            if (is_absorbed(p, t)) add_value(tile, t, Absorbed::expectation(p, space, p.term_run[t]));
+            if (is_absorbed(p, t))
+                add_value(tile, p.pauli_observable[t],
+                          Real(p.pauli_coefficient[t]) * Absorbed::expectation(p, space, p.term_run[t]));
     }
 
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
@@ -73,12 +79,15 @@ struct Observable {
         const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         __builtin_memset(static_cast<void*>(weight + first), 0, (last - first) * sizeof(V));
         if (transformed) tile.team.meet();
-        for (int t = begin; t < end; ++t) {
+        V cotangent{};
+        for (int t = begin, observable = -1; t < end; ++t) {
             if (is_absorbed(p, t)) continue;
-            V term{};
-            for (int64_t lane = 0; lane < tile.num_samples; ++lane)
-                term[lane] = tile.cotangent[lane * p.num_observables + p.pauli_observable[t]];
-            term *= Real(p.pauli_coefficient[t]);
+            if (p.pauli_observable[t] != observable) {
+                observable = p.pauli_observable[t];
+                for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+                    cotangent[lane] = tile.cotangent[lane * p.num_observables + observable];
+            }
+            V term = cotangent * Real(p.pauli_coefficient[t]);
             if (transformed && tile.team.rank > 0) break;
             if (transformed) {
                 W::add_to_coefficient(weight, p.pauli_z[t], term);
