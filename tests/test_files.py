@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -139,6 +140,14 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
             assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
         assert path.read_bytes() == b"content"
         assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_that_vanishes_meanwhile_is_said(tmp_path):
+    def vanish(name):
+        shutil.rmtree(tmp_path / "folder")
+
+    with pytest.raises(FileNotFoundError, match="file'"):
+        replace_file(tmp_path / "folder" / "file", lambda file: None, vanish)
 
 
 @linux

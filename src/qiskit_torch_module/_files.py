@@ -118,8 +118,8 @@ def _status(path: Path) -> os.stat_result | None:
 @contextmanager
 def _temporary(target: Path, old: os.stat_result | None) -> Iterator[tuple[BinaryIO, Path]]:
     """A file beside the target, locked while it is in use, and gone afterwards unless it was renamed."""
-    if old is not None and not os.access(target, os.W_OK):
-        raise OSError(errno.EACCES, "the file is write-protected")
+    if old is not None:
+        os.close(os.open(target, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)))  # raises where it is protected
     file, name = _locked(target, private=old is not None)
     try:
         with file:
