@@ -29,7 +29,7 @@ def programs():
     x, y = Parameter("x"), Parameter("y")
     circuit = QuantumCircuit(2, global_phase=y)
     circuit.ry((x * y).sin() / (y + 2) + 1e-300, 0)
-    circuit.rx((x * y).sin() ** y - x / 3, 1)
+    circuit.rx((x * y).sin() * y.exp() - x / 3, 1)
     circuit.rz(y.exp() * 0.1, 1)
     circuit.cx(0, 1)
     yield compile_program(circuit, "individualZ", [x], [[y]])

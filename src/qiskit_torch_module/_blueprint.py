@@ -9,12 +9,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import qiskit
 from qiskit import QuantumCircuit, QuantumRegister
-from qiskit.circuit import Barrier, ControlledGate, Delay, Gate, Parameter, ParameterExpression, Reset, library
+from qiskit.circuit import (
+    Barrier,
+    CircuitInstruction,
+    ControlledGate,
+    Delay,
+    Gate,
+    Parameter,
+    ParameterExpression,
+    Reset,
+    library,
+)
 from qiskit.circuit.exceptions import CircuitError
 from qiskit.quantum_info import SparsePauliOp
 
@@ -24,7 +36,7 @@ from ._expressions import renamed
 from ._gates import GATES, Step
 from ._json import parsed_json
 from ._matrices import MatrixStep, dense_operation
-from ._operations import Circuits, Dense, Matrix, ResetQubits, Steps, of_its_own, reading
+from ._operations import Amplitudes, Circuits, Dense, Matrix, ResetQubits, Steps, of_its_own, reading
 from ._polynomial import Polynomial
 from ._portable import require_expression, written_expression
 from ._reading import read
@@ -71,6 +83,44 @@ _ROTATIONS = {
 
 class CannotBuildError(Exception):
     """This version of Qiskit has no way to write the circuit down; nothing is wrong with it."""
+
+
+@dataclass(frozen=True)
+class SavedCircuit:
+    """A circuit that is built when somebody wants to see it.
+
+    Attributes:
+        plain: As `blueprint` made it; None: there is none.
+        why: Why there is none.
+        parameters: Those of the circuit, in the order in which they are numbered.
+        num_qubits: Number of qubits.
+    """
+
+    plain: dict[str, Any] | None
+    why: str
+    parameters: tuple[Parameter, ...]
+    num_qubits: int
+
+    def built(self) -> QuantumCircuit:
+        """The circuit.
+
+        Raises:
+            RuntimeError: there is none, or this version of Qiskit cannot say it.
+            ValueError: it is damaged.
+        """
+        why = self.why
+        try:
+            if self.plain is not None:
+                circuit = circuit_of(self.plain, self.parameters)
+                if circuit.num_qubits != self.num_qubits or set(circuit.parameters) != set(self.parameters):
+                    raise ValueError("circuit: of other qubits or parameters than the program")
+                return circuit
+        except CannotBuildError as error:
+            why = f"Qiskit {qiskit.__version__} cannot say it: {error}"
+        raise RuntimeError(
+            f"circuit: the file that this module comes from holds only what the circuit was compiled to: {why}; values "
+            "and gradients are right, for the circuit build it anew"
+        )
 
 
 def blueprint(circuit: QuantumCircuit, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -150,6 +200,8 @@ class _Writer:
         if isinstance(found, Steps):
             steps = found.steps(self._reads(operation.name))
             return [self._define(self._body_of_steps(steps, operation.num_qubits), operation.name), qubits]
+        if isinstance(found, Amplitudes):
+            return ["amplitudes", qubits, *map(self._angle, found.amplitudes)]
         if not isinstance(found, Circuits):
             raise ValueError(f"gate '{operation.name}' is not known")
         bodies = [self.body(circuit) for circuit in found.circuits]
@@ -300,6 +352,7 @@ class _Reader:
         self._qubits_left = num_qubits
         self._copies_left = MAX_COPIES
         self._gates: list[Any] = []
+        self._expressions: dict[str, Any] = {}
         self._num_copies: list[int] = []  # operations that are copied where the gate is put
 
     def define(self, body: Mapping[str, Any]) -> None:
@@ -324,9 +377,13 @@ class _Reader:
         self._qubits_left -= num_qubits
         circuit = _empty(name, num_qubits, registers)
         circuit.global_phase = self._angle(body["phase"])
+        bits = circuit.qubits
         for row in _list(body["data"]):
             operation, qubits = self._operation(_list(row), num_qubits)
-            circuit.append(operation, qubits)
+            if type(row[0]) is int:
+                circuit.append(operation, qubits)  # a copy, where it has parameters
+            else:
+                circuit._append(CircuitInstruction(operation, [bits[qubit] for qubit in qubits]))
         return circuit
 
     def _operation(self, row: list[Any], num_qubits: int) -> tuple[Any, list[int]]:
@@ -343,6 +400,8 @@ class _Reader:
             return _not_unitary(what, len(qubits), rest), qubits
         if what == "unitary" and len(rest) == 1:
             return UnitaryGate(self._matrix(rest[0], (1 << len(qubits),) * 2)), qubits
+        if what == "amplitudes" and len(rest) == 1 << len(qubits):
+            return _encoding([self._angle(one) for one in rest]), qubits
         if what == "columns" and len(rest) == 1:
             return _from_columns(self._matrix(rest[0], None), len(qubits)), qubits
         if what == "hamiltonian" and len(rest) == 2:
@@ -386,6 +445,12 @@ class _Reader:
             return plain
         if type(plain) is int and 0 <= plain < len(self._parameters):
             return self._parameters[plain]
+        key = str(plain)
+        if key not in self._expressions:
+            self._expressions[key] = self._expression(plain)
+        return self._expressions[key]
+
+    def _expression(self, plain: Any) -> Any:
         require_expression(plain)
         try:
             return _built(plain, self._parameters)
@@ -401,6 +466,15 @@ def _from_columns(matrix: npt.NDArray[np.complex128], num_qubits: int) -> Any:
     if matrix.shape[1] == 1:
         return library.StatePreparation(matrix[:, 0])
     return library.Isometry(matrix, 0, 0)
+
+
+def _encoding(amplitudes: list[Any]) -> Any:
+    try:
+        from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
+    except ImportError as error:
+        raise CannotBuildError("raw feature vectors need the package qiskit-machine-learning") from error
+    made: Any = ParameterizedInitialize
+    return made(amplitudes)
 
 
 _UNITS = ("dt", "s", "ms", "us", "ns", "ps")

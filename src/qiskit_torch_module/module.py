@@ -14,6 +14,7 @@ from qiskit.circuit import Parameter
 from . import _operator
 from ._arguments import flag, thread_count
 from ._autograd import expectation_values
+from ._blueprint import SavedCircuit
 from ._cache import cached_program
 from ._connectors import arguments_of
 from ._definitions import copied
@@ -78,8 +79,7 @@ class QuantumModule(torch.nn.Module):
         sets = list(variational_params) if isinstance(variational_params, Iterator) else variational_params
         self.variational_parameters = parameter_sets(sets, "variational_params")
         self._program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
-        self._circuit: QuantumCircuit | None = copied(circuit)
-        self._why_no_circuit = ""
+        self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
         self._num_qubits: int = circuit.num_qubits
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
@@ -265,20 +265,14 @@ class QuantumModule(torch.nn.Module):
         Raises:
             RuntimeError: the module comes from a file that holds what the circuit was compiled to, but not itself.
         """
-        if self._circuit is None:
-            raise RuntimeError(
-                f"circuit: the file that this module comes from holds only what the circuit was compiled to: "
-                f"{self._why_no_circuit}; values and gradients are right, for the circuit build it anew"
-            )
+        if isinstance(self._circuit, SavedCircuit):
+            self._circuit = self._circuit.built()
         return copied(self._circuit)
 
-    def _restore(
-        self, program: Program, circuit: QuantumCircuit | None, why: str, num_qubits: int, observables: Observables
-    ) -> None:
+    def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
         """Puts in place of what was compiled at construction what comes from a file."""
-        self._program = program
-        self._circuit, self._why_no_circuit, self._num_qubits = circuit, why, num_qubits
-        self._observables = observables
+        self._program, self._observables = program, observables
+        self._circuit, self._num_qubits = circuit, circuit.num_qubits
 
     @property
     def num_threads_forward(self) -> int:

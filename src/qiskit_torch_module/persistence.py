@@ -10,14 +10,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import qiskit
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from ._autograd import expectation_values
-from ._blueprint import MAX_QUBITS, CannotBuildError, blueprint, circuit_of
+from ._blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from ._checkpoint import read_checkpoint, write_checkpoint
 from ._compile import compile_program
 from ._container import encoded
@@ -34,7 +33,7 @@ from .module import QuantumModule
 _KIND = "quantum module"
 _FIELDS = {
     *("program", "circuit", "why_no_circuit", "num_qubits", "observables", "vectors", "parameters"),
-    *("names", "sizes", "initials", "trainable", "weights", "encoding_gradients_flag", "num_threads"),
+    *("names", "sizes", "initials", "trainable", "weights", "like", "encoding_gradients_flag", "num_threads"),
 }
 # With more qubits, circuits that compile to other rotations are not compared by their values.
 _MOST_COMPARED_QUBITS = 22
@@ -114,6 +113,7 @@ def _content(model: QuantumModule) -> dict[str, Any]:
         "initials": [_written_initial(one) for one in model._initials],
         "trainable": [one.requires_grad for one in model.variational_],
         "weights": dict(model.state_dict()),
+        "like": None if model.variational_ else model._without_weights()[0],
         "encoding_gradients_flag": model.encoding_gradients_flag,
         "num_threads": [model.num_threads_forward, model.num_threads_backward],
     }
@@ -132,8 +132,8 @@ def _checked_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tup
 
 
 def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
-    if model._circuit is None:
-        return None, model._why_no_circuit
+    if isinstance(model._circuit, SavedCircuit):
+        return model._circuit.plain, model._circuit.why
     try:
         plan = blueprint(model._circuit, listed)
         observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
@@ -179,6 +179,7 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
         "sets of parameters": again.variational_parameters == model.variational_parameters,
         "requires_grad": [a.requires_grad for a in again.variational_] == [b.requires_grad for b in model.variational_],
         "weights": encoded("", dict(again.state_dict())) == encoded("", dict(model.state_dict())),
+        "dtype": [one.dtype for one in again._without_weights()] == [one.dtype for one in model._without_weights()],
         "settings": (again.encoding_gradients_flag, again.num_threads_forward, again.num_threads_backward)
         == (model.encoding_gradients_flag, model.num_threads_forward, model.num_threads_backward),
     }
@@ -191,7 +192,8 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
 
 def _model(content: Mapping[str, Any]) -> QuantumModule:
     if content.keys() != _FIELDS:
-        raise ValueError(f"expected {', '.join(sorted(_FIELDS))}")
+        odd = sorted(map(str, content.keys() ^ _FIELDS))
+        raise ValueError(f"its fields are not those of a model: {', '.join(odd)[:200]}")
     program = from_text(content["program"].decode("ascii"))
     parameters = read_parameters(content["vectors"], content["parameters"])
     sets = _sets(parameters[program.num_inputs :], content["sizes"])
@@ -218,10 +220,12 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         num_threads_backward=threads[1],
         encoding_gradients_flag=flag,
     )
-    circuit, why = _read_circuit(content, parameters, num_qubits)
+    circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
     observables = _read_observables(content["observables"], num_qubits, program.num_observables)
-    model._restore(program, circuit, why, num_qubits, observables)
+    model._restore(program, circuit, observables)
     model.load_state_dict(content["weights"], assign=True)
+    if "_like" in model._buffers:  # dtype, where no weight tells it
+        model._buffers["_like"] = content["like"].clone()
     model.set_variational_gradients_flag([bool(one) for one in content["trainable"]])
     return model
 
@@ -233,20 +237,6 @@ def _sets(parameters: Sequence[Parameter], sizes: Any) -> list[list[Parameter]]:
         raise ValueError(f"sets of {sum(sizes)} parameters, where there are {len(parameters)}")
     ends = list(itertools.accumulate(sizes))
     return [list(parameters[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
-
-
-def _read_circuit(
-    content: Mapping[str, Any], parameters: Sequence[Parameter], num_qubits: int
-) -> tuple[QuantumCircuit | None, str]:
-    if content["circuit"] is None:
-        return None, str(content["why_no_circuit"])
-    try:
-        circuit = circuit_of(content["circuit"], parameters)
-    except CannotBuildError as error:
-        return None, f"Qiskit {qiskit.__version__} cannot say it: {error}"
-    if circuit.num_qubits != num_qubits or set(circuit.parameters) != set(parameters):
-        raise ValueError("a circuit of other qubits or parameters than the program")
-    return circuit, ""
 
 
 def _written_initial(initial: Any) -> Any:
