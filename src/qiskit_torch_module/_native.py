@@ -9,6 +9,7 @@ import torch
 
 from ._engine import Tape32, Tape64
 from ._program import Program
+from ._threads import engine_threads
 
 Tape = Tape32 | Tape64
 Optional = Sequence[torch.Tensor | None]
@@ -23,7 +24,7 @@ def native_values(
     Raises:
         TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
     """
-    engine, size, threads = program.engine, inputs.shape[0], num_threads or torch.get_num_threads()
+    engine, size, threads = program.engine, inputs.shape[0], engine_threads(num_threads)
     # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
     if inputs.dtype is torch.float64:
         return engine.tensor_values_float64(inputs, size, weights, threads, recorded)
@@ -44,7 +45,7 @@ def native_gradients(
     Raises:
         TypeError, ValueError, RuntimeError: as `native_values`.
     """
-    engine, size, threads = program.engine, inputs.shape[0], num_threads or torch.get_num_threads()
+    engine, size, threads = program.engine, inputs.shape[0], engine_threads(num_threads)
     if inputs.dtype is torch.float64:
         return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
     return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)

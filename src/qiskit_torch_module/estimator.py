@@ -18,6 +18,7 @@ from ._observables import Observables
 from ._operations import ResetError
 from ._pubs import amount, pub_values
 from ._rows import Columns, parameters_and_rows
+from ._threads import engine_threads
 from ._triples import Triples, triples, values_and_squares
 
 # A job that asks for fewer amplitudes is done sooner than a thread is started for it.
@@ -133,7 +134,7 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, parameters)
         inputs, _ = program.with_derived_columns(torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
-        return program.engine.values(inputs.numpy(), np.empty(0), self.num_threads or torch.get_num_threads())
+        return program.engine.values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
 
     def run(
         self,

@@ -20,6 +20,7 @@ from ._observables import Observables
 from ._parameters import parameter_list
 from ._program import Program
 from ._rows import Columns, parameters_and_rows
+from ._threads import engine_threads
 from ._triples import Triples, triples
 from .estimator import AT_ONCE, FastEstimator
 
@@ -135,7 +136,7 @@ class FastReverseEstimatorGradient:
         columns = _columns_of(circuit, order, parameters)
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, order)
-        threads = self.num_threads or torch.get_num_threads()
+        threads = engine_threads(self.num_threads)
         wanted = np.zeros(program.num_inputs, dtype=bool)
         wanted[columns] = True
         at = torch.from_numpy(rows).requires_grad_(program.has_derived)
