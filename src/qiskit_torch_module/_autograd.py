@@ -42,6 +42,12 @@ _unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
 )
 
 
+def _is_functionalized() -> bool:
+    """Whether ``torch.func.functionalize`` is among the transforms."""
+    kind = torch._C._functorch.TransformType.Functionalize
+    return any(one.key() == kind for one in torch._C._functorch.get_interpreter_stack() or ())
+
+
 def expectation_values(
     program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
 ) -> torch.Tensor:
@@ -57,11 +63,11 @@ def expectation_values(
         return _elsewhere(program, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
         return _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+    if is_tracing() or (transforms_active() and _is_functionalized()):  # which take no Python functions
+        return _operator_values(program, num_threads, inputs, weights)
     if transforms_active():
         values: torch.Tensor = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
         return values
-    if is_tracing():  # by torch.jit.trace, which cannot save Python functions
-        return _operator_values(program, num_threads, inputs, weights)
     return _apply_watched(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
 
 
@@ -91,7 +97,7 @@ def _gradients(
     tape: Tape | None = None,
 ) -> Optional:
     """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
-    if is_plain((cotangent, inputs, *weights)):
+    if not torch.compiler.is_compiling() and is_plain((cotangent, inputs, *weights)):
         return native_gradients(program, num_threads, wants, cotangent, inputs, weights, tape)
     text = _operator.text_of(program)
     first, second = _operator.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)

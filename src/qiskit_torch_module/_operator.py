@@ -28,6 +28,11 @@ def text_of(program: Program) -> str:
     return found
 
 
+# What ``torch.compiler.assume_constant_result`` does, which takes a second to import: the compiler of PyTorch calls it
+# and does not look inside.
+text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def _of_engine(program: Program) -> Program:
     """As the engine sees it: derived variables are no more than further inputs and weights."""
     if not program.has_derived:

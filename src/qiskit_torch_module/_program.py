@@ -140,7 +140,7 @@ class Program:
         # In double precision wherever the device can: what cancels has digits left.
         wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
         variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
-        columns = [_finite(one, variables, inputs.dtype).expand(len(inputs)) for one in self.derived_inputs]
+        columns = [_finite(one, variables, inputs.dtype).expand(inputs.shape[0]) for one in self.derived_inputs]
         scalars = [_finite(one, variables, inputs.dtype) for one in self.derived_weights]
         if columns:
             inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
@@ -164,7 +164,7 @@ class Program:
 
 def _finite(derived: Derived, variables: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
     value = evaluate(derived.expression, variables).to(dtype)
-    if torch.compiler.is_compiling() or not is_plain(variables):
+    if torch.compiler.is_compiling() or value.is_meta or not is_plain(variables):
         return value
     # Where an input is at fault the engine says so.
     if not _is_finite(value) and all(_is_finite(variables[i]) for i in variables_in(derived.expression)):
