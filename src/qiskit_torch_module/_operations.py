@@ -27,7 +27,7 @@ from ._compat import (
     UnitaryGate,
     is_conditioned,
 )
-from ._definitions import evolution_of_matrix, preparation, synthesised
+from ._definitions import alone, evolution_of_matrix, preparation, synthesised
 from ._exponentials import exponential
 from ._gates import GATES, MAX_DIAGONAL_QUBITS, Step, diagonal_steps, evolution_terms, native_gate, rotation_step
 from ._matrices import is_dense
@@ -132,7 +132,7 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
         return Steps(("diagonal", *operation.params), lambda _: diagonal_steps(np.angle(entries)))
     exact = exponential(operation, qubits)
     if exact is not None:
-        return reading(exact, qubits)
+        return Circuits((alone(exact),))
     if isinstance(operation, circuit_library.PauliEvolutionGate):
         terms = evolution_terms(operation)
         if terms is not None:
