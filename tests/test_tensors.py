@@ -2,15 +2,26 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import FastEstimator, HybridModule, QuantumModule, compiler_passes
+from qiskit_torch_module import (
+    FastEstimator,
+    FastReverseEstimatorGradient,
+    HybridModule,
+    QuantumModule,
+    compiler_passes,
+    load,
+    save,
+)
+from qiskit_torch_module._passes import PASS_NAMES, current_passes
 
 CASE = reuploading(2, 1)
 
@@ -175,8 +186,6 @@ def test_passes_are_those_of_the_object_and_of_the_caller():
         inner = estimator.expectation_values
 
         def spied(circuit, *arguments):
-            from qiskit_torch_module._passes import current_passes
-
             job_passes.append(current_passes().fusion)
             return inner(circuit, *arguments)
 
@@ -186,3 +195,53 @@ def test_passes_are_those_of_the_object_and_of_the_caller():
     for one in (slow, copy.deepcopy(slow), pickle.loads(pickle.dumps(slow))):
         assert not one._program.passes.fusion
         torch.testing.assert_close(one(inputs()), module()(inputs()))
+
+
+def test_passes_survive_files(tmp_path):
+    with compiler_passes(fusion=False, shared_prefix=False):
+        model = module()
+    save(model, tmp_path / "model.qtm")
+    loaded = load(tmp_path / "model.qtm")
+    assert loaded._program.passes == model._program.passes
+    torch.testing.assert_close(loaded(inputs()), model(inputs()))
+
+
+@pytest.mark.parametrize("switch", PASS_NAMES)
+def test_imaginary_derivatives_do_not_depend_on_passes(switch):
+    """The phase that layers drop is that of the passes with which the circuit was compiled."""
+    circuit = CASE.circuit.copy()
+    a = Parameter("a")
+    circuit.rz(a, 0)
+    circuit = circuit.compose(CASE.circuit.assign_parameters(np.full(CASE.circuit.num_parameters, 0.3)))
+    point = np.linspace(0.1, 1.0, circuit.num_parameters)
+    gradient = FastReverseEstimatorGradient("imaginary")
+    expected = gradient.run([circuit], [SparsePauliOp(["ZX"])], [point]).result().gradients[0]
+    with compiler_passes(**{switch: False}):
+        found = gradient.run([circuit], [SparsePauliOp(["ZX"])], [point]).result().gradients[0]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_threads_are_asked_for_at_every_call():
+    before, seen = torch.get_num_threads(), []
+    model = module()
+    original = model._program.engine
+
+    class Spy:
+        def tensor_values_float32(self, inputs, size, weights, threads, recorded):
+            seen.append(threads)
+            return original.tensor_values_float32(inputs, size, weights, threads, recorded)
+
+    model._program.__dict__["engine"] = Spy()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            model(inputs())
+            worker = threading.Thread(target=model, args=(inputs(),))
+            worker.start()
+            worker.join()
+        model.set_num_threads_forward(3)
+        model(inputs())
+    finally:
+        torch.set_num_threads(before)
+        model._program.__dict__["engine"] = original
+    assert seen == [1, 1, 2, 2, 3]
