@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,7 @@ class Opaque:
 
     def value(self, row: Sequence[float]) -> float:
         """At one point; NaN where it is not real."""
-        try:
-            value = complex(self.expression.bind(dict(zip(self.parameters, map(float, row), strict=True))))
-        except Exception:  # outside of its domain: of Qiskit, of symengine or of Python, by release
-            return float("nan")
-        return value.real if value.imag == 0.0 else float("nan")
+        return bound(self.expression, dict(zip(self.parameters, map(float, row), strict=True)))
 
     def slope(self, parameter: Parameter) -> Opaque | float | None:
         """The derivative with respect to a parameter; None: Qiskit does not tell."""
@@ -43,6 +40,15 @@ class Opaque:
             return None
         free = getattr(slope, "parameters", ())
         return Opaque(slope, tuple(one for one in self.parameters if one in free)) if free else complex(slope).real
+
+
+def bound(expression: Any, point: Mapping[Parameter, float]) -> float:
+    """What ``bind`` gives at a point; NaN where that is not real, up to rounding (symengine leaves some)."""
+    try:
+        value = complex(expression.bind(dict(point)))
+    except Exception:  # outside of its domain: of Qiskit, of symengine or of Python, by release
+        return math.nan
+    return value.real if abs(value.imag) <= 1e-13 * abs(value.real) else math.nan
 
 
 class _Values(torch.autograd.Function):

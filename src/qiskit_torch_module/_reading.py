@@ -17,7 +17,7 @@ from qiskit.circuit import Parameter
 
 from ._compat import num_parameters, recorded_steps, symbolic_expression
 from ._expressions import Builder, Expression, number_of, rounding_of
-from ._opaque import Opaque
+from ._opaque import Opaque, bound
 
 
 class Reading(NamedTuple):
@@ -180,11 +180,8 @@ def _coordinates(index: int, count: int) -> tuple[float, ...]:
 
 def _bound(expression: Any, point: dict[Parameter, float]) -> float | None:
     """The value at a point; None: it is not a finite real number."""
-    try:
-        value = complex(expression.bind(point))
-    except Exception:  # of Qiskit, of symengine or of Python, by release
-        return None
-    return value.real if value.imag == 0.0 and math.isfinite(value.real) else None
+    value = bound(expression, point)
+    return value if math.isfinite(value) else None
 
 
 def _of_record(expression: Any) -> Reading:

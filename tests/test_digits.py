@@ -1,0 +1,147 @@
+"""Angles keep their digits, or an error says that none is left."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from qiskit_torch_module import FastEstimator, QuantumModule, _torch_engine
+from qiskit_torch_module._angles import Angles
+
+X, Y, Z = PARAMETERS = [Parameter("x"), Parameter("y"), Parameter("z")]
+
+
+def square(one):
+    return one * one
+
+
+# Expressions as Qiskit and PyTorch evaluate them alike, and where: around these values, by so much.
+CANCELLING = {
+    "square": (lambda x, y, z: square(x - 1000), (1000, 0, 0), 1),
+    "small square": (lambda x, y, z: square(x - 100), (100, 0, 0), 1),
+    "fourth power": (lambda x, y, z: square(square(x - 1000)), (1000, 0, 0), 1),
+    "third power": (lambda x, y, z: (x - 2027) * square(x - 2027), (2027, 0, 0), 1),
+    "two offsets": (lambda x, y, z: (x - 300) * (y - 300), (300, 300, 0), 1),
+    "scaled offset": (lambda x, y, z: (0.01 * x - 10) * (y + 0.1), (1000, 0, 0), 10),
+    "difference": (lambda x, y, z: square(x - y), (5000, 5000, 0), 1),
+    "three": (lambda x, y, z: (x - y) * (y - z), (4000, 4000, 4000), 1),
+    "times a variable": (lambda x, y, z: z * (x - y), (3000, 3000, 0.5), 0.4),
+    "difference of products": (lambda x, y, z: x * y - x * z, (30, 200, 200), 0.1),
+    "difference of squares": (lambda x, y, z: x * x - 1e6, (1000, 0, 0), 1e-3),
+    "square and its mirror": (lambda x, y, z: square(x - 50) - square(y - 50), (50, 50, 0), 1),
+    "large sum": (lambda x, y, z: 3 * x - 3 * y + 0.1 * z, (2000, 2000, 2000), 1),
+    "feature map": (lambda x, y, z: 2 * (np.pi - x) * (np.pi - y), (3, 3, 0), 3),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", CANCELLING)
+def test_terms_that_cancel(name, dtype):
+    function, middle, spread = CANCELLING[name]
+    circuit = QuantumCircuit(1)
+    circuit.ry(function(*PARAMETERS), 0)
+    used = [p for p in PARAMETERS if p in circuit.parameters]
+    columns = [PARAMETERS.index(p) for p in used]
+    generator = torch.Generator().manual_seed(1)
+    at = torch.rand(50, 3, generator=generator, dtype=torch.float64) * 2 - 1
+    at = (torch.tensor(middle) + spread * at).to(dtype)
+    inputs = at[:, columns].requires_grad_()
+    exact = at.double().requires_grad_()
+    expected = torch.cos(function(*exact.unbind(1)))
+    (slopes,) = torch.autograd.grad(expected.sum(), exact)
+    model = QuantumModule(circuit, used, None).to(dtype)
+    values = model(inputs)[:, 0]
+    (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-4
+    torch.testing.assert_close(values.double(), expected, atol=tolerance, rtol=0)
+    scale = max(1.0, float(slopes.abs().max()))
+    torch.testing.assert_close(gradient.detach().double(), slopes[:, columns], atol=tolerance * scale, rtol=0)
+    plain = _torch_engine.expectation_values(
+        model._program, *model._program.with_derived_columns(inputs.detach(), inputs.new_empty(0))
+    )
+    torch.testing.assert_close(plain[:, 0].double(), expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.skipif(not hasattr(ParameterExpression, "__pow__"), reason="no powers before Qiskit 1.0")
+@pytest.mark.parametrize("count", [3, 40])
+def test_powers_of_sums_are_not_multiplied_out(count):
+    weights = ParameterVector("w", count)
+    circuit = QuantumCircuit(1)
+    circuit.ry(sum(weights[1:], weights[0] + 0) ** 4, 0)
+    begin = time.perf_counter()
+    model = QuantumModule(circuit, None, weights, variational_params_initial=[np.linspace(-1, 1.1, count)]).double()
+    assert float(model()) == pytest.approx(np.cos(model.variational_0.detach().sum() ** 4), abs=1e-10)
+    assert time.perf_counter() - begin < 5
+    assert len(model._program.rotations[0].angle.terms) == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "is_native"),
+    [
+        (2 * (np.pi - X) * (np.pi - Y), True),
+        (2 * X, True),
+        (X * Y, True),
+        (X * Y + 0.5, True),
+        (0.5 * (X + Y), True),
+        ((X + 1) * Y, True),
+        ((X - 1000) * (X - 1000), False),
+        ((X - Y) * (X - Y), False),
+    ],
+)
+def test_common_angles_take_nothing_but_the_engine(expression, is_native):
+    angles = Angles({p: i for i, p in enumerate(PARAMETERS)})
+    angles.polynomial(expression, "ry")
+    assert (not angles.derived) == is_native
+
+
+def module_of(angle, inputs=(), weights=(), initial="uniform", **options):
+    circuit = QuantumCircuit(1)
+    circuit.ry(angle, 0)
+    return QuantumModule(circuit, list(inputs), list(weights) or None, variational_params_initial=initial, **options)
+
+
+TOO_LARGE = {
+    "a product": (lambda: module_of(X * Y, [X], [Y], [[1e20]])(torch.tensor([[1e20]])), "input 0 .* weight 0 is 1e.40"),
+    "a power": (lambda: module_of(X * X * X * X, [], [X], [[1e10]])(), "is 1e.40 in sample 0"),
+    "a number": (lambda: module_of(1e39)(), "angle 1e.39 .* single precision; .* float64"),
+    "a number, doubled": (lambda: module_of(1e39).double()(torch.empty(0, dtype=torch.float64)), "double precision"),
+    "an input": (lambda: module_of(X, [X])(torch.tensor([[0.1], [1e7]])), "1e.07 in sample 1"),
+    "a sum": (lambda: module_of(X - Y, [X], [Y], [[-9e6]])(torch.tensor([[9e6]])), "no digit is left in single"),
+    "a derived one": (lambda: module_of((X * X * X).exp(), [], [X], [[9.0]])(), "not finite for some .* float32"),
+    "an estimate": (lambda: _estimate(1e16), "no digit is left in double"),
+    "an observable": (
+        lambda: module_of(X, [], [X], observables=SparsePauliOp(["Z"], [1e300]))(),
+        "observable 0 .* float64",
+    ),
+}
+
+
+def _estimate(value):
+    circuit = QuantumCircuit(1)
+    circuit.ry(X, 0)
+    return FastEstimator().expectation_values(circuit, "Z", [[value]])
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_finite_values_that_leave_no_digit(name):
+    call, message = TOO_LARGE[name]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_same_in_plain_pytorch():
+    model = module_of(X * Y, [X], [Y])
+    with pytest.raises(ValueError, match="no digit left for some of the values in float32"):
+        _torch_engine.expectation_values(model._program, torch.tensor([[1e20]]), torch.tensor([1e20]))
+
+
+def test_large_angles_that_have_digits():
+    found = module_of(X, [X]).double()(torch.tensor([[1e6], [123456789.0]], dtype=torch.float64))
+    np.testing.assert_allclose(found.detach()[:, 0], np.cos([1e6, 123456789.0]), atol=1e-10)
+    single = module_of(3 * X + 0.1, [X])(torch.tensor([[1000.3], [2e4]]))
+    exact = np.cos(3 * np.float64(np.float32([1000.3, 2e4])) + 0.1)
+    np.testing.assert_allclose(single.detach()[:, 0], exact, atol=1e-6)
