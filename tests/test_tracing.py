@@ -363,3 +363,25 @@ def test_graphs_are_read_in_another_process():
         found_values, found_slopes = json.loads(line)
         torch.testing.assert_close(torch.tensor(found_values), values.detach())
         torch.testing.assert_close(torch.tensor(found_slopes), slopes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gloo with files is tried on Linux")
+def test_batches_of_distributed_tensors(tmp_path):
+    """Values and input gradients stay spread over the processes; weight gradients are sums over them."""
+    tensors = pytest.importorskip("torch.distributed.tensor")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+        model = tensors.distribute_module(module(), mesh)
+        x = tensors.distribute_tensor(X, mesh, [tensors.Shard(0)]).requires_grad_()
+        values = model(x)
+        assert values.placements == (tensors.Shard(0),)
+        values.square().sum().backward()
+        torch.testing.assert_close(values.full_tensor(), module()(X))
+        torch.testing.assert_close(x.grad.full_tensor(), gradient(module(), X))
+        plain = module()
+        plain(X).square().sum().backward()
+        for one, other in zip(model.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(one.grad.full_tensor(), other.grad)
+    finally:
+        torch.distributed.destroy_process_group()

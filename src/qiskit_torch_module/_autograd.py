@@ -32,6 +32,7 @@ from ._native import (
 )
 from ._plain import is_plain, is_tracing, transforms_active
 from ._program import Program
+from ._sharding import prepare_for
 
 # Private names of PyTorch; without them every call goes the general way.
 _is_old_batch: Callable[[torch.Tensor], bool] = getattr(
@@ -68,6 +69,7 @@ def expectation_values(
     if transforms_active():
         values: torch.Tensor = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
         return values
+    prepare_for((inputs, *weights))
     return _apply_watched(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
 
 
