@@ -26,12 +26,13 @@ def _register() -> None:
     whole, rows, added = Replicate(), Shard(0), Partial()
     operators = torch.ops.qiskit_torch_module
 
-    @register_sharding(operators.values.default)
-    def _(*arguments: Any) -> Any:
+    def of_values(*arguments: Any) -> Any:
         numbers = [None] * 3
         return [([whole], [whole, whole, *numbers]), ([rows], [rows, whole, *numbers])]
 
-    @register_sharding(operators.gradients.default)
-    def _(*arguments: Any) -> Any:
+    def of_gradients(*arguments: Any) -> Any:
         numbers = [None] * 2
         return [([whole, whole], [whole] * 3 + numbers), ([rows, added], [rows, rows, whole, *numbers])]
+
+    register_sharding(operators.values.default)(of_values)
+    register_sharding(operators.gradients.default)(of_gradients)
