@@ -44,7 +44,7 @@ from ._reading import read
 # Far more than a circuit that can be simulated has, most of them idle.
 MAX_QUBITS = 1 << 14
 # Operations inside of gates with parameters, which Qiskit copies wherever it puts them.
-MAX_COPIES = 1 << 18
+MAX_COPIES = 1 << 14
 _LONGEST_NAME = 1 << 12
 
 # Gates of Qiskit that are known by name, beside the native ones: class, number of qubits and of angles.
