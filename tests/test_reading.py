@@ -120,7 +120,10 @@ def random_expressions(seed, count):
     generator = random.Random(seed)
     found = 0
     while found < count:
-        expression = random_expression(generator, generator.randint(1, 4))
+        try:
+            expression = random_expression(generator, generator.randint(1, 4))
+        except RuntimeError:  # symengine found an infinite number in it
+            continue
         if not isinstance(expression, ParameterExpression) or not expression.parameters:
             continue
         try:
@@ -246,7 +249,7 @@ def test_long_sums(count):
     (gradient,) = torch.autograd.grad(found.sum(), model.variational_0)
     factors = torch.tensor([1.0, *(0.5 + i % 3 for i in range(count - 1))], dtype=torch.float64)
     angle = float(factors @ model.variational_0.detach()) + 0.25
-    assert float(found) == pytest.approx(math.cos(0.3) * math.cos(angle), abs=1e-10)
+    assert found.item() == pytest.approx(math.cos(0.3) * math.cos(angle), abs=1e-10)
     np.testing.assert_allclose(gradient, -math.cos(0.3) * math.sin(angle) * factors, atol=1e-9)
 
 
