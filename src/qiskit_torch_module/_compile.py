@@ -15,7 +15,7 @@ from ._matrices import DenseStep, MatrixStep
 from ._observables import Observables, pauli_sums
 from ._parameters import variable_indices
 from ._passes import current_passes
-from ._paulis import PauliSums, PauliTerms, parity, unpacked
+from ._paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, parity, unpacked
 from ._polynomial import Polynomial
 from ._program import Program, with_derived
 from ._reader import Reader
@@ -24,8 +24,6 @@ from ._timing import Stopwatch
 
 # Qubits that gates act on; all others stay in |0> and cost nothing.
 MAX_QUBITS = 30
-# What their letters take is nothing beside the strings.
-_STRINGS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -127,8 +125,8 @@ class _Frame:
         idle = np.array([place is None for place in places])
         x, z = np.empty(sums.num_strings, dtype=np.uint32), np.empty(sums.num_strings, dtype=np.uint32)
         negative, vanishes = np.empty(sums.num_strings, dtype=bool), np.empty(sums.num_strings, dtype=bool)
-        for begin in range(0, sums.num_strings, _STRINGS_AT_ONCE):
-            part = slice(begin, begin + _STRINGS_AT_ONCE)
+        for begin in range(0, sums.num_strings, MASKS_AT_ONCE):
+            part = slice(begin, begin + MASKS_AT_ONCE)
             has_x, has_z = unpacked(sums.x[part], sums.num_qubits), unpacked(sums.z[part], sums.num_qubits)
             x[part] = np.bitwise_xor.reduce(has_x * flips, axis=1)
             z[part] = np.bitwise_xor.reduce(has_z * signs, axis=1)

@@ -16,9 +16,11 @@ class Latest:
 
     def __init__(self) -> None:
         self._basis: dict[int, tuple[int, int]] = {}  # by highest bit: mask, time
+        self._newest = -1
 
     def add(self, mask: int, time: int) -> None:
         basis = self._basis
+        self._newest = max(self._newest, time)
         while mask:
             highest = mask.bit_length()
             kept = basis.get(highest)
@@ -34,5 +36,7 @@ class Latest:
         latest = -1
         for other, time in self._basis.values():
             if time > latest and (other & mask).bit_count() & 1:
+                if time == self._newest:
+                    return time
                 latest = time
         return latest

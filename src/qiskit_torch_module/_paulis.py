@@ -15,6 +15,8 @@ Bits = npt.NDArray[np.bool_]
 
 # Of memory that a string takes while it is read.
 BYTES_OF_STRING = 64
+# Masks whose bits are unpacked at once: those take nothing beside all masks.
+MASKS_AT_ONCE = 1 << 14
 # (-i)^phase, as Qiskit counts phases.
 PHASES = np.array([1, -1j, -1, 1j])
 
@@ -192,7 +194,9 @@ def parity(masks: npt.NDArray[np.uint32]) -> Bits:
 
 def overlaps(masks: npt.NDArray[np.uint32], others: Sequence[int]) -> npt.NDArray[np.uint32]:
     """Bit i of each: whether the mask has an odd overlap with the i-th of the others."""
-    found = np.zeros_like(masks)
-    for i, other in enumerate(others):
-        found |= parity(masks & np.uint32(other)).astype(np.uint32) << np.uint32(i)
+    bits, found = np.array(others, dtype=np.uint32), np.empty_like(masks)
+    units = np.uint32(1) << np.arange(len(bits), dtype=np.uint32)
+    for begin in range(0, len(masks), MASKS_AT_ONCE):
+        part = slice(begin, begin + MASKS_AT_ONCE)
+        found[part] = np.bitwise_xor.reduce(parity(masks[part, None] & bits) * units, axis=1)
     return found

@@ -267,12 +267,17 @@ class _Angles:
         factor_counts: list[int] = []
         factors: list[int] = []
         for angle in self.rows:
-            terms = dict(angle.terms)
-            constants.append(terms.pop((), 0.0))
-            term_counts.append(len(terms))
-            coefficients.extend(terms.values())
-            factor_counts.extend(len(variables) for variables in terms)
-            factors.extend(index for variables in terms for index in variables)
+            constant, count = 0.0, 0
+            for variables, coefficient in angle.terms:
+                if not variables:
+                    constant = coefficient
+                    continue
+                count += 1
+                coefficients.append(coefficient)
+                factor_counts.append(len(variables))
+                factors += variables
+            constants.append(constant)
+            term_counts.append(count)
         return {
             "angle_constant": _doubles(constants),
             "angle_term_begin": _ints(_begins(term_counts)),
