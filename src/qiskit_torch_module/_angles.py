@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from qiskit.circuit import Parameter, ParameterExpression
 
 from ._compat import num_parameters
-from ._expressions import Derived, Expression, Node, operands_of, part_of, real_number, renamed
+from ._expressions import Derived, Expression, Node, operands_of, part_of, real_number, renamed, text_of
 from ._polynomial import MAX_DEGREE, Polynomial
 from ._reading import Reading, read
 
@@ -54,7 +54,7 @@ class Angles:
                 return Polynomial.constant(real_number(angle))
             reading = read(angle)
             if all(map(self._variables.__contains__, reading.parameters)):
-                return self._of(reading, lambda: f"angle {_shortened(angle)} of gate '{gate}'")
+                return self._of(reading, gate)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(f"gate '{gate}': expected a finite real angle, got {_shortened(angle)}") from error
         hidden = next(one.name for one in reading.parameters if one not in self._variables)
@@ -63,25 +63,29 @@ class Angles:
             "not tell Qiskit; unroll that gate with circuit.decompose or qiskit.transpile first"
         )
 
-    def _of(self, reading: Reading, angle: Callable[[], str]) -> Polynomial:
+    def _of(self, reading: Reading, gate: str) -> Polynomial:
         variables = [self._variables[parameter] for parameter in reading.parameters]
         terms = sum_of_products(reading.expression)
 
         def index(i: int) -> int:
-            return variables[i] if i >= 0 else self._derived(part_of(reading.expression, -1 - i), variables, angle)
+            return variables[i] if i >= 0 else self._derived(part_of(reading.expression, -1 - i), reading, gate)
 
         return Polynomial.sum_of([(tuple(sorted(map(index, term))), coefficient) for term, coefficient in terms])
 
-    def _derived(self, part: Expression, variables: Sequence[int], angle: Callable[[], str]) -> int:
-        expression = renamed(part, variables)
+    def _derived(self, part: Expression, reading: Reading, gate: str) -> int:
+        expression = renamed(part, [self._variables[parameter] for parameter in reading.parameters])
         if expression not in self._index:
             self._index[expression] = len(self._variables) + len(self.derived)
-            self.derived.append(Derived(expression, angle()))
+            text = text_of(part, [parameter.name for parameter in reading.parameters])
+            self.derived.append(Derived(expression, f"angle {text} of gate '{gate}'"))
         return self._index[expression]
 
 
 def _shortened(angle: Any) -> str:
-    text = str(angle)
+    try:
+        text = str(angle)
+    except RecursionError:
+        return "an expression nested too deep to be printed"
     return text if len(text) <= 200 else f"{text[:100]} ... {text[-100:]}"
 
 

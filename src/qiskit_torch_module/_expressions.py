@@ -172,6 +172,27 @@ def renamed(expression: Expression, variables: Sequence[int]) -> Expression:
     )
 
 
+# Of an expression in words, as in messages.
+_LONGEST_TEXT = 200
+_SYMBOLS = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "pow": "**"}
+
+
+def text_of(expression: Expression, names: Sequence[str]) -> str:
+    """An expression in words; parts that are long are left out. Qiskit's own text may take minutes, or not end."""
+    texts: list[str] = []
+    for node in expression:
+        if not isinstance(node, tuple):
+            texts.append(f"{node:.6g}")
+        elif node[0] == "variable":
+            texts.append(names[node[1]])
+        else:
+            operands = [texts[place] for place in operands_of(node)]
+            symbol = _SYMBOLS.get(node[0])
+            text = f"{node[0]}({', '.join(operands)})" if symbol is None else f"({symbol.join(operands)})"
+            texts.append(text if len(text) <= _LONGEST_TEXT else f"{text[:20]}...")
+    return texts[-1]
+
+
 def evaluate(expression: Expression, variables: Sequence[torch.Tensor]) -> torch.Tensor:
     """Value of an expression on tensors that broadcast against each other, one for each variable."""
     values: list[Any] = []
