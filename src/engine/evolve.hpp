@@ -452,16 +452,8 @@ struct Evolve {
     }
 
     using Steps = Stepwise<Real, lanes, spread>;
-    static constexpr Kernel<Real> kernel{lanes,
-                                         L::lane_bits,
-                                         scratch_bytes,
-                                         tape_bytes,
-                                         shared_bytes,
-                                         shared_tape_bytes,
-                                         values,
-                                         vector_jacobian_product,
-                                         prefix_gradient,
-                                         Steps::scratch_bytes,
-                                         Steps::values,
-                                         Steps::vector_jacobian_product};
+    static constexpr Kernel<Real> kernel{
+        lanes,           L::lane_bits,         scratch_bytes, tape_bytes,
+        shared_bytes,    shared_tape_bytes,    values,        vector_jacobian_product,
+        prefix_gradient, Steps::scratch_bytes, Steps::values, Steps::vector_jacobian_product};
 };

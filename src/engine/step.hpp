@@ -5,7 +5,8 @@
 
 namespace qtm {
 
-// A rotation exp(-i angle/2 P) about X, Y or Z of a virtual qubit, a constant matrix, or exp(-i angle E) of a diagonal E.
+// A rotation exp(-i angle/2 P) about X, Y or Z of a virtual qubit, a constant matrix, or exp(-i angle E) of a diagonal
+// E.
 enum StepKind : int32_t { step_x = 0, step_y = 1, step_z = 2, step_matrix = 3, step_diagonal = 4 };
 
 // Matrices are stored in blocks of so many rows, their columns filled up to a multiple of it, with zeros:
@@ -18,8 +19,8 @@ struct StepView {
     int32_t angle;  // of a rotation or a diagonal
     uint32_t x, z;  // of a rotation: X^x is its X, Z^z its Z
 
-    // A matrix or diagonal acts on the qubits whose bit q is the parity of the index with sign[q], or its opposite where
-    // bit q of `negative` is set. Those bits make the row of an index.
+    // A matrix or diagonal acts on the qubits whose bit q is the parity of the index with sign[q], or its opposite
+    // where bit q of `negative` is set. Those bits make the row of an index.
     int32_t bits;
     const uint32_t* sign;  // [bits]
     uint32_t negative;

@@ -43,8 +43,8 @@ struct Stepwise {
                 multiply<true>(p, step, panel(tile), {ket, space.bra});
                 continue;
             }
-            const V moment = step.kind == step_diagonal ? undo_diagonal(tile, space, step, ket)
-                                                        : undo_rotation(p, space, step, ket);
+            const V moment =
+                step.kind == step_diagonal ? undo_diagonal(tile, space, step, ket) : undo_rotation(p, space, step, ket);
             if (tile.wanted->angle[step.angle]) space.angle_gradient[step.angle] += W::sum_over_state(moment);
         }
         A::pull_back(tile, space);
@@ -258,7 +258,8 @@ struct Stepwise {
         return Real(2) * sum;
     }
 
-    // Amplitudes of one coset of a state, for all samples; spread, of as many cosets as there are lanes, or as there are.
+    // Amplitudes of one coset of a state, for all samples; spread, of as many cosets as there are lanes, or as there
+    // are.
     struct Column {
         C* state;
         uint32_t base[cosets_at_once];
@@ -378,8 +379,8 @@ struct Stepwise {
             }
 #pragma GCC unroll 4
             for (int q = 0; q < rows_at_once; ++q) {
-                const Real a = entry[q * stride], b = conjugate ? -entry[q * stride + rows_in_block]
-                                                                : entry[q * stride + rows_in_block];
+                const Real a = entry[q * stride],
+                           b = conjugate ? -entry[q * stride + rows_in_block] : entry[q * stride + rows_in_block];
 #pragma GCC unroll 2
                 for (int w = 0; w < width; ++w) {
                     re[q][w] += a * x[w];
