@@ -74,8 +74,8 @@ def test_powers_of_sums_are_not_multiplied_out(count):
     circuit.ry(sum(weights[1:], weights[0] + 0) ** 4, 0)
     begin = time.perf_counter()
     model = QuantumModule(circuit, None, weights, variational_params_initial=[np.linspace(-1, 1.1, count)]).double()
-    angle = float(model.variational_0.detach().sum()) ** 4
-    assert model().item() == pytest.approx(np.cos(angle), abs=1e-10)
+    expected = np.cos(model.variational_0.detach().sum().item() ** 4)
+    assert model().item() == pytest.approx(expected, abs=1e-10)
     assert time.perf_counter() - begin < 5
     assert len(model._program.rotations[0].angle.terms) == 1
 

@@ -42,21 +42,24 @@ struct Angles {
         return as_real(exact_angle(tile, space, index));
     }
 
-    // The angle is a variable, or minus one.
-    static bool is_variable(const ProgramView& p, int angle) {
-        const int t = p.angle_term_begin[angle], f = p.term_factor_begin[t];
-        return p.angle_constant[angle] == 0 && p.angle_term_begin[angle + 1] == t + 1 &&
-               p.term_factor_begin[t + 1] == f + 1 && (p.term_coefficient[t] == 1 || p.term_coefficient[t] == -1);
+    // Where nothing is added up nothing cancels: the precision of the variables is enough.
+    static bool is_product(const ProgramView& p, int angle) {
+        return p.angle_constant[angle] == 0 && p.angle_term_begin[angle + 1] == p.angle_term_begin[angle] + 1;
+    }
+
+    // A term, or its derivative with respect to one of its factors.
+    static V term_of(const Tile<Real>& tile, const Space& space, int term, int without = -1) {
+        const ProgramView& p = *tile.program;
+        V product = broadcast<Real, lanes>(Real(p.term_coefficient[term]));
+        for (int f = p.term_factor_begin[term]; f < p.term_factor_begin[term + 1]; ++f)
+            if (f != without) product *= variable(tile, space, p.factor_variable[f]);
+        return product;
     }
 
     // Half of an angle up to multiples of 2 pi, which single precision would lose digits to.
     static V half_angle(const Tile<Real>& tile, const Space& space, int index) {
         const ProgramView& p = *tile.program;
-        if (p.angle_term_begin[index] < p.angle_term_begin[index + 1] && is_variable(p, index)) {
-            const int t = p.angle_term_begin[index];
-            const V value = variable(tile, space, p.factor_variable[p.term_factor_begin[t]]);
-            return value * Real(0.5 * p.term_coefficient[t]);
-        }
+        if (is_product(p, index)) return term_of(tile, space, p.angle_term_begin[index]) * Real(0.5);
         D half = exact_angle(tile, space, index) * 0.5;
         if constexpr (sizeof(Real) == 4) {
             const double round = 6755399441055744.0;  // 1.5 * 2^52: the sum is rounded to an integer
@@ -283,7 +286,7 @@ struct Angles {
             }
             for (int t = first; t < last; ++t)
                 for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
-                    add_gradient(tile, p.factor_variable[f], gradient * as_real(slope(tile, space, t, f)));
+                    add_gradient(tile, p.factor_variable[f], gradient * term_of(tile, space, t, f));
         }
     }
 

@@ -637,7 +637,8 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
         auto how = tape != nullptr ? tape->how : schedule_of_call<Real>(plan, batch, purpose);
         const bool undoes_tape =
             tape != nullptr && how.storage.taped == Taped::all && how.storage.mode == Mode::gradient_undoing_kets;
-        if (undoes_tape && tape->is_spent.exchange(true)) how.storage.taped = Taped::all_but_spent_kets;
+        const bool takes_kets = undoes_tape && !tape->is_spent.exchange(true);
+        if (undoes_tape && !takes_kets) how.storage.taped = Taped::all_but_spent_kets;
         const auto selection = how.plan->select(wanted_variable, derivative);
         PrefixBras<Real> prefix(how, selection);
         sums.assign(num_parts(how) * num_weights, 0.0);
@@ -652,7 +653,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
             kernel.vector_jacobian_product(tile);
         };
         if (Tiles(how, batch, tape, work).run().size == 0) {
-            if (undoes_tape) tape->is_spent.store(false);
+            if (takes_kets) tape->is_spent.store(false);  // untouched: they serve another call
             return vector_jacobian_product<Real>(plan, alone(batch), cotangent, derivative, wanted_variable, nullptr,
                                                  input_gradient, weight_gradient);
         }

@@ -163,17 +163,18 @@ def _lock(handle: int) -> bool | None:
 def _clear_abandoned(target: Path) -> None:
     for name in target.parent.glob(f"{_stem(target)}*.tmp"):
         with contextlib.suppress(OSError):  # gone meanwhile, or another user's: no reason not to save
-            if _is_abandoned(name):
-                name.unlink()
+            _clear_if_abandoned(name)
 
 
-def _is_abandoned(name: Path) -> bool:
+def _clear_if_abandoned(name: Path) -> None:
+    """Removes a file while it is locked, so that who has just made it sees that it is gone before using it."""
     handle = os.open(name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         locked = _lock(handle)
         if locked is None:
-            return time.time() - os.fstat(handle).st_mtime > _ABANDONED_AFTER_SECONDS
-        return locked
+            locked = time.time() - os.fstat(handle).st_mtime > _ABANDONED_AFTER_SECONDS
+        if locked:
+            name.unlink()
     finally:
         os.close(handle)
 

@@ -40,9 +40,10 @@ def set_names(names: Sequence[str] | str | None, count: int, *, is_flat: bool) -
 
 def is_flat(parameters: Any) -> bool:
     """Whether variational parameters, which can be gone through again, are one set and not a sequence of sets."""
-    if parameters is None:
-        return False
-    return isinstance(parameters, Parameter) or all(isinstance(one, Parameter) for one in parameters)
+    if parameters is None or isinstance(parameters, Parameter):
+        return parameters is not None
+    listed = list(parameters)
+    return bool(listed) and all(isinstance(one, Parameter) for one in listed)
 
 
 def set_initials(initial: Any, count: int) -> list[Any]:
