@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter, ParameterVector, QuantumRegister
-from qiskit.circuit.library import DiagonalGate, RZGate, UnitaryGate
+from qiskit.circuit.library import RZGate
 from qiskit.quantum_info import random_unitary
 
 import gate_zoo
 from circuits_zoo import qaoa, reuploading
 from qiskit_torch_module._blueprint import MAX_QUBITS, CannotBuildError, SavedCircuit, blueprint, circuit_of
-from qiskit_torch_module._compat import HamiltonianGate
+from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, UnitaryGate
 from qiskit_torch_module._compile import compile_program
 
 W = ParameterVector("w", 3)
@@ -91,6 +91,8 @@ def boxed():
         circuit.cx(0, 1)
     with circuit.for_loop(range(3)) as index:
         circuit.rx(W[1] * index, 0)
+    if index in circuit.parameters:
+        pytest.skip("this version of Qiskit counts the variable of a loop among the parameters of the circuit")
     return circuit
 
 
