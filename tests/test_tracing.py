@@ -272,10 +272,13 @@ def test_equal_programs_share_a_graph_and_others_do_not():
         torch.testing.assert_close(compiled(model)(X), model(X))
 
 
-def test_compiled_training_steps_of_many_models(monkeypatch):
+LIMIT = "recompile_limit" if hasattr(torch._dynamo.config, "recompile_limit") else "cache_size_limit"
+
+
+@torch._dynamo.config.patch(**{LIMIT: 2})
+def test_compiled_training_steps_of_many_models():
     """More models than PyTorch compiles one function for: the rest runs as it is."""
     torch._dynamo.reset()
-    monkeypatch.setattr(torch._dynamo.config, "cache_size_limit", 2)
 
     def step(model, optimizer):
         optimizer.zero_grad()
