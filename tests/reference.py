@@ -4,7 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.quantum_info import Operator, SparsePauliOp
+
+
+def assigned(circuit: QuantumCircuit, values: dict[Parameter, float]) -> QuantumCircuit:
+    """The circuit with values for its parameters, every angle bound at once.
+
+    ``assign_parameters`` binds one parameter after the other, and Qiskit 2.1 to 2.5 make 0 of (1 + t) - (1 - t).
+    """
+    bound = QuantumCircuit(circuit.num_qubits, global_phase=_number(circuit.global_phase, values))
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if any(isinstance(one, ParameterExpression) for one in operation.params):
+            operation = operation.copy()
+            operation.params = [_number(one, values) for one in operation.params]
+        bound.append(operation, [circuit.find_bit(bit).index for bit in instruction.qubits])
+    return bound
+
+
+def _number(angle, values):
+    if not isinstance(angle, ParameterExpression):
+        return angle
+    return complex(angle.bind({one: values[one] for one in angle.parameters})).real
 
 
 def state(circuit: QuantumCircuit) -> np.ndarray:

@@ -66,7 +66,7 @@ def circuits(draw, max_qubits):
 
 
 def judge(circuit, observables, point):
-    psi = Statevector(circuit.assign_parameters(dict(zip(PARAMETERS, point, strict=True))))
+    psi = Statevector(reference.assigned(circuit, dict(zip(PARAMETERS, point, strict=True))))
     return np.array([psi.expectation_value(one).real for one in observables])
 
 
