@@ -14,6 +14,7 @@ import reference
 from conftest import NIGHTLY
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _reading
 from qiskit_torch_module._expressions import evaluate
+from qiskit_torch_module._opaque import Opaque
 from qiskit_torch_module._portable import to_text
 from qiskit_torch_module._reading import read
 
@@ -90,7 +91,7 @@ def check(expression, point):
         h = 1e-4
         moved = [bound(expression, {**point, parameter: point[parameter] + k * h}) for k in (-2, -1, 1, 2)]
         angle_slope = (8 * (moved[2] - moved[1]) - (moved[3] - moved[0])) / (12 * h)
-        assert slope == pytest.approx(-math.cos(0.3) * math.sin(angle) * angle_slope, rel=1e-7, abs=1e-7), expression
+        assert slope == pytest.approx(-math.cos(0.3) * math.sin(angle) * angle_slope, rel=1e-6, abs=1e-6), expression
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -124,15 +125,19 @@ def random_expressions(seed, count):
     while found < count:
         try:
             expression = random_expression(generator, generator.randint(1, 4))
-        except RuntimeError:  # symengine found an infinite number in it
+        except (ArithmeticError, RuntimeError):  # Qiskit or symengine found an infinite number in it
             continue
         if not isinstance(expression, ParameterExpression) or not expression.parameters:
             continue
         try:
-            sizes = [abs(bound(expression, {p: v + d for p, v in POINT.items()})) for d in (-3e-4, 0.0, 3e-4)]
+            steps = [{one: d} for one in PARAMETERS for d in (-3e-4, 3e-4)]
+            values = [
+                bound(expression, {**POINT, **{p: POINT[p] + d for p, d in step.items()}}) for step in [{}, *steps]
+            ]
         except Exception:  # a pole
             continue
-        if not all(size < 50 for size in sizes) or max(sizes) - min(sizes) > 0.1:
+        # Where it is steep, or infinite in symengine's eyes, central differences tell nothing.
+        if not all(abs(one) < 50 for one in values) or max(values) - min(values) > 0.01 or "oo" in str(expression):
             continue
         found += 1
         yield expression
@@ -228,6 +233,29 @@ def test_what_only_bind_evaluates_is_differentiated_like_all_else():
     torch.testing.assert_close(mapped[1], run(inputs, ensemble[1], sets[1]))
     with pytest.raises(ValueError, match="only Qiskit's ParameterExpression.bind"):
         to_text(model._program)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_a_gradient_that_is_wrong_is_not_taken():
+    """That of ((1 + p) / y)**2 lacks a factor in Qiskit 2.1 to 2.5."""
+
+    class Lying:
+        parameters = frozenset({X, Y})
+
+        def __init__(self):
+            self.honest = (X - Y).sin() * X
+
+        def bind(self, values):
+            return self.honest.bind(values)
+
+        def gradient(self, parameter):
+            return Y + 0
+
+    opaque = Opaque(Lying(), (X, Y))
+    assert opaque.slope(0) is None
+    variables = [torch.tensor([0.7], dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    (slope,) = torch.autograd.grad(opaque(variables[0], variables[1] + 0.4).sum(), variables[0])
+    assert slope.item() == pytest.approx(math.cos(-0.4) * 0.7 + math.sin(-0.4), abs=1e-9)
 
 
 @pytest.mark.usefixtures("unreadable", "float64")
