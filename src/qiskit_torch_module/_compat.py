@@ -73,6 +73,7 @@ CONTROL_FLOW = (BreakLoopOp, ContinueLoopOp, IfElseOp, SwitchCaseOp, WhileLoopOp
 
 __all__ = [
     "CONTROL_FLOW",
+    "KEEPS_RECORDS",
     "BaseEstimatorV2",
     "BoxOp",
     "DiagonalGate",
@@ -123,6 +124,9 @@ def num_parameters(expression: Any) -> int:
     """Number of parameters of a ``ParameterExpression`` (which newer versions tell fast)."""
     return expression.num_parameters if _TELLS_NUMBER else len(expression.parameters)
 
+
+# Qiskit 2.1 keeps its records as a list; since then they are made anew each time, in quadratic time.
+KEEPS_RECORDS = hasattr(Parameter("x"), "_symbol_expr")
 
 _TELLS_NUMBER = hasattr(ParameterExpression, "num_parameters")
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from qiskit.circuit import Parameter
 
-from ._compat import num_parameters, recorded_steps, symbolic_expression
+from ._compat import KEEPS_RECORDS, num_parameters, recorded_steps, symbolic_expression
 from ._expressions import Builder, Expression, number_of, rounding_of
 from ._opaque import Opaque, bound
 
@@ -95,7 +95,7 @@ def _told(expression: Any) -> tuple[_Structure, tuple[Parameter, ...]]:
     if symbols is not None:
         found, parameters = _of_symbols(symbols, expression)
         return _structure(found), parameters
-    if num_parameters(expression) > MOST_RECORDED:
+    if not KEEPS_RECORDS and num_parameters(expression) > MOST_RECORDED:
         raise ValueError("takes long")
     places: dict[Parameter, int] = {}
     steps = tuple(recorded_steps(expression, places))
