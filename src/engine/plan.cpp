@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -614,6 +615,15 @@ void Plan::link() {
     common_.num_observables = int32_t(a.observable_constant.size());
     common_.num_flips = int32_t(a.flip_mask.size());
     common_.last_phase_acts = last_phase_acts(a);
+    for (int32_t i = 0; i < common_.num_angles; ++i) {
+        double scale = std::abs(a.angle_constant[size_t(i)]);
+        for (int32_t t = a.angle_term_begin[size_t(i)]; t < a.angle_term_begin[size_t(i) + 1]; ++t) {
+            scale += std::abs(a.term_coefficient[size_t(t)]);
+            common_.angle_degree =
+                std::max(common_.angle_degree, a.term_factor_begin[size_t(t) + 1] - a.term_factor_begin[size_t(t)]);
+        }
+        common_.angle_scale = std::max(common_.angle_scale, scale);
+    }
     common_.glue_bits = halves_.glue_bits;
     common_.relative_cost = halves_.relative_cost;
 #define QTM_LINK(name) common_.name = a.name.data()

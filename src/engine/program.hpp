@@ -37,6 +37,9 @@ struct ProgramView {
     const int32_t* term_factor_begin;  // [num_terms + 1]
     const int32_t* factor_variable;    // [num_factors]: inputs first, then weights
     const uint8_t* angle_varies;       // [num_angles]: depends on the inputs
+    // No angle is larger than angle_scale * max(1, largest variable)^angle_degree.
+    double angle_scale;
+    int32_t angle_degree;
 
     const int32_t* run_gate_begin;  // [num_runs + 1]
     const int32_t* gate_axis;       // [num_gates]

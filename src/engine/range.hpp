@@ -55,9 +55,31 @@ AngleSize angle_size(const ProgramView& p, int angle, const Variable& variable) 
     return size;
 }
 
+template <class Real>
+Real largest_size(const Real* values, size_t count) {
+    constexpr size_t parts = 16;  // maxima that do not wait for one another
+    Real largest[parts] = {};
+    size_t begin = 0;
+    for (; begin + parts <= count; begin += parts)
+        for (size_t i = 0; i < parts; ++i) largest[i] = std::max(largest[i], std::abs(values[begin + i]));
+    for (; begin < count; ++begin) largest[0] = std::max(largest[0], std::abs(values[begin]));
+    return *std::max_element(largest, largest + parts);
+}
+
+// Whether no angle can come near the limit: nearly always.
+template <class Real>
+bool are_small(const ProgramView& p, const Batch<Real>& batch) {
+    const Real largest = std::max({Real(1), largest_size(batch.inputs, size_t(batch.size) * size_t(p.num_inputs)),
+                                   largest_size(batch.weights, size_t(p.num_weights))});
+    double bound = p.angle_scale;
+    for (int32_t i = 0; i < p.angle_degree; ++i) bound *= double(largest);
+    return bound < least_unresolved<Real>;
+}
+
 // Throws std::invalid_argument where some sample makes an angle of which no digit is left.
 template <class Real>
 void require_resolved(const ProgramView& p, const Batch<Real>& batch) {
+    if (are_small(p, batch)) return;
     const auto num_inputs = size_t(p.num_inputs), num_weights = size_t(p.num_weights);
     thread_local std::vector<Real> largest;  // of every variable
     largest.assign(num_inputs + num_weights, Real(0));

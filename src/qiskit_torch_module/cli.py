@@ -169,13 +169,13 @@ def train_digits(
         _limit_threads(threads)
         run = Training(digit_classifier(threads, seed), images, lr)
         settings = Settings(images.name, seed, batch_size, lr)
-        _begin(run, folder, settings, resume)
-        console.print(
-            f"{images.name}: {len(images.train_labels)} images for training, {len(images.test_labels)} for testing; "
-            f"{run.model.circuit.num_qubits} qubits, {run.model.num_trainable_parameters} weights",
-            highlight=False,
-        )
         with ending_signals() as ending:
+            console.print(
+                f"{images.name}: {len(images.train_labels)} images for training, {len(images.test_labels)} for "
+                f"testing; {run.model.circuit.num_qubits} qubits, {run.model.num_trainable_parameters} weights",
+                highlight=False,
+            )
+            _begin(run, folder, settings, resume)
             keeper = Keeper(lambda: run.save(folder.model, settings), time.perf_counter)
             updates = islice(batches(images, batch_size, epochs, seed), total)
             _train_with_progress(run, updates, total, keeper, ending)
