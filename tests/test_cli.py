@@ -54,8 +54,14 @@ def test_training_learns_and_saves(tmp_path):
     assert len(history["loss"]) == 3 * (1437 // 48)
     assert history["loss"][-1] < history["loss"][0]
     assert (tmp_path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
-    again = qtm("evaluate", tmp_path / "model.pt", "--seed", 1)
-    assert f"test accuracy {accuracy}%" in again.output
+    for arguments in (["--seed", 1], []):
+        again = qtm("evaluate", tmp_path / "model.pt", *arguments)
+        assert f"test accuracy {accuracy}%" in again.output
+    other = qtm("evaluate", tmp_path / "model.pt", "--seed", 2)
+    assert other.exit_code == 1
+    assert "was trained with seed 1, and with 2 it would be tested on images it was trained on" in other.output
+    resumed = qtm("train", "digits", "--epochs", 2, "--seed", 1, "--resume", "--output", tmp_path)
+    assert "87 updates are behind it already, of 58 asked for; raise --epochs to go on" in resumed.output
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path):

@@ -173,6 +173,24 @@ class Training:
         return state
 
 
+def seed_of_split(path: Path, given: int | None) -> int:
+    """The seed that parts the images a classifier was trained on from others.
+
+    Raises:
+        ValueError: another one is given: images of the training set would be among those of the test.
+    """
+    settings = read_checkpoint(path, KIND).get("settings")
+    trained = settings.get("seed") if isinstance(settings, dict) else None
+    if not isinstance(trained, int):  # a file of version 2.0
+        return given or 0
+    if given not in (None, trained):
+        raise ValueError(
+            f"--seed: {path} was trained with seed {trained}, and with {given} it would be tested on images it was "
+            "trained on; leave --seed out"
+        )
+    return trained
+
+
 class Keeper:
     """Saves a run while it goes on, so seldom that this takes at most a tenth of the time.
 

@@ -36,7 +36,7 @@ from ._images import NUM_CLASSES, Images, load_digits, load_mnist
 from ._output import Output
 from ._run_folder import CURVE, HISTORY, MODEL, PREVIOUS, RunFolder, rescue_folder
 from ._signals import Ending, ending_signals
-from ._training import History, Keeper, Settings, Training, batches, num_batches
+from ._training import History, Keeper, Settings, Training, batches, num_batches, seed_of_split
 from .module import QuantumModule
 from .reproduce import store
 from .reproduce.experiments import EXPERIMENTS, Run
@@ -153,7 +153,9 @@ def train_digits(
     lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 0.02,
     threads: ThreadsOption = 0,
     output: Annotated[Path, typer.Option(help="Folder for model, history and learning curve.")] = Path("qtm-digits"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that --output holds.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that --output holds; give the same --epochs again.")
+    ] = False,
 ) -> None:
     """Train a full-quantum classifier of handwritten digits: 10 qubits, depth 10, 220 weights.
 
@@ -235,8 +237,10 @@ def _train_with_progress(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        before = len(run.history.loss)
+    before = len(run.history.loss)
+    if before >= total:
+        console.print(f"{before} updates are behind it already, of {total} asked for; raise --epochs to go on")
+    with Progress(*columns, console=console, disable=before >= total) as progress:
         task = progress.add_task("training", total=total, completed=before, loss=float("nan"), accuracy=0.0)
 
         def on_update(history: History) -> None:
@@ -257,7 +261,10 @@ def _train_with_progress(
 
 def _print_result(model: QuantumModule, images: Images, history: History) -> None:
     if history.interrupted:
-        console.print(f"interrupted after {len(history.loss)} updates; what was learnt so far is kept", highlight=False)
+        console.print(
+            f"interrupted after {len(history.loss)} updates; what was learnt so far is kept, and --resume goes on",
+            highlight=False,
+        )
     predicted = predict(model, images.test_pixels)
     confusion = torch.zeros(NUM_CLASSES, NUM_CLASSES, dtype=torch.int64)
     confusion.index_put_((images.test_labels, predicted), torch.tensor(1), accumulate=True)
@@ -283,14 +290,16 @@ def evaluate(
     model_file: Annotated[Path, typer.Argument(metavar="MODEL", help="model.pt that 'qtm train digits' saved.")],
     data: DataOption = Data.digits,
     data_dir: FolderOption = None,
-    seed: SeedOption = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Seed of the split; default: that of the training.")
+    ] = None,
     threads: ThreadsOption = 0,
 ) -> None:
-    """Test accuracy of a saved classifier (give the seed it was trained with: it decides the split)."""
+    """Test accuracy of a saved classifier, on the images that it was not trained on."""
     with _one_line_errors():
         _limit_threads(threads)
         model = load_classifier(model_file, threads)
-        images = _load(data, data_dir, seed)
+        images = _load(data, data_dir, seed_of_split(model_file, seed))
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
         total = len(images.test_labels)
         console.print(f"test accuracy {correct / total:.1%} ({correct} of {total})", style="bold", highlight=False)
