@@ -70,7 +70,7 @@ SANITIZERS = {
     "address;undefined": {
         "preload": ["libasan.so", "libstdc++.so"],
         "environment": {"ASAN_OPTIONS": "detect_leaks=0"},
-        "tests": ["tests/test_engine.py", "tests/test_dense.py", "tests/test_threads.py"],
+        "tests": ["tests/test_engine.py", "tests/test_dense.py"],
     },
     "thread": {
         "preload": ["libtsan.so"],

@@ -410,10 +410,8 @@ def test_programs_with_blocks_are_found_again_and_pickled():
     assert again == first._program
     own = QuantumCircuit(1)
     own.append(Arcsine(T), [0])
-    estimator = FastEstimator()
-    estimator.expectation_values(own, "Z", [0.3])
     program = QuantumModule(own, [T], None)._program
-    assert QuantumModule(own, [T], None)._program is program
+    assert QuantumModule(own, [T], None)._program is not program  # its code may answer differently
     assert pickle.loads(pickle.dumps(program)).input_blocks[0].gate.num_qubits == 1
 
 
@@ -502,3 +500,24 @@ def test_what_no_file_can_hold_is_not_saved(tmp_path):
     save(model, tmp_path / "model")
     inputs = torch.randn(3, 4)
     torch.testing.assert_close(load(tmp_path / "model")(inputs), model(inputs))
+
+
+class Scaled(Gate):
+    """By definition, with a number of its own that may change."""
+
+    def __init__(self, a):
+        super().__init__("scaled", 1, [a])
+        self.scale = 1.0
+
+    def _define(self):
+        self.definition = QuantumCircuit(1)
+        self.definition.ry(self.scale * float(self.params[0]), 0)
+
+
+def test_a_gate_whose_code_answers_differently_is_asked_again():
+    circuit, gate = QuantumCircuit(1), Scaled(Parameter("a"))
+    circuit.append(gate, [0])
+    for scale in (1.0, 3.0):
+        circuit.data[0].operation.scale = scale
+        found = FastEstimator().expectation_values(circuit, "Z", [[0.5]])
+        assert found[0, 0] == pytest.approx(np.cos(scale * 0.5), abs=1e-12)

@@ -163,3 +163,11 @@ def test_misleading_names_never_change_a_result(data):
     ).double()
     values = model(torch.from_numpy(angles[order[:split]]))
     np.testing.assert_allclose(values.detach(), expected, atol=1e-6)
+
+
+def test_the_sign_of_what_is_no_number_is_none():
+    circuit, x = QuantumCircuit(1), Parameter("x")
+    circuit.ry(x.arccos().sign() + x, 0)
+    assert FastEstimator().expectation_values(circuit, "Z", [[0.5]])[0, 0] == pytest.approx(np.cos(1.5))
+    with pytest.raises(ValueError, match="not finite|expected finite"):
+        FastEstimator().expectation_values(circuit, "Z", [[1.58]])

@@ -101,21 +101,6 @@ class _Content:
 _contents: WeakValueDictionary[tuple[Hashable, ...], _Content] = WeakValueDictionary()
 
 
-class _Same:
-    """Equal only for the same object, which it keeps."""
-
-    __slots__ = ("one",)
-
-    def __init__(self, one: Any) -> None:
-        self.one = one
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.one is self.one
-
-    def __hash__(self) -> int:
-        return id(self.one)
-
-
 def _interned(content: tuple[Hashable, ...]) -> _Content:
     with _lock:
         found = _contents.get(content)
@@ -199,8 +184,8 @@ class _Opened:
             self.content += map(_angle, found.key)
         elif isinstance(found, Amplitudes):
             self.content += ["amplitudes", *map(_angle, found.amplitudes)]
-        elif isinstance(found, Bound):  # whatever else it holds: the same object only
-            self.content += [_Same(instruction.operation), *map(_angle, instruction.operation.params)]
+        elif isinstance(found, Bound):  # its code may answer differently the next time: never found again
+            self.content.append(object())
         elif isinstance(found, Matrix):
             self.content += ["matrix", found.matrix.shape, array_key(found.matrix)]
         else:

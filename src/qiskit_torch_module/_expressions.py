@@ -38,7 +38,12 @@ class _Operation:
 
 
 def _sign(number: float) -> float:
-    return float(number > 0.0) - float(number < 0.0)
+    return number if math.isnan(number) else float(number > 0.0) - float(number < 0.0)
+
+
+def _signs(numbers: torch.Tensor) -> torch.Tensor:
+    """PyTorch has 0 for what is no number, and hides it."""
+    return torch.where(torch.isnan(numbers), numbers, torch.sign(numbers))
 
 
 def _same(on: Callable[..., Any]) -> _Operation:
@@ -60,7 +65,7 @@ _OPERATIONS: dict[str, _Operation] = {
     "exp": _Operation(torch.exp, math.exp),
     "log": _Operation(torch.log, math.log),
     "abs": _Operation(torch.abs, math.fabs),
-    "sign": _Operation(torch.sign, _sign),
+    "sign": _Operation(_signs, _sign),
     "conjugate": _same(operator.pos),  # of what is real
 }
 
