@@ -61,9 +61,10 @@ matrix has to be unitary, to the tolerance that Qiskit has.
 
 The last kind may act on up to 12 qubits where all of them are in |0>, on up to 5 elsewhere. Its derivatives are exact
 where the gate is a trigonometric polynomial of frequencies up to 1 in its parameter (the shift rule); elsewhere they
-are central differences of order 8 in double precision, with a step that is halved until two of them agree, to about
-1e-11. They cost 9 to some 50 evaluations for each row and parameter, and there are no second ones. `explain` names such
-gates, and `save` refuses them.
+are central differences of order 8 in double precision, with a step that shrinks until two of them agree, to about
+1e-11; oscillations of up to 1e5 are followed, and what is faster, or jumps, is refused. They cost 11 to some 80
+evaluations for each row and parameter, and there are no second ones. `explain` names such gates, and `save` refuses
+them.
 
 ## Also read
 

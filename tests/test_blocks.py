@@ -7,6 +7,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Instruction, Parameter, ParameterExpression, ParameterVector
+from qiskit.circuit.library import RYGate
 from qiskit.quantum_info import Pauli, Statevector, random_unitary
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -15,7 +16,7 @@ import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
 from qiskit_torch_module._blocks import AmplitudeBlock, BoundBlock
-from qiskit_torch_module._bound import _difference_slope, _trigonometric_slope, bound_gate
+from qiskit_torch_module._bound import _trigonometric_slope, bound_gate, difference_slope
 from qiskit_torch_module._definitions import alone
 from qiskit_torch_module._polynomial import Polynomial
 from qiskit_torch_module._synthesis import tree_angles, turned, unitary_angles, unitary_words
@@ -185,6 +186,42 @@ def test_derivatives_hold_where_coordinates_are_singular_and_near_the_edge(at):
     circuit = around(Arcsine(T), [1])
     check(circuit, [at, 0.0], {"step": 0.002, "order": 5} if at > 0.5 else None)
     check(around(OnlyMatrix(T), [1, 0], prepare=False), [at, 0.0])
+
+
+class Turns(Gate):
+    """By matrix: RY of a multiple, or of a jump at 0."""
+
+    def __init__(self, a, factor):
+        super().__init__("turns", 1, [a])
+        self.factor = factor
+
+    def __array__(self, dtype=None, copy=None):
+        value = float(self.params[0])
+        return np.asarray(RYGate(self.factor * value if self.factor else float(value > 0)))
+
+
+@pytest.mark.parametrize("factor", [20 * np.pi, 40 * np.pi, 80 * np.pi, 1e3, 2e4 * np.pi, 1e5])
+def test_fast_oscillations_are_not_taken_for_slow_ones(factor):
+    circuit = QuantumCircuit(1)
+    circuit.append(Turns(T, factor), [0])
+    [[slope]] = FastReverseEstimatorGradient().jacobian(circuit, "Z", [0.123], [T])[0]
+    assert slope == pytest.approx(-factor * np.sin(0.123 * factor), rel=1e-7)
+
+
+@pytest.mark.parametrize(("factor", "at"), [(1e9, 0.123), (0.0, 0.0)])
+def test_without_a_derivative_gate_and_parameter_are_named(factor, at):
+    circuit = QuantumCircuit(1)
+    circuit.append(Turns(T, factor), [0])
+    with pytest.raises(ValueError, match=r"'turns' on qubits \[0\] has no derivative with respect to t .* where t = "):
+        FastReverseEstimatorGradient().jacobian(circuit, "Z", [at], [T])
+
+
+def test_what_looks_like_a_low_degree_at_equidistant_points_is_looked_at_closely():
+    def function(shift):  # exp(0.5 i s) with a ripple that is 0 at all points of the shift rule
+        return np.array([np.exp(0.5j * shift) + 0.1 * np.sin(4 * shift) * (shift - 1.234)])
+
+    np.testing.assert_allclose(difference_slope(function), 0.5j - 0.4936, atol=1e-9)
+    assert _trigonometric_slope(function) is None
 
 
 def test_beyond_the_domain_is_an_error_that_names_gate_and_values():
@@ -473,7 +510,7 @@ def test_the_shift_rule_is_used_where_it_is_exact(function, slope, is_exact):
     found = _trigonometric_slope(lambda s: np.atleast_1d(function(s)))
     assert (found is not None) == is_exact
     if not is_exact:
-        found = _difference_slope(lambda s: np.atleast_1d(function(s)))
+        found = difference_slope(lambda s: np.atleast_1d(function(s)))
     np.testing.assert_allclose(found, slope, atol=1e-10)
 
 

@@ -2,11 +2,13 @@
 
 Their derivatives are exact where the gate is a trigonometric polynomial of low degree in its parameter (the shift rule:
 eight equidistant points tell all of it; one more checks); elsewhere they are central differences in double precision,
-of order 8, with a step that is halved until two of them agree.
+of order 8, with a step that shrinks until two of them agree. No ratio of steps is rational, and both are held against
+steps that are small from the start: a fast oscillation looks like a slow one to whoever looks at it regularly.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -98,9 +100,13 @@ class BoundGate:
 
         found = _trigonometric_slope(along)
         if found is None:
-            found = _difference_slope(along)
+            found = difference_slope(along)
         if found is None:
-            raise ValueError(f"{self.name} has no derivative where {self._at(row)}: it has no value around there")
+            raise ValueError(
+                f"{self.name} has no derivative with respect to {self.parameters[column].name} that can be found where "
+                f"{self._at(row)}: it has no value around there, or small steps disagree (it jumps, or oscillates too "
+                "fast); keep away from there, or give it a definition in terms of its parameters"
+            )
         return found
 
     def _at(self, row: Real) -> str:
@@ -117,6 +123,7 @@ def _trigonometric_slope(along: Callable[[float], Complex]) -> Complex | None:
     try:
         points = np.array([along(shift) for shift in _SHIFTS])
         check = along(_CHECK)
+        near = _difference(along, _SMALL[0], weights=(1 / 2,))
     except ValueError:
         return None
     spectrum = np.fft.fft(points, axis=0) / _POINTS
@@ -128,29 +135,44 @@ def _trigonometric_slope(along: Callable[[float], Complex]) -> Complex | None:
     if np.abs((spectrum[low] * np.exp(waves * _CHECK)).sum(0) - check).max() > 10 * _EXACT:
         return None
     slope: Complex = (spectrum[low] * waves).sum(0)
-    return slope
+    return slope if _agree(slope, near) else None
 
 
 _WEIGHTS = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
-_STEPS = 0.1 * 0.5 ** np.arange(14)
+_STEPS = 0.1 * ((3.0 - 5.0**0.5) / 2.0) ** np.arange(13)
+# The first is for gates in single precision, the second for oscillations of up to 1e5.
+_SMALL = (1e-3 / 3.0**0.5, 1e-6 * 3.0**0.5)
+_SAME = 1e-2  # far more than rounding, far less than what an alias is off
 
 
-def _difference_slope(along: Callable[[float], Complex]) -> Complex | None:
+def _difference(along: Callable[[float], Complex], step: float, weights: Sequence[float] = _WEIGHTS) -> Complex:
+    return sum(w * (along(k * step) - along(-k * step)) for k, w in enumerate(weights, 1)) / step  # type: ignore[return-value]
+
+
+def _agree(one: Complex, other: Complex) -> bool:
+    return bool(np.abs(one - other).max() <= _SAME * max(1.0, float(np.abs(one).max())))
+
+
+def difference_slope(along: Callable[[float], Complex]) -> Complex | None:
+    near = []
+    for step in _SMALL:
+        with contextlib.suppress(ValueError):  # beyond the domain; closer in it may do
+            near.append(_difference(along, step))
     best: tuple[float, Complex] | None = None
     before: Complex | None = None
     for step in _STEPS:
         try:
-            slope = sum(w * (along(k * step) - along(-k * step)) for k, w in enumerate(_WEIGHTS, 1)) / step
+            slope = _difference(along, step)
         except ValueError:
-            continue  # beyond the domain; closer in it may do
-        if before is not None:
+            continue
+        if before is not None and _agree(slope, before) and any(_agree(slope, one) for one in near):
             change = float(np.abs(slope - before).max())
             if best is None or change < best[0]:
                 best = (change, slope)
             if change < 1e-11 * max(1.0, float(np.abs(slope).max())):
                 break
         before = slope
-    return best[1] if best is not None else before
+    return best[1] if best is not None else None
 
 
 def bound_gate(alone: QuantumCircuit, is_state: bool, name: str) -> BoundGate:
