@@ -62,7 +62,10 @@ QISKIT_TESTS = [
     )
 ]
 # The shortest of them that see expressions, primitives and files.
-LINE_TESTS = [f"tests/test_{name}.py" for name in ("compile", "estimator", "expressions", "parameters", "persistence")]
+LINE_TESTS = [
+    f"tests/test_{name}.py"
+    for name in ("compile", "digits", "estimator", "expressions", "parameters", "persistence", "reading")
+]
 
 
 # Python does not free all that it has, and is itself built without an eye on threads.
@@ -92,13 +95,13 @@ def requirements(qiskit: str) -> list[str]:
     """A version of Qiskit, and what it needs that is not there."""
     if qiskit < "1.1":
         return [f"qiskit=={qiskit}", "numpy<2"]
-    symbols = ["symengine>=0.11,<0.14"] if qiskit < "2" else []
+    symbols = ["symengine>=0.11,<0.14"] if qiskit < "2.1" else []
     return ["--no-deps", f"qiskit=={qiskit}", *symbols]
 
 
 def under(session: nox.Session, qiskit: str, tests: list[str], **environment: str) -> None:
     """Runs tests with another Qiskit, which lies in front of the one that is installed: PyTorch is installed once."""
-    folder = Path(session.create_tmp()) / qiskit
+    folder = Path(session.create_tmp()).resolve() / qiskit
     if not folder.exists():
         session.run("python", "-m", "pip", "install", "--quiet", "--target", str(folder), *requirements(qiskit))
     # Old versions of Qiskit warn of their own futures.

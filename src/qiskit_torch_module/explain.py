@@ -34,7 +34,7 @@ class Explanation:
 
     Attributes:
         num_qubits: Number of qubits of the circuit.
-        num_simulated_qubits: Those that gates act on; all others stay in |0> and cost nothing.
+        num_simulated_qubits: Those that gates act on; all others stay in the ground state and cost nothing.
         gates: How often the circuit has each operation, composite ones unopened.
         num_relabellings: CX, SWAP and X, of composite gates too, that only relabel basis states.
         num_rotations: Rotations of Pauli words that are left.
