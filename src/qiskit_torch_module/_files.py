@@ -65,8 +65,12 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None], verify: Callable
         _sync_folder(target.parent)
 
 
-def require_writable(path: Path) -> None:
+def require_writable(path: Path, size: int = 4096) -> None:
     """Tries now what `replace_file` does later, so that no long computation is lost; makes the folders above.
+
+    Args:
+        path: The file to be.
+        size: Bytes that there must be room for.
 
     Raises:
         OSError: the file cannot be written there; the message names it.
@@ -76,10 +80,11 @@ def require_writable(path: Path) -> None:
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(target, _status(target)) as (file, name):
-            file.write(b"x" * 4096)
+            file.write(bytes(size))
             file.flush()
+            os.fsync(file.fileno())
             verify_size = name.stat().st_size
-        if verify_size != 4096:
+        if verify_size != size:
             raise OSError(errno.EIO, "a file on trial came out short")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from ._files import require_writable
 from ._training import History, Settings, Training
 from .plots import plot_learning_curve
 
@@ -32,11 +32,7 @@ class RunFolder:
         self.path = path
         room = _LEAST_ROOM + _ROOM_FOR_UPDATE * min(num_updates, 10**7)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path, prefix=".room.") as file:
-                file.write(bytes(room))
-                file.flush()
-                os.fsync(file.fileno())
+            require_writable(self.model, room)
         except OSError as error:
             reason = f"{error.strerror}; a run needs {room >> 10} KiB there, name another folder with --output"
             raise OSError(error.errno, reason, str(path)) from error
