@@ -251,7 +251,7 @@ def test_a_gradient_that_is_wrong_is_not_taken():
         def gradient(self, parameter):
             return Y + 0
 
-    opaque = Opaque(Lying(), (X, Y))
+    opaque = Opaque(Lying(), (X, Y), [(0.9, -0.4)])
     assert opaque.slope(0) is None
     variables = [torch.tensor([0.7], dtype=torch.float64, requires_grad=True) for _ in range(2)]
     (slope,) = torch.autograd.grad(opaque(variables[0], variables[1] + 0.4).sum(), variables[0])
@@ -289,6 +289,62 @@ def test_functions_of_functions():
         expression, value = (expression + 0.001).sin(), math.sin(value + 0.001)
     found = FastEstimator().expectation_values(circuit_of(expression), "Z", [[0.7]])[0, 0]
     assert found == pytest.approx(math.cos(0.3) * math.cos(value), abs=1e-12)
+
+
+def test_a_gradient_that_no_point_confirms_is_not_taken():
+    assert Opaque(X.sin(), (X,), []).slope(0) is None
+    assert Opaque(X.sin(), (X,), [(0.4,)]).slope(0).value([0.3]) == pytest.approx(math.cos(0.3))
+
+
+# Each is 1 or 0 wherever it is defined, without a slope; some lines of Qiskit see that, others do not.
+CONSTANT = {
+    "a ratio": lambda x: x / x,
+    "a difference": lambda x: x - x,
+    "a sine of nothing": lambda x: (x - x).sin(),
+    "a cosine of nothing": lambda x: (x - x).cos(),
+    "a ratio of sines": lambda x: (x + 0.5).sin() / (x + 0.5).sin(),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+@pytest.mark.parametrize("function", ["arccos", "arcsin", *(["root"] if HAS_POWERS else [])])
+def test_values_without_slopes_inside_of_what_has_slopes(name, function):
+    constant = CONSTANT[name](X)
+    if not isinstance(constant, ParameterExpression):
+        pytest.skip("Qiskit made a number of it")
+    inner = constant**0.5 if function == "root" else getattr(constant, function)()
+    check(inner.cos() * X.sin() + Y, POINT)
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize("function", ["acos", "asin"])
+def test_a_structure_with_right_values_but_no_slopes_is_not_taken(function, monkeypatch):
+    told = [("variable", 0), ("variable", 0), ("div", 2), (function, 1), ("cos", 1), ("variable", 0), ("sin", 1)]
+    monkeypatch.setattr(
+        _reading, "recorded_steps", lambda expression, places: places.setdefault(X, 0) or [*told, ("mul", 2)]
+    )
+    check(X.sin() if function == "acos" else X.sin() * math.cos(math.pi / 2), {X: 0.7})
+
+
+# Where each is defined, and a point of it.
+NARROW = {
+    "between 6 and 8": ((X - 7).arccos() * 2, {X: 7.3}),
+    "far away": ((700 - X).arcsin() * 2, {X: 700.3}),
+    "far on the other side": ((X + 1e6).arcsin() * Y, {X: -1e6 + 0.3, Y: 0.7}),
+    "a wide unit": ((X / 123 - 7.5).arcsin() * 2, {X: 123 * 7.3}),
+    "a product": ((X * Y - 70).arccos(), {X: 8.37, Y: 8.37}),
+    "one in the other": (((X - 7).arccos() - 2).log() + X, {X: 6.3}),
+    "two at once": ((X - 7).arccos() + (X * Y - 30).arcsin(), {X: 7.2, Y: 4.2}),
+    "a logarithm and an arcsine": ((X - 99.5).log() + (X - 100).arcsin(), {X: 100.3}),
+    "an exponential": ((X - 3e3).exp(), {X: 3e3 - 0.5}),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_small_domains_are_found_and_what_is_read_can_be_written(name):
+    expression, point = NARROW[name]
+    check(expression, point)
+    to_text(QuantumModule(circuit_of(expression), list(point), None)._program)
 
 
 def test_what_is_real_nowhere_is_refused():

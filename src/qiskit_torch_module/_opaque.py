@@ -16,11 +16,17 @@ class Opaque:
 
     Differentiable as often as ``ParameterExpression.gradient`` tells; where it does not, once, numerically. Equal only
     to itself.
+
+    Args:
+        expression: The expression.
+        parameters: Its parameters.
+        points: Where it has values: there its derivatives are looked at.
     """
 
-    def __init__(self, expression: Any, parameters: tuple[Parameter, ...]) -> None:
+    def __init__(self, expression: Any, parameters: tuple[Parameter, ...], points: Sequence[Sequence[float]]) -> None:
         self.expression = expression
         self.parameters = parameters
+        self._points = points
         self._slopes: dict[int, Opaque | float | None] = {}
 
     def __call__(self, *variables: torch.Tensor) -> torch.Tensor:
@@ -34,13 +40,16 @@ class Opaque:
         return bound(self.expression, dict(zip(self.parameters, map(float, row), strict=True)))
 
     def difference(self, index: int, row: Sequence[float]) -> float:
-        """The derivative with respect to one parameter, numerically."""
-        step = 1e-3 * max(1.0, abs(row[index]))
-        moved = [list(row) for _ in range(4)]
-        for one, factor in zip(moved, (-2.0, -1.0, 1.0, 2.0), strict=True):
-            one[index] += factor * step
-        far_left, left, right, far_right = map(self.value, moved)
-        return (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
+        """The derivative with respect to one parameter, numerically; NaN where there is no value close by."""
+        for step in (1e-3 * max(1.0, abs(row[index])), 1e-5 * max(1.0, abs(row[index]))):
+            moved = [list(row) for _ in range(4)]
+            for one, factor in zip(moved, (-2.0, -1.0, 1.0, 2.0), strict=True):
+                one[index] += factor * step
+            far_left, left, right, far_right = map(self.value, moved)
+            found = (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
+            if math.isfinite(found):  # otherwise nearer to it: the edge of the domain is close
+                return found
+        return math.nan
 
     def slope(self, index: int) -> Opaque | float | None:
         """The derivative with respect to one parameter; None: Qiskit does not tell, or not what ``bind`` confirms."""
@@ -49,20 +58,24 @@ class Opaque:
         return self._slopes[index]
 
     def _confirmed_slope(self, index: int) -> Opaque | float | None:
+        is_confirmed = False
         try:
             told = self.expression.gradient(self.parameters[index])
             free = getattr(told, "parameters", ())
-            slope = Opaque(told, tuple(one for one in self.parameters if one in free)) if free else complex(told).real
+            places = [place for place, one in enumerate(self.parameters) if one in free]
+            points = [[at[place] for place in places] for at in self._points]
+            parameters = tuple(self.parameters[place] for place in places)
+            slope = Opaque(told, parameters, points) if free else complex(told).real
         except Exception:  # as in `bound`
             return None
-        for size in (0.9, -0.7, 2.3):
-            row = [size * (0.05 + 0.95 * (0.618 * (place + 1) % 1.0)) for place in range(len(self.parameters))]
+        for row in self._points:
             numerical = self.difference(index, row)
             if math.isfinite(numerical):
                 exact = slope.value(self._shared(row, slope)) if isinstance(slope, Opaque) else slope
                 if not abs(exact - numerical) <= 1e-5 * max(1.0, abs(numerical), abs(self.value(row))):
                     return None
-        return slope
+                is_confirmed = True
+        return slope if is_confirmed else None
 
     def _shared(self, values: Sequence[Any], other: Opaque) -> list[Any]:
         """Those of its values, one for each parameter, that another function of fewer parameters takes."""

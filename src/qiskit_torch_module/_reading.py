@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from qiskit.circuit import Parameter
 
 from ._compat import KEEPS_RECORDS, num_parameters, recorded_steps, symbolic_expression
+from ._domain import points_within, value_and_slopes
 from ._expressions import Builder, Expression, number_of, rounding_of
 from ._opaque import Opaque, bound
 
@@ -37,6 +38,8 @@ _SCALES = (
     *((1e-3, 1.0), (1e-3, -1.0), (5e3, 1.0), (5e3, -1.0), (5e6, 1.0), (5e6, -1.0)),
 )
 _LEAST_CONFIRMED = 2
+# Where derivatives are looked at, of what nothing is known about.
+_MOST_POINTS = 3
 # Some versions take what is smaller for zero.
 _NOTHING = 1e-18
 
@@ -114,19 +117,25 @@ def _structure_of_steps(steps: tuple[tuple[str, Any], ...]) -> _Structure:
 
 def _read_slowly(expression: Any) -> Reading:
     parameters = tuple(sorted(expression.parameters, key=lambda parameter: str(parameter.name)))
-    key = (str(expression), parameters, _bound(expression, _point(0, parameters)))
+    value = _bound(expression, _point(0, parameters))
+    key = (str(expression), parameters, value)
     found: Reading | None = _slowly_read.get(key)
     if found is None:
         found = next(_confirmed_ways(expression, parameters), None) or _opaque(expression, parameters)
-        _slowly_read.keep(key, found)
+        if value is not None:  # without a value, the text alone would tell them apart
+            _slowly_read.keep(key, found)
     return found
 
 
-def _confirmed_ways(expression: Any, parameters: Sequence[Parameter]) -> Iterator[Reading]:
+def _ways(expression: Any, parameters: Sequence[Parameter]) -> list[Callable[[], Reading]]:
     ways: list[Callable[[], Reading]] = [lambda: _of_symbols(expression.sympify(), expression)]
     if len(parameters) > MOST_RECORDED:
         ways = [lambda: _of_slopes(expression, parameters), lambda: _of_record(expression), *ways]
-    for way in ways:
+    return ways
+
+
+def _confirmed_ways(expression: Any, parameters: Sequence[Parameter]) -> Iterator[Reading]:
+    for way in _ways(expression, parameters):
         try:
             found = way()
             if _confirm(found, expression):
@@ -136,24 +145,42 @@ def _confirmed_ways(expression: Any, parameters: Sequence[Parameter]) -> Iterato
 
 
 def _opaque(expression: Any, parameters: tuple[Parameter, ...]) -> Reading:
-    if all(_bound(expression, _point(index, parameters)) is None for index in range(len(_SCALES))):
+    points = [at for at in _scattered(len(parameters)) if _value_at(expression, parameters, at) is not None]
+    points = points or _home(expression, parameters)
+    if not points:
         raise ValueError(f"{expression} is not a finite real number for any values that were tried")
     builder = Builder()
     operands = [builder.variable(place) for place in range(len(parameters))]
-    place = builder.opaque(Opaque(expression, parameters), operands)
+    place = builder.opaque(Opaque(expression, parameters, points[:_MOST_POINTS]), operands)
     return Reading(builder.expression(place), parameters)
 
 
+def _home(expression: Any, parameters: tuple[Parameter, ...]) -> list[tuple[float, ...]]:
+    """Points where an expression has a value, although all that is told of it is wrong: that may be near enough."""
+    told: list[Callable[[], Reading]] = [lambda: _of_record(expression), *_ways(expression, parameters)]
+    for way in told:
+        try:
+            found = way()
+            places = [found.parameters.index(one) for one in parameters]
+            walked = points_within(found.expression, _scattered(len(parameters)))
+            points = [tuple(at[i] for i in places) for at in walked]
+        except Exception:  # as in `_confirmed_ways`
+            continue
+        points = [at for at in points if _value_at(expression, parameters, at) is not None]
+        if points:
+            return points
+    return []
+
+
 def _confirm(found: Reading, expression: Any) -> bool:
-    """Whether what was read has the values of the expression, at enough points within its domain."""
+    """Whether what was read has the values of the expression, at enough points within its domain, and its slopes."""
     confirmed = 0
-    for index in range(len(_SCALES)):
-        value = _bound(expression, _point(index, found.parameters))
-        at = _coordinates(index, len(found.parameters))
+    for at in _points(found):
         try:
             own = number_of(found.expression, at)
             if not math.isfinite(own):
                 continue
+            value = _value_at(expression, found.parameters, at)
             if value is None or (
                 own != value and abs(own - value) > _NOTHING + 16.0 * rounding_of(found.expression, at)
             ):
@@ -162,8 +189,37 @@ def _confirm(found: Reading, expression: Any) -> bool:
             continue  # outside of the domain
         confirmed += 1
         if confirmed == _LEAST_CONFIRMED:
-            return True
+            return _has_slopes(found, expression, at)
     return False
+
+
+def _points(found: Reading) -> Iterator[tuple[float, ...]]:
+    """Where an expression may be defined: here and there, and then where it has to be."""
+    scattered = _scattered(len(found.parameters))
+    yield from scattered
+    yield from points_within(found.expression, scattered)
+
+
+# Operations that can have a value where they have no slope, though the whole has one: acos(x / x).
+_SINGULAR = frozenset({"asin", "acos", "pow"})
+_STEPS = (1e-3, 1e-5, 1e-7)
+
+
+def _has_slopes(found: Reading, expression: Any, at: Sequence[float]) -> bool:
+    """Whether PyTorch finds the slope that small steps of the expression show, all variables at once."""
+    if not any(isinstance(node, tuple) and node[0] in _SINGULAR for node in found.expression):
+        return True
+    own = sum(value_and_slopes(found.expression, at)[1])
+    size = abs(number_of(found.expression, at))
+    differences = []
+    for step in (factor * max(1.0, *map(abs, at)) for factor in _STEPS):
+        values = [_value_at(expression, found.parameters, [one + k * step for one in at]) for k in (-2, -1, 1, 2)]
+        if None not in values:
+            far_left, left, right, far_right = map(float, values)  # type: ignore[arg-type]
+            differences.append((8.0 * (right - left) - (far_right - far_left)) / (12.0 * step))
+            if abs(own - differences[-1]) <= 1e-3 * max(1.0, abs(own)) + 1e-13 * size / step:
+                return True
+    return math.isfinite(own) and not differences
 
 
 def _point(index: int, parameters: Sequence[Parameter]) -> dict[Parameter, float]:
@@ -176,6 +232,14 @@ def _coordinates(index: int, count: int) -> tuple[float, ...]:
     size, sign = _SCALES[index]
     fractions = [(0.3819660112501052 * (position + 1) + 0.2360679774997896 * index) % 1.0 for position in range(count)]
     return tuple([size * (0.05 + 0.95 * one) * sign ** (i % 2 == 0) for i, one in enumerate(fractions)])
+
+
+def _scattered(count: int) -> list[tuple[float, ...]]:
+    return [_coordinates(index, count) for index in range(len(_SCALES))]
+
+
+def _value_at(expression: Any, parameters: Sequence[Parameter], at: Sequence[float]) -> float | None:
+    return _bound(expression, dict(zip(parameters, at, strict=True)))
 
 
 def _bound(expression: Any, point: dict[Parameter, float]) -> float | None:
