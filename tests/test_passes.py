@@ -307,7 +307,7 @@ def test_explain_takes_a_circuit():
     found = explain(case.circuit, case.encoding, batch_size=3)
     assert found.prefix_layers == 1
     assert "4 qubits" in str(found)
-    assert str(explain(QuantumCircuit(1))).startswith("circuit                1 qubits, 0 gates")
+    assert str(explain(QuantumCircuit(1))).startswith("circuit                1 qubit, 0 gates")
 
 
 @pytest.mark.usefixtures("float64")

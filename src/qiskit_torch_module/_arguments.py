@@ -10,20 +10,51 @@ from typing import Any
 import numpy as np
 import torch
 
+# More threads than any machine has processors.
+MOST_THREADS = 1 << 16
+
+# What fits into an integer of the engine, with room to multiply.
+_MOST = 1 << 48
+
 
 def thread_count(count: Any, argument: str) -> int:
     """A number of threads; 0 stands for as many as PyTorch uses.
 
     Raises:
-        ValueError: not an integer, or negative.
+        ValueError: not an integer, negative, or more than any machine has processors.
     """
-    try:
-        number = -1 if isinstance(count, bool) else operator.index(count)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"{argument}: expected a number of threads, 0 for as many as PyTorch uses, got {count!r}")
+    number = _index(count)
+    if number is None or not 0 <= number <= MOST_THREADS:
+        most = f"at most {MOST_THREADS}, " if number is not None and number > 0 else ""
+        raise ValueError(
+            f"{argument}: expected a number of threads, {most}0 for as many as PyTorch uses, got {count!r}"
+        )
     return number
+
+
+def whole_number(value: Any, argument: str, least: int) -> int:
+    """An integer from a least one on.
+
+    Raises:
+        TypeError: not an integer.
+        ValueError: too small, or beyond what the engine can count.
+    """
+    number = _index(value)
+    if number is None:
+        raise TypeError(f"{argument}: expected a whole number, at least {least}, got {value!r}")
+    if not least <= number <= _MOST:
+        raise ValueError(f"{argument}: expected a whole number from {least} to {_MOST}, got {number}")
+    return number
+
+
+def _index(value: Any) -> int | None:
+    """The integer that a value is; None: it is none. Truth values are no numbers."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def flag(value: Any, argument: str) -> bool:
@@ -61,11 +92,8 @@ def noise_seed(value: Any, argument: str) -> int | np.random.Generator | None:
     """
     if value is None or isinstance(value, np.random.Generator):
         return value
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
+    number = _index(value)
+    if number is None:
         raise TypeError(f"{argument}: expected an integer, a numpy.random.Generator or None, got {value!r}")
     if number < 0:
         raise ValueError(f"{argument}: expected an integer, at least 0, got {number}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,13 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from . import _engine
+from ._arguments import thread_count, whole_number
 from ._blocks import AmplitudeBlock, BoundBlock
 from ._dense import Matrix, Step
 from ._observables import Observables
+from ._parameters import parameter_list
 from ._schedule import Rotation, engine_arrays, levels_of
+from .hybrid import HybridModule
 from .module import QuantumModule
 
 
@@ -82,21 +85,24 @@ class Explanation:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
         layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
         idle = self.num_qubits - self.num_simulated_qubits
-        qubits = f"{self.num_qubits} qubits" + (f" ({idle} idle, not simulated)" if idle else "")
+        rotations = _many(self.num_rotations, "rotation")
+        qubits = _many(self.num_qubits, "qubit") + (f" ({idle} idle, not simulated)" if idle else "")
         lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
         passes = [
-            ("fusion", f"{self.num_rotations} rotations: {sum(self.runs_of_layers)} runs in {layers} layers"),
-            ("diagonal merging", f"{sum(self.characters_of_phases)} factors in {layers} phases"),
-            ("product state", f"{self.runs_of_layers[0] if layers else 0} runs of the first layer"),
+            ("fusion", f"{rotations}: {_many(sum(self.runs_of_layers), 'run')} in {_many(layers, 'layer')}"),
+            ("diagonal merging", f"{_many(sum(self.characters_of_phases), 'factor')} in {_many(layers, 'phase')}"),
+            ("product state", f"{_many(self.runs_of_layers[0] if layers else 0, 'run')} of the first layer"),
             ("halved start", _halves(self.halves, self.sweeps_of_layers.count(0))),
-            ("shared prefix", f"{self.prefix_layers} of {layers} layers"),
-            ("observable absorption", f"{self.absorbed_runs} runs of the last layer"),
+            ("shared prefix", f"{self.prefix_layers} of {_many(layers, 'layer')}"),
+            ("observable absorption", f"{_many(self.absorbed_runs, 'run')} of the last layer"),
             ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
         ]
         if self.dense_qubits:
-            passes = [("step by step", _stepwise(self.dense_qubits, self.num_rotations))]
+            passes = [
+                ("step by step", f"{rotations} and {_matrices(self.dense_qubits)}; a pass over the state for each")
+            ]
         rows = [
-            ("circuit", f"{qubits}, {sum(self.gates.values())} gates: {gates}"),
+            ("circuit", f"{qubits}, {_many(sum(self.gates.values()), 'gate')}" + (f": {gates}" if gates else "")),
             ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
             *passes,
             *[("amplitude encoding", f"{_short(name)}: a tree of rotations") for name in self.encodings],
@@ -104,7 +110,7 @@ class Explanation:
             ("values of a sample", _work(self.values)),
             ("its gradients", _work(self.gradients)),
             ("engine", f"{self.instruction_set}, {self.precision}, {self.schedule['lanes']} {lanes} in a vector"),
-            ("batch", f"{self.batch_size} in tiles of {samples} on {self.schedule['num_threads']} threads"),
+            ("batch", f"{self.batch_size} in tiles of {samples} on {_many(self.schedule['num_threads'], 'thread')}"),
             ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
             ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
         ]
@@ -119,33 +125,36 @@ def _short(name: str) -> str:
 
 
 def explain(
-    circuit: QuantumCircuit | QuantumModule,
-    encoding_params: Sequence[Parameter] | None = None,
-    observables: Observables = "individualZ",
+    circuit: QuantumCircuit | QuantumModule | HybridModule,
+    encoding_params: Iterable[Parameter] | None = None,
+    observables: Observables | None = None,
     *,
     batch_size: int = 1,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     num_threads: int = 0,
 ) -> Explanation:
     """Says what the compiler does to a circuit and how the engine would run it.
 
     Args:
-        circuit: A circuit, or a module made from one.
+        circuit: A circuit, or a module made from one; of a `HybridModule` its quantum layer.
         encoding_params: Parameters that take a value for each sample; all others are weights. Not for a module.
-        observables: As for `QuantumModule`. Not for a module.
+        observables: As for `QuantumModule`; None: "individualZ". Not for a module.
         batch_size: Number of samples in a call.
-        dtype: ``torch.float32`` or ``torch.float64``.
+        dtype: ``torch.float32`` or ``torch.float64``; None: that of the module, or float32 for a circuit.
         num_threads: Most threads; 0: as ``torch.get_num_threads()``.
 
     Raises:
-        TypeError, ValueError: as `QuantumModule`.
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument cannot be used; the message names it and a remedy.
 
     Example:
         >>> print(qtm.explain(model, batch_size=48))
     """
-    model = circuit if isinstance(circuit, QuantumModule) else _module(circuit, encoding_params, observables)
+    model = _module(circuit, encoding_params, observables)
+    batch_size = whole_number(batch_size, "batch_size", 1)
+    threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
+    dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
     program = model._program
-    threads = num_threads or torch.get_num_threads()
     schedule_of = program.engine.schedule_float64 if dtype == torch.float64 else program.engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
     levels, _ = levels_of(() if program.is_stepwise else program.rotations, program.passes)
@@ -197,11 +206,35 @@ def explain(
 
 
 def _module(
-    circuit: QuantumCircuit, encoding_params: Sequence[Parameter] | None, observables: Observables
+    circuit: Any, encoding_params: Iterable[Parameter] | None, observables: Observables | None
 ) -> QuantumModule:
-    encoding = list(encoding_params or [])
-    weights = [one for one in circuit.parameters if one not in encoding]
-    return QuantumModule(circuit, encoding or None, [weights] if weights else [], observables=observables)
+    if isinstance(circuit, HybridModule):
+        circuit = circuit.quantum
+    if isinstance(circuit, QuantumModule):
+        for argument, value in (("encoding_params", encoding_params), ("observables", observables)):
+            if value is not None:
+                raise ValueError(f"{argument}: a module has its own, got {value!r}; leave it out, or pass the circuit")
+        return circuit
+    if not isinstance(circuit, QuantumCircuit):
+        remedy = "; pass the quantum layer in it" if isinstance(circuit, torch.nn.Module) else ""
+        expected = "expected a QuantumCircuit, QuantumModule or HybridModule"
+        raise TypeError(f"circuit: {expected}, got {type(circuit).__name__}{remedy}")
+    encoding = parameter_list(encoding_params, "encoding_params")
+    chosen = set(encoding)
+    weights = [one for one in circuit.parameters if one not in chosen]
+    return QuantumModule(circuit, encoding, weights, observables="individualZ" if observables is None else observables)
+
+
+def _precision(given: Any) -> torch.dtype:
+    """The dtype to compute in: as given, or that of a module."""
+    if isinstance(given, QuantumModule):
+        own = (given.variational_ or given._without_weights())[0].dtype
+        return torch.promote_types(own, torch.float32)
+    if not any(given is one for one in (None, torch.float32, torch.float64)):
+        raise ValueError(
+            f"dtype: expected torch.float32 or torch.float64, got {given!r}; halves are computed in torch.float32"
+        )
+    return torch.float32 if given is None else given
 
 
 # Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
@@ -255,9 +288,13 @@ def _work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tu
     return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)
 
 
-def _stepwise(dense_qubits: Sequence[int], num_rotations: int) -> str:
-    sizes = ", ".join(f"{count} of {size} qubits" for size, count in sorted(Counter(dense_qubits).items()))
-    return f"{num_rotations} rotations and matrices ({sizes}), which layers take none of"
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _matrices(dense_qubits: Sequence[int]) -> str:
+    sizes = ", ".join(f"{count} on {_many(size, 'qubit')}" for size, count in sorted(Counter(dense_qubits).items()))
+    return f"{len(dense_qubits)} {'matrix' if len(dense_qubits) == 1 else 'matrices'} ({sizes})"
 
 
 def _halves(halves: tuple[int, int, int] | None, layers: int) -> str:

@@ -15,6 +15,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
+from ._arguments import MOST_THREADS
 from ._autograd import expectation_values
 from ._blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from ._checkpoint import read_checkpoint, write_checkpoint
@@ -39,7 +40,6 @@ _FIELDS = {
 _MOST_COMPARED_QUBITS = 22
 _SUMS = {"observable": "int32", "x": "uint8", "z": "uint8", "coefficient": "float64"}
 _REMEDY = "save its state_dict() with torch.save"
-_MOST_THREADS = 1 << 16
 
 # A circuit never changes: what was checked stays checked.
 _blueprints: WeakKeyDictionary[QuantumModule, tuple[dict[str, Any] | None, str]] = WeakKeyDictionary()
@@ -202,8 +202,8 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     num_qubits, threads, flag = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
     if type(num_qubits) is not int or not program.num_qubits <= num_qubits <= MAX_QUBITS:
         raise ValueError(f"expected {program.num_qubits} to {MAX_QUBITS} qubits")
-    if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= _MOST_THREADS for one in threads):
-        raise ValueError(f"expected two numbers of threads from 0 to {_MOST_THREADS}")
+    if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= MOST_THREADS for one in threads):
+        raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
     if flag not in (None, True, False):
         raise ValueError("expected None, True or False as encoding_gradients_flag")
     stand_in = QuantumCircuit(1)  # what it was made of is compiled already
