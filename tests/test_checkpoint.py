@@ -202,6 +202,50 @@ def test_tuples_of_tuples_are_not_hashed(tmp_path):
         read_checkpoint(path, "kind")
 
 
+def test_files_of_pytorch_are_told_what_reads_them(tmp_path):
+    layer = torch.nn.Linear(2, 2)
+    torch.save(layer.state_dict(), tmp_path / "weights.pt")
+    torch.save(torch.zeros(2), tmp_path / "tensor.pt")
+    torch.save(layer, tmp_path / "module.pt")
+    torch.save(layer.state_dict(), tmp_path / "before_archives.pt", _use_new_zipfile_serialization=False)
+    with (tmp_path / "pickle.pt").open("wb") as file:
+        pickle.dump({"weight": 1.0}, file)
+    for path in tmp_path.iterdir():
+        with pytest.raises(ValueError, match=r"read it with torch.load and give a model its weights with load_state"):
+            read_checkpoint(path, "quantum module")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is damaged or no checkpoint; expected a file saved by this package$"),
+        (b"hello", "is damaged or no checkpoint; expected a file saved by this package$"),
+        (b"PK\x03\x04", "is a damaged archive"),
+    ],
+)
+def test_other_files_are_not_said_to_be_of_pytorch(tmp_path, content, message):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_checkpoint(tmp_path / "a", "quantum module")
+    with zipfile.ZipFile(tmp_path / "b", "w") as archive:
+        archive.writestr("a.txt", "text")
+    with pytest.raises(ValueError, match="it is a zip archive, of neither this package nor PyTorch"):
+        read_checkpoint(tmp_path / "b", "quantum module")
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("digit classifier", "read it with 'qtm evaluate'"),
+        ("quantum module", "read it with qiskit_torch_module.load"),
+        ("something to come", "update qiskit-torch-module"),
+    ],
+)
+def test_what_is_of_another_kind_says_what_reads_it(tmp_path, kind, remedy):
+    with pytest.raises(ValueError, match=f"is no kind but a {kind}, written with .*; {remedy}$"):
+        read_checkpoint(write(tmp_path / "a", {}, kind), "kind")
+
+
 def test_another_version_and_another_kind_say_so(tmp_path, monkeypatch):
     path = write(tmp_path / "a", {}, "digit classifier")
     with pytest.raises(ValueError, match=r"a is no model but a digit classifier, written with qiskit-torch-module \d"):

@@ -363,7 +363,9 @@ def test_explain_says_that_it_runs_step_by_step():
     found = explain(QuantumModule(circuit, x, [w]), batch_size=48)
     assert found.dense_qubits == (5, 5)
     assert found.runs_of_layers == found.sweeps_of_layers == ()
-    assert "step by step           12 rotations and 2 matrices (2 on 5 qubits); a pass over the state for each" in str(found)
+    assert "step by step           12 rotations and 2 matrices (2 on 5 qubits); a pass over the state for each" in str(
+        found
+    )
     assert found.gradients.flops > found.values.flops > 2 * 8 * 32 * 2**6
 
 

@@ -32,10 +32,10 @@ def test_a_run_that_goes_on_ends_where_it_would_have_ended(tmp_path, interruptio
     whole.run(updates(12), lambda: 0.0)
     for stop in (*interruptions, 12):
         part = training()
-        if (tmp_path / "model.pt").exists():
-            part.resume(tmp_path / "model.pt", SETTINGS)
+        if (tmp_path / "model.qtm").exists():
+            part.resume(tmp_path / "model.qtm", SETTINGS)
         part.run(updates(stop), lambda: 0.0)
-        part.save(tmp_path / "model.pt", SETTINGS)
+        part.save(tmp_path / "model.qtm", SETTINGS)
     assert torch.equal(part.model.weights, whole.model.weights)
     assert part.history == whole.history
 
@@ -51,20 +51,20 @@ def test_it_stops_after_an_update_and_says_so():
     "other", [("digits", 0, 8, 0.05), ("made up", 1, 8, 0.05), ("made up", 0, 9, 0.05), ("made up", 0, 8, 0.1)]
 )
 def test_a_run_goes_on_with_the_settings_it_had(tmp_path, other):
-    training().save(tmp_path / "model.pt", SETTINGS)
-    with pytest.raises(ValueError, match=r"model.pt was trained with .*, now it is .*; go on with what it was"):
-        training().resume(tmp_path / "model.pt", Settings(*other))
+    training().save(tmp_path / "model.qtm", SETTINGS)
+    with pytest.raises(ValueError, match=r"model.qtm was trained with .*, now it is .*; go on with what it was"):
+        training().resume(tmp_path / "model.qtm", Settings(*other))
 
 
 def test_weights_that_are_not_finite_do_not_replace_those_before(tmp_path):
     run = training()
-    run.save(tmp_path / "model.pt", SETTINGS)
-    before = (tmp_path / "model.pt").read_bytes()
+    run.save(tmp_path / "model.qtm", SETTINGS)
+    before = (tmp_path / "model.qtm").read_bytes()
     with torch.no_grad():
         run.model.weights[3] = torch.inf
     with pytest.raises(ValueError, match="not finite any more; train again with a smaller --lr"):
-        run.save(tmp_path / "model.pt", SETTINGS)
-    assert (tmp_path / "model.pt").read_bytes() == before
+        run.save(tmp_path / "model.qtm", SETTINGS)
+    assert (tmp_path / "model.qtm").read_bytes() == before
 
 
 class Clock:

@@ -9,6 +9,11 @@ from . import _old_files
 from ._container import Contents, ForeignError, decoded, encoded
 from ._files import named, replace_file, require_regular
 
+# What reads the kinds of files that there are.
+_READERS = {"quantum module": "qiskit_torch_module.load", "digit classifier": "'qtm evaluate'"}
+# How pickles begin, which is what PyTorch wrote before its archives.
+_PICKLE = b"\x80"
+
 
 def write_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
     """Writes plain data with tensors, reads it back, and only then replaces an older file of that name.
@@ -58,8 +63,14 @@ def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, A
         with path.open("rb") as file:
             found = _found(path, file, trusted)
     if found.kind != kind or not isinstance(found.content, dict):
-        raise ValueError(f"{path} is no {kind} but a {found.kind[:100]}{_versions(found)}")
+        raise ValueError(f"{path} is no {kind} but a {found.kind[:100]}{_versions(found)}; {_remedy(found.kind)}")
     return found.content
+
+
+def _remedy(kind: str) -> str:
+    if kind == _old_files.FOREIGN:
+        return _old_files.OF_PYTORCH
+    return f"read it with {_READERS[kind]}" if kind in _READERS else "update qiskit-torch-module"
 
 
 def _versions(found: Contents) -> str:
@@ -73,6 +84,8 @@ def _found(path: Path, file: BinaryIO, trusted: bool) -> Contents:
             return _old_files.read_old(path, trusted)
         return decoded(file)
     except ForeignError:
-        raise ValueError(f"{path} is damaged or no checkpoint; expected a file saved by this package") from None
+        file.seek(0)
+        remedy = f" ({_old_files.OF_PYTORCH})" if file.read(len(_PICKLE)) == _PICKLE else ""
+        raise ValueError(f"{path} is damaged or no checkpoint; expected a file saved by this package{remedy}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"{path} cannot be read: {error or 'too large for the memory'}") from error

@@ -36,16 +36,18 @@ def predict(model: QuantumModule, pixels: torch.Tensor) -> torch.Tensor:
     return labels
 
 
-def load_classifier(path: Path, num_threads: int = 0) -> QuantumModule:
-    """The classifier that ``qtm train digits`` wrote, finished or not.
+def load_classifier(path: Path, num_threads: int = 0) -> tuple[QuantumModule, dict[str, Any]]:
+    """The classifier that ``qtm train digits`` wrote, finished or not, and the settings it was trained with.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, of another kind, or holds other weights.
     """
+    content = read_checkpoint(path, KIND)
     model = digit_classifier(num_threads)
-    set_weights(model, read_checkpoint(path, KIND).get("weights"), path)
-    return model
+    set_weights(model, content.get("weights"), path)
+    settings = content.get("settings")
+    return model, settings if isinstance(settings, dict) else {}  # version 2.0 wrote none
 
 
 def set_weights(model: QuantumModule, state: Any, path: Path) -> None:

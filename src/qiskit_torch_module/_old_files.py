@@ -28,6 +28,12 @@ _TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
 _MOST_REPEATED_TUPLES = 16
 
 
+# The kind of what another program wrote.
+FOREIGN = "file of another program"
+# To be said of files whose content is not ours.
+OF_PYTORCH = "if torch.save wrote it, read it with torch.load and give a model its weights with load_state_dict"
+
+
 def is_old(path: Path) -> bool:
     """Whether a file is one of version 2.0."""
     with path.open("rb") as file:
@@ -44,19 +50,33 @@ def read_old(path: Path, trusted: bool) -> Contents:
     Raises:
         ValueError: the file is damaged, or this release of PyTorch cannot read it safely.
     """
+    _require_archive_of_pytorch(path)
     if not trusted:
-        _require_safe(path)
+        try:
+            _require_safe(path)
+        except ValueError as error:
+            raise ValueError(f"{error} ({OF_PYTORCH})") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns of old formats; an error of ours follows
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes can fail in any way
-        raise ValueError("it is a damaged archive, or none that this package wrote") from error
+        raise ValueError(f"it is a damaged archive, or none that this package wrote ({OF_PYTORCH})") from error
     if not isinstance(content, dict) or type(content.get("kind")) is not str or content.get("version") != 1:
-        return Contents("file of another program", {}, content)
+        return Contents(FOREIGN, {}, content)
     kind = content.pop("kind")
     del content["version"]
     return Contents(kind, {"qiskit-torch-module": "2.0"}, content)
+
+
+def _require_archive_of_pytorch(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"it is a damaged archive: {error}") from error
+    if not any(name.endswith("data.pkl") for name in names):
+        raise ValueError("it is a zip archive, of neither this package nor PyTorch")
 
 
 def _require_safe(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from ._files import require_writable
 from ._training import History, Settings, Training
 from .plots import plot_learning_curve
 
-MODEL, PREVIOUS, HISTORY, CURVE = "model.pt", "model.previous.pt", "history.json", "learning_curve.png"
+MODEL, HISTORY, CURVE = "model.qtm", "history.json", "learning_curve.png"
+# What runs called their model when it was an archive of PyTorch.
+_OLD_MODEL = "model.pt"
 
 # What the files take: two models while one replaces the other, the picture, and a few numbers for every update.
 _LEAST_ROOM, _ROOM_FOR_UPDATE = 1 << 18, 128
@@ -42,10 +45,13 @@ class RunFolder:
         """The file of the model."""
         return self.path / MODEL
 
-    def set_aside(self) -> None:
-        """Keeps the model of a run before this one under another name."""
-        if self.model.exists():
-            self.model.replace(self.path / PREVIOUS)
+    def set_aside(self) -> list[Path]:
+        """Keeps the model of a run before this one under another name; these names."""
+        kept = []
+        for path in _models(self.path):
+            kept.append(path.with_stem(f"{path.stem}.previous"))
+            path.replace(kept[-1])
+        return kept
 
     def write(self, run: Training, settings: Settings, title: str) -> None:
         """Writes all that the run leaves.
@@ -59,6 +65,15 @@ class RunFolder:
 
     def _write_history(self, history: History) -> None:
         (self.path / HISTORY).write_text(json.dumps(asdict(history)))
+
+
+def model_in(folder: Path) -> Path | None:
+    """The model that a run has left in a folder, under the name it has now or had before; None: there is none."""
+    return next(_models(folder), None)
+
+
+def _models(folder: Path) -> Iterator[Path]:
+    return (path for path in (folder / MODEL, folder / _OLD_MODEL) if path.exists())
 
 
 def rescue_folder() -> Path:

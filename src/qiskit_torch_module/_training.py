@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,19 +173,22 @@ class Training:
         return state
 
 
-def seed_of_split(path: Path, given: int | None) -> int:
+def seed_of_split(settings: Mapping[str, Any], given: int | None) -> int:
     """The seed that parts the images a classifier was trained on from others.
+
+    Args:
+        settings: What the classifier was trained with.
+        given: What the user wants; None: what it was trained with.
 
     Raises:
         ValueError: another one is given: images of the training set would be among those of the test.
     """
-    settings = read_checkpoint(path, KIND).get("settings")
-    trained = settings.get("seed") if isinstance(settings, dict) else None
+    trained = settings.get("seed")
     if not isinstance(trained, int):  # a file of version 2.0
         return given or 0
     if given not in (None, trained):
         raise ValueError(
-            f"--seed: {path} was trained with seed {trained}, and with {given} it would be tested on images it was "
+            f"--seed: the model was trained with seed {trained}, and with {given} it would be tested on images it was "
             "trained on; leave --seed out"
         )
     return trained

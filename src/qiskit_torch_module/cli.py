@@ -34,7 +34,7 @@ from . import __version__, _engine
 from ._classifier import digit_classifier, load_classifier, predict
 from ._images import NUM_CLASSES, Images, load_digits, load_mnist
 from ._output import Output
-from ._run_folder import CURVE, HISTORY, MODEL, PREVIOUS, RunFolder, rescue_folder
+from ._run_folder import CURVE, HISTORY, MODEL, RunFolder, model_in, rescue_folder
 from ._signals import Ending, ending_signals
 from ._training import History, Keeper, Settings, Training, batches, num_batches, seed_of_split
 from .module import QuantumModule
@@ -108,7 +108,19 @@ def _one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         _fail("out of memory; give it more, or less to do", error)
     except (OSError, ValueError) as error:
-        _fail(str(error), error)
+        _fail(_text(error), error)
+
+
+def _text(error: Exception) -> str:
+    """What an error says, without a number of the operating system."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _say(message: str) -> None:
+    """A line of text as it is, however long."""
+    console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
 def _fail(message: str, cause: Exception | None = None) -> NoReturn:
@@ -166,25 +178,26 @@ def train_digits(
         if not 0.0 < lr <= _LARGEST_RATE:  # NaN neither
             raise ValueError(f"--lr: expected a positive learning rate, at most {_LARGEST_RATE}, got {lr:g}; try 0.02")
         images = _load(data, data_dir, seed)
-        total = min(num_batches(images, batch_size, epochs), max_updates or _MANY)
+        total, asked = num_batches(images, batch_size, epochs), f"--epochs {epochs}"
+        if max_updates is not None and max_updates < total:
+            total, asked = max_updates, f"--max-updates {max_updates}"
         folder = RunFolder(output, total)
         _limit_threads(threads)
         run = Training(digit_classifier(threads, seed), images, lr)
         settings = Settings(images.name, seed, batch_size, lr)
         with ending_signals() as ending:
-            console.print(
+            _say(
                 f"{images.name}: {len(images.train_labels)} images for training, {len(images.test_labels)} for "
-                f"testing; {run.model.circuit.num_qubits} qubits, {run.model.num_trainable_parameters} weights",
-                highlight=False,
+                f"testing; {run.model.circuit.num_qubits} qubits, {run.model.num_trainable_parameters} weights"
             )
-            _begin(run, folder, settings, resume)
+            _begin(run, folder, settings, resume, total, asked)
             keeper = Keeper(lambda: run.save(folder.model, settings), time.perf_counter)
             updates = islice(batches(images, batch_size, epochs, seed), total)
             _train_with_progress(run, updates, total, keeper, ending)
             failure = _save(run, folder, settings)
             _print_result(run.model, images, run.history)
             if failure is None:
-                console.print(f"saved to {output}: {MODEL}, {HISTORY}, {CURVE}", highlight=False)
+                _say(f"saved to {output}: {MODEL}, {HISTORY}, {CURVE}")
     if failure is not None:
         _fail(failure)
     if ending.number is not None:
@@ -196,17 +209,21 @@ def _limit_threads(threads: int) -> None:
         torch.set_num_threads(min(threads, os.cpu_count() or 1))
 
 
-def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool) -> None:
+def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, total: int, asked: str) -> None:
     """Takes the run up where it stopped, or keeps the model of another one before it is written over."""
-    if resume and folder.model.exists():
-        run.resume(folder.model, settings)
-        console.print(f"going on after {len(run.history.loss)} updates", highlight=False)
-        return
-    if resume:
-        console.print(f"{folder.path} holds no run to go on with; starting anew", highlight=False)
-    elif folder.model.exists():
-        folder.set_aside()
-        console.print(f"the model of the run before is kept as {folder.path / PREVIOUS}", highlight=False)
+    before = model_in(folder.path)
+    if resume and before is not None:
+        run.resume(before, settings)
+        done = len(run.history.loss)
+        if done < total:
+            _say(f"going on after {done} of {total} updates")
+        else:
+            _say(f"nothing left to train: {done} updates are done, and {asked} asks for {total}; raise it to go on")
+    elif resume:
+        _say(f"{folder.path} holds no run to go on with; starting anew")
+    elif before is not None:
+        kept = ", ".join(map(str, folder.set_aside()))
+        _say(f"the model of the run before is kept as {kept}")
 
 
 def _save(run: Training, folder: RunFolder, settings: Settings) -> str | None:
@@ -217,12 +234,12 @@ def _save(run: Training, folder: RunFolder, settings: Settings) -> str | None:
         folder.write(run, settings, title)
         return None
     except OSError as error:
-        failure = f"could not save to {folder.path}: {error}"
+        failure = f"could not save to {_text(error)}"
     try:
         other = RunFolder(rescue_folder(), len(run.history.loss))
         other.write(run, settings, title)
     except OSError as error:
-        return f"{failure}; nor to another folder: {error}"
+        return f"{failure}; nor to another folder, {_text(error)}"
     return f"{failure}; saved to {other.path} instead"
 
 
@@ -238,8 +255,6 @@ def _train_with_progress(
         TimeRemainingColumn(),
     )
     before = len(run.history.loss)
-    if before >= total:
-        console.print(f"{before} updates are behind it already, of {total} asked for; raise --epochs to go on")
     with Progress(*columns, console=console, disable=before >= total) as progress:
         task = progress.add_task("training", total=total, completed=before, loss=float("nan"), accuracy=0.0)
 
@@ -261,10 +276,7 @@ def _train_with_progress(
 
 def _print_result(model: QuantumModule, images: Images, history: History) -> None:
     if history.interrupted:
-        console.print(
-            f"interrupted after {len(history.loss)} updates; what was learnt so far is kept, and --resume goes on",
-            highlight=False,
-        )
+        _say(f"interrupted after {len(history.loss)} updates; what was learnt so far is kept, and --resume goes on")
     predicted = predict(model, images.test_pixels)
     confusion = torch.zeros(NUM_CLASSES, NUM_CLASSES, dtype=torch.int64)
     confusion.index_put_((images.test_labels, predicted), torch.tensor(1), accumulate=True)
@@ -287,7 +299,9 @@ def _print_result(model: QuantumModule, images: Images, history: History) -> Non
 
 @app.command()
 def evaluate(
-    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help="model.pt that 'qtm train digits' saved.")],
+    model_file: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="What 'qtm train digits' saved: model.qtm, or its folder.")
+    ],
     data: DataOption = Data.digits,
     data_dir: FolderOption = None,
     seed: Annotated[
@@ -298,8 +312,10 @@ def evaluate(
     """Test accuracy of a saved classifier, on the images that it was not trained on."""
     with _one_line_errors():
         _limit_threads(threads)
-        model = load_classifier(model_file, threads)
-        images = _load(data, data_dir, seed_of_split(model_file, seed))
+        if model_file.is_dir():
+            model_file = model_in(model_file) or model_file / MODEL
+        model, settings = load_classifier(model_file, threads)
+        images = _load(data, data_dir, seed_of_split(settings, seed))
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
         total = len(images.test_labels)
         console.print(f"test accuracy {correct / total:.1%} ({correct} of {total})", style="bold", highlight=False)
