@@ -1,6 +1,10 @@
 """Angles keep their digits, or an error says that none is left."""
 
+import math
+import pickle
+import tempfile
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from qiskit_torch_module import FastEstimator, QuantumModule, _torch_engine
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _torch_engine, load, save
 from qiskit_torch_module._angles import Angles
 
 X, Y, Z = PARAMETERS = [Parameter("x"), Parameter("y"), Parameter("z")]
@@ -105,20 +109,102 @@ def module_of(angle, inputs=(), weights=(), initial="uniform", **options):
     return QuantumModule(circuit, list(inputs), list(weights) or None, variational_params_initial=initial, **options)
 
 
+def nested(angle):
+    inner = QuantumCircuit(2, name="mine")
+    inner.rzz(2 * angle, 0, 1)
+    circuit = QuantumCircuit(3)
+    circuit.h(range(3))
+    circuit.append(inner.to_gate(), [2, 0])
+    return circuit
+
+
+def diverged(model):
+    with torch.no_grad():
+        model.variational_[0].fill_(math.nan)
+    return model
+
+
+def loaded(model):
+    folder = tempfile.mkdtemp()
+    save(model, f"{folder}/model.qtm")
+    return load(f"{folder}/model.qtm")
+
+
+# What raises, and what it says: the angle as it was given, its gate, the sample, what is received there, a remedy.
 TOO_LARGE = {
-    "a product": (lambda: module_of(X * Y, [X], [Y], [[1e20]])(torch.tensor([[1e20]])), "input 0 .* weight 0 is 1e.40"),
-    "a power": (lambda: module_of(X * X * X * X, [], [X], [[1e10]])(), "is 1e.40 in sample 0"),
-    "a number": (lambda: module_of(1e39)(), "angle 1e.39 .* single precision; .* float64"),
+    "a product": (
+        lambda: module_of(X * Y, [X], [Y], [[1e20]])(torch.tensor([[0.0], [1e20]])),
+        r"angle .*of gate 'ry' on qubits \[0\] is 1e\+40 in sample 1, where .*y = 1e\+20.* compute in float64",
+    ),
+    "a power": (
+        lambda: module_of(X * X * X * X, [], [X], [[1e10]])(),
+        r"angle x\*.* of gate 'ry' on qubits \[0\] is 1e\+40, where x = 1e\+10",
+    ),
+    "a number": (lambda: module_of(1e39)(), r"angle 1e\+39 of gate 'ry' .* single precision; .* float64"),
     "a number, doubled": (lambda: module_of(1e39).double()(torch.empty(0, dtype=torch.float64)), "double precision"),
-    "an input": (lambda: module_of(X, [X])(torch.tensor([[0.1], [1e7]])), "1e.07 in sample 1"),
+    "an input": (lambda: module_of(X, [X])(torch.tensor([[0.1], [1e7]])), "angle x of .* is 1e.07 in sample 1, where"),
     "a sum": (lambda: module_of(X - Y, [X], [Y], [[-9e6]])(torch.tensor([[9e6]])), "no digit is left in single"),
-    "a derived one": (lambda: module_of((X * X * X).exp(), [], [X], [[9.0]])(), "not finite for some .* float32"),
+    "two gates that are fused": (
+        lambda: _estimates(_fused(X, Y), [[3e15, 3e15]]),
+        r"angle 1 \* x \+ 1 \* y is 6e\+15 in sample 0",
+    ),
+    "a gate inside of another": (
+        lambda: _estimates(nested(X), [[1.0], [3e15]]),
+        r"angle 2\*x of gate 'rzz' on qubits \[2, 0\] is 6e\+15 in sample 1, where x = 3e\+15",
+    ),
+    "a derived one": (
+        lambda: module_of((X * X * X).exp(), [], [X], [[9.0]])(),
+        r"angle .*x\*.* of gate 'ry' on qubits \[0\] is inf, where x = 9: it is beyond all numbers",
+    ),
+    "a derived one in single precision": (
+        lambda: module_of((X * X * X).exp(), [], [X], [[4.5]])(),
+        r"is 3.75\d*e\+39, where x = 4.5, of which no digit is left in single precision",
+    ),
+    "a pole": (
+        lambda: module_of(Y + 1 / X, [X], [Y])(torch.tensor([[1.0], [0.0]])),
+        "in sample 1, where .*x = 0.*: it is beyond all numbers there; keep its parameters away",
+    ),
+    "a part of it": (
+        lambda: module_of(Y * X.log(), [X], [Y])(torch.tensor([[1.0], [2.0], [-1.0]])),
+        r"angle .*log\(x\).* of gate 'ry' on qubits \[0\] is nan in sample 2, where .*x = -1.*not real there; keep its",
+    ),
+    "under a transform": (
+        lambda: torch.func.vmap(module_of(Y * X.log(), [X], [Y]))(torch.tensor([[1.0], [-1.0]])),
+        r"angle .*log\(x\).* is nan in sample 1, where .*x = -1",
+    ),
+    "a derivative": (
+        lambda: FastReverseEstimatorGradient().jacobian(nested(X * Y), "ZZZ", [[1e9, 1e9]]),
+        r"angle .*\*.* of gate 'rzz' on qubits \[2, 0\] is 2e\+18",
+    ),
+    "a weight that is nan": (
+        lambda: diverged(module_of(X.sin() * Y, [Y], [X]))(torch.ones(1, 1)),
+        "weights: expected finite values, got nan of parameter 'x'",
+    ),
+    "a model from a file": (
+        lambda: loaded(module_of(X * Y, [X], [Y], [[1e20]]))(torch.tensor([[1e20]])),
+        r"angle 1 \* x \* y is 1e\+40 in sample 0",
+    ),
+    "a copy": (
+        lambda: pickle.loads(pickle.dumps(module_of(X * Y, [X], [Y], [[1e20]])))(torch.tensor([[1e20]])),
+        r"angle (x\*y|y\*x) of gate 'ry' on qubits \[0\] is 1e\+40 in sample 0",
+    ),
     "an estimate": (lambda: _estimate(1e16), "no digit is left in double"),
     "an observable": (
         lambda: module_of(X, [], [X], observables=SparsePauliOp(["Z"], [1e300]))(),
         "observable 0 .* float64",
     ),
 }
+
+
+def _fused(first, second):
+    circuit = QuantumCircuit(1)
+    circuit.ry(first, 0)
+    circuit.ry(second, 0)
+    return circuit
+
+
+def _estimates(circuit, rows):
+    return FastEstimator().expectation_values(circuit, "Z" * circuit.num_qubits, rows)
 
 
 def _estimate(value):
@@ -136,8 +222,11 @@ def test_finite_values_that_leave_no_digit(name):
 
 def test_the_same_in_plain_pytorch():
     model = module_of(X * Y, [X], [Y])
+    inputs, weights = torch.tensor([[0.0], [1e20]]), torch.tensor([1e20])
+    with pytest.raises(ValueError, match=r"angle (x\*y|y\*x) of gate 'ry' on qubits \[0\] is 1e\+40 in sample 1"):
+        _torch_engine.expectation_values(model._program, inputs, weights)
     with pytest.raises(ValueError, match="no digit left for some of the values in float32"):
-        _torch_engine.expectation_values(model._program, torch.tensor([[1e20]]), torch.tensor([1e20]))
+        _torch_engine.expectation_values(replace(model._program), inputs, weights)
 
 
 def test_large_angles_that_have_digits():

@@ -22,6 +22,9 @@ Terms = dict[tuple[int, ...], float]
 # Digits that a product may lose where it is multiplied out: so many times the error of a number of size 1.
 MOST_CANCELLATION = 1e5
 
+# Numbers as angles have no digit left in single precision from here on.
+_LARGE = 2.0**23
+
 
 class Angles:
     """Reads the angles of a circuit: polynomials of its variables, and of *derived* ones where it takes more.
@@ -34,26 +37,33 @@ class Angles:
 
     Attributes:
         derived: The derived variables, numbered on after those of the circuit.
+        given: The angles so far, each once, with the first gate that has it and its qubits.
     """
 
     def __init__(self, variables: Mapping[Parameter, int]) -> None:
         self._variables = variables
         self.derived: list[Derived] = []
         self._index: dict[Expression, int] = {}
+        self.given: dict[Reading | Parameter | float, tuple[str, Sequence[int]]] = {}
 
-    def polynomial(self, angle: Any, gate: str) -> Polynomial:
+    def polynomial(self, angle: Any, gate: str, qubits: Sequence[int] = ()) -> Polynomial:
         """The angle of a gate, a number or a ``ParameterExpression``.
 
         Raises:
             ValueError: the angle is not finite or not real.
         """
         if isinstance(angle, Parameter) and angle in self._variables:
+            self.given.setdefault(angle, (gate, qubits))
             return Polynomial.variable(self._variables[angle])
         try:
             if not isinstance(angle, ParameterExpression) or num_parameters(angle) == 0:
-                return Polynomial.constant(real_number(angle))
+                number = real_number(angle)
+                if abs(number) >= _LARGE:
+                    self.given.setdefault(number, (gate, qubits))
+                return Polynomial.constant(number)
             reading = read(angle)
             if all(map(self._variables.__contains__, reading.parameters)):
+                self.given.setdefault(reading, (gate, qubits))
                 return self._of(reading, gate)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(f"gate '{gate}': expected a finite real angle, got {_shortened(angle)}") from error

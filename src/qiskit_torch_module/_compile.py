@@ -224,6 +224,7 @@ def compile_program(
         reader.angles.derived,
         reader.blocks,
     )
+    program.set_origins(variables, reader.angles.given)
     stopwatch.stop("compiling")
     return program
 

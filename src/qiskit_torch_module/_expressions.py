@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -27,6 +28,11 @@ class Derived:
 
     expression: Expression
     angle: str
+
+    @property
+    def part(self) -> str:
+        """What it is, in words: a part of that angle."""
+        return re.sub(r"^angle (.*) of gate '.*$", r"\1", self.angle, flags=re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -179,23 +185,46 @@ def renamed(expression: Expression, variables: Sequence[int]) -> Expression:
 
 # Of an expression in words, as in messages.
 _LONGEST_TEXT = 200
-_SYMBOLS = {"add": " + ", "sub": " - ", "mul": "*", "div": "/", "pow": "**"}
+# Symbol, how tightly it binds, and how tightly its operands have to: the first one, and those that follow.
+_SYMBOLS = {
+    "add": (" + ", 1, (1, 1)),
+    "sub": (" - ", 1, (1, 2)),
+    "mul": ("*", 2, (2, 2)),
+    "div": ("/", 2, (2, 3)),
+    "pow": ("**", 3, (4, 3)),
+}
 
 
 def text_of(expression: Expression, names: Sequence[str]) -> str:
     """An expression in words; parts that are long are left out. Qiskit's own text may take minutes, or not end."""
-    texts: list[str] = []
+    texts: list[tuple[str, int]] = []
     for node in expression:
         if not isinstance(node, tuple):
-            texts.append(f"{node:.6g}")
+            texts.append((f"{node:.6g}", 4 if node >= 0.0 else 2))
         elif node[0] == "variable":
-            texts.append(names[node[1]])
+            texts.append((names[node[1]], 4))
         else:
-            operands = [texts[place] for place in operands_of(node)]
-            symbol = _SYMBOLS.get(node[0])
-            text = f"{node[0]}({', '.join(operands)})" if symbol is None else f"({symbol.join(operands)})"
-            texts.append(text if len(text) <= _LONGEST_TEXT else f"{text[:20]}...")
-    return texts[-1]
+            text, strength = _text_of_operation(node, [texts[place] for place in operands_of(node)])
+            texts.append((text, strength) if len(text) <= _LONGEST_TEXT else (f"{text[:20]}...", 4))
+    return texts[-1][0]
+
+
+def _text_of_operation(node: tuple[Any, ...], operands: Sequence[tuple[str, int]]) -> tuple[str, int]:
+    if node[0] == "opaque":
+        return str(node[1]), 4
+    if node[0] not in _SYMBOLS:
+        return f"{node[0]}({', '.join(text for text, _ in operands)})", 4
+    symbol, own, (first, following) = _SYMBOLS[node[0]]
+    total = ""
+    for place, (text, strength) in enumerate(operands):
+        is_negative = place > 0 and text.startswith("-")
+        is_loose = strength < (following if place else first) or (is_negative and symbol != " + ")
+        part = f"({text})" if is_loose else text
+        if is_negative and symbol == " + ":
+            total += f" - {text[1:]}"
+        else:
+            total += symbol + part if place else part
+    return total, own
 
 
 def evaluate(expression: Expression, variables: Sequence[torch.Tensor]) -> torch.Tensor:

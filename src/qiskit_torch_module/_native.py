@@ -26,9 +26,12 @@ def native_values(
     """
     engine, size, threads = program.engine, inputs.shape[0], engine_threads(num_threads)
     # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
-    if inputs.dtype is torch.float64:
-        return engine.tensor_values_float64(inputs, size, weights, threads, recorded)
-    return engine.tensor_values_float32(inputs, size, weights, threads, recorded)
+    try:
+        if inputs.dtype is torch.float64:
+            return engine.tensor_values_float64(inputs, size, weights, threads, recorded)
+        return engine.tensor_values_float32(inputs, size, weights, threads, recorded)
+    except ValueError as error:
+        raise _explained(program, error, inputs, weights) from None
 
 
 def native_gradients(
@@ -46,9 +49,20 @@ def native_gradients(
         TypeError, ValueError, RuntimeError: as `native_values`.
     """
     engine, size, threads = program.engine, inputs.shape[0], engine_threads(num_threads)
-    if inputs.dtype is torch.float64:
-        return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
-    return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)
+    try:
+        if inputs.dtype is torch.float64:
+            return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
+        return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)
+    except ValueError as error:
+        raise _explained(program, error, inputs, weights) from None
+
+
+def _explained(
+    program: Program, error: ValueError, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+) -> ValueError:
+    if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
+        return error
+    return program.explained(error, inputs, joined(weights, inputs))
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from qiskit.circuit import Parameter
 
+_LONGEST_TEXT = 200
+
 
 class Opaque:
     """A ``ParameterExpression`` as a function of tensors, one for each of its parameters.
@@ -28,6 +30,10 @@ class Opaque:
         self.parameters = parameters
         self._points = points
         self._slopes: dict[int, Opaque | float | None] = {}
+
+    def __str__(self) -> str:
+        text = str(self.expression)
+        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
     def __call__(self, *variables: torch.Tensor) -> torch.Tensor:
         """Values on tensors that broadcast against each other."""
@@ -94,7 +100,7 @@ class Opaque:
             return slope
         if torch.is_grad_enabled():
             raise NotImplementedError(
-                f"{self.expression}: Qiskit tells neither how it is made nor its gradient, so that there are first "
+                f"{self}: Qiskit tells neither how it is made nor its gradient, so that there are first "
                 "derivatives only, which are numerical; write it with functions that ParameterExpression.gradient knows"
             )
         return _on_rows(lambda row: self.difference(index, row), variables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from qiskit.circuit import Parameter
 
 from ._blocks import Block, block_arguments
 from ._collector import without_collections
@@ -17,6 +18,7 @@ from ._dense import Diagonal, Matrix, Step, in_order, step_arrays
 from ._engine import Engine
 from ._expressions import Derived, evaluate, variables_in
 from ._halves import Halves, halves_of
+from ._origins import Given, Origins
 from ._passes import Passes, current_passes
 from ._paulis import PauliTerms
 from ._plain import is_plain
@@ -51,6 +53,7 @@ class Program:
         matrices, diagonals: Steps between the rotations; their places count all three.
         passes: What the compiler does with it.
         text: The program as operators of PyTorch take it, once they do; no part of its value.
+        origins: What its angles come from, where that is known; no part of its value, either.
     """
 
     num_qubits: int
@@ -69,6 +72,7 @@ class Program:
     input_blocks: tuple[Block, ...] = ()
     weight_blocks: tuple[Block, ...] = ()
     text: str = field(init=False, compare=False, repr=False)
+    origins: Origins | None = field(default=None, init=False, compare=False, repr=False)
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
     @property
@@ -140,8 +144,11 @@ class Program:
         # In double precision wherever the device can: what cancels has digits left.
         wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
         variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
-        columns = [_finite(one, variables, inputs.dtype).expand(inputs.shape[0]) for one in self.derived_inputs]
-        scalars = [_finite(one, variables, inputs.dtype) for one in self.derived_weights]
+        columns = [evaluate(one.expression, variables).to(inputs.dtype) for one in self.derived_inputs]
+        scalars = [evaluate(one.expression, variables).to(inputs.dtype) for one in self.derived_weights]
+        if not torch.compiler.is_compiling() and not inputs.is_meta and is_plain((inputs, weights)):
+            self._require_finite(inputs, weights, [*columns, *scalars])
+        columns = [one.expand(inputs.shape[0]) for one in columns]
         if columns:
             inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
         if scalars:
@@ -157,22 +164,46 @@ class Program:
         first = self.num_engine_inputs  # number of the first weight
         return variables_of(block, block_arguments(block, inputs, weights, first))
 
+    def _require_finite(self, inputs: torch.Tensor, weights: torch.Tensor, found: Sequence[torch.Tensor]) -> None:
+        if all(map(_is_finite, found)) or not (_is_finite(inputs) and _is_finite(weights)):
+            return  # where an input is at fault the engine says so
+        fault = None if self.origins is None else self.origins.fault(inputs, weights)
+        derived = next(
+            one
+            for one, value in zip((*self.derived_inputs, *self.derived_weights), found, strict=True)
+            if not _is_finite(value)
+        )
+        raise ValueError(
+            fault
+            or f"{derived.angle} is not finite for some of the parameter values; keep them within its domain, and small"
+            f" enough for {str(inputs.dtype)[6:]}"
+        )
+
+    def explained(self, error: ValueError, inputs: torch.Tensor, weights: torch.Tensor) -> ValueError:
+        """What the engine finds wrong, in the words of the user, where it is an angle that is wrong.
+
+        Args:
+            error: Of the engine.
+            inputs: Shape (B, num_engine_inputs).
+            weights: Shape (num_engine_weights,).
+        """
+        message = str(error)
+        if self.origins is None or not message.startswith(_OF_ANGLES):
+            return error
+        return ValueError(self.origins.fault(inputs, weights) or self.origins.in_words(message))
+
+    def set_origins(self, variables: Mapping[Parameter, int], given: Given | None = None) -> None:
+        """Tells, for errors, which parameters its inputs and weights are, and the angles as they were given."""
+        inputs, weights = (tuple([one.part for one in many]) for many in (self.derived_inputs, self.derived_weights))
+        object.__setattr__(self, "origins", Origins(variables, self.num_inputs, given or {}, (inputs, weights)))
+
     def __getstate__(self) -> dict[str, Any]:
         cached = ("engine", "text", "unshared", "whole_phase")
         return {name: value for name, value in self.__dict__.items() if name not in cached}
 
 
-def _finite(derived: Derived, variables: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
-    value = evaluate(derived.expression, variables).to(dtype)
-    if torch.compiler.is_compiling() or value.is_meta or not is_plain(variables):
-        return value
-    # Where an input is at fault the engine says so.
-    if not _is_finite(value) and all(_is_finite(variables[i]) for i in variables_in(derived.expression)):
-        raise ValueError(
-            f"{derived.angle} is not finite for some of the parameter values; keep them within its domain, and it "
-            f"within the range of {str(dtype)[6:]}"
-        )
-    return value
+# How errors of the engine begin that speak of inputs, weights and angles.
+_OF_ANGLES = ("angle ", "inputs: expected finite", "weights: expected finite")
 
 
 def _is_finite(values: torch.Tensor) -> bool:

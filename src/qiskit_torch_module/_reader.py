@@ -86,7 +86,7 @@ class Reader:
                 if gate is None:
                     yield instruction.operation, qubits
                 else:
-                    self._take(gate.of(instruction, self._angle_of(instruction.name)), qubits)
+                    self._take(gate.of(instruction, self._angle_of(instruction.name, qubits)), qubits)
 
     def _read(self, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
         """Takes an operation, or says which circuits it consists of."""
@@ -94,11 +94,11 @@ class Reader:
         if found is None:
             return None
         if isinstance(found, Steps):
-            self._take(found.steps(self._angle_of(operation.name)), qubits)
+            self._take(found.steps(self._angle_of(operation.name, qubits)), qubits)
             return None
         if isinstance(found, Amplitudes):
             self._expect_zero(operation, qubits)
-            read = self._angle_of(operation.name)
+            read = self._angle_of(operation.name, qubits)
             self._add(AmplitudeBlock(tuple(read(one) for one in found.amplitudes), _named(operation, qubits)), qubits)
             return None
         if isinstance(found, Bound):
@@ -122,7 +122,7 @@ class Reader:
         lines = [self.line[qubit] for qubit in qubits]
         if isinstance(found, Dense):
             fresh = [line not in self.live for line in lines]
-            return dense_operation(operation, lines, fresh, self._angle_of(operation.name))
+            return dense_operation(operation, lines, fresh, self._angle_of(operation.name, qubits))
         matrix = checked(found.matrix, operation.name, qubits)
         return unitary_operation(matrix, lines) if len(lines) >= _matrices.LEAST_QUBITS else None
 
@@ -152,7 +152,7 @@ class Reader:
     def _bind(self, operation: Any, qubits: Sequence[int]) -> None:
         is_state = not any(self.line[qubit] in self.live for qubit in qubits)
         gate = bound_gate(alone(operation), is_state, _named(operation, qubits))
-        read = self._angle_of(operation.name)
+        read = self._angle_of(operation.name, qubits)
         self._add(BoundBlock(tuple(read(one) for one in gate.parameters), gate), qubits)
 
     def _add(self, block: Block, qubits: Sequence[int]) -> None:
@@ -162,8 +162,8 @@ class Reader:
         if block.has_phase:
             self.phases.append(Polynomial.variable(first + len(block.words)))
 
-    def _angle_of(self, gate: str) -> Any:
-        return lambda angle: self.angles.polynomial(angle, gate)
+    def _angle_of(self, gate: str, qubits: Sequence[int]) -> Any:
+        return lambda angle: self.angles.polynomial(angle, gate, qubits)
 
     def _expect_zero(self, operation: Any, qubits: Sequence[int]) -> None:
         if any(self.line[qubit] in self.live for qubit in qubits):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from ._dense import Diagonal, Matrix, coset_table, row_table
+from ._origins import least_unresolved
 from ._plain import is_plain
 from ._polynomial import Polynomial
 from ._program import Program, angles_of, grouped
@@ -72,14 +73,16 @@ class _Angles:
         if torch.compiler.is_compiling() or not is_plain(self._tensors) or inputs.is_meta or not len(inputs):
             return
         largest = [*inputs.abs().amax(0).tolist(), *weights.abs().tolist()]
-        limit = 2.0 ** (23 if self._dtype == torch.float32 else 52)
+        limit = least_unresolved(self._dtype)
         for angle in angles_of(program):
             size = sum(
                 abs(coefficient) * math.prod([largest[i] for i in factors]) for factors, coefficient in angle.terms
             )
             if not size < limit and not bool((self._sum(angle).detach().abs() < limit).all()):
+                fault = None if program.origins is None else program.origins.fault(inputs, weights)
                 raise ValueError(
-                    "an angle of the circuit has no digit left for some of the values in "
+                    fault
+                    or "an angle of the circuit has no digit left for some of the values in "
                     f"{str(self._dtype)[6:]}; keep angles small, e.g. by scaling the values"
                 )
 

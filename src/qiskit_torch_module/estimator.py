@@ -134,7 +134,10 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, parameters)
         inputs, _ = program.with_derived_columns(torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
-        return program.engine.values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
+        try:
+            return program.engine.values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
+        except ValueError as error:
+            raise program.explained(error, inputs, inputs.new_empty(0)) from None
 
     def run(
         self,

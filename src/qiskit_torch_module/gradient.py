@@ -142,7 +142,10 @@ class FastReverseEstimatorGradient:
         at = torch.from_numpy(rows).requires_grad_(program.has_derived)
         extended, _ = program.with_derived_columns(at, at.new_empty(0))
         inputs = extended.detach().numpy()
-        found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
+        try:
+            found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
+        except ValueError as error:
+            raise program.explained(error, extended, at.new_empty(0)) from None
         if imaginary and columns:
             # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
             values = program.engine.values(inputs, np.empty(0), threads)

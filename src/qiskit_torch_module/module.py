@@ -271,6 +271,7 @@ class QuantumModule(torch.nn.Module):
 
     def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
         """Puts in place of what was compiled at construction what comes from a file."""
+        program.set_origins({one: index for index, one in enumerate(circuit.parameters)})
         self._program, self._observables = program, observables
         self._circuit, self._num_qubits = circuit, circuit.num_qubits
 
