@@ -417,8 +417,113 @@ def test_second_derivatives_where_they_exist():
         with torch.no_grad():
             weights[0] -= step
     np.testing.assert_allclose(mixed[0].item(), (shifted[0] - shifted[1]) / 2e-4, atol=1e-6)
-    with pytest.raises(NotImplementedError, match="'ParameterizedInitialize' on qubits .* first derivatives only"):
-        slope(inputs).sum().backward()
+
+
+SECOND = {
+    "jacfwd of jacrev": torch.func.hessian,
+    "jacrev of jacrev": lambda f: torch.func.jacrev(torch.func.jacrev(f)),
+    "jacrev of jacfwd": lambda f: torch.func.jacrev(torch.func.jacfwd(f)),
+    "jacfwd of jacfwd": lambda f: torch.func.jacfwd(torch.func.jacfwd(f)),
+    "autograd": lambda f: lambda x: torch.autograd.functional.hessian(f, x),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+@pytest.mark.parametrize(
+    ("features", "ways"),
+    [
+        ([0.3, 0.2, -0.7, 0.2], ["jacfwd of jacrev", "jacrev of jacrev", "jacrev of jacfwd", "autograd"]),
+        ([0.3, 0.0, -0.7, 0.2], ["jacrev of jacfwd"]),
+        ([0.0, 0.0, 0.5, 0.0], ["jacfwd of jacrev"]),
+        ([0.0, 0.0, 0.0, 2.0], ["jacrev of jacrev"]),
+        ([5.0, 1.0, 0.0, -2.0, 0.0, 0.0, 3.0, 0.0], ["jacfwd of jacrev"]),
+    ],
+    ids=str,
+)
+def test_second_derivatives_by_amplitudes_are_exact_beside_zeros_too(features, ways):
+    """Against differences of first derivatives."""
+    size = len(features)
+    parameters, num_qubits = ParameterVector("x", size), size.bit_length() - 1
+    circuit = encoded(num_qubits, parameters)
+    circuit.rx(0.7 * parameters[0], 1)
+    model = QuantumModule(circuit, parameters, None, observables=random_observables(num_qubits, 1)).double()
+
+    def function(x):
+        return model(x).sum()
+
+    x = torch.tensor(features, dtype=torch.float64)
+    step = 1e-3 * x.norm()
+    shifts = torch.tensor([-2.0, -1.0, 1.0, 2.0], dtype=torch.float64)[:, None, None] * step * torch.eye(size)
+    moved = (x + shifts).requires_grad_()
+    (slopes,) = torch.autograd.grad(function(moved), moved)
+    expected = (8 * (slopes[2] - slopes[1]) - (slopes[3] - slopes[0])) / (12 * step)
+    for way in ways:
+        torch.testing.assert_close(SECOND[way](function)(x).detach(), expected, atol=1e-8, rtol=1e-8, msg=way)
+
+
+def test_all_that_second_derivatives_are_made_of():
+    parameters = ParameterVector("x", 4)
+    model = QuantumModule(encoded(2, parameters), parameters, None, observables="ZX").double()
+    x = torch.tensor([0.3, 0.0, -0.7, 0.2], dtype=torch.float64, requires_grad=True)
+
+    def function(x):
+        return model(x).sum()
+
+    with pytest.raises(NotImplementedError, match=r"use torch.func.hessian or jacfwd\(jacrev\(f\)\) instead"):
+        SECOND["jacfwd of jacfwd"](function)(x)
+    assert torch.autograd.gradgradcheck(function, x)
+
+    def bending(x):
+        return torch.autograd.grad(_slope_of(function, x).square().sum(), x)[0]
+
+    torch.testing.assert_close(make_fx(bending)(x)(x), bending(x))
+
+
+def _slope_of(function, x):
+    (found,) = torch.autograd.grad(function(x), x, create_graph=True)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_penalty_on_second_derivatives_reaches_the_weights():
+    parameters = ParameterVector("x", 4)
+    circuit = encoded(2, parameters)
+    circuit.ry(T, 0)
+    circuit.rx(S, 1)
+    model = QuantumModule(circuit, parameters, [T, S], seed_init=1).double()
+    x = torch.tensor([0.3, 0.0, -0.7, 0.2], dtype=torch.float64)
+    name = model.variational_names[0]
+
+    def curvature(weights):
+        return torch.func.hessian(lambda x: torch.func.functional_call(model, {name: weights}, (x,)).sum())(x).trace()
+
+    weights = model.variational_[0].detach()
+    found = torch.func.grad(curvature)(weights)
+    for index, h in enumerate(1e-4 * torch.eye(2, dtype=torch.float64)):
+        assert found[index].item() == pytest.approx(
+            (curvature(weights + h) - curvature(weights - h)).item() / 2e-4, 1e-6
+        )
+    with pytest.raises(
+        NotImplementedError, match="'ParameterizedInitialize' on qubits .* first and second derivatives"
+    ):
+        torch.func.grad(lambda x: torch.func.hessian(lambda y: model(y).sum())(x).trace())(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+@pytest.mark.parametrize("way", SECOND)
+def test_second_derivatives_that_there_are_not_are_refused_by_name(way):
+    circuit = around(Arcsine(T), [1])
+    model = QuantumModule(circuit, [T], [S]).double()
+    x = torch.tensor([0.3], dtype=torch.float64)
+    with pytest.raises(NotImplementedError, match=r"circuit: 'arcsine' on qubits \[1\].*; .*"):
+        SECOND[way](lambda x: model(x).sum())(x)
+
+    def of(weights):
+        return torch.func.functional_call(model, {model.variational_names[0]: weights}, (x,)).sum()
+
+    if way != "jacfwd of jacfwd":
+        weights = model.variational_[0].detach()
+        torch.testing.assert_close(SECOND[way](of)(weights).detach(), SECOND["autograd"](of)(weights))
 
 
 def test_what_is_imaginary_too():

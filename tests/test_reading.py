@@ -231,6 +231,13 @@ def test_what_only_bind_evaluates_is_differentiated_like_all_else():
     ensemble = torch.stack([sets[0], sets[0] + 1])
     mapped = torch.func.vmap(run, (None, 0, None))(inputs, ensemble, sets[1])
     torch.testing.assert_close(mapped[1], run(inputs, ensemble[1], sets[1]))
+    one, many = inputs.detach()[0], (sets[0].detach(), sets[1].detach())
+    jacobian = torch.func.jacrev(run)(one, *many)
+    torch.testing.assert_close(torch.func.jacfwd(run)(one, *many), jacobian)
+    hessian = torch.autograd.functional.hessian(lambda x: run(x, *many).sum(), one)
+    torch.testing.assert_close(torch.func.hessian(lambda x: run(x, *many).sum())(one), hessian)
+    with pytest.raises(NotImplementedError, match="use torch.func.hessian instead"):
+        torch.func.jacfwd(torch.func.jacfwd(run))(one, *many)
     with pytest.raises(ValueError, match="only Qiskit's ParameterExpression.bind"):
         to_text(model._program)
 

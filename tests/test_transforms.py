@@ -178,6 +178,8 @@ def test_jacobians_hessians_and_directional_derivatives(run, at):
     torch.testing.assert_close(jvp(values, (b,), (direction,))[1], reverse @ direction)
     expected = torch.autograd.functional.hessian(loss, b)
     torch.testing.assert_close(hessian(loss)(b), expected)
+    torch.testing.assert_close(jacfwd(jacfwd(loss))(b), expected)
+    torch.testing.assert_close(jacfwd(jacrev(jacfwd(loss)))(b), jacrev(jacrev(jacrev(loss)))(b))
     torch.testing.assert_close(jacrev(jacrev(loss))(b), expected)
 
 

@@ -30,7 +30,7 @@ from ._native import (
     native_gradients,
     native_values,
 )
-from ._plain import is_plain, is_tracing, transforms_active
+from ._plain import is_forward_twice, is_plain, is_tracing, transforms_active
 from ._program import Program
 from ._sharding import prepare_for
 
@@ -67,6 +67,8 @@ def expectation_values(
     if is_tracing() or (transforms_active() and _is_functionalized()):  # which take no Python functions
         return _operator_values(program, num_threads, inputs, weights)
     if transforms_active():
+        if is_forward_twice((inputs, *weights)):
+            return _torch_engine.expectation_values(program, inputs, joined(weights, inputs))
         values: torch.Tensor = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
         return values
     prepare_for((inputs, *weights))

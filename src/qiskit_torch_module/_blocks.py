@@ -10,7 +10,7 @@ give those with respect to the gate's parameters, everywhere and to the last dig
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -91,6 +91,36 @@ class AmplitudeBlock:
         change = 2.0 * turned(tree_angles(rows / norms), tangent / norms, inverse=True).real[:, 1:]
         return np.pad(change, ((0, 0), (0, self.size - change.shape[1])))
 
+    def bend(self, rows: Real, cotangent: Real, change: Real) -> Real:
+        """The second derivatives of the tangents, added up by gradients and along a change; shape (R, 2^k).
+
+        In the frame of the state at x, where x is n |0>, tangents t make the state |0> + sum_k t_k/2 |k>, and to second
+        order t_k t_l / 4 times what flip l, the later one, makes of |k>. So t_j / 2 is y_j / |y| less the latter.
+        """
+        norms = self._norms(rows)
+        levels = tree_angles(rows / norms)
+        along = turned(levels, change, inverse=True)
+        weights = np.pad(cotangent[:, : rows.shape[1] - 1], ((0, 0), (1, 0)))
+        found = weights * along[:, :1]
+        found[:, 0] = (weights * along)[:, 1:].sum(1)
+        for later, earlier, target, sign in _pairs_of_flips(rows.shape[1]):
+            pair = weights[:, target] * sign
+            found[:, later] += (pair * along[:, earlier]).sum(1)
+            found[:, earlier] += pair * along[:, later : later + 1]
+        bent: Real = turned(levels, -2.0 * found / norms**2)
+        return bent
+
+    def bend_forward(self, rows: Real, first: Real, second: Real) -> Real:
+        """The same along two changes of the arguments; shape (R, size)."""
+        norms = self._norms(rows)
+        levels = tree_angles(rows / norms)
+        a, b = (turned(levels, one / norms, inverse=True) for one in (first, second))
+        found = a * b[:, :1] + b * a[:, :1]
+        for later, earlier, target, sign in _pairs_of_flips(rows.shape[1]):
+            here = slice(later, later + 1)
+            found[:, target] += sign * (a[:, earlier] * b[:, here] + b[:, earlier] * a[:, here])
+        return np.pad(-2.0 * found[:, 1:], ((0, 0), (0, self.size - rows.shape[1] + 1)))
+
     def _norms(self, rows: Real) -> Real:
         largest = np.abs(rows).max(1, keepdims=True)
         empty = np.flatnonzero(largest == 0.0)
@@ -100,6 +130,13 @@ class AmplitudeBlock:
             )
         norms: Real = largest * np.linalg.norm(rows / largest, axis=1, keepdims=True)
         return norms
+
+
+def _pairs_of_flips(dimension: int) -> Iterator[tuple[int, slice, Any, Any]]:
+    """Each flip l of `flip_words`, those before it, and what it makes of each of their |k>: |k ^ l>, with a sign."""
+    for later in range(2, dimension):
+        earlier = np.arange(1, later)
+        yield later, slice(1, later), earlier ^ later, np.where(earlier & later & -later, -1.0, 1.0)
 
 
 @dataclass(frozen=True)

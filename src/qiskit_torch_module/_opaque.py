@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from qiskit.circuit import Parameter
 
+from ._plain import is_forward_twice
+
 _LONGEST_TEXT = 200
 
 
@@ -37,6 +39,11 @@ class Opaque:
 
     def __call__(self, *variables: torch.Tensor) -> torch.Tensor:
         """Values on tensors that broadcast against each other."""
+        if is_forward_twice(variables):
+            raise NotImplementedError(
+                f"{self}: forward-mode derivatives of forward-mode derivatives are not supported where only "
+                "ParameterExpression.bind evaluates an angle; use torch.func.hessian instead of jacfwd(jacfwd(f))"
+            )
         tensors = torch.broadcast_tensors(*variables)  # type: ignore[no-untyped-call]
         value: torch.Tensor = _Values.apply(self, *tensors)  # type: ignore[no-untyped-call]
         return value
@@ -126,6 +133,15 @@ class _Values(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.opaque = inputs[0]
         ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:])
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, *tangents: torch.Tensor | None) -> Any:
+        return sum(
+            tangent * ctx.opaque.slope_at(index, ctx.saved_tensors)
+            for index, tangent in enumerate(tangents)
+            if tangent is not None
+        )
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
