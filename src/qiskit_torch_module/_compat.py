@@ -21,7 +21,7 @@ except ImportError:  # before Qiskit 1.0
 
 try:
     from qiskit.primitives.containers import make_data_bin
-except ImportError:  # before Qiskit 1.0, and from 1.1 on
+except ImportError:  # before Qiskit 1.0; in 1.0 it makes a class for each shape, later it gives DataBin itself
     make_data_bin = None
 
 try:
@@ -107,10 +107,12 @@ __all__ = [
 
 
 def estimates(values: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> Any:
-    """The data of an estimator PUB's result (its class is made for each shape in Qiskit 1.0)."""
+    """The data of an estimator PUB's result."""
     if make_data_bin is not None:
         kinds = [("evs", np.ndarray), ("stds", np.ndarray)]
-        return make_data_bin(kinds, shape=values.shape)(evs=values, stds=errors)
+        made = make_data_bin(kinds, shape=values.shape)
+        if made is not DataBin:
+            return made(evs=values, stds=errors)
     return DataBin(evs=values, stds=errors, shape=values.shape)
 
 

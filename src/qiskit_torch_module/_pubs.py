@@ -50,7 +50,7 @@ def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.f
         if found.size:
             found = evaluate(task.circuit, [dict(one) for one in task.sums], task.rows)
         for position, row_index, sum_index in task.places:
-            values[position] = found[row_index, sum_index]
+            values[position] = np.asarray(found[row_index, sum_index])  # of no dimension: a scalar otherwise
     return [values[position] for position in range(len(pubs))]
 
 
