@@ -175,11 +175,16 @@ def test_what_takes_long_before_the_first_value_says_so_once(monkeypatch, caplog
     case.circuit.rx(0.25, 0)
     compiling, planning = first_call()
     assert re.fullmatch(
-        r"compiling took \d\.\d s: 2 observables read in .* s, \d+ gates read as \d+ rotations in .* s, "
-        r"2 observables read as 2 Pauli strings in .* s; once for equal programs",
+        r"compiling a circuit of 3 qubits took \d\.\d s \(2 observables read in .* s, \d+ gates read as \d+ rotations "
+        r"in .* s, 2 Pauli strings of 2 observables rewritten in .* s\); "
+        r"not again in this process for the same circuit, observables and parameters",
         compiling,
     )
-    assert re.fullmatch(r"planning took .* s: \d+ rotations put into \d+ layers in .*, engine made .*", planning)
+    assert re.fullmatch(
+        r"planning the simulation of 3 qubits, before its first value, took .* s \(\d+ rotations put into \d+ layers in "
+        r".*, engine made .*\); not again in this process .*",
+        planning,
+    )
     assert first_call() == []
 
 

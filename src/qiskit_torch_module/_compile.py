@@ -207,7 +207,7 @@ def compile_program(
     constants = np.bincount(
         terms.observable[is_identity], weights=terms.coefficient[is_identity], minlength=sums.num_observables
     )
-    stopwatch.stage(f"{sums.num_observables:,} observables read as {sums.num_strings:,} Pauli strings")
+    stopwatch.stage(f"{sums.num_strings:,} Pauli strings of {sums.num_observables:,} observables rewritten")
     program = with_derived(
         Program(
             num_qubits=max(1, len(lines)),
@@ -225,7 +225,7 @@ def compile_program(
         reader.blocks,
     )
     program.set_origins(variables, reader.angles.given)
-    stopwatch.stop("compiling")
+    stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
     return program
 
 

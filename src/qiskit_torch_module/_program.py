@@ -281,7 +281,7 @@ def _planned(program: Program) -> tuple[Engine, Polynomial]:
     halved = None if halves is None else _halved_arrays(program, halves)
     engine = Engine(program.num_qubits, num_inputs, num_weights, arrays, halved)
     stopwatch.stage(f"engine made for them and {len(program.observable_terms):,} Pauli terms")
-    stopwatch.stop("planning")
+    stopwatch.stop(f"planning the simulation of {program.num_qubits} qubits, before its first value,")
     return engine, dropped
 
 

@@ -8,6 +8,9 @@ import time
 # From so many seconds on.
 SLOW = 1.0
 
+# What users want to know who have waited.
+_NOT_AGAIN = "not again in this process for the same circuit, observables and parameters"
+
 _log = logging.getLogger("qiskit_torch_module")
 
 
@@ -29,7 +32,11 @@ class Stopwatch:
         self._last = now
 
     def stop(self, work: str) -> None:
-        """All is done."""
+        """All is done.
+
+        Args:
+            work: What it was, as the beginning of a sentence.
+        """
         seconds = time.perf_counter() - self._begin
         if seconds >= SLOW:
-            _log.warning("%s took %.1f s: %s; once for equal programs", work, seconds, ", ".join(self._stages))
+            _log.warning("%s took %.1f s (%s); %s", work, seconds, ", ".join(self._stages), _NOT_AGAIN)
