@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from qiskit_torch_module import __version__
+from test_engine import python
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +29,17 @@ def test_the_readme_shows_the_results():
     make = runpy.run_path(str(ROOT / "docs" / "make_tables.py"))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert make["written"](text) == text, "python docs/make_tables.py"
+
+
+def test_importing_it_warns_of_nothing_and_takes_nothing_that_few_need():
+    done = python(
+        """
+        import sys, warnings
+        import numpy, qiskit, torch
+        warnings.simplefilter("error")
+        before = {"qiskit.qpy", "matplotlib", "sklearn", "typer", "scipy.optimize"} - set(sys.modules)
+        import qiskit_torch_module
+        print(sorted(before & set(sys.modules)))
+        """
+    )
+    assert done.stdout == "[]\n", done.stdout + done.stderr

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qiskit import QuantumCircuit, qpy
+from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
@@ -26,6 +26,8 @@ def old_model(content: Mapping[str, Any], trusted: bool) -> QuantumModule:
             "or take memory without limit; if you trust whoever wrote it, load(path, trusted=True) reads it, and "
             "saving it again makes a file that needs no trust"
         )
+    from qiskit import qpy  # takes longer to import than this package, and warns of itself in Qiskit 0.45 and 0.46
+
     (circuit,) = qpy.load(io.BytesIO(content["circuit"]))
     parameters = list(circuit.parameters)
 
