@@ -1,12 +1,17 @@
 """The memory budget: limits of the machine, of containers and of the process."""
 
 import os
+import re
 import sys
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import UnitaryGate
+from qiskit.quantum_info import random_unitary
 
-from qiskit_torch_module import _engine, set_memory_budget
+from qiskit_torch_module import QuantumModule, _engine, explain, set_memory_budget
 from test_engine import python
 
 GIB = 2**30
@@ -141,6 +146,47 @@ def test_whole_numbers_are_budgets(given, own_budget):
 def test_other_budgets_are_refused(given, own_budget):
     with pytest.raises(ValueError, match="set_memory_budget: expected a whole number of bytes above 0, such as 8e9"):
         set_memory_budget(given)
+
+
+def advice(model, budget):
+    """What helps a call that does not fit, and says `explain` of it."""
+    set_memory_budget(budget)
+    found = set()
+    for call in (model, lambda: explain(model)):
+        with pytest.raises(ValueError, match="of memory, but the budget is 4.0 KiB; ") as caught:
+            call()
+        found.add(str(caught.value).split("; ", 1)[1])
+    set_memory_budget(None)
+    (text,) = found
+    return text
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["layers", "matrices"])
+def test_a_refusal_advises_only_what_helps(dense, own_budget):
+    circuit = QuantumCircuit(12)
+    circuit.ry(ParameterVector("w", 12)[0], 0)
+    for qubit in range(1, 12):
+        circuit.ry(0.1, qubit)
+        circuit.cx(qubit - 1, qubit)
+    if dense:
+        circuit.append(UnitaryGate(random_unitary(32, seed=0)), range(5))
+    model = QuantumModule(circuit, None, circuit.parameters)
+    assert advice(model, 4096) == "raise it with set_memory_budget, or use fewer qubits"
+    helpful = "raise it with set_memory_budget, use float32, which takes half of it, or use fewer qubits"
+    assert advice(model.double(), 4096) == helpful
+
+
+def test_a_refusal_never_names_the_same_number_twice(own_budget):
+    circuit = QuantumCircuit(14)
+    circuit.ry(ParameterVector("w", 1)[0], range(14))
+    model = QuantumModule(circuit, None, circuit.parameters)
+    for budget in (200, 1 << 10, 1 << 14, *(1 << 17) + np.arange(-50, 50) * 64):
+        set_memory_budget(int(budget))
+        try:
+            model()
+        except ValueError as error:
+            needed, allowed = re.search(r"needs (.*) of memory, but the budget is (.*?);", str(error)).groups()
+            assert needed != allowed
 
 
 def test_without_a_budget_half_of_what_there_is(own_budget):

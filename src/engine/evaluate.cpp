@@ -25,10 +25,26 @@ std::pair<const Kernel<Real>*, int> kernels() {
         return {chosen.double_kernels, chosen.num_double_kernels};
 }
 
+namespace {
+
+// Bytes as a reader wants them.
 std::string in_units(size_t bytes) {
-    const double gib = double(bytes) / double(size_t(1) << 30);
-    if (gib >= 1) return std::to_string(int64_t(gib * 10) / 10) + "." + std::to_string(int64_t(gib * 10) % 10) + " GiB";
-    return std::to_string((bytes >> 20) + 1) + " MiB";
+    if (bytes < 1024) return std::to_string(bytes) + " B";
+    double value = double(bytes);
+    const char* prefix = "KMGTPE";
+    for (value /= 1024; value >= 1024; value /= 1024) ++prefix;
+    const auto tenths = int64_t(value * 10);
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " " + *prefix + "iB";
+}
+
+}  // namespace
+
+std::string over_budget_text(const std::string& what, size_t bytes, size_t budget, bool is_single) {
+    std::string needed = in_units(bytes), allowed = in_units(budget);
+    if (needed == allowed) needed = std::to_string(bytes) + " B", allowed = std::to_string(budget) + " B";
+    return what + " needs " + needed + " of memory, but the budget is " + allowed +
+           "; raise it with set_memory_budget, " + (is_single ? "" : "use float32, which takes half of it, ") +
+           "or use fewer qubits";
 }
 
 namespace {
@@ -305,10 +321,8 @@ Schedule<Real> answer(const Plan& plan, const Question& asked) {
     if (halved != nullptr) consider(best, *halved, asked, allowed);
     if (best.how.kernel == nullptr || !asked.forces_halves) consider(best, plan, asked, allowed);
     if (best.how.kernel == nullptr)
-        throw std::length_error("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits needs " +
-                                in_units(best.least_bytes) + " of scratch memory, but the budget is " +
-                                in_units(asked.limit) +
-                                "; raise it with set_memory_budget, use float32, or use fewer qubits");
+        throw over_budget<Real>("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits", best.least_bytes,
+                                asked.limit);
     return best.how;
 }
 

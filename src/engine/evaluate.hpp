@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -104,8 +105,12 @@ Layouts allowed_layouts();
 template <class Real>
 std::pair<const Kernel<Real>*, int> kernels();
 
-// Bytes as a reader wants them.
-std::string in_units(size_t bytes);
+// What is thrown where nothing fits the budget: what it takes, and what helps.
+std::string over_budget_text(const std::string& what, size_t bytes, size_t budget, bool is_single);
+template <class Real>
+std::length_error over_budget(const std::string& what, size_t bytes, size_t budget) {
+    return std::length_error(over_budget_text(what, bytes, budget, sizeof(Real) == sizeof(float)));
+}
 
 // Layers that are the same for the whole batch, of the circuit or of its halves.
 int prefix_layers(const ProgramView& view);

@@ -111,9 +111,8 @@ StepSchedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t 
         }
     }
     if (best.kernel == nullptr)
-        throw std::length_error("a circuit of " + std::to_string(num_qubits) + " qubits with matrices needs " +
-                                in_units(least_bytes) + " of memory, but the budget is " + in_units(limit) +
-                                "; raise it with set_memory_budget, use float32, or use fewer qubits");
+        throw over_budget<Real>("a circuit of " + std::to_string(num_qubits) + " qubits with matrices", least_bytes,
+                                limit);
     return best;
 }
 
