@@ -1,6 +1,8 @@
 """Modes, tracing, subclasses and compilers see operators, in graphs that carry their program."""
 
+import ast
 import functools
+import inspect
 import io
 import json
 import pickle
@@ -10,6 +12,7 @@ import warnings
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -17,11 +20,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import HybridModule, QuantumModule, _operator
+from qiskit_torch_module import HybridModule, QuantumModule, _operator, _variables
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the compilers
 CASE = reuploading(2, 1)
@@ -202,8 +205,10 @@ def test_subclasses_see_the_operators():
     torch.testing.assert_close(found, model.variational_0.grad)
 
 
+@pytest.mark.skipif(not hasattr(torch.utils.checkpoint, "create_selective_checkpoint_contexts"), reason="PyTorch 2.4")
 def test_checkpoints_that_keep_the_operator():
-    keep = functools.partial(create_selective_checkpoint_contexts, [torch.ops.qiskit_torch_module.values.default])
+    contexts = torch.utils.checkpoint.create_selective_checkpoint_contexts
+    keep = functools.partial(contexts, [torch.ops.qiskit_torch_module.values.default])
     model = module()
     found = gradient(lambda x: checkpoint(lambda x: model(x).sin(), x, use_reentrant=False, context_fn=keep), X)
     torch.testing.assert_close(found, gradient(lambda x: model(x).sin(), X))
@@ -218,6 +223,17 @@ def test_deterministic_algorithms_and_saved_tensors_elsewhere():
         torch.use_deterministic_algorithms(False)
     with torch.autograd.graph.save_on_cpu():
         torch.testing.assert_close(gradient(module(), X), expected)
+
+
+def test_operators_say_what_they_take():
+    """PyTorch 2.4 cannot infer it from annotations that are text; later ones can, which hides that it is missing."""
+    seen = {}
+    for module in (_operator, _variables):
+        for statement in ast.parse(inspect.getsource(module)).body:
+            for decorator in getattr(statement, "decorator_list", []):
+                if "custom_op" in ast.unparse(decorator):
+                    seen[statement.name] = any(keyword.arg == "schema" for keyword in decorator.keywords)
+    assert seen == dict.fromkeys(("values", "gradients", "block_variables", "block_change"), True)
 
 
 def test_operators_keep_their_promises_for_columns():

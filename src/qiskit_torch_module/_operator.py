@@ -52,7 +52,12 @@ def _of_engine(program: Program) -> Program:
 program_of = lru_cache(maxsize=128)(from_text)
 
 
-@torch.library.custom_op("qiskit_torch_module::values", mutates_args=())
+# Written out: PyTorch 2.4 reads no annotations that are text.
+_VALUES = "(Tensor inputs, Tensor weights, str program, int num_threads, int num_threads_backward) -> Tensor"
+_GRADIENTS = "(Tensor cotangent, Tensor inputs, Tensor weights, str program, int num_threads) -> (Tensor, Tensor)"
+
+
+@torch.library.custom_op("qiskit_torch_module::values", mutates_args=(), schema=_VALUES)
 def values(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
@@ -69,7 +74,7 @@ def _(
     return inputs.new_empty(inputs.shape[0], program_of(program).num_observables)
 
 
-@torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=())
+@torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=(), schema=_GRADIENTS)
 def gradients(
     cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:

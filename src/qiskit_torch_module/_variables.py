@@ -241,7 +241,12 @@ class _Bent(torch.autograd.Function):
         return _mapped(info, in_dims[2:], lambda *flat: _bent(block, forward, *flat), tensors), 0
 
 
-@torch.library.custom_op("qiskit_torch_module::block_variables", mutates_args=())
+# Written out: PyTorch 2.4 reads no annotations that are text.
+_VARIABLES = "(Tensor arguments, str block) -> Tensor"
+_CHANGE = "(Tensor vectors, Tensor arguments, str block, bool forward) -> Tensor"
+
+
+@torch.library.custom_op("qiskit_torch_module::block_variables", mutates_args=(), schema=_VARIABLES)
 def block_variables(arguments: torch.Tensor, block: str) -> torch.Tensor:
     """Variables (R, size) of a block for arguments (R, m)."""
     return _computed(block_of(block), arguments)
@@ -252,7 +257,7 @@ def _(arguments: torch.Tensor, block: str) -> torch.Tensor:
     return arguments.new_empty(arguments.shape[0], block_of(block).size)
 
 
-@torch.library.custom_op("qiskit_torch_module::block_change", mutates_args=())
+@torch.library.custom_op("qiskit_torch_module::block_change", mutates_args=(), schema=_CHANGE)
 def block_change(vectors: torch.Tensor, arguments: torch.Tensor, block: str, forward: bool) -> torch.Tensor:
     """Changes of arguments (R, m) pushed forward, or gradients with respect to variables (R, size) pulled back."""
     return _computed_change(block_of(block), forward, vectors, arguments)
