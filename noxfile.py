@@ -44,18 +44,24 @@ QISKIT_TESTS = [
     f"tests/test_{name}.py"
     for name in (
         "compile",
+        "digits",
         "drop_in",
         "estimator",
+        "exponentials",
         "expressions",
         "gates",
+        "golden",
         "jacobian",
         "library",
         "module",
         "observables",
+        "one_against_one",
         "operations",
         "parameters",
         "persistence",
+        "polynomial",
         "random_circuits",
+        "reading",
         "readme",
         "values",
         "version_1",
@@ -64,7 +70,7 @@ QISKIT_TESTS = [
 # The shortest of them that see expressions, primitives and files.
 LINE_TESTS = [
     f"tests/test_{name}.py"
-    for name in ("compile", "digits", "estimator", "expressions", "parameters", "persistence", "reading")
+    for name in ("compile", "digits", "estimator", "expressions", "golden", "parameters", "persistence", "reading")
 ]
 
 
