@@ -12,7 +12,7 @@ from qiskit.quantum_info import Kraus, SparsePauliOp, Statevector, random_unitar
 
 import reference
 from circuits_zoo import random_observables
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _compat, explain
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _compat, explain, load, save
 from qiskit_torch_module._gates import GATES
 
 T = Parameter("t")
@@ -235,6 +235,46 @@ def test_idle_qubits_are_not_simulated():
     found = explain(model)
     assert (found.num_qubits, found.num_simulated_qubits) == (127, 4)
     assert "127 qubits (123 idle, not simulated)" in str(found)
+
+
+# What each letter is in |0>.
+LETTERS = {"I": 1.0, "Z": 1.0, "X": 0.0, "Y": 0.0, "0": 1.0, "1": 0.0, "+": 0.5, "-": 0.5, "r": 0.5, "l": 0.5}
+
+
+@pytest.mark.skipif(_compat.SparseObservable is None, reason="no projectors before Qiskit 1.3")
+@pytest.mark.parametrize("kind", ["mapping", "sparse", "list", "pub"])
+@pytest.mark.parametrize("letter", LETTERS)
+def test_observables_on_idle_qubits_of_a_device(letter, kind, tmp_path):
+    """All of them, of every kind: what they are in |0>, whatever acts on the busy ones."""
+    places, angle = [90, 3, 64, 126], 0.3
+    small, large = QuantumCircuit(4), QuantumCircuit(127)
+    for circuit, on in ((small, range(4)), (large, places)):
+        for first, second in itertools.pairwise(on):
+            circuit.ry((first + 1) * T if circuit is small else (places.index(first) + 1) * T, first)
+            circuit.cx(first, second)
+    large.id(4)
+    large.rz(0.3, 5)
+    factor = LETTERS[letter] ** 123
+    for busy in ("1010", "Z0X+", "IIII", letter * 4):
+        label = [letter] * 127
+        for place, one in zip(places, busy, strict=True):
+            label[126 - place] = one
+        label, alone = "".join(label), {busy[::-1]: 2.0}
+        observable = {label: 2.0}
+        if kind == "sparse":
+            observable = _compat.SparseObservable.from_list([(label, 2.0)])
+        if kind == "list":
+            observable = [{label: 2.0}]
+        estimator = FastEstimator()
+        [[expected]] = estimator.expectation_values(small, [alone], [[angle]])
+        if kind == "pub":
+            found = estimator.run([(large, {label: 2.0}, [angle])]).result()[0].data.evs
+        else:
+            [[found]] = estimator.expectation_values(large, observable, [[angle]])
+        assert found == pytest.approx(factor * expected, rel=1e-12, abs=1e-14 * factor)
+    model = QuantumModule(large, None, [T], observables=observable if kind != "list" else observable[0])
+    save(model, tmp_path / "model.qtm")
+    torch.testing.assert_close(load(tmp_path / "model.qtm")(), model())
 
 
 def test_a_circuit_that_does_nothing():

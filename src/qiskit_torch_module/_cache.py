@@ -14,7 +14,7 @@ from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression
 from qiskit.quantum_info import SparsePauliOp
 
 from ._collector import without_collections
-from ._compat import num_parameters
+from ._compat import SparseObservable, num_parameters
 from ._compile import compile_program
 from ._gates import plain_gate
 from ._observables import Observables, pauli_sums
@@ -203,15 +203,27 @@ def _observables_key(observables: Observables) -> Hashable | None:
     """What stands for observables that need no conversion to be compared; None: they do."""
     if isinstance(observables, str):
         return observables
-    if isinstance(observables, SparsePauliOp):
+    if isinstance(observables, (SparsePauliOp, *_SPARSE)):
         observables = [observables]
-    if isinstance(observables, Sequence):
-        if all(isinstance(one, str) for one in observables):
-            return tuple(observables)
-        if all(isinstance(one, SparsePauliOp) for one in observables):
-            return tuple(_sum_key(one) for one in observables)
-        if all(isinstance(one, dict) for one in observables):
-            return tuple(tuple(one.items()) for one in observables)
+    if not isinstance(observables, Sequence):
+        return None
+    keys = tuple([_key_of_one(one) for one in observables])
+    return None if None in keys else keys
+
+
+_SPARSE = () if SparseObservable is None else (SparseObservable,)
+
+
+def _key_of_one(observable: Any) -> Hashable | None:
+    if isinstance(observable, str):
+        return observable
+    if isinstance(observable, SparsePauliOp):
+        return _sum_key(observable)
+    if isinstance(observable, dict):
+        return ("labels", *observable.items())
+    if isinstance(observable, _SPARSE):
+        parts = (observable.coeffs, observable.bit_terms, observable.indices, observable.boundaries)
+        return (observable.num_qubits, *(np.array(part).tobytes() for part in parts))
     return None
 
 

@@ -201,7 +201,9 @@ def compile_program(
                 rotations += frame.rotations(letters, pair, Polynomial.constant(constant))
     stopwatch.stage(f"{len(circuit.data):,} gates read as {len(rotations):,} rotations")
     if sums is None:
-        sums = pauli_sums(observables, circuit.num_qubits)
+        sums = pauli_sums(
+            observables, circuit.num_qubits, lambda: [i for i, line in enumerate(reader.line) if line not in place]
+        )
     terms = frame.terms(sums, [place.get(line) for line in reader.line])
     is_identity = (terms.x | terms.z) == 0
     constants = np.bincount(

@@ -34,6 +34,23 @@ def codes_of(labels: Sequence[str], num_qubits: int) -> npt.NDArray[np.uint8]:
     return _CODE_OF_CHARACTER[characters].reshape(len(labels), num_qubits)[:, ::-1]
 
 
+def has_projectors(codes: npt.NDArray[np.uint8]) -> bool:
+    """Whether a letter of some product is a projector."""
+    return bool((codes >= _MINUS).any())
+
+
+def on_zero(
+    codes: npt.NDArray[np.uint8], coefficient: npt.NDArray[np.complex128], idle: Sequence[int]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.complex128]]:
+    """Products in which projectors on qubits in |0> are the numbers that they are there: 1, 0 or a half."""
+    codes, projects = codes.copy(), np.zeros(codes.shape, dtype=bool)
+    projects[:, idle] = codes[:, idle] >= _MINUS
+    factors = np.where(codes & _X, 0.5, np.where(codes & _PLUS, 1.0, 0.0))
+    coefficient = coefficient * np.where(projects, factors, 1.0).prod(1)
+    codes[projects] = CODES["I"]
+    return codes, coefficient
+
+
 def count_strings(codes: npt.NDArray[np.uint8]) -> float:
     """How many Pauli strings K products of letters are, shape (K, num_qubits): with each projector twice as many."""
     return float(np.sum(2.0 ** np.count_nonzero(codes >= _MINUS, axis=1)))

@@ -15,7 +15,7 @@ from qiskit.quantum_info.operators.base_operator import BaseOperator
 
 from ._compat import SparseObservable
 from ._decompose import matrix_pauli_sum, matrix_strings
-from ._labels import CODES, codes_of, count_strings, strings_of
+from ._labels import CODES, codes_of, count_strings, has_projectors, on_zero, strings_of
 from ._paulis import BYTES_OF_STRING, PHASES, PauliString, PauliSums, Strings, packed
 
 __all__ = ["MAX_TERMS", "Observables", "PauliString", "PauliSums", "matrix_pauli_sum", "pauli_sums"]
@@ -26,7 +26,7 @@ Observables: TypeAlias = Any  # see `pauli_sums`
 MAX_TERMS = 1 << 26
 
 
-def pauli_sums(observables: Observables, num_qubits: int) -> PauliSums:
+def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Sequence[int]] = tuple) -> PauliSums:
     """The Pauli strings of all observables.
 
     Args:
@@ -35,6 +35,7 @@ def pauli_sums(observables: Observables, num_qubits: int) -> PauliSums:
             ``SparseObservable``, ``Operator`` or other Qiskit operator, a mapping from label to coefficient, a
             dense or SciPy sparse matrix of shape (2^n, 2^n). A ``PauliList`` is a sequence.
         num_qubits: Number of qubits of the circuit.
+        idle: Tells which qubits are known to be in |0>, where projectors are numbers instead of two Pauli strings each.
 
     Raises:
         TypeError: not one of these kinds.
@@ -55,7 +56,7 @@ def pauli_sums(observables: Observables, num_qubits: int) -> PauliSums:
         )
     if len(observables) == 0:
         raise ValueError("observables: expected at least one, got none; 'individualZ' is Z of every qubit")
-    return _Reader(num_qubits).sums(observables)
+    return _Reader(num_qubits, idle).sums(observables)
 
 
 _KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray, scipy.sparse.spmatrix, scipy.sparse.sparray)
@@ -71,8 +72,9 @@ _LABEL_WITH_PROJECTORS = re.compile("[" + re.escape("".join(CODES)) + "]+") if S
 class _Reader:
     """Reads observables on so many qubits, neighbours of a kind at once."""
 
-    def __init__(self, num_qubits: int) -> None:
+    def __init__(self, num_qubits: int, idle: Callable[[], Sequence[int]]) -> None:
         self.num_qubits = num_qubits
+        self._idle = idle
         self._num_strings = 0.0
 
     def sums(self, observables: Sequence[Any]) -> PauliSums:
@@ -121,6 +123,8 @@ class _Reader:
     def _products(
         self, owners: npt.NDArray[np.int32], codes: npt.NDArray[np.uint8], coefficients: npt.NDArray[np.complex128]
     ) -> list[Strings]:
+        if has_projectors(codes):
+            codes, coefficients = on_zero(codes, coefficients, list(self._idle()))
         self._expect(count_strings(codes))
         return [strings_of(owners, codes, coefficients)]
 

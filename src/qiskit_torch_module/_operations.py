@@ -268,5 +268,6 @@ def _unknown(operation: Any, qubits: Sequence[int], why: Exception | None) -> st
         )
     return (
         f"circuit: gate '{operation.name}' on qubits {list(qubits)} is not supported: it is neither native "
-        f"({', '.join(sorted(GATES))}) nor has it a definition or a matrix; give it one (definition, __array__)"
+        f"({', '.join(sorted(GATES))}) nor has it a definition or a matrix; give it one (definition, __array__), "
+        "or, where Qiskit knows one, let qiskit.transpile(circuit, basis_gates=['u', 'cx']) take it apart"
     )

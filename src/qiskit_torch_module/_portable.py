@@ -319,7 +319,10 @@ class _Block:
 
     def write(self, value: Any) -> Any:
         if not isinstance(value, AmplitudeBlock):
-            raise ValueError(f"{value.name} is evaluated by code of its own, which no file holds; give it a definition")
+            raise ValueError(
+                f"{value.name} is evaluated by code of its own, which no file holds; give it a definition made of "
+                "gates that take its parameters as they are, or save model.state_dict() and build the module anew"
+            )
         return _Record(AmplitudeBlock).write(value)
 
     def read(self, plain: Any, where: str, reading: _Reading) -> Any:

@@ -19,6 +19,7 @@ from ._arguments import MOST_THREADS
 from ._autograd import expectation_values
 from ._blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from ._checkpoint import read_checkpoint, write_checkpoint
+from ._compile import MAX_QUBITS as MOST_SIMULATED
 from ._compile import compile_program
 from ._container import encoded
 from ._identities import read_parameters, written_parameters
@@ -252,8 +253,17 @@ def _written_observables(model: QuantumModule) -> Any:
         return given
     if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
         return list(given)
-    sums = pauli_sums(given, model._num_qubits)
+    sums = pauli_sums(given, model._num_qubits, lambda: _untouched(model.circuit))
     return {name: getattr(sums, name) for name in _SUMS}
+
+
+def _untouched(circuit: QuantumCircuit) -> list[int]:
+    """Qubits that stay in |0> because nothing acts on them; where there are too many to simulate, most do."""
+    if circuit.num_qubits <= MOST_SIMULATED:
+        return []
+    position = {qubit: index for index, qubit in enumerate(circuit.qubits)}
+    touched = {position[qubit] for one in circuit.data if one.operation.name != "barrier" for qubit in one.qubits}
+    return [index for index in range(circuit.num_qubits) if index not in touched]
 
 
 def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
