@@ -20,26 +20,39 @@ struct Angles {
         return index < num_inputs ? space.input[index] : broadcast<Real, lanes>(tile.weights[index - num_inputs]);
     }
 
-    // In double precision at all times: terms cancel.
-    using D = Vector<double, lanes>;
+    // In double precision at all times: terms cancel. Doubles come in vectors of as many bytes as a V, because
+    // compilers take wider ones apart lane by lane; in single precision that is half of the lanes at a time.
+    static constexpr int parts = int(sizeof(double) / sizeof(Real));
+    using D = Vector<double, lanes / parts>;
+    using Part = Vector<Real, lanes / parts>;
 
-    static D as_double(V x) { return __builtin_convertvector(x, D); }
-    static V as_real(D x) { return __builtin_convertvector(x, V); }
+    static D as_double(const V& x, int part) {
+        Part some;
+        __builtin_memcpy(&some, reinterpret_cast<const char*>(&x) + size_t(part) * sizeof(Part), sizeof(Part));
+        return __builtin_convertvector(some, D);
+    }
 
-    static D exact_angle(const Tile<Real>& tile, const Space& space, int index) {
+    static void set_part(V& x, int part, D value) {
+        const Part some = __builtin_convertvector(value, Part);
+        __builtin_memcpy(reinterpret_cast<char*>(&x) + size_t(part) * sizeof(Part), &some, sizeof(Part));
+    }
+
+    static D exact_angle(const Tile<Real>& tile, const Space& space, int index, int part) {
         const ProgramView& p = *tile.program;
-        D theta = broadcast<double, lanes>(p.angle_constant[index]);
+        D theta = broadcast<double, lanes / parts>(p.angle_constant[index]);
         for (int t = p.angle_term_begin[index]; t < p.angle_term_begin[index + 1]; ++t) {
-            D term = broadcast<double, lanes>(p.term_coefficient[t]);
+            D term = broadcast<double, lanes / parts>(p.term_coefficient[t]);
             for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
-                term *= as_double(variable(tile, space, p.factor_variable[f]));
+                term *= as_double(variable(tile, space, p.factor_variable[f]), part);
             theta += term;
         }
         return theta;
     }
 
     static V angle(const Tile<Real>& tile, const Space& space, int index) {
-        return as_real(exact_angle(tile, space, index));
+        V theta;
+        for (int part = 0; part < parts; ++part) set_part(theta, part, exact_angle(tile, space, index, part));
+        return theta;
     }
 
     // Where nothing is added up nothing cancels: the precision of the variables is enough.
@@ -60,13 +73,17 @@ struct Angles {
     static V half_angle(const Tile<Real>& tile, const Space& space, int index) {
         const ProgramView& p = *tile.program;
         if (is_product(p, index)) return term_of(tile, space, p.angle_term_begin[index]) * Real(0.5);
-        D half = exact_angle(tile, space, index) * 0.5;
-        if constexpr (sizeof(Real) == 4) {
-            const double round = 6755399441055744.0;  // 1.5 * 2^52: the sum is rounded to an integer
-            const D turns = (half * 0.15915494309189535 + round) - round;
-            half = (half - turns * 6.283185307179586) - turns * 2.4492935982947064e-16;
+        V result;
+        for (int part = 0; part < parts; ++part) {
+            D half = exact_angle(tile, space, index, part) * 0.5;
+            if constexpr (sizeof(Real) == 4) {
+                const double round = 6755399441055744.0;  // 1.5 * 2^52: the sum is rounded to an integer
+                const D turns = (half * 0.15915494309189535 + round) - round;
+                half = (half - turns * 6.283185307179586) - turns * 2.4492935982947064e-16;
+            }
+            set_part(result, part, half);
         }
-        return as_real(half);
+        return result;
     }
 
     // sin and cos of half of every angle that varies over the batch, or of every one that does not.
@@ -278,12 +295,11 @@ struct Angles {
         for (int a = 0; a < p.num_angles; ++a) {
             if (!tile.wanted->angle[a]) continue;
             const V gradient = space.angle_gradient[a];
-            const int first = p.angle_term_begin[a], last = p.angle_term_begin[a + 1];
-            const int begin = p.term_factor_begin[first], end = p.term_factor_begin[last];
-            if (sizeof(Real) == 4 && last - first > 1 && end - begin > last - first && end - begin <= most_compared) {
+            if (sizeof(Real) == 4 && may_cancel(p, a)) {
                 pull_back_together(tile, space, a, gradient);
                 continue;
             }
+            const int first = p.angle_term_begin[a], last = p.angle_term_begin[a + 1];
             for (int t = first; t < last; ++t)
                 for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
                     add_gradient(tile, p.factor_variable[f], gradient * term_of(tile, space, t, f));
@@ -293,30 +309,54 @@ struct Angles {
     // So many factors of an angle are compared with each other.
     static constexpr int most_compared = 64;
 
+    static bool stands_before(const ProgramView& p, int begin, int factor) {
+        for (int before = begin; before < factor; ++before)
+            if (p.factor_variable[before] == p.factor_variable[factor]) return true;
+        return false;
+    }
+
+    // Whether the derivative with respect to a variable is a sum, because it stands in the angle more than once.
+    static bool may_cancel(const ProgramView& p, int angle) {
+        const int first = p.angle_term_begin[angle], last = p.angle_term_begin[angle + 1];
+        const int begin = p.term_factor_begin[first], end = p.term_factor_begin[last];
+        if (last - first < 2 || end - begin > most_compared) return false;
+        for (int f = begin + 1; f < end; ++f)
+            if (stands_before(p, begin, f)) return true;
+        return false;
+    }
+
     // The derivative of a term with respect to one of its factors.
-    static D slope(const Tile<Real>& tile, const Space& space, int term, int factor) {
+    static D slope(const Tile<Real>& tile, const Space& space, int term, int factor, int part) {
         const ProgramView& p = *tile.program;
-        D slope = broadcast<double, lanes>(p.term_coefficient[term]);
+        D slope = broadcast<double, lanes / parts>(p.term_coefficient[term]);
         for (int other = p.term_factor_begin[term]; other < p.term_factor_begin[term + 1]; ++other)
-            if (other != factor) slope *= as_double(variable(tile, space, p.factor_variable[other]));
+            if (other != factor) slope *= as_double(variable(tile, space, p.factor_variable[other]), part);
         return slope;
     }
 
-    // The same where products of a variable may cancel: their derivatives are added up in double precision.
-    static void pull_back_together(const Tile<Real>& tile, const Space& space, int angle, V gradient) {
+    // That of a whole angle with respect to a variable.
+    static V slope_of(const Tile<Real>& tile, const Space& space, int angle, int variable) {
         const ProgramView& p = *tile.program;
-        const int first = p.angle_term_begin[angle], last = p.angle_term_begin[angle + 1];
-        const int begin = p.term_factor_begin[first], end = p.term_factor_begin[last];
+        V slopes;
+        for (int part = 0; part < parts; ++part) {
+            D sum{};
+            for (int t = p.angle_term_begin[angle]; t < p.angle_term_begin[angle + 1]; ++t)
+                for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
+                    if (p.factor_variable[f] == variable) sum += slope(tile, space, t, f, part);
+            set_part(slopes, part, sum);
+        }
+        return slopes;
+    }
+
+    // The same where products of a variable may cancel: their derivatives are added up in double precision.
+    [[gnu::noinline]] static void pull_back_together(const Tile<Real>& tile, const Space& space, int angle,
+                                                     V gradient) {
+        const ProgramView& p = *tile.program;
+        const int begin = p.term_factor_begin[p.angle_term_begin[angle]];
+        const int end = p.term_factor_begin[p.angle_term_begin[angle + 1]];
         for (int f = begin; f < end; ++f) {
             const int v = p.factor_variable[f];
-            bool is_done = false;
-            for (int before = begin; before < f; ++before) is_done |= p.factor_variable[before] == v;
-            if (is_done) continue;
-            D sum{};
-            for (int t = first; t < last; ++t)
-                for (int other = p.term_factor_begin[t]; other < p.term_factor_begin[t + 1]; ++other)
-                    if (p.factor_variable[other] == v) sum += slope(tile, space, t, other);
-            add_gradient(tile, v, gradient * as_real(sum));
+            if (!stands_before(p, begin, f)) add_gradient(tile, v, gradient * slope_of(tile, space, angle, v));
         }
     }
 
