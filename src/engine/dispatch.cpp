@@ -6,11 +6,16 @@
 
 namespace qtm {
 
-#if defined(QTM_X86)
+// As many as this build has.
+#if defined(QTM_AVX512)
 extern const Implementation avx512;
+#endif
+#if defined(QTM_AVX2)
 extern const Implementation avx2;
 #endif
+#if defined(QTM_BASELINE)
 extern const Implementation baseline;
+#endif
 
 namespace {
 
@@ -28,7 +33,10 @@ const Implementation& find(const std::string& name) {
 
 const Implementation& choose() {
     const char* forced = std::getenv("QTM_INSTRUCTION_SET");
-    return forced == nullptr || *forced == '\0' ? *supported_implementations().front() : find(forced);
+    if (forced != nullptr && *forced != '\0') return find(forced);
+    const auto supported = supported_implementations();
+    if (supported.empty()) throw std::runtime_error("this build is for instruction sets that this processor lacks");
+    return *supported.front();
 }
 
 }  // namespace
@@ -36,10 +44,16 @@ const Implementation& choose() {
 std::vector<const Implementation*> supported_implementations() {
     std::vector<const Implementation*> supported;
     for (const Implementation* candidate : {
-#if defined(QTM_X86)
-             &avx512, &avx2,
+#if defined(QTM_AVX512)
+             &avx512,
 #endif
-             &baseline})
+#if defined(QTM_AVX2)
+             &avx2,
+#endif
+#if defined(QTM_BASELINE)
+             &baseline,
+#endif
+         })
         if (candidate->supported()) supported.push_back(candidate);
     return supported;
 }
@@ -51,7 +65,7 @@ const Implementation& implementation() {
 }
 
 bool outruns_caches() {
-#if defined(QTM_X86)
+#if defined(QTM_AVX512)
     return &implementation() == &avx512 && !__builtin_cpu_is("amd");
 #else
     return false;
