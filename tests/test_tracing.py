@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.utils.checkpoint
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterVector
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import HybridModule, QuantumModule, _operator, _variables
+from test_blocks import encoded
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the compilers
 CASE = reuploading(2, 1)
@@ -233,7 +234,7 @@ def test_operators_say_what_they_take():
             for decorator in getattr(statement, "decorator_list", []):
                 if "custom_op" in ast.unparse(decorator):
                     seen[statement.name] = any(keyword.arg == "schema" for keyword in decorator.keywords)
-    assert seen == dict.fromkeys(("values", "gradients", "block_variables", "block_change"), True)
+    assert seen == dict.fromkeys(("values", "gradients", "block_variables", "block_change", "block_bend"), True)
 
 
 def test_operators_keep_their_promises_for_columns():
@@ -275,6 +276,39 @@ def test_compiled_transforms():
         torch.testing.assert_close(compiled(mapped)(at), mapped(at))
     hybrid = HybridModule(CASE.circuit, CASE.encoding, CASE.variational, 3, 1)
     torch.testing.assert_close(compiled(hybrid)(torch.ones(4, 3)), hybrid(torch.ones(4, 3)))
+
+
+def amplitudes():
+    x, w = ParameterVector("x", 2), Parameter("w")
+    circuit = encoded(1, x)
+    circuit.ry(w, 0)
+    return QuantumModule(circuit, x, [w], seed_init=1)
+
+
+DERIVATIVES = {
+    "grad": lambda f: torch.func.grad(f),
+    "vjp": lambda f: lambda x: torch.func.vjp(f, x)[1](torch.tensor(2.0))[0],
+    "jvp": lambda f: lambda x: torch.func.jvp(f, (x,), (torch.ones_like(x),))[1],
+    "hessian": lambda f: torch.func.hessian(f),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), [*((name, module) for name in DERIVATIVES), ("vjp", amplitudes)])
+def test_derivatives_inside_of_what_is_compiled(name, make):
+    """Registered operators have none, of forward mode silently: PyTorch takes them for 0."""
+    model = make()
+
+    def outer(x):
+        return DERIVATIVES[name](lambda x: model(x).square().sum())(x * 1.5)
+
+    expected = outer(X)
+    assert expected.abs().max() > 1e-3
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(outer, backend="aot_eager")(X), expected)
+    if name == "jvp":
+        torch._dynamo.reset()
+        with pytest.raises(torch._dynamo.exc.Unsupported, match="graph_break"):
+            torch.compile(outer, backend="aot_eager", fullgraph=True)(X)
 
 
 def test_equal_programs_share_a_graph_and_others_do_not():

@@ -48,3 +48,9 @@ def is_plain(tensors: Sequence[torch.Tensor]) -> bool:
         if type(tensor) not in _PLAIN_TYPES:
             return False
     return True
+
+
+def is_differentiated() -> bool:
+    """Whether a transform of torch.func differentiates."""
+    kinds = (torch._C._functorch.TransformType.Grad, torch._C._functorch.TransformType.Jvp)
+    return any(one.key() in kinds for one in torch._C._functorch.get_interpreter_stack() or ())

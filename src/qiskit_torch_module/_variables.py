@@ -244,6 +244,7 @@ class _Bent(torch.autograd.Function):
 # Written out: PyTorch 2.4 reads no annotations that are text.
 _VARIABLES = "(Tensor arguments, str block) -> Tensor"
 _CHANGE = "(Tensor vectors, Tensor arguments, str block, bool forward) -> Tensor"
+_BEND = "(Tensor first, Tensor second, Tensor arguments, str block, bool forward) -> Tensor"
 
 
 @torch.library.custom_op("qiskit_torch_module::block_variables", mutates_args=(), schema=_VARIABLES)
@@ -268,7 +269,7 @@ def _(vectors: torch.Tensor, arguments: torch.Tensor, block: str, forward: bool)
     return arguments.new_empty(arguments.shape[0], block_of(block).size if forward else arguments.shape[1])
 
 
-@torch.library.custom_op("qiskit_torch_module::block_bend", mutates_args=())
+@torch.library.custom_op("qiskit_torch_module::block_bend", mutates_args=(), schema=_BEND)
 def block_bend(
     first: torch.Tensor, second: torch.Tensor, arguments: torch.Tensor, block: str, forward: bool
 ) -> torch.Tensor:

@@ -23,6 +23,7 @@ from ._inputs import is_ready, prepared
 from ._native import joined
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
+from ._plain import is_differentiated
 from ._program import Program
 from ._sets import is_flat, own_name, rename_entries, set_initials, set_names
 
@@ -168,6 +169,8 @@ class QuantumModule(torch.nn.Module):
             inputs = inputs.detach()
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
         if self._program.has_derived:
+            if torch.compiler.is_compiling() and self._write_program():
+                torch._dynamo.graph_break()
             all_weights = joined(weights, flat)
             flat, all_weights = self._program.with_derived_columns(flat, all_weights)
             weights = [all_weights]
@@ -186,14 +189,19 @@ class QuantumModule(torch.nn.Module):
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
         if torch.compiler.is_compiling() and inputs.is_cpu:
-            self._write_program()
+            if self._write_program():
+                torch._dynamo.graph_break()  # what is traced is run as it is instead
             compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.text, *threads)
             return compiled
         return expectation_values(self._program, threads, inputs, *weights)
 
-    def _write_program(self) -> None:
-        """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``."""
+    def _write_program(self) -> bool:
+        """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``.
+
+        Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
+        """
         _operator.text_of(self._program)
+        return is_differentiated()
 
     # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.
     _write_program._dynamo_marked_constant = True  # type: ignore[attr-defined]
