@@ -71,7 +71,7 @@ CIRCUIT.cx(0, 1)
         (np.zeros((2, 2)), r"expected shape \(batch, 3\), one column for each parameter, got \(2, 2\)"),
         (np.zeros((2, 2, 3)), r"expected shape \(batch, 3\)"),
         (None, r"expected shape \(batch, 3\)"),
-        ({A: 0.0}, "in neither encoding_params nor variational_params"),
+        ({A: 0.0}, "expected a column for every parameter of the circuit, got none for"),
         ({A: [0.0] * 3, tuple(B): np.zeros((2, 2))}, "expected columns of one length"),
         ({A: 0.0, tuple(B): np.zeros((2, 3))}, "expected 2 columns, got shape"),
         ([[0.0, float("nan"), 0.0]], "expected finite values, got nan"),

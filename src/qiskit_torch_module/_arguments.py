@@ -13,9 +13,6 @@ import torch
 # More threads than any machine has processors.
 MOST_THREADS = 1 << 16
 
-# What fits into an integer of the engine, with room to multiply.
-_MOST = 1 << 48
-
 
 def thread_count(count: Any, argument: str) -> int:
     """A number of threads; 0 stands for as many as PyTorch uses.
@@ -32,18 +29,18 @@ def thread_count(count: Any, argument: str) -> int:
     return number
 
 
-def whole_number(value: Any, argument: str, least: int) -> int:
-    """An integer from a least one on.
+def whole_number(value: Any, argument: str, least: int, most: int = 1 << 48) -> int:
+    """An integer within bounds, by default those of what the engine can count.
 
     Raises:
         TypeError: not an integer.
-        ValueError: too small, or beyond what the engine can count.
+        ValueError: too small or too large.
     """
     number = _index(value)
     if number is None:
         raise TypeError(f"{argument}: expected a whole number, at least {least}, got {value!r}")
-    if not least <= number <= _MOST:
-        raise ValueError(f"{argument}: expected a whole number from {least} to {_MOST}, got {number}")
+    if not least <= number <= most:
+        raise ValueError(f"{argument}: expected a whole number from {least} to {most}, got {number}")
     return number
 
 
@@ -117,18 +114,38 @@ def shot_count(value: Any, argument: str) -> float | None:
     return number
 
 
-def tensor_of(values: Any, dtype: torch.dtype, device: torch.device | None = None) -> torch.Tensor:
-    """Numbers of any kind, also lists of arrays or of tensors (whose graph is kept), as one tensor.
+def tensor_of(
+    values: Any, dtype: torch.dtype, device: torch.device | None = None, argument: str = "input"
+) -> torch.Tensor:
+    """Real numbers of any kind, also lists of arrays or of tensors (whose graph is kept), as one tensor.
 
     Raises:
-        TypeError: something else than numbers.
+        TypeError: something else than real numbers.
         ValueError: rows of different lengths.
     """
     if isinstance(values, (list, tuple)) and _holds_tensors(values):
-        return torch.stack([tensor_of(one, dtype, device) for one in values])
+        rows = [tensor_of(one, dtype, device, argument) for one in values]
+        if len({one.shape for one in rows}) > 1:
+            shapes = [tuple(one.shape) for one in rows]
+            raise ValueError(f"{argument}: expected rows of one length, got shapes {shapes}")
+        return torch.stack(rows)
     if isinstance(values, (list, tuple)):
-        values = np.asarray(values)
-    return torch.as_tensor(values, dtype=dtype, device=device)
+        try:
+            values = np.asarray(values)
+        except ValueError as error:
+            raise ValueError(f"{argument}: expected rows of one length, got {_short(values)}") from error
+    expected = f"{argument}: expected a tensor, an array or lists of real numbers"
+    if values.is_complex() if isinstance(values, torch.Tensor) else np.iscomplexobj(values):
+        raise TypeError(f"{expected}, got complex ones; take .real, or both parts as columns")
+    try:
+        return torch.as_tensor(values, dtype=dtype, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{expected}, got {_short(values)}") from error
+
+
+def _short(values: Any) -> str:
+    text = f"{type(values).__name__} {values!r}".replace("\n", " ")
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _holds_tensors(values: Any) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from math import pi
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import torch
+
+from ._arguments import tensor_of
 
 # Shorthand name: (function of torch.nn.init, its keyword arguments with their defaults).
 _NAMED: dict[str, tuple[Any, dict[str, float]]] = {
@@ -50,7 +53,7 @@ def is_single(initial: Any) -> bool:
         )
     if isinstance(initial, (str, torch.Tensor)) or callable(initial) or _is_named(initial):
         return True
-    return all(isinstance(value, (int, float)) or _is_scalar(value) for value in initial)
+    return all(isinstance(value, Number) or _is_scalar(value) for value in initial)
 
 
 def _is_scalar(value: Any) -> bool:
@@ -107,9 +110,14 @@ def initial_values(initial: Any, size: int, argument: str) -> torch.Tensor:
         unknown = set(options) - set(defaults)
         if unknown:
             raise ValueError(f"{argument}: '{name}' takes {sorted(defaults)}, got {sorted(unknown)}")
-        started: torch.Tensor = function(torch.empty(size), **{**defaults, **options})
+        try:
+            if not all(math.isfinite(one) for one in options.values()):
+                raise ValueError("expected finite numbers")
+            started: torch.Tensor = function(torch.empty(size), **{**defaults, **options})
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise ValueError(f"{argument}: '{name}' cannot start with {dict(options)}: {error}") from error
         return started
-    values = torch.as_tensor(initial, dtype=torch.get_default_dtype()).detach().clone()
+    values = tensor_of(initial, torch.get_default_dtype(), argument=argument).detach().clone()
     if values.shape != (size,):
         raise ValueError(f"{argument}: expected {size} values, got shape {tuple(values.shape)}")
     if not torch.isfinite(values).all():

@@ -57,6 +57,17 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
     return input.to(_computed(result)), result
 
 
+def one_of(input: Any, input_tensor: Any) -> Any:
+    """The input, under its name of now or that of version 1.0.
+
+    Raises:
+        TypeError: both are given.
+    """
+    if input is not None and input_tensor is not None:
+        raise TypeError("input: expected one input, got input_tensor, its older name, too; leave one of them out")
+    return input if input_tensor is None else input_tensor
+
+
 def _require_dense(input: torch.Tensor) -> None:
     if input.is_nested:
         raise TypeError("input: expected a dense tensor, got a nested one; use .to_padded_tensor(0.0)")

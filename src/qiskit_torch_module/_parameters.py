@@ -96,14 +96,14 @@ def variable_indices(
     unused = [parameter.name for parameter in listed if parameter not in present]
     if unused:
         raise ValueError(
-            f"parameters not in the circuit: {_names(unused)}; pass the very Parameter objects that the circuit was "
+            f"parameters not in the circuit: {quoted(unused)}; pass the very Parameter objects that the circuit was "
             "built from (a new Parameter of the same name is another one), and leave out those it does not use"
         )
     missing = present - set(indices)
     names = sorted(parameter.name for parameter in missing - loop_parameters(circuit)) if missing else []
     if names:
         raise ValueError(
-            f"parameters of the circuit in neither encoding_params nor variational_params: {_names(names)}; "
+            f"parameters of the circuit in neither encoding_params nor variational_params: {quoted(names)}; "
             "list them, or bind them with circuit.assign_parameters"
         )
     return indices
@@ -121,6 +121,7 @@ def loop_parameters(circuit: QuantumCircuit) -> set[Parameter]:
     return found
 
 
-def _names(names: Sequence[str]) -> str:
+def quoted(names: Sequence[str]) -> str:
+    """Names as errors list them: the first few."""
     shown = ", ".join(f"'{name}'" for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 
+from ._arguments import flag
+
 
 @dataclass(frozen=True)
 class Passes:
@@ -56,6 +58,7 @@ def compiler_passes(**switches: bool) -> Iterator[Passes]:
         switches: Name of a pass and whether it acts; see `Passes`.
 
     Raises:
+        TypeError: a switch is neither True nor False.
         ValueError: there is no pass of that name.
 
     Example:
@@ -65,6 +68,7 @@ def compiler_passes(**switches: bool) -> Iterator[Passes]:
     for name in switches:
         if name not in PASS_NAMES:
             raise ValueError(f"compiler_passes: no pass '{name}'; expected some of: {', '.join(PASS_NAMES)}")
+        flag(switches[name], f"compiler_passes: {name}")
     token = _current.set(replace(_current.get(), **switches))
     try:
         yield _current.get()

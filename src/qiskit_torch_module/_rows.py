@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from ._parameters import parameter_list
+from ._parameters import loop_parameters, parameter_list, quoted
 
 Columns = Mapping[Parameter, Any]
 
@@ -29,13 +29,16 @@ def parameters_and_rows(
             sequence of parameters, such as a ``ParameterVector``) to its column or columns; None for P = 0.
 
     Raises:
-        TypeError: values that are not real numbers, or keys that are not parameters.
-        ValueError: the wrong shape.
+        TypeError: no circuit, values that are not real numbers, or keys that are not parameters.
+        ValueError: the wrong shape, or no values for some parameters.
     """
+    if not isinstance(circuit, QuantumCircuit):
+        raise TypeError(f"circuit: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
     if isinstance(parameter_values, Mapping):
         parameters, rows = _columns(parameter_values)
+        _require_all(circuit, parameters)
     else:
-        parameters = list(circuit.parameters) if isinstance(circuit, QuantumCircuit) else []
+        parameters = list(circuit.parameters)
         rows = real_array([[]] if parameter_values is None else parameter_values, "parameter_values")
         rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
     if rows.ndim != 2 or rows.shape[1] != len(parameters):
@@ -67,6 +70,15 @@ def real_array(values: Any, argument: str) -> npt.NDArray[np.float64]:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, got {values!r}")
     return np.asarray(array, dtype=np.float64)
+
+
+def _require_all(circuit: QuantumCircuit, parameters: list[Parameter]) -> None:
+    missing = circuit.parameters - set(parameters) - loop_parameters(circuit)
+    if missing:
+        names = sorted(one.name for one in missing)
+        raise ValueError(
+            f"parameter_values: expected a column for every parameter of the circuit, got none for {quoted(names)}"
+        )
 
 
 def _columns(values: Columns) -> tuple[list[Parameter], npt.NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -28,6 +28,8 @@ def set_names(names: Sequence[str] | str | None, count: int, *, is_flat: bool) -
         listed = [stem] if is_flat else [f"{stem}_{index}" for index in range(count)]
     elif isinstance(names, AbstractSet):
         raise TypeError(f"variational_params_names: expected a sequence, got a set, which has no order: {names!r}")
+    elif not isinstance(names, Iterable):
+        raise TypeError(f"variational_params_names: expected one name or a sequence of them, got {names!r}")
     else:
         listed = [names] if isinstance(names, str) else list(names)
     if len(listed) != count:

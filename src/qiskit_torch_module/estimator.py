@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         if _compat.EstimatorPub is None:
             raise TypeError("run: this Qiskit has no V2 primitives; call run(circuits, observables, parameter_values)")
         wanted = self.default_precision if precision is None else precision
-        coerced = [_checked(_compat.EstimatorPub.coerce(pub, wanted)) for pub in pubs]
+        coerced = [_checked(_compat.EstimatorPub.coerce(pub, wanted)) for pub in _looked_into(pubs)]
         return _compat.submitted(self._run, coerced, at_once=amount(coerced) < AT_ONCE)
 
     def _run_triples(self, circuits: Any, observables: Any, parameter_values: Any, options: dict[str, Any]) -> Any:
@@ -236,6 +237,17 @@ class FastEstimator(_compat.BaseEstimatorV2):  # type: ignore[misc]
         variances = np.maximum(squares - values**2, 0.0)
         noisy = np.random.default_rng(seed).normal(values, np.sqrt(variances / shots))
         return _compat.EstimatorResult(noisy, [{"variance": one, "shots": shots} for one in variances])
+
+
+def _looked_into(pubs: Any) -> Iterator[Any]:
+    """PUBs, each of them something that Qiskit can look into, and say itself what is wrong in it."""
+    expected = "run: expected a sequence of PUBs, each (circuit, observables[, parameter values[, precision]])"
+    if not isinstance(pubs, Iterable):
+        raise TypeError(f"{expected}, got {pubs!r}")
+    for position, pub in enumerate(pubs):
+        if pub is None or isinstance(pub, (str, Real)):
+            raise TypeError(f"{expected}, got {pub!r} at position {position}")
+        yield pub
 
 
 def _checked(pub: Any) -> Any:

@@ -9,8 +9,9 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from ._arguments import tensor_of
+from ._arguments import tensor_of, whole_number
 from ._initial import Initial, seeded
+from ._inputs import one_of
 from ._parameters import parameter_list
 from .module import QuantumModule
 
@@ -56,9 +57,7 @@ class HybridModule(torch.nn.Module):
             raise ValueError(
                 "encoding_params: expected at least one, for the outputs of the first linear layer, got none"
             )
-        for argument, size in (("input_size", input_size), ("output_size", output_size)):
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{argument}: expected a positive whole number, got {size!r}")
+        input_size, output_size = _width(input_size, "input_size"), _width(output_size, "output_size")
         with seeded(seed_init):
             self.preprocessing = torch.nn.Linear(input_size, len(encoding))
             self.quantum = QuantumModule(
@@ -82,13 +81,19 @@ class HybridModule(torch.nn.Module):
 
         Returns:
             Shape (..., output_size).
+
+        Raises:
+            TypeError: the input is no real numbers.
+            ValueError: it has the wrong width.
         """
         weight = self.preprocessing.weight
-        input = input if input_tensor is None else input_tensor
+        input = one_of(input, input_tensor)
         if not isinstance(input, torch.Tensor):
             input = tensor_of(input, weight.dtype, weight.device)
         elif input.dtype is not weight.dtype and not torch.is_autocast_enabled(input.device.type):
             input = input.to(weight.dtype)
+        if input.ndim == 0 or input.shape[-1] != self.input_size:
+            raise ValueError(f"input: expected shape (..., {self.input_size}), got {tuple(input.shape)}")
         hidden = self.quantum(self.preprocessing(input))
         output: torch.Tensor = self.postprocessing(hidden)
         return output
@@ -142,6 +147,17 @@ class HybridModule(torch.nn.Module):
     def output_size(self) -> int:
         """Width of the output."""
         return self.postprocessing.out_features
+
+
+# No machine has room for a layer that is wider.
+_MOST_WIDTH = 1 << 31
+
+
+def _width(size: Any, argument: str) -> int:
+    try:
+        return whole_number(size, argument, 1, _MOST_WIDTH)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: expected a positive whole number, got {size!r}") from error
 
 
 # What version 1.0 called the layers.

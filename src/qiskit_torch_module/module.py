@@ -19,7 +19,7 @@ from ._cache import cached_program
 from ._connectors import arguments_of
 from ._definitions import copied
 from ._initial import Initial, initial_values, seeded
-from ._inputs import is_ready, prepared
+from ._inputs import is_ready, one_of, prepared
 from ._native import joined
 from ._observables import Observables
 from ._parameters import parameter_list, parameter_sets
@@ -161,10 +161,10 @@ class QuantumModule(torch.nn.Module):
             construction; ``.double()`` and the like change it.
 
         Raises:
-            TypeError: the input is sparse or nested, or a dtype is none of these.
+            TypeError: the input is sparse, nested, or no real numbers, or a dtype is none of these.
             ValueError: the input has the wrong width or a value that is not finite.
         """
-        inputs, weights, dtype = self._variables(input if input_tensor is None else input_tensor)
+        inputs, weights, dtype = self._variables(input if input_tensor is None else one_of(input, input_tensor))
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
@@ -302,11 +302,16 @@ class QuantumModule(torch.nn.Module):
         self._num_threads_backward = thread_count(num_threads_backward, "num_threads_backward")
 
     def set_variational_gradients_flag(self, variational_gradients_flag: Sequence[bool] | bool) -> None:
-        """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``."""
+        """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``.
+
+        Raises:
+            TypeError: something else than truth values.
+            ValueError: not one for each set.
+        """
         sets = self.variational_
-        if isinstance(variational_gradients_flag, bool):
+        if isinstance(variational_gradients_flag, str) or not isinstance(variational_gradients_flag, Iterable):
             variational_gradients_flag = [variational_gradients_flag] * len(sets)
-        flags = list(variational_gradients_flag)
+        flags = [flag(one, "variational_gradients_flag") for one in variational_gradients_flag]
         if len(flags) != len(sets):
             raise ValueError(f"variational_gradients_flag: expected one flag for all or {len(sets)}, got {len(flags)}")
         for one, is_trained in zip(sets, flags, strict=True):

@@ -15,7 +15,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
-from ._arguments import MOST_THREADS
+from ._arguments import MOST_THREADS, flag
 from ._autograd import expectation_values
 from ._blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from ._checkpoint import read_checkpoint, write_checkpoint
@@ -60,7 +60,8 @@ def save(model: QuantumModule, path: str | Path) -> None:
         path: The file; folders above it are made.
 
     Raises:
-        TypeError: not a `QuantumModule`; for models that hold one among other layers use ``state_dict``.
+        TypeError: the path is none, or the model is not a `QuantumModule`; for models that hold one among other layers
+            use ``state_dict``.
         ValueError: the model holds what cannot be saved; the message says what.
         OSError: the file cannot be written, or is a folder, device or FIFO; the message names it.
     """
@@ -69,13 +70,14 @@ def save(model: QuantumModule, path: str | Path) -> None:
             f"model: expected a QuantumModule, got {type(model).__name__}; save its state_dict() with torch.save, and "
             "each QuantumModule inside it with this function"
         )
+    path = _path(path)
     content = _content(model)
     try:
         again = _model(content)
     except Exception as error:  # whatever was put into the module
         raise ValueError(f"model: it would not come back as it is ({error}); {_REMEDY}") from error
     _require_same(model, again)
-    write_checkpoint(Path(path), _KIND, content)
+    write_checkpoint(path, _KIND, content)
 
 
 def load(path: str | Path, trusted: bool = False) -> QuantumModule:
@@ -87,14 +89,26 @@ def load(path: str | Path, trusted: bool = False) -> QuantumModule:
             Qiskit's QPY, which some releases evaluate (CVE-2025-2000), and which can name sizes without limit.
 
     Raises:
+        TypeError: an argument is of the wrong kind.
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, of another kind or version, or needs ``trusted``; the message says which.
     """
-    content = read_checkpoint(Path(path), _KIND, trusted)
+    path, trusted = _path(path), flag(trusted, "trusted")
+    content = read_checkpoint(path, _KIND, trusted)
     try:
-        return old_model(content, trusted) if is_old(Path(path)) else _model(content)
+        return old_model(content, trusted) if is_old(path) else _model(content)
     except Exception as error:  # foreign content can fail in any way
         raise ValueError(f"{path} cannot be read: its content does not make a model ({error})") from error
+
+
+def _path(path: Any) -> Path:
+    try:
+        found = Path(path)
+    except TypeError as error:
+        raise TypeError(f"path: expected the name of a file as str or Path, got {path!r}") from error
+    if "\0" in str(found):
+        raise ValueError(f"path: expected the name of a file, got {str(found)!r}, which holds a null character")
+    return found
 
 
 def _content(model: QuantumModule) -> dict[str, Any]:
@@ -200,12 +214,12 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     sets = _sets(parameters[program.num_inputs :], content["sizes"])
     if len(parameters) != program.num_inputs + program.num_weights:
         raise ValueError(f"{len(parameters)} parameters for {program.num_inputs} inputs, {program.num_weights} weights")
-    num_qubits, threads, flag = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
+    num_qubits, threads, gradients = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
     if type(num_qubits) is not int or not program.num_qubits <= num_qubits <= MAX_QUBITS:
         raise ValueError(f"expected {program.num_qubits} to {MAX_QUBITS} qubits")
     if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= MOST_THREADS for one in threads):
         raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
-    if flag not in (None, True, False):
+    if gradients not in (None, True, False):
         raise ValueError("expected None, True or False as encoding_gradients_flag")
     stand_in = QuantumCircuit(1)  # what it was made of is compiled already
     for parameter in parameters:
@@ -219,7 +233,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         seed_init=0,  # leaves the global random state as it is
         num_threads_forward=threads[0],
         num_threads_backward=threads[1],
-        encoding_gradients_flag=flag,
+        encoding_gradients_flag=gradients,
     )
     circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
     observables = _read_observables(content["observables"], num_qubits, program.num_observables)

@@ -1,0 +1,198 @@
+"""Odd arguments over all of the public interface: an error that names the argument, and no traceback of a library."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+import qiskit_torch_module as qtm
+from qiskit_torch_module import (
+    FastEstimator,
+    FastReverseEstimatorGradient,
+    HybridModule,
+    QuantumModule,
+    _compat,
+    compiler_passes,
+    set_memory_budget,
+)
+
+X, W = ParameterVector("x", 2), ParameterVector("w", 4)
+CIRCUIT = QuantumCircuit(2)
+for qubit in range(2):
+    CIRCUIT.ry(W[qubit], qubit)
+    CIRCUIT.rx(W[2 + qubit] * X[qubit], qubit)
+CIRCUIT.cx(0, 1)
+ROW = np.linspace(0, 1, 6)
+MODEL = QuantumModule(CIRCUIT, X, W, seed_init=0)
+HYBRID = HybridModule(CIRCUIT, X, W, 3, 2, seed_init=0)
+
+needs_v2 = pytest.mark.skipif(_compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
+
+
+def module(**odd):
+    return QuantumModule(**{"circuit": CIRCUIT, "encoding_params": X, "variational_params": W, **odd})
+
+
+def hybrid(**odd):
+    sizes = {"input_size": 3, "output_size": 2}
+    return HybridModule(**{"circuit": CIRCUIT, "encoding_params": X, "variational_params": W, **sizes, **odd})
+
+
+INITIALS = [
+    0.1,
+    "foo",
+    [1, 2, 3],
+    [1, 2, 3, float("nan")],
+    [1j] * 4,
+    ["a"] * 4,
+    np.ones((4, 1)),
+    torch.ones(4, dtype=torch.complex64),
+    ("normal", {"foo": 1}),
+    ("normal", {"std": -1}),
+    ("normal", {"std": "a"}),
+    ("normal", {"std": float("nan")}),
+    ("normal", {"mean": float("inf")}),
+    ("uniform", {"a": 3, "b": 1}),
+    ("constant", {"val": None}),
+    ("constant", {"val": float("inf")}),
+    lambda tensor: None,
+    lambda: 0,
+]
+MODULES = [
+    *[("circuit", one) for one in (None, 5, "circuit", [CIRCUIT])],
+    *[("encoding_params", one) for one in (5, "x", [X], [X[0] * 2], set(X), [None])],
+    *[("variational_params", one) for one in (5, "w", {"a": list(W)}, [[list(W)]], [[], list(W)], set(W))],
+    *[("variational_params_names", one) for one in (5, ["a", "b"], [""], ["a.b"], ["training"], [5], {"a"})],
+    *[("variational_params_initial", one) for one in INITIALS],
+    *[("seed_init", one) for one in (1.5, -1, "a", 2**70, True)],
+    *[("observables", one) for one in (None, 5, "", "zz", "ZZZ", [], ["ZZ", 5], {"ZZ", "XX"}, b"ZZ")],
+    *[("observables", SparsePauliOp("ZZ", np.array([one]))) for one in (1j, float("nan"))],
+    *[("num_threads_forward", one) for one in (-1, None, "2", 1.5, 2**70)],
+    *[("encoding_gradients_flag", one) for one in ("no", 1)],
+]
+
+
+@pytest.mark.parametrize(("argument", "odd"), MODULES, ids=str)
+def test_modules_name_the_argument(argument, odd):
+    with pytest.raises((TypeError, ValueError), match=f"^{argument}[^a-z_]") as caught:
+        module(**{argument: odd})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("argument", ["input_size", "output_size"])
+@pytest.mark.parametrize("odd", [0, -1, 1.5, True, "3", None, 2**70])
+def test_widths_are_whole_numbers(argument, odd):
+    with pytest.raises(ValueError, match=f"{argument}: expected a positive whole number, got {odd!r}"):
+        hybrid(**{argument: odd})
+
+
+def test_a_width_may_be_a_number_of_numpy():
+    assert hybrid(input_size=np.int64(3)).input_size == 3
+
+
+INPUTS = [
+    "a",
+    {"x": 1},
+    Parameter("a"),
+    [Parameter("a"), 0.0],
+    np.array([1, None]),
+    np.array(["1", "2"]),
+    [[1, 2], [1]],
+    [torch.zeros(2), torch.zeros(3)],
+    np.ones(2) * 1j,
+    [1j, 0],
+    5,
+    torch.zeros(5),
+    torch.zeros(2, 0),
+]
+
+
+@pytest.mark.parametrize("odd", INPUTS, ids=repr)
+@pytest.mark.parametrize("model", [MODEL, HYBRID], ids=["module", "hybrid"])
+def test_inputs_that_are_no_rows_of_numbers(model, odd):
+    with pytest.raises((TypeError, ValueError), match="^input: expected") as caught:
+        model(odd)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", [MODEL, HYBRID], ids=["module", "hybrid"])
+def test_an_input_under_both_of_its_names(model):
+    rows = torch.zeros(1, model.input_size)
+    with pytest.raises(TypeError, match="input: expected one input, got input_tensor, its older name, too"):
+        model(rows, input_tensor=rows)
+
+
+@pytest.mark.parametrize("odd", ["a", None, 1, [1], ["no"], 0.0])
+def test_flags_are_truth_values(odd):
+    with pytest.raises(TypeError, match="variational_gradients_flag: expected True or False, got"):
+        MODEL.set_variational_gradients_flag(odd)
+
+
+VALUES = [None, ROW[:3], np.ones((2, 2, 6)), "abc", ROW * 1j, [None] * 6, {X: [1, 2]}, {"x": [1, 2]}, [[1], [1, 2]]]
+
+
+@pytest.mark.parametrize("odd", VALUES, ids=repr)
+@pytest.mark.parametrize(
+    "call",
+    [FastEstimator().expectation_values, FastReverseEstimatorGradient().jacobian],
+    ids=["expectation_values", "jacobian"],
+)
+def test_values_of_parameters(call, odd):
+    with pytest.raises((TypeError, ValueError), match="^parameter_values: expected"):
+        call(CIRCUIT, "ZZ", odd)
+    with pytest.raises(TypeError, match="circuit: expected a qiskit QuantumCircuit, got"):
+        call(None, "ZZ", ROW)
+
+
+@needs_v2
+@pytest.mark.parametrize("odd", [None, 5, [5], [None], ["ZZ"], [(CIRCUIT, "ZZ", ROW), 1.0]], ids=repr)
+def test_calls_without_pubs(odd):
+    with pytest.raises(TypeError, match="run: expected a sequence of PUBs, each .circuit, observables"):
+        FastEstimator().run(odd)
+
+
+CLASSES = [
+    *[(FastEstimator, "default_precision", one) for one in (-1, "a", float("nan"), None, True)],
+    *[(FastEstimator, "seed", one) for one in (1.5, "a", -1, True)],
+    *[(FastEstimator, "exact", one) for one in (1, "yes")],
+    *[(FastEstimator, "exact_evolution", one) for one in (None, 1, "a")],
+    *[(FastEstimator, "num_threads", one) for one in (-1, "a", None, 2**70)],
+    *[(FastReverseEstimatorGradient, "num_threads", one) for one in (-1, "a", 1.5)],
+    *[(FastReverseEstimatorGradient, "derivative_type", one) for one in ("foo", 5)],
+]
+
+
+@pytest.mark.parametrize(("kind", "argument", "odd"), CLASSES, ids=str)
+def test_estimator_and_gradient_name_the_argument(kind, argument, odd):
+    with pytest.raises((TypeError, ValueError), match=f"^{argument}: expected"):
+        kind(**{argument: odd})
+
+
+@pytest.mark.parametrize("odd", [5, None, b"a.qtm", ["a"], "a\0b"], ids=repr)
+def test_files_have_names(odd):
+    for call in (lambda: qtm.save(MODEL, odd), lambda: qtm.load(odd)):
+        with pytest.raises((TypeError, ValueError), match="path: expected the name of a file"):
+            call()
+
+
+def test_trust_is_a_truth_value(tmp_path):
+    qtm.save(MODEL, tmp_path / "a.qtm")
+    for odd in ("yes", 1, None):
+        with pytest.raises(TypeError, match="trusted: expected True or False"):
+            qtm.load(tmp_path / "a.qtm", trusted=odd)
+
+
+@pytest.mark.parametrize("odd", ["no", 1, 0, None])
+def test_passes_are_switched_by_truth_values(odd):
+    with pytest.raises(TypeError, match="compiler_passes: fusion: expected True or False"), compiler_passes(fusion=odd):
+        pass
+
+
+@pytest.mark.parametrize("odd", ["a", 0, -5, [], 1.5, True])
+def test_budgets_are_numbers_of_bytes(odd):
+    with pytest.raises(ValueError, match=re.escape("set_memory_budget: expected a whole number of bytes above 0")):
+        set_memory_budget(odd)
