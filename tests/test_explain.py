@@ -5,10 +5,10 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.circuit.library import UnitaryGate
 from qiskit.quantum_info import random_unitary
 
 from qiskit_torch_module import HybridModule, QuantumModule, explain
+from qiskit_torch_module._compat import UnitaryGate
 
 x, w = ParameterVector("x", 2), ParameterVector("w", 2)
 

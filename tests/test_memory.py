@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import UnitaryGate
 from qiskit.quantum_info import random_unitary
 
 from qiskit_torch_module import QuantumModule, _engine, explain, set_memory_budget
+from qiskit_torch_module._compat import UnitaryGate
 from test_engine import python
 
 GIB = 2**30
