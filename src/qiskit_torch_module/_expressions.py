@@ -240,7 +240,9 @@ def evaluate(expression: Expression, variables: Sequence[torch.Tensor]) -> torch
         else:
             values.append(_applied(_OPERATIONS[node[0]].of_tensors, [values[place] for place in node[1:]]))
     value = values[-1]
-    return value if isinstance(value, torch.Tensor) else variables[0].new_tensor(value)
+    if isinstance(value, torch.Tensor):
+        return value
+    return torch.tensor(value, dtype=variables[0].dtype, device=variables[0].device)
 
 
 def _applied(operation: Callable[..., Any], operands: Sequence[Any]) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import pickletools
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +62,8 @@ def read_old(path: Path, trusted: bool) -> Contents:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns of old formats; an error of ours follows
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            with _bytes_allowed():
+                content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # foreign bytes can fail in any way
         raise ValueError(f"it is a damaged archive, or none that this package wrote ({OF_PYTORCH})") from error
     if not isinstance(content, dict) or type(content.get("kind")) is not str or content.get("version") != 1:
@@ -77,6 +81,18 @@ def _require_archive_of_pytorch(path: Path) -> None:
         raise ValueError(f"it is a damaged archive: {error}") from error
     if not any(name.endswith("data.pkl") for name in names):
         raise ValueError("it is a zip archive, of neither this package nor PyTorch")
+
+
+@contextmanager
+def _bytes_allowed() -> Iterator[None]:
+    """Lets PyTorch before 2.6 read the bytes in those files: later ones do so by themselves."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals([codecs.encode])
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
 
 
 def _require_safe(path: Path) -> None:

@@ -131,7 +131,8 @@ class Program:
 
     @property
     def has_derived(self) -> bool:
-        return bool(self.derived_inputs or self.derived_weights or self.input_blocks or self.weight_blocks)
+        parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
+        return any(len(part) > 0 for part in parts)  # PyTorch 2.4 compiles no truth value of a tuple
 
     def with_derived_columns(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, num_inputs) and weights (num_weights,) with the derived ones behind; differentiable.

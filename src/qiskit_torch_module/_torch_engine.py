@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -136,7 +136,8 @@ def _turned(
 
 def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
     """Terms that flip the same bits share the products of amplitudes."""
-    values = real.new_tensor(program.observable_constants).expand(real.shape[0], -1)
+    constant = partial(torch.tensor, dtype=real.dtype, device=real.device)
+    values = constant(program.observable_constants).expand(real.shape[0], -1)
     terms = grouped(program.observable_terms)
     begins = terms["flip_term_begin"].tolist()
     for part, (begin, end) in enumerate(itertools.pairwise(begins)):
@@ -148,7 +149,7 @@ def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> to
         else:
             products = real[:, flip] * real + imaginary[:, flip] * imaginary
         sums = _signed_sums(program.num_qubits, products, terms["pauli_z"][begin:end])
-        coefficients = real.new_tensor(terms["pauli_coefficient"][begin:end])
+        coefficients = constant(terms["pauli_coefficient"][begin:end])
         owners = torch.tensor(terms["pauli_observable"][begin:end], dtype=torch.int64, device=real.device)
         values = values.index_add(1, owners, sums * coefficients)
     return values
