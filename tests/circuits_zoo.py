@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import Instruction, Parameter, ParameterExpression, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 
@@ -109,3 +109,33 @@ def cases(n: int) -> dict[str, Case]:
     if n > 1:
         found["qaoa"] = qaoa(n, 2)
     return found
+
+
+class ParameterizedInitialize(Instruction):
+    """As in qiskit-machine-learning, of which it is the only class that counts here."""
+
+    def __init__(self, amplitudes):
+        super().__init__("ParameterizedInitialize", len(amplitudes).bit_length() - 1, 0, amplitudes)
+
+    def _define(self):
+        if any(isinstance(one, ParameterExpression) and one.parameters for one in self.params):
+            raise ValueError("unbound parameters")
+        vector = np.array([complex(one) for one in self.params])
+        norm = np.linalg.norm(vector)
+        self.definition = QuantumCircuit(self.num_qubits)
+        self.definition.initialize(vector if np.isclose(norm, 1) else vector / norm, range(self.num_qubits))
+
+
+ParameterizedInitialize.__module__ = "qiskit_machine_learning.circuit.library.raw_feature_vector"
+
+
+def encoded(num_qubits, parameters, on=None):
+    """Amplitudes from parameters, and gates that mix them."""
+    circuit = QuantumCircuit(num_qubits)
+    on = list(range(len(parameters).bit_length() - 1)) if on is None else on
+    circuit.append(ParameterizedInitialize(list(parameters)), on)
+    for q in range(num_qubits):
+        circuit.u(0.9 - q, 0.4, -0.3 * q, q)
+    for q in range(num_qubits - 1):
+        circuit.crx(0.3 + q, q, q + 1)
+    return circuit

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate, Instruction, Parameter, ParameterExpression, ParameterVector
+from qiskit.circuit import Gate, Parameter, ParameterVector
 from qiskit.circuit.library import RYGate
 from qiskit.quantum_info import Pauli, Statevector, random_unitary
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import reference
-from circuits_zoo import random_observables
+from circuits_zoo import ParameterizedInitialize, encoded, random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
 from qiskit_torch_module._blocks import AmplitudeBlock, BoundBlock
 from qiskit_torch_module._bound import _trigonometric_slope, bound_gate, difference_slope
@@ -80,24 +80,6 @@ class Prepared(Gate):
         vector = parts[0] + 1j * parts[1]
         self.definition = QuantumCircuit(self.num_qubits)
         self.definition.initialize(vector / np.linalg.norm(vector), range(self.num_qubits))
-
-
-class ParameterizedInitialize(Instruction):
-    """As in qiskit-machine-learning, of which it is the only class that counts here."""
-
-    def __init__(self, amplitudes):
-        super().__init__("ParameterizedInitialize", len(amplitudes).bit_length() - 1, 0, amplitudes)
-
-    def _define(self):
-        if any(isinstance(one, ParameterExpression) and one.parameters for one in self.params):
-            raise ValueError("unbound parameters")
-        vector = np.array([complex(one) for one in self.params])
-        norm = np.linalg.norm(vector)
-        self.definition = QuantumCircuit(self.num_qubits)
-        self.definition.initialize(vector if np.isclose(norm, 1) else vector / norm, range(self.num_qubits))
-
-
-ParameterizedInitialize.__module__ = "qiskit_machine_learning.circuit.library.raw_feature_vector"
 
 
 def judged(circuit, observables, parameters, at):
@@ -262,17 +244,6 @@ def test_resets_inside_a_gate_that_needs_numbers():
     used.append(Prepared(list(parameters)), [0])
     with pytest.raises(ValueError, match=r"circuit: 'mine' on qubits \[0\]"):
         QuantumModule(used, parameters, None)
-
-
-def encoded(num_qubits, parameters, on=None):
-    circuit = QuantumCircuit(num_qubits)
-    on = list(range(len(parameters).bit_length() - 1)) if on is None else on
-    circuit.append(ParameterizedInitialize(list(parameters)), on)
-    for q in range(num_qubits):
-        circuit.u(0.9 - q, 0.4, -0.3 * q, q)
-    for q in range(num_qubits - 1):
-        circuit.crx(0.3 + q, q, q + 1)
-    return circuit
 
 
 @pytest.mark.parametrize(

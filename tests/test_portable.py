@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import json
 import random
-import time
 
 import numpy as np
 import pytest
@@ -13,13 +12,13 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 import gate_zoo
-from circuits_zoo import qaoa, random_observables, reuploading
+from circuits_zoo import encoded, qaoa, random_observables, reuploading
 from qiskit_torch_module import _portable, compiler_passes
 from qiskit_torch_module._compile import compile_program
 from qiskit_torch_module._expressions import Derived, evaluate
 from qiskit_torch_module._portable import VERSION, from_text, to_text
 from qiskit_torch_module._program import Program
-from test_blocks import encoded
+from test_schedule import lines_run
 
 
 def programs():
@@ -132,12 +131,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_refused_at_once(change):
+def test_what_is_wrong_is_refused(change):
     text = changed(to_text(PROGRAMS[0]), change)
-    begin = time.perf_counter()
     with pytest.raises(ValueError, match="compiled program as text: "):
         from_text(text)
-    assert time.perf_counter() - begin < 2
 
 
 @pytest.mark.parametrize(
@@ -151,13 +148,18 @@ def test_foreign_text_is_refused(text):
 
 @pytest.mark.parametrize("operation", ["pow", "add", "sin"])
 def test_expressions_of_expressions_take_one_step_for_each(operation):
-    nodes = [["variable", 0], *([operation, i, i][: 2 if operation == "sin" else 3] for i in range(2000))]
-    text = changed(to_text(PROGRAMS[0]), lambda p: p.update(derived_inputs=[[nodes, "deep"]]))
-    begin = time.perf_counter()
-    program = from_text(text)
-    value = evaluate(program.derived_inputs[0].expression, torch.zeros(program.num_inputs, 1).unbind())
-    assert value.shape == (1,)
-    assert time.perf_counter() - begin < 5
+    def steps(count):
+        nodes = [["variable", 0], *([operation, i, i][: 2 if operation == "sin" else 3] for i in range(count))]
+        text = changed(to_text(PROGRAMS[0]), lambda p: p.update(derived_inputs=[[nodes, "deep"]]))
+
+        def read_and_evaluated():
+            program = from_text(text)
+            value = evaluate(program.derived_inputs[0].expression, torch.zeros(program.num_inputs, 1).unbind())
+            assert value.shape == (1,)
+
+        return lines_run(read_and_evaluated)
+
+    assert steps(800) < 3 * steps(400)
 
 
 def test_an_expression_that_only_qiskit_evaluates_is_not_written():

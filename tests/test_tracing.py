@@ -23,9 +23,8 @@ from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from circuits_zoo import reuploading
+from circuits_zoo import encoded, reuploading
 from qiskit_torch_module import HybridModule, QuantumModule, _operator, _variables
-from test_blocks import encoded
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the compilers
 CASE = reuploading(2, 1)

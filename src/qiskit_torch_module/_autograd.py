@@ -109,6 +109,15 @@ def _gradients(
     return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
 
 
+def _remember(
+    ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+) -> None:
+    """What the way back needs."""
+    ctx.program, ctx.num_threads = program, num_threads[1]
+    ctx.save_for_backward(inputs, *weights)
+    ctx.save_for_forward(inputs, *weights)
+
+
 class ExpectationValues(torch.autograd.Function):
     """Values with gradients: one adjoint state for all observables, swept back once.
 
@@ -119,9 +128,7 @@ class ExpectationValues(torch.autograd.Function):
     def forward(
         ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        ctx.program, ctx.num_threads = program, num_threads[1]
-        ctx.save_for_backward(inputs, *weights)
-        ctx.save_for_forward(inputs, *weights)
+        _remember(ctx, program, num_threads, inputs, weights)
         values, ctx.tape = native_values(program, num_threads[0], inputs, weights, any(ctx.needs_input_grad))
         return values
 
@@ -156,9 +163,7 @@ class WatchedValues(ExpectationValues):
     def forward(
         ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        ctx.program, ctx.num_threads = program, num_threads[1]
-        ctx.save_for_backward(inputs, *weights)
-        ctx.save_for_forward(inputs, *weights)
+        _remember(ctx, program, num_threads, inputs, weights)
         return _operator_values(program, num_threads, inputs, weights)
 
 
@@ -178,9 +183,8 @@ class TransformableValues(ExpectationValues):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.program, ctx.num_threads = inputs[0], inputs[1][1]
-        ctx.save_for_backward(*inputs[2:])
-        ctx.save_for_forward(*inputs[2:])
+        program, num_threads, rows, *weights = inputs
+        _remember(ctx, program, num_threads, rows, weights)
 
     @staticmethod
     def vmap(
