@@ -278,6 +278,13 @@ def test_wrong_usage_is_one_line_that_names_the_help(arguments):
     assert "--help'" in line
 
 
+def test_a_system_that_there_is_not(tmp_path):
+    result = qtm("reproduce", "fig1", "--quick", "--only", "pennyland", "--output", tmp_path)
+    assert result.exit_code == 1
+    assert "--only: no system is called like pennyland; there are: qiskit-torch-module, " in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_arguments_it_helps_once():
     assert qtm().output.count("Usage:") == 1
 

@@ -30,7 +30,7 @@ def test_small_angles_have_the_variance_of_the_paper():
     torch.manual_seed(0)
     values = initializers.small_angles(4, 3)(torch.empty(200_000))
     assert values.var().item() == pytest.approx(1 / (4 * 4 * 5), rel=0.02)
-    with pytest.raises(ValueError, match="expected positive num_qubits and depth, got 0 and 3"):
+    with pytest.raises(ValueError, match="num_qubits: expected a whole number from 1"):
         initializers.small_angles(0, 3)
 
 

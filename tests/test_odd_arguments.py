@@ -17,8 +17,10 @@ from qiskit_torch_module import (
     QuantumModule,
     _compat,
     compiler_passes,
+    initializers,
     set_memory_budget,
 )
+from qiskit_torch_module.circuits import incremental_data_uploading
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 4)
 CIRCUIT = QuantumCircuit(2)
@@ -190,6 +192,18 @@ def test_trust_is_a_truth_value(tmp_path):
 def test_passes_are_switched_by_truth_values(odd):
     with pytest.raises(TypeError, match="compiler_passes: fusion: expected True or False"), compiler_passes(fusion=odd):
         pass
+
+
+@pytest.mark.parametrize("odd", [0, -1, "a", None, 2.5, True])
+def test_sizes_of_starts_and_circuits_are_whole_numbers(odd):
+    for call in (
+        lambda: initializers.small_angles(2, odd),
+        lambda: initializers.identity_blocks(odd),
+        lambda: incremental_data_uploading(odd, 1),
+        lambda: incremental_data_uploading(2, odd),
+    ):
+        with pytest.raises((TypeError, ValueError), match="^(num_qubits|depth|block_size): expected a whole number"):
+            call()
 
 
 @pytest.mark.parametrize("odd", ["a", 0, -5, [], 1.5, True])

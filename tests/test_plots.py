@@ -43,3 +43,39 @@ def test_loss_landscapes_pass_through_the_present_weights():
     assert losses.std() > 0.01
     assert all(torch.equal(one, start) for one, start in zip(model.variational_, before, strict=True))
     pyplot.close(figure)
+
+
+def test_weights_are_put_back_whatever_happens():
+    case = reuploading(2, 1)
+    model = QuantumModule(case.circuit, case.encoding, case.variational, seed_init=1)
+    before, calls = [one.detach().clone() for one in model.variational_], []
+
+    def fails(*_):
+        calls.append(None)
+        if len(calls) % 3 == 0:
+            raise KeyboardInterrupt
+        return torch.zeros(())
+
+    with pytest.raises(KeyboardInterrupt):
+        plots.loss_landscape(model, fails)
+    hook = model.register_forward_pre_hook(fails)
+    with pytest.raises((KeyboardInterrupt, TypeError, ValueError)):
+        plots.gradient_variance([model])
+    hook.remove()
+    assert all(torch.equal(one, start) for one, start in zip(model.variational_, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: plots.gradient_variance(5), "models: expected a sequence of QuantumModules, got 5"),
+        (lambda model: plots.gradient_variance([model, None]), "models: expected a sequence of QuantumModules"),
+        (lambda model: plots.gradient_variance(model, samples=1), "samples: expected a whole number from 2"),
+        (lambda model: plots.loss_landscape(None, lambda: 0), "model: expected a torch.nn.Module, got None"),
+        (lambda model: plots.loss_landscape(model, lambda: 0, resolution=2.5), "resolution: expected a whole number"),
+    ],
+)
+def test_odd_arguments_are_named(call, message):
+    case = reuploading(2, 1)
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(QuantumModule(case.circuit, case.encoding, case.variational))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
+from ._arguments import whole_number
+
 
 def incremental_data_uploading(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
     """A full-quantum classifier that uploads its data bit by bit.
@@ -21,13 +23,13 @@ def incremental_data_uploading(num_qubits: int, depth: int) -> tuple[QuantumCirc
         variational parameters.
 
     Raises:
+        TypeError: something else than a whole number.
         ValueError: fewer than one qubit or layer.
 
     Source: Periyasamy et al., "Incremental Data-Uploading for Full-Quantum Classification", IEEE QCE 2022
     (arXiv:2205.03057), with the ansatz of Meyer et al., arXiv:2404.06314, section IV.
     """
-    if num_qubits < 1 or depth < 1:
-        raise ValueError(f"expected at least one qubit and one layer, got num_qubits={num_qubits}, depth={depth}")
+    num_qubits, depth = whole_number(num_qubits, "num_qubits", 1), whole_number(depth, "depth", 1)
     features = ParameterVector("x", num_qubits * depth)
     weights = ParameterVector("w", 2 * num_qubits * (depth + 1))
     circuit = QuantumCircuit(num_qubits)

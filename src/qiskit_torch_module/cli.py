@@ -350,6 +350,9 @@ def reproduce(
     folder = output or Path("qtm-results-quick" if quick else "qtm-results")
     settings = store.Settings(folder, envs, data_dir, quick, tuple(only or ()), limit, timeout)
     with _one_line_errors():
+        if not any(settings.chooses(one.label) for one in SYSTEMS):
+            labels = ", ".join(one.label for one in SYSTEMS)
+            raise ValueError(f"--only: no system is called like {', '.join(settings.labels)}; there are: {labels}")
         for one in EXPERIMENTS if name.value == "all" else [name.value]:
             _reproduce(one, settings)
 

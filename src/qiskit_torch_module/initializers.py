@@ -8,6 +8,8 @@ from math import pi, sqrt
 
 import torch
 
+from ._arguments import whole_number
+
 
 def small_angles(num_qubits: int, depth: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """Gaussian angles whose variance falls as 1 / (number of qubits * depth), which keeps gradients from vanishing.
@@ -20,10 +22,10 @@ def small_angles(num_qubits: int, depth: int) -> Callable[[torch.Tensor], torch.
         depth: Number of layers.
 
     Raises:
+        TypeError: something else than a whole number.
         ValueError: a number that is not positive.
     """
-    if num_qubits < 1 or depth < 1:
-        raise ValueError(f"small_angles: expected positive num_qubits and depth, got {num_qubits} and {depth}")
+    num_qubits, depth = whole_number(num_qubits, "num_qubits", 1), whole_number(depth, "depth", 1)
     std = 1 / sqrt(4 * num_qubits * (depth + 2))
     return partial(torch.nn.init.normal_, mean=0.0, std=std)
 
@@ -42,9 +44,11 @@ def identity_blocks(block_size: int) -> Callable[[torch.Tensor], torch.Tensor]:
         block_size: Number of angles of a block, even.
 
     Raises:
+        TypeError: something else than a whole number.
         ValueError: `block_size` is not a positive even number, or does not divide the size of the set.
     """
-    if block_size < 2 or block_size % 2:
+    block_size = whole_number(block_size, "block_size", 2)
+    if block_size % 2:
         raise ValueError(f"identity_blocks: expected a positive even block_size, got {block_size}")
 
     return partial(_fill_with_blocks, block_size=block_size)

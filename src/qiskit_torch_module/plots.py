@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ._arguments import whole_number
 from ._initial import seeded
 from ._training import History
 from .module import QuantumModule
@@ -66,7 +67,15 @@ def gradient_variance(
 
     Returns:
         The variances, shape (len(models),).
+
+    Raises:
+        TypeError: something else than modules, or than a whole number.
+        ValueError: fewer than two starts.
     """
+    listed = [models] if isinstance(models, QuantumModule) else models
+    if not isinstance(listed, Sequence) or not all(isinstance(one, QuantumModule) for one in listed):
+        raise TypeError(f"models: expected a sequence of QuantumModules, got {models!r}")
+    models, samples = listed, whole_number(samples, "samples", 2)
     with seeded(seed):
         variances = np.array([_variance(model, samples) for model in models])
     axes = _axes(axes)
@@ -79,12 +88,14 @@ def gradient_variance(
 def _variance(model: QuantumModule, samples: int) -> float:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     gradients = []
-    for _ in range(samples):
-        model.reset_parameters()
-        inputs = 2 * np.pi * torch.rand(1, model.input_size)
-        found = torch.autograd.grad(model(inputs)[0, 0], model.variational_)
-        gradients.append(torch.cat(found))
-    model.load_state_dict(before)
+    try:
+        for _ in range(samples):
+            model.reset_parameters()
+            inputs = 2 * np.pi * torch.rand(1, model.input_size)
+            found = torch.autograd.grad(model(inputs)[0, 0], model.variational_)
+            gradients.append(torch.cat(found))
+    finally:  # also after Ctrl-C
+        model.load_state_dict(before)
     return float(torch.stack(gradients).var(dim=0).mean())
 
 
@@ -111,7 +122,14 @@ def loss_landscape(
 
     Returns:
         The losses, shape (resolution, resolution): second direction, first direction.
+
+    Raises:
+        TypeError: something else than a module, or than a whole number.
+        ValueError: fewer than two points.
     """
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model: expected a torch.nn.Module, got {model!r}")
+    resolution = whole_number(resolution, "resolution", 2)
     weights = [one for one in model.parameters() if one.requires_grad]
     start = [one.detach().clone() for one in weights]
     with seeded(seed):
@@ -119,13 +137,15 @@ def loss_landscape(
     steps = np.linspace(-span, span, resolution)
     losses = np.empty((resolution, resolution))
     with torch.no_grad():
-        for i, along_second in enumerate(steps):
-            for j, along_first in enumerate(steps):
-                for one, origin, a, b in zip(weights, start, first, second, strict=True):
-                    one.copy_(origin + along_first * a + along_second * b)
-                losses[i, j] = float(loss())
-        for one, origin in zip(weights, start, strict=True):
-            one.copy_(origin)
+        try:
+            for i, along_second in enumerate(steps):
+                for j, along_first in enumerate(steps):
+                    for one, origin, a, b in zip(weights, start, first, second, strict=True):
+                        one.copy_(origin + along_first * a + along_second * b)
+                    losses[i, j] = float(loss())
+        finally:  # also after an error of the loss, and Ctrl-C
+            for one, origin in zip(weights, start, strict=True):
+                one.copy_(origin)
     axes = _axes(axes)
     contours = axes.contourf(steps, steps, losses, levels=20)
     axes.figure.colorbar(contours, ax=axes, label="loss")
