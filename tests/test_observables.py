@@ -96,6 +96,9 @@ def test_sparse_observables_with_projectors():
     [
         (np.eye(3), r"observables\[0\]: expected a matrix of shape \(2\^n, 2\^n\), got \(3, 3\)"),
         (np.ones((4, 2)), r"got \(4, 2\)"),
+        (np.array([["a", "b"], ["c", "d"]]), "expected a matrix of numbers, got one of dtype <U1"),
+        (np.array([[None, 1], [1, None]]), "expected a matrix of numbers, got one of dtype object"),
+        (np.array(["ZI", "IZ"]), r"got \(2,\); several observables are a list, and no array"),
         (np.kron(np.eye(2), [[0, 1], [0, 0]]), "expected a Hermitian operator"),
         (np.full((4, 4), np.nan), "expected finite entries"),
         (np.eye(8), "expected 2 qubits as in the circuit, got 3"),

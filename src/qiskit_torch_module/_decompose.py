@@ -36,7 +36,11 @@ def matrix_strings(matrix: Any, argument: str) -> tuple[int, Bytes, Bytes, npt.N
     shape = np.shape(matrix)
     num_qubits = max(*shape, 1).bit_length() - 1
     if shape != (2**num_qubits, 2**num_qubits) or num_qubits == 0:
-        raise ValueError(f"{argument}: expected a matrix of shape (2^n, 2^n), got {shape}")
+        remedy = "several observables are a list, and no array"
+        raise ValueError(f"{argument}: expected a matrix of shape (2^n, 2^n), got {shape}; {remedy}")
+    dtype = getattr(matrix, "dtype", None)
+    if dtype is not None and dtype.kind not in "biufc":
+        raise ValueError(f"{argument}: expected a matrix of numbers, got one of dtype {dtype}")
     entries = scipy.sparse.coo_array(matrix)
     if scipy.sparse.issparse(matrix):
         entries.sum_duplicates()
