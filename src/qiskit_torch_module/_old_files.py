@@ -132,6 +132,6 @@ def _require_plain(content: bytes) -> None:
             repeated += opcode.name in ("BINGET", "LONG_BINGET") and argument in tuples
             previous = opcode.name
     except ValueError as error:
-        raise ValueError(f"it is damaged or was made to do harm: {error}") from error
+        raise ValueError(f"it is damaged, of another program, or was made to do harm: {error}") from error
     if repeated > _MOST_REPEATED_TUPLES:
-        raise ValueError("it is damaged or was made to do harm: tuples within tuples")
+        raise ValueError("it is damaged, of another program, or was made to do harm: tuples within tuples")
