@@ -216,6 +216,7 @@ def test_without_any_structure_bind_and_gradient_are_called():
         check(CASES[name], POINT)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forward mode of PyTorch
 @pytest.mark.usefixtures("unreadable", "float64")
 def test_what_only_bind_evaluates_is_differentiated_like_all_else():
     circuit = circuit_of((X - Y * P).sin() * P)

@@ -44,7 +44,7 @@ class Angles:
         self._variables = variables
         self.derived: list[Derived] = []
         self._index: dict[Expression, int] = {}
-        self.given: dict[Reading | Parameter | float, tuple[str, Sequence[int]]] = {}
+        self.given: dict[Reading | int, tuple[str, Sequence[int]]] = {}
 
     def polynomial(self, angle: Any, gate: str, qubits: Sequence[int] = ()) -> Polynomial:
         """The angle of a gate, a number or a ``ParameterExpression``.
@@ -52,14 +52,16 @@ class Angles:
         Raises:
             ValueError: the angle is not finite or not real.
         """
-        if isinstance(angle, Parameter) and angle in self._variables:
-            self.given.setdefault(angle, (gate, qubits))
-            return Polynomial.variable(self._variables[angle])
+        if isinstance(angle, Parameter):
+            index = self._variables.get(angle)
+            if index is not None:
+                self.given.setdefault(index, (gate, qubits))
+                return Polynomial.variable(index)
         try:
             if not isinstance(angle, ParameterExpression) or num_parameters(angle) == 0:
                 number = real_number(angle)
                 if abs(number) >= _LARGE:
-                    self.given.setdefault(number, (gate, qubits))
+                    self.given.setdefault(Reading((number,), ()), (gate, qubits))
                 return Polynomial.constant(number)
             reading = read(angle)
             if all(map(self._variables.__contains__, reading.parameters)):

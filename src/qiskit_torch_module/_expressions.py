@@ -6,6 +6,7 @@ recursion, wherever an expression is compared, hashed, pickled or evaluated; and
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import re
@@ -260,33 +261,28 @@ def number_of(expression: Expression, variables: Sequence[float]) -> float:
 
 def _numbers_of(expression: Expression, variables: Sequence[float]) -> list[float]:
     values: list[float] = []
-    for node in expression:
-        values.append(_number_of_node(node, values, variables))
+    _fill(values, expression, variables)
     return values
 
 
-def _number_of_node(node: Node, values: Sequence[float], variables: Sequence[float]) -> float:
-    """Value of a node whose operands have values."""
-    if not isinstance(node, tuple):
-        return node
-    if node[0] == "variable":
-        return variables[node[1]]
-    found: float = _applied(_OPERATIONS[node[0]].of_numbers, [values[place] for place in node[1:]])
-    return found
+def _fill(values: list[float], expression: Expression, variables: Sequence[float]) -> None:
+    """Appends the value of node after node, up to the one that has none."""
+    for node in expression:
+        if not isinstance(node, tuple):
+            values.append(node)
+        elif node[0] == "variable":
+            values.append(variables[node[1]])
+        else:
+            values.append(_applied(_OPERATIONS[node[0]].of_numbers, [values[place] for place in node[1:]]))
 
 
 def first_undefined(expression: Expression, variables: Sequence[float]) -> int | None:
     """Place of the first node that has no finite value on numbers; None: all have."""
     values: list[float] = []
-    for place, node in enumerate(expression):
-        try:
-            value = _number_of_node(node, values, variables)
-        except (ArithmeticError, ValueError):
-            return place
-        if not math.isfinite(value):
-            return place
-        values.append(value)
-    return None
+    with contextlib.suppress(ArithmeticError, ValueError):
+        _fill(values, expression, variables)
+    found = next((place for place, value in enumerate(values) if not math.isfinite(value)), len(values))
+    return found if found < len(expression) else None
 
 
 # What a sum of two numbers in double precision may be wrong by, relative to it.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from qiskit.circuit import Parameter
 
-from ._expressions import evaluate, text_of
+from ._expressions import Expression, evaluate, text_of
 from ._reading import Reading
 
 _MOST_SHOWN = 4
@@ -21,8 +21,8 @@ def least_unresolved(dtype: torch.dtype) -> float:
     return float(2**23 if dtype == torch.float32 else 2**52)
 
 
-# An angle as it was given, and the gate that has it, on which qubits.
-Given = Mapping[Reading | Parameter | float, tuple[str, Sequence[int]]]
+# An angle as it was given, or the number of the parameter that it is, and the gate that has it, on which qubits.
+Given = Mapping[Reading | int, tuple[str, Sequence[int]]]
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,16 @@ class Origins:
                 return found
         return None
 
-    def _fault_of(
-        self, angle: Reading | Parameter | float, values: Sequence[torch.Tensor], dtype: torch.dtype
-    ) -> str | None:
-        expression, parameters = _reading_of(angle)
-        variables = [self.variables[parameter] for parameter in parameters]
+    def _fault_of(self, angle: Reading | int, values: Sequence[torch.Tensor], dtype: torch.dtype) -> str | None:
+        expression, variables = self._expression_of(angle)
         with torch.no_grad():
             found = evaluate(expression, [values[i] for i in variables] or [torch.zeros((), dtype=torch.float64)])
         found = found.reshape(-1)
         wrong = torch.nonzero(~(found.abs() < least_unresolved(dtype)))
         if not len(wrong):
             return None
-        sample, names = int(wrong[0]), [str(one.name) for one in parameters]
+        sample, known = int(wrong[0]), self.names
+        names = [known[i] for i in variables]
         value = found[sample].item()
         at = [
             f"{name} = {values[i].expand(len(found))[sample].item():.6g}"
@@ -96,6 +94,11 @@ class Origins:
             + _remedy(value, dtype)
         )
 
+    def _expression_of(self, angle: Reading | int) -> tuple[Expression, list[int]]:
+        if isinstance(angle, int):
+            return (("variable", 0),), [angle]
+        return angle.expression, [self.variables[parameter] for parameter in angle.parameters]
+
     def in_words(self, message: str) -> str:
         """A message of the engine, in which parameters have names."""
 
@@ -106,12 +109,6 @@ class Origins:
             return known[number] if number < len(known) else match[0]
 
         return re.sub(r"\b(input|weight) (\d+)", name, message)
-
-
-def _reading_of(angle: Reading | Parameter | float) -> Reading:
-    if isinstance(angle, Parameter):
-        return Reading((("variable", 0),), (angle,))
-    return angle if isinstance(angle, Reading) else Reading((angle,), ())
 
 
 def _remedy(value: float, dtype: torch.dtype) -> str:

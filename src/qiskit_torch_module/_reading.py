@@ -200,14 +200,22 @@ def _points(found: Reading) -> Iterator[tuple[float, ...]]:
     yield from points_within(found.expression, scattered)
 
 
-# Operations that can have a value where they have no slope, though the whole has one: acos(x / x).
-_SINGULAR = frozenset({"asin", "acos", "pow"})
 _STEPS = (1e-3, 1e-5, 1e-7)
+
+
+def _may_lack_slopes(expression: Expression) -> bool:
+    """Whether an operation can have a value where it has no slope, though the whole has one: acos(x / x)."""
+    for node in expression:
+        if isinstance(node, tuple) and node[0] in ("asin", "acos", "pow"):
+            exponent = expression[node[2]] if node[0] == "pow" else None
+            if not (isinstance(exponent, float) and exponent >= 1.0 and exponent.is_integer()):
+                return True
+    return False
 
 
 def _has_slopes(found: Reading, expression: Any, at: Sequence[float]) -> bool:
     """Whether PyTorch finds the slope that small steps of the expression show, all variables at once."""
-    if not any(isinstance(node, tuple) and node[0] in _SINGULAR for node in found.expression):
+    if not _may_lack_slopes(found.expression):
         return True
     own = sum(value_and_slopes(found.expression, at)[1])
     size = abs(number_of(found.expression, at))
