@@ -220,6 +220,38 @@ def test_finite_values_that_leave_no_digit(name):
         call()
 
 
+PRODUCTS = {
+    "of two": (lambda x, y, z: x * y, (300.0, 300.0, 0.0)),
+    "of two, near the limit": (lambda x, y, z: x * y, (1500.0, 2000.0, 0.0)),
+    "of three": (lambda x, y, z: 0.3 * x * y * z, (40.0, -70.0, 90.0)),
+    "of one with itself": (lambda x, y, z: x * x, (900.0, 0.0, 0.0)),
+    "scaled": (lambda x, y, z: 0.1 * x, (30000.0, 0.0, 0.0)),
+    "some large, some not": (lambda x, y, z: x * y, (3.0, 7.0, 0.0)),
+}
+
+
+@pytest.mark.usefixtures("instruction_set")
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_large_products_keep_single_precision(name):
+    """Each factor is exact in single precision; their product, a thousand radians and more, is not."""
+    function, sizes = PRODUCTS[name]
+    circuit = QuantumCircuit(1)
+    circuit.ry(function(*PARAMETERS), 0)
+    used = [p for p in PARAMETERS if p in circuit.parameters]
+    generator = torch.Generator().manual_seed(1)
+    at = (torch.rand(40, 3, generator=generator) + 0.5) * torch.tensor(sizes)
+    at[::3] *= 0.01  # small and large ones side by side
+    inputs = at[:, [PARAMETERS.index(p) for p in used]].requires_grad_()
+    exact = at.double().requires_grad_()
+    expected = torch.cos(function(*exact.unbind(1)))
+    (slopes,) = torch.autograd.grad(expected.sum(), exact)
+    slopes = slopes[:, [PARAMETERS.index(p) for p in used]]
+    values = QuantumModule(circuit, used, None)(inputs)[:, 0]
+    (gradient,) = torch.autograd.grad(values.sum(), inputs)
+    torch.testing.assert_close(values.double(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(gradient.double(), slopes, atol=1e-5 * max(1.0, float(slopes.abs().max())), rtol=0)
+
+
 def test_the_same_in_plain_pytorch():
     model = module_of(X * Y, [X], [Y])
     inputs, weights = torch.tensor([[0.0], [1e20]]), torch.tensor([1e20])

@@ -72,7 +72,12 @@ struct Angles {
     // Half of an angle up to multiples of 2 pi, which single precision would lose digits to.
     static V half_angle(const Tile<Real>& tile, const Space& space, int index) {
         const ProgramView& p = *tile.program;
-        if (is_product(p, index)) return term_of(tile, space, p.angle_term_begin[index]) * Real(0.5);
+        if (is_product(p, index)) {
+            const V half = term_of(tile, space, p.angle_term_begin[index]) * Real(0.5);
+            // A large one is wrong by its rounding, however right its factors are.
+            const Real large = 32;
+            if (sizeof(Real) == 8 || !any(~((half < large) & (half > -large)))) return half;
+        }
         V result;
         for (int part = 0; part < parts; ++part) {
             D half = exact_angle(tile, space, index, part) * 0.5;
