@@ -55,10 +55,10 @@ def test_training_learns_and_saves(tmp_path):
     assert history["loss"][-1] < history["loss"][0]
     assert (tmp_path / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     for arguments in (["--seed", 1], []):
-        for name in (tmp_path / "model.qtm", tmp_path):
+        for name in (tmp_path / "model.pt", tmp_path):
             again = qtm("evaluate", name, *arguments)
             assert f"test accuracy {accuracy}%" in again.output
-    other = qtm("evaluate", tmp_path / "model.qtm", "--seed", 2)
+    other = qtm("evaluate", tmp_path / "model.pt", "--seed", 2)
     assert other.exit_code == 1
     assert "was trained with seed 1, and with 2 it would be tested on images it was trained on" in other.output
     for arguments, asked in (
@@ -71,31 +71,26 @@ def test_training_learns_and_saves(tmp_path):
         assert f"nothing left to train: 87 updates are done, and {asked}; raise it to go on\n" in resumed.output
         assert "training " not in resumed.output.split("nothing left to train")[1]
         assert f"test accuracy {accuracy}%" in resumed.output
-        assert updates_in(tmp_path / "model.qtm") == 87
+        assert updates_in(tmp_path / "model.pt") == 87
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path):
     for name in ("a", "b"):
         arguments = ("--max-updates", 5, "--seed", 3, "--batch-size", 20, "--lr", 0.05, "--output", tmp_path / name)
         assert qtm("train", "digits", *arguments).exit_code == 0
-    first, second = (load_classifier(tmp_path / name / "model.qtm")[0] for name in ("a", "b"))
+    first, second = (load_classifier(tmp_path / name / "model.pt")[0] for name in ("a", "b"))
     assert torch.equal(first.weights, second.weights)
 
 
-def test_folders_of_runs_before_are_read_gone_on_with_and_kept(tmp_path):
-    """Models were called model.pt when they were archives of PyTorch."""
+def test_a_folder_is_evaluated_gone_on_with_and_kept(tmp_path):
     arguments = ["--epochs", 2, "--output", tmp_path]
     assert qtm("train", "digits", "--max-updates", 2, *arguments).exit_code == 0
-    (tmp_path / "model.qtm").rename(tmp_path / "model.pt")
     assert qtm("evaluate", tmp_path).output == qtm("evaluate", tmp_path / "model.pt").output
     resumed = qtm("train", "digits", "--max-updates", 3, "--resume", *arguments)
     assert "going on after 2 of 3 updates\n" in resumed.output
-    assert [updates_in(tmp_path / name) for name in ("model.pt", "model.qtm")] == [2, 3]
     anew = qtm("train", "digits", "--max-updates", 1, *arguments)
-    assert f"kept as {tmp_path / 'model.previous.qtm'}, {tmp_path / 'model.previous.pt'}\n" in anew.output
-    names = ("model.previous.pt", "model.previous.qtm", "model.qtm")
-    assert [updates_in(tmp_path / name) for name in names] == [2, 3, 1]
-    assert not (tmp_path / "model.pt").exists()
+    assert f"kept as {tmp_path / 'model.previous.pt'}\n" in anew.output
+    assert [updates_in(tmp_path / name) for name in ("model.previous.pt", "model.pt")] == [3, 1]
 
 
 @pytest.mark.skipif(torch.__version__ < "2.6", reason="such files may run code there")
@@ -128,7 +123,7 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     updates = int(found.group(1))
     assert updates > 0
     assert f"after {updates} updates" in output
-    assert load_classifier(tmp_path / "model.qtm")[0].num_trainable_parameters == 220
+    assert load_classifier(tmp_path / "model.pt")[0].num_trainable_parameters == 220
 
 
 TRAIN = [sys.executable, "-m", "qiskit_torch_module.cli", "train", "digits"]
@@ -139,7 +134,7 @@ def started(folder, *arguments, **options):
     command = [*TRAIN, "--output", str(folder), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     deadline = time.monotonic() + 60
-    while not (folder / "model.qtm").exists() and time.monotonic() < deadline:
+    while not (folder / "model.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     return process
 
@@ -153,11 +148,11 @@ def test_a_run_that_is_killed_or_told_to_end_goes_on(tmp_path):
     process = started(tmp_path, "--epochs", "10000")
     process.kill()
     process.communicate(timeout=60)
-    first = updates_in(tmp_path / "model.qtm")
+    first = updates_in(tmp_path / "model.pt")
     assert first > 0
-    before = (tmp_path / "model.qtm").stat().st_mtime_ns
+    before = (tmp_path / "model.pt").stat().st_mtime_ns
     process = started(tmp_path, "--epochs", "10000", "--resume")
-    while (tmp_path / "model.qtm").stat().st_mtime_ns == before:
+    while (tmp_path / "model.pt").stat().st_mtime_ns == before:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.1)
@@ -167,7 +162,7 @@ def test_a_run_that_is_killed_or_told_to_end_goes_on(tmp_path):
     assert process.returncode == 128 + signal.SIGTERM, problems
     assert f"going on after {first} of {10000 * (1437 // 48)} updates" in output
     assert "test accuracy" in output
-    second = updates_in(tmp_path / "model.qtm")
+    second = updates_in(tmp_path / "model.pt")
     assert second > first
     result = qtm("train", "digits", "--max-updates", second + 3, "--epochs", 10000, "--resume", "--output", tmp_path)
     assert result.exit_code == 0
@@ -184,7 +179,7 @@ def test_a_closed_output_costs_no_result(tmp_path):
     assert process.returncode == 0
     assert "test accuracy" in problems
     assert "Traceback" not in problems
-    assert updates_in(tmp_path / "model.qtm") == 3
+    assert updates_in(tmp_path / "model.pt") == 3
 
 
 def test_what_cannot_be_saved_is_printed_and_saved_elsewhere(tmp_path, monkeypatch):
@@ -203,7 +198,7 @@ def test_what_cannot_be_saved_is_printed_and_saved_elsewhere(tmp_path, monkeypat
     assert "after 2 updates" in result.output
     assert f"could not save to {tmp_path / 'full'}: No space left on device; saved to" in result.output
     assert f"saved to {folders[1]} instead" in result.output
-    assert updates_in(folders[1] / "model.qtm") == 2
+    assert updates_in(folders[1] / "model.pt") == 2
 
 
 def test_a_full_disk_is_noticed_before_training(tmp_path, monkeypatch):
@@ -221,8 +216,8 @@ def test_a_full_disk_is_noticed_before_training(tmp_path, monkeypatch):
 def test_the_model_of_the_run_before_is_kept(tmp_path):
     for seed in (0, 1):
         result = qtm("train", "digits", "--max-updates", 2, "--seed", seed, "--output", tmp_path)
-    assert "model.previous.qtm" in result.output
-    kept = read_checkpoint(tmp_path / "model.previous.qtm", "digit classifier")
+    assert "model.previous.pt" in result.output
+    kept = read_checkpoint(tmp_path / "model.previous.pt", "digit classifier")
     assert kept["settings"]["seed"] == 0
     result = qtm("train", "digits", "--max-updates", 4, "--seed", 0, "--resume", "--output", tmp_path)
     assert "was trained with seed 1, now it is 0; go on with what it was" in result.output
@@ -262,8 +257,8 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
         ["train", "digits", "--max-updates", "99999999999999999999"],
         ["train", "digits", "--data", "foo"],
         ["train", "digits", "--foo"],
-        ["evaluate", "model.qtm", "--seed", "99999999999"],
-        ["evaluate", "model.qtm", "--threads", str(2**31)],
+        ["evaluate", "model.pt", "--seed", "99999999999"],
+        ["evaluate", "model.pt", "--threads", str(2**31)],
         ["reproduce", "foo"],
         ["reproduce", "fig1", "--timeout", "-1"],
         ["reproduce", "fig1", "--limit", "-1"],

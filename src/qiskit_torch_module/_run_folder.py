@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,9 +11,7 @@ from ._files import require_writable
 from ._training import History, Settings, Training
 from .plots import plot_learning_curve
 
-MODEL, HISTORY, CURVE = "model.qtm", "history.json", "learning_curve.png"
-# What runs called their model when it was an archive of PyTorch.
-_OLD_MODEL = "model.pt"
+MODEL, HISTORY, CURVE = "model.pt", "history.json", "learning_curve.png"
 
 # What the files take: two models while one replaces the other, the picture, and a few numbers for every update.
 _LEAST_ROOM, _ROOM_FOR_UPDATE = 1 << 18, 128
@@ -45,13 +42,9 @@ class RunFolder:
         """The file of the model."""
         return self.path / MODEL
 
-    def set_aside(self) -> list[Path]:
-        """Keeps the model of a run before this one under another name; these names."""
-        kept = []
-        for path in _models(self.path):
-            kept.append(path.with_stem(f"{path.stem}.previous"))
-            path.replace(kept[-1])
-        return kept
+    def set_aside(self) -> Path:
+        """Keeps the model of a run before this one under another name, which is returned."""
+        return self.model.replace(self.model.with_stem(f"{self.model.stem}.previous"))
 
     def write(self, run: Training, settings: Settings, title: str) -> None:
         """Writes all that the run leaves.
@@ -68,12 +61,9 @@ class RunFolder:
 
 
 def model_in(folder: Path) -> Path | None:
-    """The model that a run has left in a folder, under the name it has now or had before; None: there is none."""
-    return next(_models(folder), None)
-
-
-def _models(folder: Path) -> Iterator[Path]:
-    return (path for path in (folder / MODEL, folder / _OLD_MODEL) if path.exists())
+    """The model that a run has left in a folder; None: there is none."""
+    path = folder / MODEL
+    return path if path.exists() else None
 
 
 def rescue_folder() -> Path:

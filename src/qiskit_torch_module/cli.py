@@ -222,8 +222,7 @@ def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, t
     elif resume:
         _say(f"{folder.path} holds no run to go on with; starting anew")
     elif before is not None:
-        kept = ", ".join(map(str, folder.set_aside()))
-        _say(f"the model of the run before is kept as {kept}")
+        _say(f"the model of the run before is kept as {folder.set_aside()}")
 
 
 def _save(run: Training, folder: RunFolder, settings: Settings) -> str | None:
@@ -300,7 +299,7 @@ def _print_result(model: QuantumModule, images: Images, history: History) -> Non
 @app.command()
 def evaluate(
     model_file: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="What 'qtm train digits' saved: model.qtm, or its folder.")
+        Path, typer.Argument(metavar="MODEL", help="What 'qtm train digits' saved: model.pt, or its folder.")
     ],
     data: DataOption = Data.digits,
     data_dir: FolderOption = None,
