@@ -344,7 +344,7 @@ def test_memory_is_predicted_before_it_is_taken(gradient):
     assert needed > 2 * 8 * 4**8  # both matrices in single precision
     try:
         _engine.set_memory_budget(8 * 4**8)
-        with pytest.raises(ValueError, match=r"8 qubits with matrices needs 2 MiB of memory, but the budget is 1 MiB"):
+        with pytest.raises(ValueError, match=r"with matrices needs 1.0 MiB of memory, but the budget is 512.0 KiB"):
             model(inputs)
     finally:
         _engine.set_memory_budget(before)

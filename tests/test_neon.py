@@ -54,7 +54,7 @@ def program(tmp_path_factory):
     path = tmp_path_factory.mktemp("neon") / "evaluate_file"
     sources = [one for one in ENGINE.glob("*.cpp") if one.name not in ("bindings.cpp", "gil.cpp")]
     sources += [ENGINE / "isa" / "baseline.cpp", Path(__file__).parent / "cross" / "evaluate_file.cpp"]
-    flags = ["-std=c++20", "-O1", "-fno-math-errno", "-ffp-contract=fast", "-static", "-pthread"]
+    flags = ["-std=c++20", "-O1", "-fno-math-errno", "-ffp-contract=fast", "-static", "-pthread", "-DQTM_BASELINE"]
     subprocess.run([COMPILER, *flags, *map(str, sources), "-o", str(path)], check=True)
     return path
 

@@ -69,7 +69,7 @@ struct Angles {
         return product;
     }
 
-    // Half of an angle up to multiples of 2 pi, which single precision would lose digits to.
+    // Half of an angle; in single precision, which would lose digits to multiples of 2 pi, at most 32.
     static V half_angle(const Tile<Real>& tile, const Space& space, int index) {
         const ProgramView& p = *tile.program;
         if (is_product(p, index)) {
@@ -96,7 +96,7 @@ struct Angles {
         const ProgramView& p = *tile.program;
         for (int a = 0; a < p.num_angles; ++a)
             if (bool(p.angle_varies[a]) == varying)
-                space.half[a] = sine_cosine<Real, lanes>(half_angle(tile, space, a));
+                space.half[a] = sine_cosine<Real, lanes, sizeof(Real) == 4>(half_angle(tile, space, a));
     }
 
     // z / |z|, or 1 where z vanishes; also |z|.

@@ -86,9 +86,15 @@ inline Real sum_of_lanes(Vector<Real, lanes> x) {
     return x[0];
 }
 
-// Whether a comparison holds in any lane.
+// Whether a comparison holds in any lane. Compilers would fetch a wide mask word by word.
 template <class Mask>
 inline bool any(const Mask& mask) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Mask) == 64) return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
+#endif
+#if defined(__AVX__)
+    if constexpr (sizeof(Mask) == 32) return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#endif
     constexpr int count = sizeof(Mask) / sizeof(int64_t);
     const auto words = (IntegerVector<double, count>)mask;
     int64_t found = 0;
@@ -112,8 +118,9 @@ struct SineCosine {
 };
 
 // sin and cos by quadrant reduction (pi/2 split in three, Cody and Waite) and Taylor polynomials on [-pi/4, pi/4];
-// relative error a few units in the last place. Arguments too large for the reduction go through libm.
-template <class Real, int lanes>
+// relative error a few units in the last place. Arguments too large for the reduction go through libm, unless it is
+// known that there are none.
+template <class Real, int lanes, bool is_small = false>
 inline SineCosine<Real, lanes> sine_cosine(Vector<Real, lanes> x) {
     using V = Vector<Real, lanes>;
     using I = IntegerVector<Real, lanes>;
@@ -164,7 +171,7 @@ inline SineCosine<Real, lanes> sine_cosine(Vector<Real, lanes> x) {
     const V swapped_sine = odd ? cosine : sine, swapped_cosine = odd ? sine : cosine;
     SineCosine<Real, lanes> result{(quadrant & 2) != 0 ? -swapped_sine : swapped_sine,
                                    ((quadrant + 1) & 2) != 0 ? -swapped_cosine : swapped_cosine};
-    if (any(~((x < limit) & (x > -limit)))) {
+    if (!is_small && any(~((x < limit) & (x > -limit)))) {
         for (int i = 0; i < lanes; ++i) {
             if (x[i] < limit && x[i] > -limit) continue;
             result.sine[i] = Real(__builtin_sin(double(x[i])));

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from ._paulis import BYTES_OF_STRING, PHASES, Bytes, num_bits, unpacked
 
 # A matrix becomes a sum of at most this many.
 MAX_MATRIX_TERMS = 1 << 24
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether it is a sparse matrix of SciPy: whoever made one has imported what knows them."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(value))
 
 
 def matrix_pauli_sum(matrix: Any, argument: str = "matrix") -> SparsePauliOp:
@@ -41,8 +47,10 @@ def matrix_strings(matrix: Any, argument: str) -> tuple[int, Bytes, Bytes, npt.N
     dtype = getattr(matrix, "dtype", None)
     if dtype is not None and dtype.kind not in "biufc":
         raise ValueError(f"{argument}: expected a matrix of numbers, got one of dtype {dtype}")
-    entries = scipy.sparse.coo_array(matrix)
-    if scipy.sparse.issparse(matrix):
+    from scipy.sparse import coo_array  # takes a tenth of a second to import
+
+    entries = coo_array(matrix)
+    if is_sparse(matrix):
         entries.sum_duplicates()
     values = np.asarray(entries.data, dtype=complex if np.iscomplexobj(entries.data) else float)
     if not np.all(np.isfinite(values)):

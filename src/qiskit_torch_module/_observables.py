@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from qiskit.quantum_info import Operator, Pauli, PauliList, SparsePauliOp
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 
 from ._compat import SparseObservable
-from ._decompose import matrix_pauli_sum, matrix_strings
+from ._decompose import is_sparse, matrix_pauli_sum, matrix_strings
 from ._labels import CODES, codes_of, count_strings, has_projectors, on_zero, strings_of
 from ._paulis import BYTES_OF_STRING, PHASES, PauliString, PauliSums, Strings, packed
 
@@ -47,7 +46,7 @@ def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Seq
         return PauliSums(num_qubits, count, np.arange(count, dtype=np.int32), np.zeros_like(z), z, np.ones(count))
     if isinstance(observables, PauliList):
         observables = list(observables)
-    if isinstance(observables, _KINDS):
+    if isinstance(observables, _KINDS) or is_sparse(observables):
         observables = [observables]
     if not isinstance(observables, Sequence):
         raise TypeError(
@@ -59,7 +58,7 @@ def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Seq
     return _Reader(num_qubits, idle).sums(observables)
 
 
-_KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray, scipy.sparse.spmatrix, scipy.sparse.sparray)
+_KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray)  # beside sparse matrices
 if SparseObservable is not None:
     _KINDS = (*_KINDS, SparseObservable)
 _EXPECTED = (
@@ -162,7 +161,7 @@ class _Reader:
             return self._products(owners, codes, np.array(observable.coeffs, dtype=complex))
         if isinstance(observable, BaseOperator):
             observable = Operator(observable).data
-        if not isinstance(observable, _KINDS):
+        if not (isinstance(observable, _KINDS) or is_sparse(observable)):
             raise TypeError(f"observables[{index}]: expected {_EXPECTED}, got {type(observable).__name__}")
         num_qubits, x, z, coefficients = matrix_strings(observable, f"observables[{index}]")
         self._require_qubits(index, num_qubits)

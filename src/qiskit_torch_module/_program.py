@@ -52,6 +52,7 @@ class Program:
         weight_blocks: Likewise, from weights alone.
         matrices, diagonals: Steps between the rotations; their places count all three.
         passes: What the compiler does with it.
+        has_derived: Whether variables are computed from others: asked in every step, and so kept.
         text: The program as operators of PyTorch take it, once they do; no part of its value.
         origins: What its angles come from, where that is known; no part of its value, either.
     """
@@ -71,8 +72,13 @@ class Program:
     diagonals: tuple[Diagonal, ...] = ()
     input_blocks: tuple[Block, ...] = ()
     weight_blocks: tuple[Block, ...] = ()
+    has_derived: bool = field(init=False, compare=False, repr=False)
     text: str = field(init=False, compare=False, repr=False)
     origins: Origins | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
+        object.__setattr__(self, "has_derived", any(map(len, parts)))
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
     @property
@@ -128,11 +134,6 @@ class Program:
     def num_engine_weights(self) -> int:
         """Number of weights of the engine: with the derived ones."""
         return self.num_weights + len(self.derived_weights) + sum(block.size for block in self.weight_blocks)
-
-    @property
-    def has_derived(self) -> bool:
-        parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
-        return any(len(part) > 0 for part in parts)  # PyTorch 2.4 compiles no truth value of a tuple
 
     def with_derived_columns(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (B, num_inputs) and weights (num_weights,) with the derived ones behind; differentiable.

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
 Real = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -119,7 +118,9 @@ def unitary_angles(unitary: Complex) -> Real:
     size = len(unitary)
     if size == 2:
         return _euler_angles(unitary)
-    (left, right), angles, (first, second) = scipy.linalg.cossin(unitary, p=size // 2, q=size // 2, separate=True)
+    from scipy.linalg import cossin  # takes long to import, and few circuits need it
+
+    (left, right), angles, (first, second) = cossin(unitary, p=size // 2, q=size // 2, separate=True)
     after, z_after, between = _demultiplexed(left, right)
     inside, z_before, before = _demultiplexed(first, second)
     return np.concatenate(
@@ -137,7 +138,9 @@ def unitary_angles(unitary: Complex) -> Real:
 
 def _demultiplexed(first: Complex, second: Complex) -> tuple[Complex, Real, Complex]:
     """V, angles t and W with first = V exp(-i t/2) W and second = V exp(i t/2) W."""
-    triangle, basis = scipy.linalg.schur(first @ second.conj().T, output="complex")
+    from scipy.linalg import schur
+
+    triangle, basis = schur(first @ second.conj().T, output="complex")
     half = 0.5 * np.angle(np.diag(triangle))
     return basis, -2.0 * half, np.exp(1j * half)[:, None] * (basis.conj().T @ second)
 

@@ -5,6 +5,10 @@
 #include <type_traits>
 #include <utility>
 
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
 #include "../tile.hpp"
 
 namespace qtm {
