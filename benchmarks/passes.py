@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
-from qiskit_torch_module._passes import PASS_NAMES
+from qiskit_torch_module._program.passes import PASS_NAMES
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 

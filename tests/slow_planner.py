@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from qiskit_torch_module._gf2 import is_odd
-from qiskit_torch_module._polynomial import Polynomial
-from qiskit_torch_module._schedule import X, Z, _conjugate_to
+from qiskit_torch_module._program.gf2 import is_odd
+from qiskit_torch_module._program.schedule import X, Z, _conjugate_to
+from qiskit_torch_module._reading.polynomials import Polynomial
 
 
 @dataclass

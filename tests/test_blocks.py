@@ -15,11 +15,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import reference
 from circuits_zoo import ParameterizedInitialize, encoded, random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
-from qiskit_torch_module._blocks import AmplitudeBlock, BoundBlock
-from qiskit_torch_module._bound import _trigonometric_slope, bound_gate, difference_slope
-from qiskit_torch_module._definitions import alone
-from qiskit_torch_module._polynomial import Polynomial
-from qiskit_torch_module._synthesis import tree_angles, turned, unitary_angles, unitary_words
+from qiskit_torch_module._program.blocks import AmplitudeBlock, BoundBlock
+from qiskit_torch_module._program.synthesis import tree_angles, turned, unitary_angles, unitary_words
+from qiskit_torch_module._reading.bound import _trigonometric_slope, bound_gate, difference_slope
+from qiskit_torch_module._reading.definitions import alone
+from qiskit_torch_module._reading.polynomials import Polynomial
 
 # Qiskit itself looks at the duration of what is called a delay, which warns in some versions.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

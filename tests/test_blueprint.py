@@ -13,9 +13,9 @@ from qiskit.quantum_info import random_unitary
 
 import gate_zoo
 from circuits_zoo import qaoa, reuploading
-from qiskit_torch_module._blueprint import MAX_QUBITS, CannotBuildError, SavedCircuit, blueprint, circuit_of
-from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, UnitaryGate
-from qiskit_torch_module._compile import compile_program
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, UnitaryGate
+from qiskit_torch_module._storage.blueprint import MAX_QUBITS, CannotBuildError, SavedCircuit, blueprint, circuit_of
 
 W = ParameterVector("w", 3)
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from qiskit_torch_module import _container
-from qiskit_torch_module._checkpoint import read_checkpoint, write_checkpoint
+from qiskit_torch_module._storage import container
+from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 
 
 def same(first, second):
@@ -48,7 +48,7 @@ CONTENT = {
         torch.tensor([math.nan, math.inf, -0.0], dtype=torch.float16),
         torch.tensor([True, False]),
         torch.tensor([1 + 2j], dtype=torch.complex64).conj(),
-        *(torch.arange(-3, 4).to(dtype) for dtype, _ in _container._DTYPES.values()),
+        *(torch.arange(-3, 4).to(dtype) for dtype, _ in container._DTYPES.values()),
     ],
     "arrays": [np.arange(6.0).reshape(2, 3)[:, ::-1], np.arange(3, dtype=">i4").astype("=i4"), np.zeros((0, 2))],
 }
@@ -119,8 +119,8 @@ def test_what_is_nested_too_deep_or_too_large_is_refused(tmp_path):
 
 def test_what_does_not_come_back_is_not_written(tmp_path, monkeypatch):
     path = write(tmp_path / "a", {"value": 1})
-    real = _container._Reader.value
-    monkeypatch.setattr(_container._Reader, "value", lambda self, plain, depth: real(self, plain, depth) or 7)
+    real = container._Reader.value
+    monkeypatch.setattr(container._Reader, "value", lambda self, plain, depth: real(self, plain, depth) or 7)
     with pytest.raises(OSError, match="what was read back is not what was written"):
         write_checkpoint(path, "kind", {"value": 0})
     monkeypatch.undo()
@@ -258,8 +258,8 @@ def test_another_version_and_another_kind_say_so(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"a is no model but a digit classifier, written with qiskit-torch-module \d"):
         read_checkpoint(path, "model")
     for other, advice in ((3, "update qiskit-torch-module"), (999, "update"), (1, "no release")):
-        monkeypatch.setattr(_container, "VERSION", other)
-        pieces = _container.encoded("model", {})
+        monkeypatch.setattr(container, "VERSION", other)
+        pieces = container.encoded("model", {})
         monkeypatch.undo()
         path.write_bytes(b"".join(pieces))
         with pytest.raises(
@@ -282,7 +282,7 @@ SMALL = {"weights": torch.arange(4.0), "text": "some text", "loss": [0.5, math.i
 
 def refused(data):
     try:
-        _container.decoded(io.BytesIO(data))
+        container.decoded(io.BytesIO(data))
     except ValueError:
         return True
     return False

@@ -14,9 +14,9 @@ import torch
 from typer.testing import CliRunner
 
 from qiskit_torch_module import __version__, _engine
-from qiskit_torch_module._checkpoint import read_checkpoint, write_checkpoint
-from qiskit_torch_module._classifier import digit_classifier, load_classifier
-from qiskit_torch_module._run_folder import RunFolder
+from qiskit_torch_module._command_line.run_folder import RunFolder
+from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
+from qiskit_torch_module.applications.classifier import digit_classifier, load_classifier
 from qiskit_torch_module.cli import app
 
 

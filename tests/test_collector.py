@@ -8,7 +8,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from qiskit_torch_module import QuantumModule
-from qiskit_torch_module._collector import without_collections
+from qiskit_torch_module._core.collector import without_collections
 
 
 def layers(depth):

@@ -16,8 +16,8 @@ except ImportError:  # before Qiskit 0.45
 import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import QuantumModule
-from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._gates import GATES, native_gate
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._reading.gates import GATES, native_gate
 
 
 def check(circuit, columns, row, num_qubits):

@@ -16,8 +16,8 @@ from qiskit.circuit import ParameterVector
 
 import qiskit_torch_module as qtm
 from conftest import NIGHTLY
-from qiskit_torch_module import _container
-from qiskit_torch_module._checkpoint import read_checkpoint, write_checkpoint
+from qiskit_torch_module._storage import container
+from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 
 NUM_FILES = 20_000 if NIGHTLY else 400
 DIGEST_BYTES = 32
@@ -158,7 +158,7 @@ def test_changes_of_the_structure_are_refused_or_sound(tmp_path, whole):
 
 def test_changes_of_what_a_model_is_made_of_are_refused_or_sound(tmp_path, whole):
     """Program and circuit stand in the file as texts of their own."""
-    generator, content = random.Random(4), _container.decoded(io.BytesIO(whole)).content
+    generator, content = random.Random(4), container.decoded(io.BytesIO(whole)).content
     for _ in range(NUM_FILES):
         changed = dict(content)
         name = generator.choice(["program", "circuit"])
@@ -166,7 +166,7 @@ def test_changes_of_what_a_model_is_made_of_are_refused_or_sound(tmp_path, whole
         text = json.dumps(changed_somewhere(generator, json.loads(text))).encode()
         changed[name] = text if name == "program" else {**content["circuit"], "text": text}
         write_checkpoint(tmp_path / "model", "quantum module", changed) if generator.random() < 0.02 else None
-        loads_or_refuses(tmp_path / "model", b"".join(_container.encoded("quantum module", changed)))
+        loads_or_refuses(tmp_path / "model", b"".join(container.encoded("quantum module", changed)))
 
 
 def test_damaged_checkpoints_of_every_kind(tmp_path):

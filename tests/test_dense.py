@@ -17,23 +17,18 @@ from qiskit.quantum_info import SparsePauliOp, Statevector, random_hermitian, ra
 
 from circuits_zoo import random_observables
 from conftest import NIGHTLY
-from qiskit_torch_module import (
-    FastReverseEstimatorGradient,
-    QuantumModule,
-    _cache,
-    _engine,
-    _matrices,
-    _torch_engine,
-    explain,
-)
-from qiskit_torch_module._cache import cached_program
-from qiskit_torch_module._compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
-from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._dense import step_arrays
-from qiskit_torch_module._polynomial import Polynomial
-from qiskit_torch_module._portable import from_text, to_text
-from qiskit_torch_module._program import _observable_arrays
-from qiskit_torch_module._schedule import Rotation, Y, engine_arrays, levels_of
+from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, explain
+from qiskit_torch_module._program import cache as _cache
+from qiskit_torch_module._program.cache import cached_program
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.dense import step_arrays
+from qiskit_torch_module._program.portable import from_text, to_text
+from qiskit_torch_module._program.program import _observable_arrays
+from qiskit_torch_module._program.schedule import Rotation, Y, engine_arrays, levels_of
+from qiskit_torch_module._reading import matrices as _matrices
+from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
+from qiskit_torch_module._reading.polynomials import Polynomial
+from qiskit_torch_module._simulation import pytorch
 from reference import batch_values, central_differences, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 3
@@ -147,7 +142,7 @@ def test_derivatives_of_derivatives(all_dense):
     inputs, weights = torch.rand(2, NUM_INPUTS).double(), torch.rand(NUM_WEIGHTS).double()
     extended = program.with_derived_columns(inputs, weights)
     torch.testing.assert_close(
-        _torch_engine.expectation_values(program, *extended),
+        pytorch.expectation_values(program, *extended),
         torch.from_numpy(program.engine.values(extended[0].numpy(), extended[1].numpy(), 1)),
         atol=1e-12,
         rtol=0,

@@ -13,8 +13,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _torch_engine, load, save
-from qiskit_torch_module._angles import Angles
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, load, save
+from qiskit_torch_module._reading.angles import Angles
+from qiskit_torch_module._simulation import pytorch
 
 X, Y, Z = PARAMETERS = [Parameter("x"), Parameter("y"), Parameter("z")]
 
@@ -64,7 +65,7 @@ def test_terms_that_cancel(name, dtype):
     torch.testing.assert_close(values.double(), expected, atol=tolerance, rtol=0)
     scale = max(1.0, float(slopes.abs().max()))
     torch.testing.assert_close(gradient.detach().double(), slopes[:, columns], atol=tolerance * scale, rtol=0)
-    plain = _torch_engine.expectation_values(
+    plain = pytorch.expectation_values(
         model._program, *model._program.with_derived_columns(inputs.detach(), inputs.new_empty(0))
     )
     torch.testing.assert_close(plain[:, 0].double(), expected, atol=tolerance, rtol=0)
@@ -256,9 +257,9 @@ def test_the_same_in_plain_pytorch():
     model = module_of(X * Y, [X], [Y])
     inputs, weights = torch.tensor([[0.0], [1e20]]), torch.tensor([1e20])
     with pytest.raises(ValueError, match=r"angle (x\*y|y\*x) of gate 'ry' on qubits \[0\] is 1e\+40 in sample 1"):
-        _torch_engine.expectation_values(model._program, inputs, weights)
+        pytorch.expectation_values(model._program, inputs, weights)
     with pytest.raises(ValueError, match="no digit left for some of the values in float32"):
-        _torch_engine.expectation_values(replace(model._program), inputs, weights)
+        pytorch.expectation_values(replace(model._program), inputs, weights)
 
 
 def test_large_angles_that_have_digits():

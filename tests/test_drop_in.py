@@ -9,7 +9,8 @@ from qiskit.circuit.library import EfficientSU2, RealAmplitudes, ZFeatureMap
 from qiskit.quantum_info import SparsePauliOp
 
 from circuits_zoo import qaoa, reuploading
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, _compat
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient
+from qiskit_torch_module._reading import compat
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # they warn of their own futures
 
@@ -21,7 +22,7 @@ def stock_primitives():
     try:
         from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 
-        estimator = _compat.StatevectorEstimator()
+        estimator = compat.StatevectorEstimator()
         return estimator, ParamShiftEstimatorGradient(estimator), {"default_precision": 0.0}
     except ImportError:
         from qiskit.primitives import Estimator

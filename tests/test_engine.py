@@ -124,8 +124,8 @@ def test_prediction_of_memory_grows_with_precision_and_gradients():
 def test_arrays_that_contradict_each_other_are_refused_not_read():
     case = reuploading(3, 1)
     program = QuantumModule(case.circuit, case.encoding, case.variational)._program
-    from qiskit_torch_module._program import _arrays
-    from qiskit_torch_module._schedule import levels_of
+    from qiskit_torch_module._program.program import _arrays
+    from qiskit_torch_module._program.schedule import levels_of
 
     levels, _ = levels_of(program.rotations)
     arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)

@@ -8,9 +8,10 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 
 import reference
 from circuits_zoo import qaoa, random_observables, reuploading
-from qiskit_torch_module import FastEstimator, _compat
+from qiskit_torch_module import FastEstimator
+from qiskit_torch_module._reading import compat
 
-needs_v2 = pytest.mark.skipif(_compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
+needs_v2 = pytest.mark.skipif(compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
 
 
 def rows_for(circuit, batch, seed=0):
@@ -108,7 +109,7 @@ def test_several_pubs_metadata_and_job():
     circuit = QuantumCircuit(1, metadata={"name": "one"})
     job = FastEstimator(default_precision=0.0).run([(circuit, "Z"), (circuit, ["X", "Z"], [], 0.0)], precision=0.0)
     result = job.result()
-    expected = _compat.StatevectorEstimator().run([(circuit, "Z")] * 2, precision=0.0).result()
+    expected = compat.StatevectorEstimator().run([(circuit, "Z")] * 2, precision=0.0).result()
     assert len(result) == 2
     assert job.done()
     assert result.metadata == expected.metadata
@@ -129,7 +130,7 @@ def test_precision_is_seeded_normal_noise():
 def test_v1_call():
     observables = [SparsePauliOp("ZI"), SparsePauliOp("XX")]
     rows = rows_for(CIRCUIT, 2)
-    if _compat.EstimatorResult is None:
+    if compat.EstimatorResult is None:
         with pytest.raises(TypeError, match="Qiskit 2 has no V1 primitives; pass PUBs"):
             FastEstimator().run([CIRCUIT] * 2, observables, rows)
         return
@@ -221,7 +222,7 @@ def test_bad_pubs_are_refused(pubs, precision, message):
 
 @needs_v2
 def test_pubs_from_a_generator_and_pub_objects():
-    pubs = [(CIRCUIT, "ZZ", [0.1, 0.2, 0.3]), _compat.EstimatorPub.coerce((CIRCUIT, "XX", [0.1, 0.2, 0.3]))]
+    pubs = [(CIRCUIT, "ZZ", [0.1, 0.2, 0.3]), compat.EstimatorPub.coerce((CIRCUIT, "XX", [0.1, 0.2, 0.3]))]
     result = FastEstimator().run(pub for pub in pubs).result()
     assert [float(one.data.evs) for one in result] == pytest.approx(
         FastEstimator().expectation_values(CIRCUIT, ["ZZ", "XX"], [0.1, 0.2, 0.3])[0].tolist()
@@ -229,7 +230,7 @@ def test_pubs_from_a_generator_and_pub_objects():
 
 
 @needs_v2
-@pytest.mark.skipif(_compat.SparseObservable is None, reason="this Qiskit has no projectors")
+@pytest.mark.skipif(compat.SparseObservable is None, reason="this Qiskit has no projectors")
 def test_projectors():
     circuit = QuantumCircuit(2)
     circuit.ry(0.7, 0)
@@ -251,7 +252,7 @@ def test_resets_are_left_to_qiskit():
 
 
 def test_programs_are_found_again_by_content():
-    from qiskit_torch_module._cache import cached_program
+    from qiskit_torch_module._program.cache import cached_program
 
     def make(angle, gate_angle=0.1):
         inner = QuantumCircuit(1, name="inner")

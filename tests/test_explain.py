@@ -8,7 +8,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import random_unitary
 
 from qiskit_torch_module import HybridModule, QuantumModule, explain
-from qiskit_torch_module._compat import UnitaryGate
+from qiskit_torch_module._reading.compat import UnitaryGate
 
 x, w = ParameterVector("x", 2), ParameterVector("w", 2)
 

@@ -10,9 +10,10 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 from qiskit.synthesis import QDrift, SuzukiTrotter
 
 import reference
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, _compat
-from qiskit_torch_module._compat import UnitaryGate
-from qiskit_torch_module._exponentials import MAX_QUBITS, exact_evolutions, exponential
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient
+from qiskit_torch_module._reading import compat
+from qiskit_torch_module._reading.compat import UnitaryGate
+from qiskit_torch_module._reading.exponentials import MAX_QUBITS, exact_evolutions, exponential
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of Qiskit, about how it exponentiates matrices
 
@@ -150,6 +151,6 @@ def test_too_many_qubits_are_refused():
 @pytest.mark.skipif("to_matrix" not in vars(PauliEvolutionGate), reason="this Qiskit knows the formula only")
 def test_the_estimators_of_newer_qiskit_agree_with_the_exponential():
     pub = (circuit_with(PauliEvolutionGate(SUM, T), [0, 1]), OBSERVABLES, {T: 0.9, W: 0.6})
-    [stock] = _compat.StatevectorEstimator().run([pub]).result()
+    [stock] = compat.StatevectorEstimator().run([pub]).result()
     [found] = FastEstimator(exact_evolution=True).run([pub]).result()
     np.testing.assert_allclose(found.data.evs, stock.data.evs, atol=1e-10)

@@ -14,8 +14,8 @@ from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
-from qiskit_torch_module._expressions import Builder, evaluate, text_of, variables_in
-from qiskit_torch_module._reading import read
+from qiskit_torch_module._reading.expressions import Builder, evaluate, text_of, variables_in
+from qiskit_torch_module._reading.parameter_expressions import read
 
 X, Y = Parameter("x"), ParameterVector("y", 2)
 PARAMETERS = [X, *Y]

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from qiskit_torch_module import _files
-from qiskit_torch_module._files import replace_file, require_writable
+from qiskit_torch_module._core import files as _files
+from qiskit_torch_module._core.files import replace_file, require_writable
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")

@@ -13,7 +13,8 @@ from qiskit.quantum_info import Clifford, SparsePauliOp, Statevector, random_cli
 import reference
 from circuits_zoo import random_observables
 from gate_zoo import BROKEN, IDLE, REFUSED, T, operation_classes, specimens
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _compat
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
+from qiskit_torch_module._reading import compat
 
 CLASSES = operation_classes()
 
@@ -63,7 +64,7 @@ def test_every_operation_of_the_library(name):
         pytest.skip("this version of Qiskit cannot simulate it")
     for operation in specimens(name, CLASSES[name]):
         circuit = QuantumCircuit(max(1, operation.num_qubits))
-        if not isinstance(operation, _compat.Initialize):
+        if not isinstance(operation, compat.Initialize):
             circuit = prepared(circuit.num_qubits)
         circuit.append(operation, range(operation.num_qubits))
         check(closed(circuit))

@@ -9,10 +9,10 @@ from qiskit.circuit import ParameterVector
 import reference
 from circuits_zoo import Case, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
-from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._halves import halves_of
-from qiskit_torch_module._program import _arrays, _halved_arrays
-from qiskit_torch_module._schedule import levels_of
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.halves import halves_of
+from qiskit_torch_module._program.program import _arrays, _halved_arrays
+from qiskit_torch_module._program.schedule import levels_of
 from test_passes import run
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from qiskit_torch_module._images import load_digits, load_mnist, read_idx
+from qiskit_torch_module.applications.images import load_digits, load_mnist, read_idx
 
 
 def idx(array: np.ndarray) -> bytes:

@@ -11,7 +11,7 @@ from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import random_unitary
 
 from qiskit_torch_module import QuantumModule, _engine, explain, set_memory_budget
-from qiskit_torch_module._compat import UnitaryGate
+from qiskit_torch_module._reading.compat import UnitaryGate
 from test_engine import python
 
 GIB = 2**30

@@ -10,7 +10,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import QuantumModule, _observables
+from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._reading import observables as _observables
 
 
 def module(**options):
@@ -152,11 +153,12 @@ def test_a_circuit_is_compiled_once():
 
 
 def test_a_matrix_is_turned_into_paulis_once(monkeypatch):
-    from qiskit_torch_module import _cache, _compile
+    from qiskit_torch_module._program import cache
+    from qiskit_torch_module._program import compile as _compile
 
     calls = []
     counted = lambda *arguments: calls.append(0) or _observables.pauli_sums(*arguments)  # noqa: E731
-    for place in (_cache, _compile):
+    for place in (cache, _compile):
         monkeypatch.setattr(place, "pauli_sums", counted)
     case, z = reuploading(3, 1), np.diag([1.0, -1.0])
     model = QuantumModule(case.circuit, case.encoding, case.variational, observables=np.kron(np.eye(4), z), seed_init=5)

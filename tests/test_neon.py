@@ -9,10 +9,10 @@ import pytest
 
 from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
-from qiskit_torch_module._halves import halves_of
-from qiskit_torch_module._passes import current_passes
-from qiskit_torch_module._program import _arrays, _halved_arrays
-from qiskit_torch_module._schedule import levels_of
+from qiskit_torch_module._program.halves import halves_of
+from qiskit_torch_module._program.passes import current_passes
+from qiskit_torch_module._program.program import _arrays, _halved_arrays
+from qiskit_torch_module._program.schedule import levels_of
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 ENGINE = Path(__file__).parent.parent / "src" / "engine"

@@ -14,9 +14,9 @@ from qiskit.quantum_info import Operator, Pauli, PauliList, SparsePauliOp
 import reference
 from circuits_zoo import reuploading
 from qiskit_torch_module import FastEstimator, QuantumModule
-from qiskit_torch_module._compat import SparseObservable
-from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._observables import PauliString, pauli_sums
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._reading.compat import SparseObservable
+from qiskit_torch_module._reading.observables import PauliString, pauli_sums
 from test_schedule import lines_run
 
 

@@ -15,11 +15,11 @@ from qiskit_torch_module import (
     FastReverseEstimatorGradient,
     HybridModule,
     QuantumModule,
-    _compat,
     compiler_passes,
     initializers,
     set_memory_budget,
 )
+from qiskit_torch_module._reading import compat
 from qiskit_torch_module.circuits import incremental_data_uploading
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 4)
@@ -32,7 +32,7 @@ ROW = np.linspace(0, 1, 6)
 MODEL = QuantumModule(CIRCUIT, X, W, seed_init=0)
 HYBRID = HybridModule(CIRCUIT, X, W, 3, 2, seed_init=0)
 
-needs_v2 = pytest.mark.skipif(_compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
+needs_v2 = pytest.mark.skipif(compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
 
 
 def module(**odd):

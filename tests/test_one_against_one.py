@@ -12,10 +12,11 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
 from conftest import NIGHTLY
-from qiskit_torch_module import FastEstimator, _compat
+from qiskit_torch_module import FastEstimator
+from qiskit_torch_module._reading import compat
 
-needs_v2 = pytest.mark.skipif(_compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
-needs_v1 = pytest.mark.skipif(_compat.EstimatorResult is None, reason="this Qiskit has no V1 primitives")
+needs_v2 = pytest.mark.skipif(compat.EstimatorPub is None, reason="this Qiskit has no V2 primitives")
+needs_v1 = pytest.mark.skipif(compat.EstimatorResult is None, reason="this Qiskit has no V1 primitives")
 
 A, B = Parameter("a"), ParameterVector("b", 2)
 CIRCUIT = QuantumCircuit(2, metadata={"name": "two"})
@@ -42,7 +43,7 @@ def outcome(estimator, *arguments, **options):
 
 def agree_v2(pubs, **options):
     """Compares both; returns where they failed."""
-    expected_failure, expected = outcome(_compat.StatevectorEstimator(seed=5), pubs, **options)
+    expected_failure, expected = outcome(compat.StatevectorEstimator(seed=5), pubs, **options)
     failure, found = outcome(FastEstimator(seed=5), pubs, **options)
     if expected is None:
         assert found is None
@@ -180,7 +181,7 @@ def agree_v1(*arguments, **options):
     """Compares both; returns where they failed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stock = _compat.Estimator(options={"seed": 5})
+        stock = compat.Estimator(options={"seed": 5})
     expected_failure, expected = outcome(stock, *arguments, **options)
     failure, found = outcome(FastEstimator(options={"seed": 5}), *arguments, **options)
     if expected is None:
@@ -263,7 +264,7 @@ def test_v1_options_are_those_of_the_estimator_then_of_the_call():
 
 
 def test_options_need_v1():
-    if _compat.EstimatorResult is None:
+    if compat.EstimatorResult is None:
         with pytest.raises(TypeError, match="options: Qiskit 2 has no V1 primitives; give default_precision and seed"):
             FastEstimator(options={"shots": 100})
     assert vars(FastEstimator().options) == {}
@@ -311,7 +312,7 @@ def counting(base):
 @needs_v2
 def test_hooks_of_v2_subclasses():
     counts = []
-    for base in (_compat.StatevectorEstimator, FastEstimator):
+    for base in (compat.StatevectorEstimator, FastEstimator):
         estimator = counting(base)()
         result = estimator.run([(CIRCUIT, one, ROW) for one in ("ZZ", "XX")]).result()
         counts.append((estimator.runs, estimator.pubs, [float(one.data.evs) for one in result]))
@@ -323,7 +324,7 @@ def test_hooks_of_v2_subclasses():
 @pytest.mark.filterwarnings("ignore")
 def test_hooks_of_v1_subclasses():
     counts = []
-    for base in (_compat.Estimator, FastEstimator):
+    for base in (compat.Estimator, FastEstimator):
         estimator = counting(base)(options={"shots": None})
         values = estimator.run([CIRCUIT] * 2, [SUM] * 2, [ROW] * 2).result().values
         counts.append((estimator.runs, values.tolist()))
@@ -336,7 +337,7 @@ def test_a_result_that_a_subclass_makes_is_the_result():
     class Shifted(FastEstimator):
         def _run_pub(self, pub):
             result = super()._run_pub(pub)
-            return _compat.PubResult(_compat.estimates(result.data.evs + 1, result.data.stds))
+            return compat.PubResult(compat.estimates(result.data.evs + 1, result.data.stds))
 
     [found] = Shifted().run([(EMPTY, "ZZ")]).result()
     assert found.data.evs == 2.0

@@ -12,8 +12,9 @@ from qiskit.quantum_info import Kraus, SparsePauliOp, Statevector, random_unitar
 
 import reference
 from circuits_zoo import random_observables
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _compat, explain, load, save
-from qiskit_torch_module._gates import GATES
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
+from qiskit_torch_module._reading import compat
+from qiskit_torch_module._reading.gates import GATES
 
 T = Parameter("t")
 
@@ -200,8 +201,8 @@ def test_resets_elsewhere_go_to_qiskit(name, action, nest):
     circuit.ry(T, 1)
     with pytest.raises(ValueError, match=rf"'{name}' on qubits \[0\] resets qubits"):
         FastEstimator().expectation_values(circuit, "ZZ", [0.3])
-    if _compat.StatevectorEstimator is not None:
-        expected = _compat.StatevectorEstimator(seed=1).run([(circuit, "ZZ", [0.3])]).result()[0].data.evs
+    if compat.StatevectorEstimator is not None:
+        expected = compat.StatevectorEstimator(seed=1).run([(circuit, "ZZ", [0.3])]).result()[0].data.evs
         found = FastEstimator(seed=1).run([(circuit, "ZZ", [0.3])]).result()[0].data.evs
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -241,7 +242,7 @@ def test_idle_qubits_are_not_simulated():
 LETTERS = {"I": 1.0, "Z": 1.0, "X": 0.0, "Y": 0.0, "0": 1.0, "1": 0.0, "+": 0.5, "-": 0.5, "r": 0.5, "l": 0.5}
 
 
-@pytest.mark.skipif(_compat.SparseObservable is None, reason="no projectors before Qiskit 1.3")
+@pytest.mark.skipif(compat.SparseObservable is None, reason="no projectors before Qiskit 1.3")
 @pytest.mark.parametrize("kind", ["mapping", "sparse", "list", "pub"])
 @pytest.mark.parametrize("letter", LETTERS)
 def test_observables_on_idle_qubits_of_a_device(letter, kind, tmp_path):
@@ -262,7 +263,7 @@ def test_observables_on_idle_qubits_of_a_device(letter, kind, tmp_path):
         label, alone = "".join(label), {busy[::-1]: 2.0}
         observable = {label: 2.0}
         if kind == "sparse":
-            observable = _compat.SparseObservable.from_list([(label, 2.0)])
+            observable = compat.SparseObservable.from_list([(label, 2.0)])
         if kind == "list":
             observable = [{label: 2.0}]
         estimator = FastEstimator()
@@ -458,7 +459,7 @@ def test_equal_content_of_other_objects_is_found_again():
 
 @pytest.mark.filterwarnings("ignore")  # Gate.control changes its default
 def test_large_matrices_with_other_controls_are_not_taken_for_each_other():
-    gate = _compat.UnitaryGate(random_unitary(16, seed=5))
+    gate = compat.UnitaryGate(random_unitary(16, seed=5))
     circuits = [prepared(6) for _ in range(3)]
     for state, circuit in enumerate(circuits):
         circuit.append(gate.control(2, ctrl_state=state), range(6)) if state else circuit.append(gate, range(4))

@@ -19,7 +19,7 @@ from qiskit_torch_module import (
     explain,
     set_memory_budget,
 )
-from qiskit_torch_module._passes import PASS_NAMES
+from qiskit_torch_module._program.passes import PASS_NAMES
 
 
 def deep_prefix(n):

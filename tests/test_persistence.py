@@ -18,8 +18,8 @@ import qiskit_torch_module as qtm
 import test_library
 from circuits_zoo import qaoa, random_observables, reuploading
 from conftest import NIGHTLY
-from qiskit_torch_module import persistence
-from qiskit_torch_module._checkpoint import write_checkpoint
+from qiskit_torch_module._storage.checkpoint import write_checkpoint
+from qiskit_torch_module.modules import persistence
 
 
 def with_expressions():

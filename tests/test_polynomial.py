@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit.circuit import Parameter, ParameterVector
 
-from qiskit_torch_module._angles import Angles
-from qiskit_torch_module._polynomial import Polynomial
+from qiskit_torch_module._reading.angles import Angles
+from qiskit_torch_module._reading.polynomials import Polynomial
 
 P, Q, R = Parameter("p"), Parameter("q"), Parameter("r")
 VARIABLES = {P: 0, Q: 1, R: 2}

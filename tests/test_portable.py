@@ -13,11 +13,12 @@ from qiskit.circuit import Parameter
 
 import gate_zoo
 from circuits_zoo import encoded, qaoa, random_observables, reuploading
-from qiskit_torch_module import _portable, compiler_passes
-from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._expressions import Derived, evaluate
-from qiskit_torch_module._portable import VERSION, from_text, to_text
-from qiskit_torch_module._program import Program
+from qiskit_torch_module import compiler_passes
+from qiskit_torch_module._program import portable
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.portable import VERSION, from_text, to_text
+from qiskit_torch_module._program.program import Program
+from qiskit_torch_module._reading.expressions import Derived, evaluate
 from test_schedule import lines_run
 
 
@@ -66,13 +67,13 @@ def test_round_trip_of_every_gate():
 
 def test_every_field_is_written():
     """Fails where a class has got a field that no line of the table serialises."""
-    for record, written in _portable._FIELDS.items():
+    for record, written in portable._FIELDS.items():
         fields = {field.name for field in dataclasses.fields(record) if field.init}
         assert written.keys() == fields, record
-    values = {name: type(getattr(PROGRAMS[0], name)) for name in _portable._FIELDS[Program]}
+    values = {name: type(getattr(PROGRAMS[0], name)) for name in portable._FIELDS[Program]}
     for name, kind in values.items():
-        if dataclasses.is_dataclass(kind) and kind is not _portable.Polynomial:
-            assert kind in _portable._FIELDS, name
+        if dataclasses.is_dataclass(kind) and kind is not portable.Polynomial:
+            assert kind in portable._FIELDS, name
 
 
 def changed(text, change):

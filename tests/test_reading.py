@@ -12,11 +12,12 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 import reference
 from conftest import NIGHTLY
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _reading
-from qiskit_torch_module._expressions import evaluate
-from qiskit_torch_module._opaque import Opaque
-from qiskit_torch_module._portable import to_text
-from qiskit_torch_module._reading import read
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
+from qiskit_torch_module._program.portable import to_text
+from qiskit_torch_module._reading import parameter_expressions
+from qiskit_torch_module._reading.expressions import evaluate
+from qiskit_torch_module._reading.opaque import Opaque
+from qiskit_torch_module._reading.parameter_expressions import read
 
 X, Y, P = PARAMETERS = [Parameter("x"), Parameter("y"), Parameter("p")]
 POINT = {X: 0.7, Y: 1.3, P: 0.9}
@@ -161,14 +162,14 @@ LIES = {
 @pytest.fixture
 def forgetful(monkeypatch):
     """Nothing is known that was read before, nor remembered later."""
-    _reading._structure.cache_clear()
-    _reading._structure_of_steps.cache_clear()
-    monkeypatch.setattr(_reading, "_slowly_read", _reading._Memory())
-    monkeypatch.setattr(_reading, "symbolic_expression", lambda expression: None)
-    monkeypatch.setattr(_reading, "num_parameters", lambda expression: 1)
+    parameter_expressions._structure.cache_clear()
+    parameter_expressions._structure_of_steps.cache_clear()
+    monkeypatch.setattr(parameter_expressions, "_slowly_read", parameter_expressions._Memory())
+    monkeypatch.setattr(parameter_expressions, "symbolic_expression", lambda expression: None)
+    monkeypatch.setattr(parameter_expressions, "num_parameters", lambda expression: 1)
     yield
-    _reading._structure.cache_clear()
-    _reading._structure_of_steps.cache_clear()
+    parameter_expressions._structure.cache_clear()
+    parameter_expressions._structure_of_steps.cache_clear()
 
 
 def lying(change):
@@ -183,7 +184,7 @@ def lying(change):
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("name", LIES)
 def test_a_structure_that_is_wrong_never_makes_a_wrong_number(name, monkeypatch):
-    monkeypatch.setattr(_reading, "recorded_steps", lying(LIES[name]))
+    monkeypatch.setattr(parameter_expressions, "recorded_steps", lying(LIES[name]))
     for expression in (X - (Y - P), X.sin() * Y, 2 * P, X - (Y - P)):
         found, parameters = read(expression)
         value = evaluate(found, [torch.tensor(POINT[p], dtype=torch.float64) for p in parameters])
@@ -193,7 +194,7 @@ def test_a_structure_that_is_wrong_never_makes_a_wrong_number(name, monkeypatch)
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("name", ["a parameter", "a number"])
 def test_different_expressions_of_one_structure_are_different_programs(name, monkeypatch):
-    monkeypatch.setattr(_reading, "recorded_steps", lying(LIES[name]))
+    monkeypatch.setattr(parameter_expressions, "recorded_steps", lying(LIES[name]))
     for expression in (0.125 * X, X + 1, X.sin(), 0.5 * X):
         values = FastEstimator().expectation_values(circuit_of(expression), "X", [[0.7]])
         assert values[0, 0] == pytest.approx(math.sin(bound(expression, POINT)) * math.cos(0.3), abs=1e-12)
@@ -206,8 +207,8 @@ def unreadable(forgetful, monkeypatch):
     def refuse(*_):
         raise AttributeError("no longer there")
 
-    monkeypatch.setattr(_reading, "recorded_steps", refuse)
-    monkeypatch.setattr(_reading, "_of_symbols", refuse)
+    monkeypatch.setattr(parameter_expressions, "recorded_steps", refuse)
+    monkeypatch.setattr(parameter_expressions, "_of_symbols", refuse)
 
 
 @pytest.mark.usefixtures("unreadable")
@@ -268,7 +269,7 @@ def test_a_gradient_that_is_wrong_is_not_taken():
 
 @pytest.mark.usefixtures("unreadable", "float64")
 def test_without_gradient_there_are_numerical_first_derivatives(monkeypatch):
-    monkeypatch.setattr("qiskit_torch_module._opaque.Opaque.slope", lambda *_: None)
+    monkeypatch.setattr("qiskit_torch_module._reading.opaque.Opaque.slope", lambda *_: None)
     circuit = circuit_of((X - Y * P).sin() * P)
     check((X - Y * P).sin() * P, POINT)
     model = QuantumModule(circuit, None, [X, Y, P], seed_init=1)
@@ -329,7 +330,9 @@ def test_values_without_slopes_inside_of_what_has_slopes(name, function):
 def test_a_structure_with_right_values_but_no_slopes_is_not_taken(function, monkeypatch):
     told = [("variable", 0), ("variable", 0), ("div", 2), (function, 1), ("cos", 1), ("variable", 0), ("sin", 1)]
     monkeypatch.setattr(
-        _reading, "recorded_steps", lambda expression, places: places.setdefault(X, 0) or [*told, ("mul", 2)]
+        parameter_expressions,
+        "recorded_steps",
+        lambda expression, places: places.setdefault(X, 0) or [*told, ("mul", 2)],
     )
     check(X.sin() if function == "acos" else X.sin() * math.cos(math.pi / 2), {X: 0.7})
 

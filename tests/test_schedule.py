@@ -14,11 +14,12 @@ from qiskit.circuit import ParameterVector
 import slow_planner
 from circuits_zoo import reuploading
 from conftest import NIGHTLY
-from qiskit_torch_module import QuantumModule, _timing
-from qiskit_torch_module._compile import compile_program
-from qiskit_torch_module._gf2 import Latest
-from qiskit_torch_module._passes import Passes
-from qiskit_torch_module._schedule import X, Y, Z, levels_of
+from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._core import timing
+from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.gf2 import Latest
+from qiskit_torch_module._program.passes import Passes
+from qiskit_torch_module._program.schedule import X, Y, Z, levels_of
 
 
 def levels(circuit, parameters=()):
@@ -171,7 +172,7 @@ def test_what_takes_long_before_the_first_value_says_so_once(monkeypatch, caplog
 
     case.circuit.rx(0.125, 0)
     assert first_call() == []
-    monkeypatch.setattr(_timing, "SLOW", 0.0)
+    monkeypatch.setattr(timing, "SLOW", 0.0)
     case.circuit.rx(0.25, 0)
     compiling, planning = first_call()
     assert re.fullmatch(

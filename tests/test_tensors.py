@@ -21,7 +21,7 @@ from qiskit_torch_module import (
     load,
     save,
 )
-from qiskit_torch_module._passes import PASS_NAMES, current_passes
+from qiskit_torch_module._program.passes import PASS_NAMES, current_passes
 
 CASE = reuploading(2, 1)
 

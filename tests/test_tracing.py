@@ -24,7 +24,9 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from circuits_zoo import encoded, reuploading
-from qiskit_torch_module import HybridModule, QuantumModule, _operator, _variables
+from qiskit_torch_module import HybridModule, QuantumModule
+from qiskit_torch_module._differentiation import operators as _operator
+from qiskit_torch_module._program import variables
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the compilers
 CASE = reuploading(2, 1)
@@ -228,7 +230,7 @@ def test_deterministic_algorithms_and_saved_tensors_elsewhere():
 def test_operators_say_what_they_take():
     """PyTorch 2.4 cannot infer it from annotations that are text; later ones can, which hides that it is missing."""
     seen = {}
-    for module in (_operator, _variables):
+    for module in (_operator, variables):
         for statement in ast.parse(inspect.getsource(module)).body:
             for decorator in getattr(statement, "decorator_list", []):
                 if "custom_op" in ast.unparse(decorator):

@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 import torch
 
-from qiskit_torch_module._classifier import digit_classifier
-from qiskit_torch_module._images import Images
-from qiskit_torch_module._training import Keeper, Settings, Training, batches
+from qiskit_torch_module.applications.classifier import digit_classifier
+from qiskit_torch_module.applications.images import Images
+from qiskit_torch_module.applications.training import Keeper, Settings, Training, batches
 
 SETTINGS = Settings("made up", 0, 8, 0.05)
 

@@ -7,7 +7,9 @@ from qiskit.circuit import Parameter
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
-from qiskit_torch_module import HybridModule, QuantumModule, _operator, _torch_engine
+from qiskit_torch_module import HybridModule, QuantumModule
+from qiskit_torch_module._differentiation import operators as _operator
+from qiskit_torch_module._simulation import pytorch
 
 # Forward-mode differentiation and the compiler of PyTorch warn of their own futures.
 pytestmark = [pytest.mark.usefixtures("float64"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -42,7 +44,7 @@ def test_the_engine_in_plain_pytorch_agrees_with_the_native_one(name):
     model = model_of(name)
     inputs = torch.rand(4, model.input_size)
     weights = torch.cat([one.detach() for one in model.variational_])
-    found = _torch_engine.expectation_values(model._program, inputs, weights)
+    found = pytorch.expectation_values(model._program, inputs, weights)
     torch.testing.assert_close(found, model(inputs).detach(), atol=1e-12, rtol=0)
 
 

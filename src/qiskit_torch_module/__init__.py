@@ -2,14 +2,14 @@
 
 from . import initializers
 from ._engine import set_memory_budget
-from ._passes import compiler_passes
+from ._program.passes import compiler_passes
 from ._version import __version__
-from .estimator import FastEstimator
 from .explain import explain
-from .gradient import FastReverseEstimatorGradient
-from .hybrid import HybridModule
-from .module import QuantumModule
-from .persistence import load, save
+from .modules.hybrid import HybridModule
+from .modules.module import QuantumModule
+from .modules.persistence import load, save
+from .primitives.estimator import FastEstimator
+from .primitives.gradient import FastReverseEstimatorGradient
 
 __all__ = [
     "FastEstimator",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from ._arguments import whole_number
+from ._core.arguments import whole_number
 
 
 def incremental_data_uploading(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:

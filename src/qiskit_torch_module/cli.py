@@ -31,13 +31,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import __version__, _engine
-from ._classifier import digit_classifier, load_classifier, predict
-from ._images import NUM_CLASSES, Images, load_digits, load_mnist
-from ._output import Output
-from ._run_folder import CURVE, HISTORY, MODEL, RunFolder, model_in, rescue_folder
-from ._signals import Ending, ending_signals
-from ._training import History, Keeper, Settings, Training, batches, num_batches, seed_of_split
-from .module import QuantumModule
+from ._command_line.output import Output
+from ._command_line.run_folder import CURVE, HISTORY, MODEL, RunFolder, model_in, rescue_folder
+from ._command_line.signals import Ending, ending_signals
+from .applications.classifier import digit_classifier, load_classifier, predict
+from .applications.images import NUM_CLASSES, Images, load_digits, load_mnist
+from .applications.training import History, Keeper, Settings, Training, batches, num_batches, seed_of_split
+from .modules.module import QuantumModule
 from .reproduce import store
 from .reproduce.experiments import EXPERIMENTS, Run
 from .reproduce.systems import SYSTEMS

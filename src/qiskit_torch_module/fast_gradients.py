@@ -13,9 +13,9 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from . import _compat
-from ._observables import Observables
-from .gradient import FastReverseEstimatorGradient
+from ._reading import compat
+from ._reading.observables import Observables
+from .primitives.gradient import FastReverseEstimatorGradient
 
 __all__ = ["FastEstimatorGradientResult", "FastReverseGradientEstimator"]
 
@@ -65,7 +65,7 @@ class FastReverseGradientEstimator:
         Raises:
             TypeError, ValueError: as `FastReverseEstimatorGradient.jacobian`.
         """
-        return _compat.submitted(partial(self._run, **options), observables, parameter_values, parameters)
+        return compat.submitted(partial(self._run, **options), observables, parameter_values, parameters)
 
     def _run(
         self,

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 
-from . import _compat, estimator
-from ._arguments import shot_count
-from ._observables import Observables
-from ._triples import square
+from ._core.arguments import shot_count
+from ._reading import compat
+from ._reading.observables import Observables
+from .primitives import estimator
+from .primitives.triples import square
 
 __all__ = ["FastEstimator", "FastEstimatorResult"]
 
@@ -67,7 +68,7 @@ class FastEstimator:
             if isinstance(observables, Sequence) and not isinstance(observables, str)
             else [observables]
         )
-        return _compat.submitted(partial(self._run, **{**self.options, **options}), listed, parameter_values)
+        return compat.submitted(partial(self._run, **{**self.options, **options}), listed, parameter_values)
 
     def _run(
         self,

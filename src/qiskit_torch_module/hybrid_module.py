@@ -2,7 +2,7 @@
 
 import warnings
 
-from .hybrid import HybridModule
+from .modules.hybrid import HybridModule
 
 __all__ = ["HybridModule"]
 

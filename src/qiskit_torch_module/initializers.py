@@ -8,7 +8,7 @@ from math import pi, sqrt
 
 import torch
 
-from ._arguments import whole_number
+from ._core.arguments import whole_number
 
 
 def small_angles(num_qubits: int, depth: int) -> Callable[[torch.Tensor], torch.Tensor]:

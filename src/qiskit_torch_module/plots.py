@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ._arguments import whole_number
-from ._initial import seeded
-from ._training import History
-from .module import QuantumModule
+from ._core.arguments import whole_number
+from .applications.training import History
+from .modules.initial import seeded
+from .modules.module import QuantumModule
 
 _SMOOTHING = 15  # updates
 

@@ -2,7 +2,7 @@
 
 import warnings
 
-from .module import QuantumModule
+from .modules.module import QuantumModule
 
 __all__ = ["QuantumModule"]
 

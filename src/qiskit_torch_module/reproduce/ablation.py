@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from .. import _engine
-from ..module import QuantumModule
+from ..modules.module import QuantumModule
 from .runners.workload import Spec
 from .store import Result, Settings, Task, described, machine
 

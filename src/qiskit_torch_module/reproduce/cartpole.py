@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..module import QuantumModule
+from ..modules.module import QuantumModule
 from .runners.workload import Spec
 
 POLICY = Spec(qubits=4, depth=1, circuit="policy", observables=1)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._classifier import digit_classifier, predict
-from .._images import Images, load_digits, load_mnist
-from .._training import History, Training, batches
-from ..module import QuantumModule
+from ..applications.classifier import digit_classifier, predict
+from ..applications.images import Images, load_digits, load_mnist
+from ..applications.training import History, Training, batches
+from ..modules.module import QuantumModule
 from .runners.workload import Spec
 from .store import Result, Settings, Task, described, not_measured
 from .systems import (

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from .. import __version__, _engine
+from .. import _engine
+from .._version import __version__
 
 # What a task found, as plain values; {"error": ...} or {"skipped": ...} where there is nothing to report.
 Result = dict[str, Any]

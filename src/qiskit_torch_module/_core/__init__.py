@@ -1,0 +1,1 @@
+"""What knows neither circuits nor Qiskit: checks of arguments, files, time."""

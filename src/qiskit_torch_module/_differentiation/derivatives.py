@@ -1,0 +1,103 @@
+"""Derivatives beyond the engine's, from the same circuit in plain PyTorch; and batches of weights side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from .._program.program import Program
+from .._simulation import pytorch
+from .._simulation.native import Tensors, joined
+
+
+def pulled_back(function: Callable[..., Tensors], *at: torch.Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+    """Values of a function, and what turns cotangents of them into gradients."""
+    outputs, pull_back, *_ = torch.func.vjp(function, *at)
+    return outputs, pull_back
+
+
+def values_function(program: Program) -> Callable[..., Tensors]:
+    """Values of inputs and sets of weights, as a tuple of one."""
+
+    def values(inputs: torch.Tensor, *weights: torch.Tensor) -> Tensors:
+        return (pytorch.expectation_values(program, inputs, joined(weights, inputs)),)
+
+    return values
+
+
+def gradient_function(program: Program, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
+    """Gradients of sum(cotangent * values) with respect to the wanted ones of inputs and sets."""
+
+    def gradients(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
+        _, pull_back = pulled_back(values_function(program), *variables)
+        return tuple(one for one, want in zip(pull_back((cotangent,)), wants, strict=True) if want)
+
+    return gradients
+
+
+def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:
+    """Forward-mode derivative from two reverse ones: the pull-back is linear, and its transpose pushes forward."""
+    outputs, pull_back = pulled_back(function, *at)
+    _, push_forward = pulled_back(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, outputs))
+    filled = tuple(torch.zeros_like(one) if t is None else t for one, t in zip(at, tangents, strict=True))
+    pushed: Tensors = push_forward(filled)
+    return pushed
+
+
+def leading(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
+    """The mapped dimension in front, or the tensor repeated along it."""
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+def unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Inputs and weights side by side for every sample of every element that is mapped: rows (V * B, N + W)."""
+    inputs, *weights = (leading(one, dim, info.batch_size) for one, dim in zip(variables, in_dims, strict=True))
+    columns = [inputs, *(one[:, None, :].expand(-1, inputs.shape[1], -1) for one in weights)]
+    return torch.cat(columns, dim=2).flatten(0, 1).contiguous()
+
+
+def mapped_values(
+    info: Any,
+    in_dims: Sequence[int | None],
+    program: Program,
+    variables: Sequence[torch.Tensor],
+    values_of: Callable[..., torch.Tensor],
+) -> tuple[torch.Tensor, int]:
+    """Values of mapped inputs, and of mapped weights, from one call ``values_of(program, inputs, *weights)``."""
+    if all(dim is None for dim in in_dims[1:]):
+        inputs = leading(variables[0], in_dims[0], info.batch_size)
+        flat, sets = inputs.flatten(0, 1).contiguous(), tuple(variables[1:])
+    else:
+        program, flat, sets = program.unshared, unshared(info, in_dims, variables), ()
+    values = values_of(program, flat, *sets)
+    return values.reshape(info.batch_size, -1, values.shape[1]), 0
+
+
+def mapped_gradients(
+    info: Any,
+    in_dims: Sequence[int | None],
+    program: Program,
+    cotangent: torch.Tensor,
+    variables: Sequence[torch.Tensor],
+    gradient_of: Callable[..., torch.Tensor],
+) -> list[torch.Tensor]:
+    """Gradients of everything, mapped in front, from one call ``gradient_of(program, cotangent, inputs)``.
+
+    Weight gradients are summed over the batch, but not over what is mapped: every sample has its own weights.
+
+    Args:
+        info: What ``vmap`` tells.
+        in_dims: Mapped dimensions of cotangent, inputs and sets.
+        program: Compiled circuit.
+        cotangent: Of the values.
+        variables: Inputs and sets.
+        gradient_of: Gradient with respect to the inputs, of a program that has no weights.
+    """
+    flat = unshared(info, in_dims[1:], variables)
+    cotangents = leading(cotangent, in_dims[0], info.batch_size).flatten(0, 1).contiguous()
+    sizes = [leading(one, dim, info.batch_size).shape[-1] for one, dim in zip(variables, in_dims[1:], strict=True)]
+    gradient = gradient_of(program.unshared, cotangents, flat)
+    first, *rest = torch.split(gradient.reshape(info.batch_size, -1, gradient.shape[1]), sizes, dim=-1)
+    return [first, *(part.sum(1) for part in rest)]

@@ -1,0 +1,182 @@
+"""Matrices and diagonals of many qubits, which are applied as they are: steps between the rotations of a program.
+
+The engine's layers take none, so that a program that holds one runs step by step (src/engine/README.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .._reading.polynomials import Polynomial
+from .gf2 import is_odd
+from .schedule import Rotation, _Angles, engine_arrays
+
+# As bytes: a value that is hashed once and compared at the speed of memory.
+_COMPLEX, _REAL = np.dtype("<c16"), np.dtype("<f8")
+
+
+@dataclass(frozen=True)
+class VirtualQubits:
+    """Qubits of a circuit on the basis states of the engine.
+
+    Attributes:
+        flips: What flips each qubit: bits of the index.
+        signs: The bits whose parity is the value of the qubit,
+        negatives: or its opposite.
+    """
+
+    flips: tuple[int, ...]
+    signs: tuple[int, ...]
+    negatives: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.flips)
+
+    def require_sound(self, num_qubits: int) -> None:
+        """Checks that these are independent qubits among so many.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if not len(self.flips) == len(self.signs) == len(self.negatives) or not 0 < len(self) <= num_qubits:
+            raise ValueError(f"expected 1 to {num_qubits} virtual qubits, got {len(self)}")
+        for i, flip in enumerate(self.flips):
+            if any(is_odd(flip & sign) != (i == j) for j, sign in enumerate(self.signs)):
+                raise ValueError("virtual qubits that are not independent")
+        if any(mask >> num_qubits for mask in (*self.flips, *self.signs)):
+            raise ValueError(f"virtual qubits beyond {num_qubits}")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix on virtual qubits, the first of which is the lowest bit of its rows and columns.
+
+    Attributes:
+        place: Its place among all steps of the program.
+        qubits: The qubits that it acts on.
+        columns: How many columns it has: 2^k, or fewer, where the last qubits are known to be in |0> before it.
+        entries: complex128, little-endian, row after row.
+    """
+
+    place: int
+    qubits: VirtualQubits
+    columns: int
+    entries: bytes
+
+    @property
+    def array(self) -> npt.NDArray[np.complex128]:
+        """Shape (2^k, columns)."""
+        return np.frombuffer(self.entries, _COMPLEX).reshape(-1, self.columns)
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """exp(-i angle E) of a real diagonal E on virtual qubits.
+
+    Attributes:
+        place: Its place among all steps of the program.
+        qubits: The qubits that it acts on.
+        energies: E, float64, little-endian.
+        angle: The angle.
+    """
+
+    place: int
+    qubits: VirtualQubits
+    energies: bytes
+    angle: Polynomial
+
+    @property
+    def array(self) -> npt.NDArray[np.float64]:
+        """Shape (2^k,)."""
+        return np.frombuffer(self.energies, _REAL)
+
+
+Step: TypeAlias = Rotation | Matrix | Diagonal
+
+
+def matrix_bytes(matrix: npt.ArrayLike) -> bytes:
+    return np.asarray(matrix, dtype=_COMPLEX).tobytes()
+
+
+def energy_bytes(energies: npt.ArrayLike) -> bytes:
+    return np.asarray(energies, dtype=_REAL).tobytes()
+
+
+def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) -> list[Step]:
+    """All steps in the order of time: what is dense at its place, rotations at all others."""
+    at = {one.place: one for one in dense}
+    steps: list[Step] = []
+    for rotation in rotations:
+        while len(steps) in at:
+            steps.append(at[len(steps)])
+        steps.append(rotation)
+    while len(steps) in at:
+        steps.append(at[len(steps)])
+    return steps
+
+
+def step_arrays(steps: Sequence[Step]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the engine takes: the arrays of a circuit without layers, and its steps (``StepArrays`` in steps.hpp)."""
+    angles = _Angles()
+    qubits = [one.qubits if not isinstance(one, Rotation) else _NO_QUBITS for one in steps]
+    entries = [_numbers(one) for one in steps]
+    arrays = {
+        "kind": np.asarray([_kind(one) for one in steps], dtype=np.int32),
+        "angle": np.asarray([0 if isinstance(one, Matrix) else angles.row(one.angle) for one in steps], dtype=np.int32),
+        "x": np.asarray([one.x if isinstance(one, Rotation) else 0 for one in steps], dtype=np.uint32),
+        "z": np.asarray([one.z if isinstance(one, Rotation) else 0 for one in steps], dtype=np.uint32),
+        "qubit_begin": np.cumsum([0, *map(len, qubits)], dtype=np.int32),
+        "qubit_flip": np.asarray([flip for one in qubits for flip in one.flips], dtype=np.uint32),
+        "qubit_sign": np.asarray([sign for one in qubits for sign in one.signs], dtype=np.uint32),
+        "qubit_is_negative": np.asarray([negative for one in qubits for negative in one.negatives], dtype=np.uint8),
+        "columns": np.asarray([one.columns if isinstance(one, Matrix) else 0 for one in steps], dtype=np.int32),
+        "entry_begin": np.cumsum([0, *map(len, entries)], dtype=np.int64),
+        "entries": np.concatenate([np.empty(0), *entries]),
+    }
+    return {**engine_arrays([]), **angles.arrays()}, arrays
+
+
+_NO_QUBITS = VirtualQubits((), (), ())
+_MATRIX, _DIAGONAL = 3, 4  # after the axes of rotations
+
+
+def _kind(step: Step) -> int:
+    if isinstance(step, Rotation):
+        return step.axis
+    return _MATRIX if isinstance(step, Matrix) else _DIAGONAL
+
+
+def _numbers(step: Step) -> npt.NDArray[np.float64]:
+    if isinstance(step, Rotation):
+        return np.empty(0)
+    return np.frombuffer(step.entries if isinstance(step, Matrix) else step.energies, _REAL)
+
+
+@lru_cache(maxsize=256)
+def coset_table(num_qubits: int, qubits: VirtualQubits) -> npt.NDArray[np.int64]:
+    """Indices (2^k, 2^(n - k)): in row r the qubits have the state r; those of a column differ in no other qubit."""
+    rows = row_table(num_qubits, qubits)
+    table = np.flatnonzero(rows == 0)
+    for flip in qubits.flips:
+        table = np.vstack([table, table ^ flip])
+    return table.reshape(1 << len(qubits), -1)
+
+
+@lru_cache(maxsize=256)
+def row_table(num_qubits: int, qubits: VirtualQubits) -> npt.NDArray[np.int64]:
+    """The state of the qubits at every index: shape (2^n,)."""
+    index = np.arange(1 << num_qubits)
+    rows = np.zeros_like(index)
+    for bit, (sign, negative) in enumerate(zip(qubits.signs, qubits.negatives, strict=True)):
+        parity = np.full_like(index, negative)
+        for other in range(num_qubits):
+            if sign >> other & 1:
+                parity ^= index >> other & 1
+        rows |= parity << bit
+    return rows

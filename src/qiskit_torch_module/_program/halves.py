@@ -1,0 +1,306 @@
+"""The first layers on two halves of the qubits.
+
+What entangles one layer with the next often joins two halves of the qubits by a few parities only: those that a CX
+carries across, or that an RZZ across depends on. Each half then is a small circuit of its own with a few more qubits,
+the *glue*: a parity of the other half is in superposition there from the start, a parity of its own is copied. The
+state after the last of these layers is
+
+    sqrt(branches) * sum over the glue: low[glue, i] * high[glue, j],
+
+an exact sum of as many products as the glue has basis states (which bounds the Schmidt rank across the cut).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import xor
+
+from .._reading.polynomials import Polynomial
+from .gf2 import is_odd
+from .schedule import Level, Run, Y
+
+# That the engine takes; in deeper circuits, a few layers are too little of the whole.
+_MOST_GLUE, _MOST_LEVELS = 4, 12
+_LEAST_QUBITS = 8
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half as a circuit: its qubits, those of the glue behind them."""
+
+    num_qubits: int
+    levels: list[Level]
+
+
+@dataclass(frozen=True)
+class Index:
+    """Another index for basis states: bit i is the parity of the old bits in ``parities[i]``, ``flips[i]`` flips it."""
+
+    flips: tuple[int, ...]
+    parities: tuple[int, ...]
+
+    def flip(self, x: int) -> int:
+        """What flips the old bits in ``x``."""
+        return _overlaps(x, self.parities)
+
+    def parity(self, z: int) -> int:
+        """The parity of the old bits in ``z``."""
+        return _overlaps(z, self.flips)
+
+    def level(self, level: Level) -> Level:
+        runs = [Run(self.flip(run.x), self.parity(run.z), run.gates) for run in level.runs]
+        return Level(runs, {self.parity(mask): angle for mask, angle in level.phase.items()})
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A circuit that starts from the product of two halves.
+
+    Attributes:
+        low, high: The halves; the index of a basis state is that in the low half, then that in the high one. They may
+            end with some runs of the layer that follows.
+        glue: Number of qubits of the glue.
+        relative_cost: Time of a training step, to that of the circuit without halves.
+        rest: What is left of the circuit; its first layer is empty, as the halves are in its place.
+        index: That of the rest.
+    """
+
+    low: Half
+    high: Half
+    glue: int
+    relative_cost: float
+    rest: list[Level]
+    index: Index
+
+
+def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halves | None:
+    """The halves of a circuit, of as many of its first layers as is fastest; None where there are none.
+
+    Args:
+        levels: The circuit, as `levels_of` finds it.
+        num_qubits: Number of qubits.
+        num_inputs: Variables of a lower index differ from sample to sample; layers before them run once for a batch.
+    """
+    if num_qubits < _LEAST_QUBITS or len(levels) > _MOST_LEVELS:
+        return None
+    # The last layer is none of the halves': observables may absorb it.
+    full = list(itertools.takewhile(lambda level: len(level.runs) == num_qubits, levels[:-1]))
+    if len(full) < 2 or (num_inputs > 0 and not _varies(full[:2], num_inputs)):
+        return None
+    cuts: list[_Cut] = []
+    steps: list[_Step] = []
+    for before, after in itertools.pairwise(full):
+        steps.append(_Step(before, after))
+        cut = min((_Cut(steps, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue)
+        if cut.glue > _MOST_GLUE:
+            break
+        cuts.append(cut)
+    if not cuts:
+        return None
+    return min(cuts, key=lambda cut: cut.relative_cost(len(levels))).halves(levels)
+
+
+def _move_runs(rest: Sequence[Level], half: Half, bits: range) -> None:
+    """Gives a half what it can do by itself of the layer after the halves, and of the factors in between.
+
+    Args:
+        rest: The circuit after the halves; changed.
+        half: A half; changed.
+        bits: Where its own bits are in the index of the rest.
+    """
+    between, following = rest[:2]
+    own = sum(1 << bit for bit in bits)
+
+    def is_own(mask: int) -> bool:
+        return mask & ~own == 0
+
+    def moves(run: Run) -> bool:
+        return is_own(run.x | run.z) and all(is_own(mask) for mask in between.phase if is_odd(mask & run.x))
+
+    moved, kept = [run for run in following.runs if moves(run)], [run for run in following.runs if not moves(run)]
+    if not moved or not kept:
+        return
+    half.levels[-1].phase.update({mask >> bits[0]: angle for mask, angle in between.phase.items() if is_own(mask)})
+    half.levels.append(Level([Run(run.x >> bits[0], run.z >> bits[0], run.gates) for run in moved]))
+    between.phase = {mask: angle for mask, angle in between.phase.items() if not is_own(mask)}
+    following.runs = kept
+
+
+def _varies(levels: Sequence[Level], num_inputs: int) -> bool:
+    angles = [angle for level in levels for run in level.runs for _, angle in run.gates]
+    angles += levels[0].phase.values()
+    return any(index < num_inputs for angle in angles for variables, _ in angle.terms for index in variables)
+
+
+def _overlaps(mask: int, others: Iterable[int]) -> int:
+    """Bit i: whether ``mask`` has an odd overlap with the i-th of the others."""
+    found = 0
+    for i, other in enumerate(others):
+        found |= ((mask & other).bit_count() & 1) << i
+    return found
+
+
+def _mask_of(flags: Iterable[int]) -> int:
+    return sum(bool(flag) << i for i, flag in enumerate(flags))
+
+
+def _sum_of(masks: Iterable[int]) -> int:
+    return reduce(xor, masks, 0)
+
+
+class _Basis:
+    """A basis of functions, each the parity of some bits, chosen from those given."""
+
+    def __init__(self, functions: Iterable[int]) -> None:
+        self.elements: list[int] = []
+        self._rows: list[tuple[int, int]] = []  # a function, and which elements it is the sum of
+        for function in functions:
+            rest, parts = self._reduced(function)
+            if rest:
+                self._rows.append((rest, parts ^ 1 << len(self.elements)))
+                self.elements.append(function)
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def coordinates(self, function: int) -> int:
+        """Bit i: whether the i-th element is part of the function."""
+        return self._reduced(function)[1]
+
+    def _reduced(self, function: int) -> tuple[int, int]:
+        parts = 0
+        if function:
+            for row, of_row in self._rows:
+                if function ^ row < function:
+                    function, parts = function ^ row, parts ^ of_row
+        return function, parts
+
+
+def _duals(columns: Sequence[int]) -> list[int]:
+    """For each of n independent columns of n bits, a mask of odd overlap with it and even overlap with the others."""
+    # Gauss-Jordan elimination of the transpose: rows (bits of the columns, the unit vector that it began as).
+    rows = [(_mask_of(column >> bit & 1 for column in columns), 1 << bit) for bit in range(len(columns))]
+    for pivot in range(len(columns)):
+        chosen = next(i for i in range(pivot, len(rows)) if rows[i][0] >> pivot & 1)
+        rows[pivot], rows[chosen] = rows[chosen], rows[pivot]
+        bits, unit = rows[pivot]
+        rows = [
+            (row ^ bits, mask ^ unit) if i != pivot and row >> pivot & 1 else (row, mask)
+            for i, (row, mask) in enumerate(rows)
+        ]
+    return [mask for _, mask in rows]
+
+
+class _Step:
+    """What lies between two layers. Functions are parities of the bits that the first one turns: bit k for run k."""
+
+    def __init__(self, before: Level, after: Level) -> None:
+        flips = [run.x for run in before.runs]
+        self.reached = [_overlaps(run.z, flips) for run in after.runs]  # the bits that the second one turns
+        self.factors = [(_overlaps(mask, flips), angle) for mask, angle in before.phase.items() if angle.terms]
+
+
+class _Cut:
+    """A choice of halves: the same places in all layers, one half of them from ``shift`` on."""
+
+    def __init__(self, steps: Sequence[_Step], shift: int) -> None:
+        size = len(steps[0].reached)
+        places = [(shift + i) % size for i in range(size)]
+        self.steps = tuple(steps)
+        self.sides = places[: size // 2], places[size // 2 :]
+        self.masks = [sum(1 << place for place in side) for side in self.sides]
+        # What the low half and the high one have to know of the other in each step.
+        self.known = [self._known(step) for step in steps]
+        self.glue = sum(len(basis) for pair in self.known for basis in pair)
+
+    def _known(self, step: _Step) -> tuple[_Basis, _Basis]:
+        low, high = self.masks
+        # Factors across the cut go to the high half.
+        across = [function & low for function, _ in step.factors if function & high]
+        return (
+            _Basis(step.reached[place] & high for place in self.sides[0]),
+            _Basis([*(step.reached[place] & low for place in self.sides[1]), *across]),
+        )
+
+    def relative_cost(self, num_levels: int) -> float:
+        """As fitted to training steps of 8 to 20 qubits, in layers: those that are left, the sum, and the halves.
+
+        A first layer, a product state, takes a fourth less than others. Large states wait for memory, the sum does not.
+        """
+        size = len(self.steps[0].reached)
+        depth = len(self.steps) + 1
+        of_sum = max(0.02, 0.15 - 0.0165 * (size - 10)) * 2.0**self.glue
+        of_halves = 1.05 * depth * sum(2.0 ** (len(side) + self.glue - size) for side in self.sides)
+        cost = num_levels - depth + of_sum + of_halves
+        return cost / (num_levels - 0.25)
+
+    def halves(self, levels: Sequence[Level]) -> Halves:
+        """Both halves, and the rest of the circuit by the new index."""
+        depth = len(self.steps) + 1
+        last = levels[depth - 1]
+        runs = [last.runs[place] for side in self.sides for place in side]
+        index = Index(tuple(run.x for run in runs), tuple(run.z for run in runs))
+        rest = [index.level(level) for level in [Level([], last.phase), *levels[depth:]]]
+        low, high = (self._half(side, levels[:depth]) for side in (0, 1))
+        if len(rest) > 2:  # the last layer stays whole, as observables may absorb it
+            _move_runs(rest, low, range(len(self.sides[0])))
+            _move_runs(rest, high, range(len(self.sides[0]), len(runs)))
+        return Halves(low, high, self.glue, self.relative_cost(len(levels)), rest, index)
+
+    def _half(self, side: int, levels: Sequence[Level]) -> Half:
+        """Its bits: those that its runs of the last layer turn, then the glue, step by step."""
+        own, size = self.sides[side], len(self.sides[side])
+        # For each step, the bits of the glue that this half receives and those that it gives.
+        received, given, begin = [], [], size
+        for pair in self.known:
+            bits = range(begin, begin + len(pair[0])), range(begin + len(pair[0]), begin + len(pair[0]) + len(pair[1]))
+            received.append(bits[side])
+            given.append(bits[1 - side])
+            begin = bits[1].stop
+        # From the last layer back: what the bits before a step flip at the end.
+        flips = [1 << bit for bit in range(begin)]
+        runs = [[Run(flip, flip, levels[-1].runs[place].gates) for flip, place in zip(flips, own, strict=False)]]
+        phases: list[dict[int, Polynomial]] = [{}]
+        for number in reversed(range(len(self.steps))):
+            flips = self._flips_before(number, side, flips, received[number], given[number])
+            duals = _duals(flips)
+            phases.insert(0, self._phase(number, side, duals, received[number]))
+            gates = [levels[number].runs[place].gates for place in own]
+            runs.insert(0, [Run(*one) for one in zip(flips, duals, gates, strict=False)])
+        half_turn = Polynomial.constant(math.pi / 2)
+        runs[0] += [Run(flips[bit], duals[bit], [(Y, half_turn)]) for bits in received for bit in bits]
+        return Half(begin, [Level(*one) for one in zip(runs, phases, strict=True)])
+
+    def _flips_before(
+        self, number: int, side: int, flips: Sequence[int], received: Sequence[int], given: Sequence[int]
+    ) -> list[int]:
+        """A step: own bits flip those after it and the glue that is given, glue that is received flips own bits."""
+        own, reached, other = self.sides[side], self.steps[number].reached, self.masks[1 - side]
+        incoming, outgoing = self.known[number][side], self.known[number][1 - side]
+        found = list(flips)
+        for bit, place in enumerate(own):
+            found[bit] = _sum_of(flips[i] for i, one in enumerate(own) if reached[one] >> place & 1)
+            found[bit] ^= _sum_of(
+                flips[glue] for glue, one in zip(given, outgoing.elements, strict=True) if one >> place & 1
+            )
+        for i, one in enumerate(own):
+            parts = incoming.coordinates(reached[one] & other)
+            for part, glue in enumerate(received):
+                found[glue] ^= flips[i] if parts >> part & 1 else 0
+        return found
+
+    def _phase(self, number: int, side: int, duals: Sequence[int], received: Sequence[int]) -> dict[int, Polynomial]:
+        """The factors of a step that are this half's."""
+        found = {}
+        for function, angle in self.steps[number].factors:
+            if bool(function & self.masks[1]) != bool(side):
+                continue
+            known = self.known[number][side].coordinates(function & self.masks[1 - side])
+            mask = _sum_of(dual for dual, place in zip(duals, self.sides[side], strict=False) if function >> place & 1)
+            mask ^= _sum_of(duals[glue] for part, glue in enumerate(received) if known >> part & 1)
+            found[mask] = angle
+        return found

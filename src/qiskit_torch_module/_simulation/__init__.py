@@ -1,0 +1,1 @@
+"""Who computes a program: the native engine, and plain PyTorch."""

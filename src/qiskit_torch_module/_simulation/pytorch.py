@@ -1,0 +1,195 @@
+"""The same simulation in plain PyTorch: slower, but differentiable to any order and on any device.
+
+The native engine gives values and first derivatives on the CPU. Whatever lies beyond comes from here: derivatives of
+derivatives, and tensors on other devices. Real and imaginary parts are separate tensors, gates act one after the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import lru_cache, partial
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .._core.plain import is_plain
+from .._program.dense import Diagonal, Matrix, coset_table, row_table
+from .._program.origins import least_unresolved
+from .._program.program import Program, angles_of, grouped
+from .._program.schedule import Rotation, X, Z
+from .._reading.polynomials import Polynomial
+
+# Real and imaginary parts (B, 2^n).
+State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+
+
+def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Values (B, M) of inputs (B, N) and weights (W,), the derived ones included in both."""
+    with torch.autocast(inputs.device.type, enabled=False):
+        angles = _Angles(inputs, weights)
+        angles.require_resolved(program)
+        return _values(program, *_final_states(program, angles, inputs))
+
+
+class _Angles:
+    """Angles from inputs and weights: sums of terms, which may cancel, in double precision wherever the device can."""
+
+    def __init__(self, inputs: torch.Tensor, weights: torch.Tensor) -> None:
+        self._dtype = inputs.dtype
+        wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
+        self._tensors = inputs, weights
+        self._variables = [*inputs.unbind(1), *weights.unbind(0)]
+        self._wide = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
+        self._zero = inputs.new_zeros((), dtype=wide)
+
+    def __call__(self, angle: Polynomial, period: float | None = None) -> torch.Tensor:
+        """Shape (B,) or (); up to multiples of the period."""
+        if len(angle.terms) == 1 and angle.degree == 1 and abs(angle.terms[0][1]) == 1.0:
+            ((index,), sign) = angle.terms[0]
+            return sign * self._variables[index]
+        total = self._sum(angle)
+        return (total if period is None else torch.remainder(total, period)).to(self._dtype)
+
+    def _sum(self, angle: Polynomial) -> torch.Tensor:
+        total = self._zero + angle.constant_value
+        for factors, coefficient in angle.terms:
+            if factors:
+                product = self._wide[factors[0]]
+                for index in factors[1:]:
+                    product = product * self._wide[index]
+                total = total + coefficient * product
+        return total
+
+    def require_resolved(self, program: Program) -> None:
+        """Looks for angles that have no digits left, unless tensors are fake, traced or transformed.
+
+        Raises:
+            ValueError: there is one.
+        """
+        inputs, weights = (one.detach() for one in self._tensors)
+        if torch.compiler.is_compiling() or not is_plain(self._tensors) or inputs.is_meta or not len(inputs):
+            return
+        largest = [*inputs.abs().amax(0).tolist(), *weights.abs().tolist()]
+        limit = least_unresolved(self._dtype)
+        for angle in angles_of(program):
+            size = sum(
+                abs(coefficient) * math.prod([largest[i] for i in factors]) for factors, coefficient in angle.terms
+            )
+            if not size < limit and not bool((self._sum(angle).detach().abs() < limit).all()):
+                fault = None if program.origins is None else program.origins.fault(inputs, weights)
+                raise ValueError(
+                    fault
+                    or "an angle of the circuit has no digit left for some of the values in "
+                    f"{str(self._dtype)[6:]}; keep angles small, e.g. by scaling the values"
+                )
+
+
+def _final_states(program: Program, angles: _Angles, inputs: torch.Tensor) -> State:
+    """Real and imaginary parts (B, 2^n) of the states before the observables."""
+    ground = torch.nn.functional.pad(inputs.new_ones(1, 1), (0, (1 << program.num_qubits) - 1))
+    real = ground.expand(inputs.shape[0], -1)
+    state = real, torch.zeros_like(real)
+    for step in program.steps:
+        if isinstance(step, Matrix):
+            state = _multiplied(program.num_qubits, step, *state)
+        elif isinstance(step, Diagonal):
+            state = _turned(program.num_qubits, step, angles(step.angle), *state)
+        else:
+            state = _rotated(program.num_qubits, step, angles(step.angle, 4.0 * math.pi), *state)
+    return state
+
+
+def _rotated(
+    num_qubits: int, rotation: Rotation, angle: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor
+) -> State:
+    cosine, sine = torch.cos(0.5 * angle)[..., None], torch.sin(0.5 * angle)[..., None]
+    if rotation.axis == Z:
+        sine = sine * _signs(num_qubits, rotation.z, 0, real.dtype, real.device)
+        return cosine * real + sine * imaginary, cosine * imaginary - sine * real
+    flip = _flip(num_qubits, rotation.x, real.device)
+    flipped_real, flipped_imaginary = real[:, flip], imaginary[:, flip]
+    if rotation.axis == X:
+        return cosine * real + sine * flipped_imaginary, cosine * imaginary - sine * flipped_real
+    sine = sine * _signs(num_qubits, rotation.z, rotation.x, real.dtype, real.device)
+    return cosine * real + sine * flipped_real, cosine * imaginary + sine * flipped_imaginary
+
+
+def _multiplied(num_qubits: int, matrix: Matrix, real: torch.Tensor, imaginary: torch.Tensor) -> State:
+    table = torch.from_numpy(coset_table(num_qubits, matrix.qubits)).to(real.device)
+    entries = torch.from_numpy(np.stack([matrix.array.real, matrix.array.imag])).to(real)
+    a, b = entries
+    x, y = real[:, table[: matrix.columns]], imaginary[:, table[: matrix.columns]]
+    places = torch.argsort(table.flatten())  # of every index in the table
+    return (a @ x - b @ y).flatten(1)[:, places], (a @ y + b @ x).flatten(1)[:, places]
+
+
+def _turned(
+    num_qubits: int, diagonal: Diagonal, angle: torch.Tensor, real: torch.Tensor, imaginary: torch.Tensor
+) -> State:
+    energies = torch.from_numpy(diagonal.array[row_table(num_qubits, diagonal.qubits)]).to(real)
+    cosine, sine = torch.cos(angle[..., None] * energies), torch.sin(angle[..., None] * energies)
+    return cosine * real + sine * imaginary, cosine * imaginary - sine * real
+
+
+def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+    """Terms that flip the same bits share the products of amplitudes."""
+    constant = partial(torch.tensor, dtype=real.dtype, device=real.device)
+    values = constant(program.observable_constants).expand(real.shape[0], -1)
+    terms = grouped(program.observable_terms)
+    begins = terms["flip_term_begin"].tolist()
+    for part, (begin, end) in enumerate(itertools.pairwise(begins)):
+        if begin == end:
+            continue
+        flip = _flip(program.num_qubits, int(terms["flip_mask"][part // 2]), real.device)
+        if part % 2:
+            products = real[:, flip] * imaginary - imaginary[:, flip] * real
+        else:
+            products = real[:, flip] * real + imaginary[:, flip] * imaginary
+        sums = _signed_sums(program.num_qubits, products, terms["pauli_z"][begin:end])
+        coefficients = constant(terms["pauli_coefficient"][begin:end])
+        owners = torch.tensor(terms["pauli_observable"][begin:end], dtype=torch.int64, device=real.device)
+        values = values.index_add(1, owners, sums * coefficients)
+    return values
+
+
+def _signed_sums(num_qubits: int, products: torch.Tensor, masks: npt.NDArray[np.uint32]) -> torch.Tensor:
+    """Sums of (-1)^|z & i| products[:, i] for every mask z: one by one if few, else by a Walsh-Hadamard transform."""
+    if 2 * len(masks) <= num_qubits:
+        signs = [_signs(num_qubits, int(z), 0, products.dtype, products.device) for z in masks]
+        return torch.stack([(products * one).sum(1) for one in signs], 1)
+    size = products.shape
+    for bit in range(num_qubits):
+        pairs = products.reshape(size[0], -1, 2, 1 << bit)
+        products = torch.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], 2)
+    return products.reshape(size)[:, torch.tensor(masks, dtype=torch.int64, device=products.device)]
+
+
+def _flip(num_qubits: int, x: int, device: torch.device) -> torch.Tensor:
+    """Index i ^ x of every i."""
+    return torch.from_numpy(_flip_table(num_qubits, x)).to(device)
+
+
+def _signs(num_qubits: int, z: int, x: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(-1)^|z & (i ^ x)| of every i."""
+    return torch.from_numpy(_sign_table(num_qubits, z, x)).to(device=device, dtype=dtype)
+
+
+# Tables are cached as arrays: a tensor made within torch.func must not outlive it.
+
+
+@lru_cache(maxsize=1024)
+def _flip_table(num_qubits: int, x: int) -> npt.NDArray[np.int64]:
+    return np.arange(1 << num_qubits) ^ x
+
+
+@lru_cache(maxsize=1024)
+def _sign_table(num_qubits: int, z: int, x: int) -> npt.NDArray[np.float32]:
+    parity = np.zeros(1 << num_qubits, dtype=np.int64)
+    index = np.arange(1 << num_qubits) ^ x
+    for bit in range(num_qubits):
+        if z >> bit & 1:
+            parity ^= index >> bit & 1
+    return (1 - 2 * parity).astype(np.float32)

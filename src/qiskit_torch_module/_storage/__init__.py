@@ -1,0 +1,1 @@
+"""Formats of files, and what is written into them."""

@@ -1,0 +1,230 @@
+"""Training of the digit classifier: what happened, and all it takes to go on from where it stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .._storage.checkpoint import read_checkpoint, write_checkpoint
+from ..modules.module import QuantumModule
+from .classifier import KIND, predict, set_weights
+from .images import Images
+
+
+@dataclass
+class History:
+    """What happened in training: one entry for each update, and (update, accuracy) pairs on the test set."""
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    test_accuracy: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run that goes on must have in common with its beginning."""
+
+    data: str
+    seed: int
+    batch_size: int
+    learning_rate: float
+
+
+def batches(images: Images, batch_size: int, epochs: int, seed: int) -> Iterator[tuple[int, torch.Tensor]]:
+    """Pairs (epoch, indices of a batch); every epoch is a fresh shuffle, and its incomplete last batch is left out."""
+    generator = torch.Generator().manual_seed(seed)
+    size = min(batch_size, len(images.train_labels))
+    for epoch in range(epochs):
+        order = torch.randperm(len(images.train_labels), generator=generator)
+        for first in range(0, len(order) - size + 1, size):
+            yield epoch, order[first : first + size]
+
+
+def num_batches(images: Images, batch_size: int, epochs: int) -> int:
+    """How many batches `batches` yields."""
+    size = len(images.train_labels)
+    return epochs * (size // min(batch_size, size))
+
+
+def _nothing(history: History) -> None:
+    """What is done after an update unless more is asked for."""
+
+
+class Training:
+    """Adam on the cross-entropy of the softmax over the outputs.
+
+    Args:
+        model: The classifier, trained in place.
+        images: For training and testing.
+        learning_rate: Of Adam.
+    """
+
+    def __init__(self, model: QuantumModule, images: Images, learning_rate: float) -> None:
+        self.model, self.images = model, images
+        (self._weights,) = model.variational_
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, amsgrad=True)
+        self.history = History()
+
+    def run(
+        self,
+        updates: Iterator[tuple[int, torch.Tensor]],
+        clock: Callable[[], float],
+        on_update: Callable[[History], Any] = _nothing,
+        stops: Callable[[], bool] = lambda: False,
+    ) -> History:
+        """Takes the updates that are not behind it yet, until it is told to stop; no update is cut in half.
+
+        Args:
+            updates: All batches of the run, from its beginning.
+            clock: Seconds.
+            on_update: Called after every update.
+            stops: Whether to stop, asked after every update.
+        """
+        history, last_epoch = self.history, 0
+        done, start = len(history.loss), clock() - history.seconds
+        for number, (epoch, batch) in enumerate(updates):
+            if number < done:
+                last_epoch = epoch
+                continue
+            if epoch > last_epoch:
+                self._test()
+                last_epoch = epoch
+            self._update(batch)
+            history.seconds = clock() - start
+            on_update(history)
+            if stops():
+                history.interrupted = True
+                break
+        self._test()
+        return history
+
+    def _update(self, batch: torch.Tensor) -> None:
+        self.optimizer.zero_grad()
+        output = self.model(self.images.train_pixels[batch])
+        labels = self.images.train_labels[batch]
+        loss = torch.nn.functional.cross_entropy(output, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.history.loss.append(loss.item())
+        self.history.accuracy.append(float((output.argmax(dim=1) == labels).double().mean()))
+
+    def _test(self) -> None:
+        right = predict(self.model, self.images.test_pixels) == self.images.test_labels
+        self.history.test_accuracy.append((len(self.history.loss), float(right.double().mean())))
+
+    def save(self, path: Path, settings: Settings) -> None:
+        """Writes weights, history and optimizer to one file, atomically.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: the weights are not finite; an older file stays as it is.
+        """
+        weights = self._weights.detach()
+        if not torch.isfinite(weights).all():
+            raise ValueError("the weights are not finite any more; train again with a smaller --lr")
+        content = {
+            "weights": {"weights": weights},
+            "history": asdict(self.history),
+            "settings": asdict(settings),
+            "optimizer": dict(self.optimizer.state.get(self._weights, {})),
+        }
+        write_checkpoint(path, KIND, content)
+
+    def resume(self, path: Path, settings: Settings) -> None:
+        """Goes back to where `save` was called: what follows is what would have followed there.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or the run it holds had other settings.
+        """
+        content = read_checkpoint(path, KIND)
+        if not isinstance(content.get("settings"), dict) or not isinstance(content.get("history"), dict):
+            raise ValueError(f"{path} holds no training run to go on with; train anew, in another folder")
+        for name, value in asdict(settings).items():
+            if content["settings"].get(name) != value:
+                raise ValueError(
+                    f"{path} was trained with {name} {content['settings'].get(name)!r}, now it is {value!r}; go on "
+                    "with what it was, or train anew in another folder"
+                )
+        set_weights(self.model, content.get("weights"), path)
+        self.optimizer.state[self._weights] = self._optimizer_state(content.get("optimizer"), path)
+        history = History(**content["history"])
+        history.test_accuracy = [(int(update), float(share)) for update, share in history.test_accuracy]
+        history.interrupted = False
+        # The last test is that of the end that is no end any more; where an epoch begins it comes again.
+        if history.test_accuracy and history.test_accuracy[-1][0] == len(history.loss):
+            history.test_accuracy.pop()
+        self.history = history
+
+    def _optimizer_state(self, state: Any, path: Path) -> dict[str, torch.Tensor]:
+        weights = self._weights
+        shapes = {"step": torch.Size(), **dict.fromkeys(("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), weights.shape)}
+        if state == {}:  # before the first update
+            return {}
+        if not isinstance(state, dict) or {name: getattr(one, "shape", None) for name, one in state.items()} != shapes:
+            raise ValueError(f"{path} holds no state of Adam to go on with; train anew, in another folder")
+        return state
+
+
+def seed_of_split(settings: Mapping[str, Any], given: int | None) -> int:
+    """The seed that parts the images a classifier was trained on from others.
+
+    Args:
+        settings: What the classifier was trained with.
+        given: What the user wants; None: what it was trained with.
+
+    Raises:
+        ValueError: another one is given: images of the training set would be among those of the test.
+    """
+    trained = settings.get("seed")
+    if not isinstance(trained, int):  # a file of version 2.0
+        return given or 0
+    if given not in (None, trained):
+        raise ValueError(
+            f"--seed: the model was trained with seed {trained}, and with {given} it would be tested on images it was "
+            "trained on; leave --seed out"
+        )
+    return trained
+
+
+class Keeper:
+    """Saves a run while it goes on, so seldom that this takes at most a tenth of the time.
+
+    Args:
+        save: Writes the file.
+        clock: Seconds.
+
+    Attributes:
+        failure: Why the last attempt failed; None: it did not.
+    """
+
+    PAUSE = 10  # times as long as it took to save
+
+    def __init__(self, save: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._save, self._clock = save, clock
+        self._next = -math.inf
+        self.failure: Exception | None = None
+
+    def offer(self) -> None:
+        """Saves, if it is time. What fails is tried again: training does not end for a full disk."""
+        begin = self._clock()
+        if begin >= self._next:
+            self.save()
+            end = self._clock()
+            self._next = end + self.PAUSE * (end - begin)
+
+    def save(self) -> bool:
+        """Saves now; False: it failed."""
+        try:
+            self._save()
+            self.failure = None
+        except (OSError, ValueError) as error:
+            self.failure = error
+        return self.failure is None

@@ -1,0 +1,1 @@
+"""The faces that PyTorch's users know."""

@@ -1,0 +1,321 @@
+"""What the compiler made of a circuit, and what running it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from .. import _engine
+from .._core.arguments import thread_count, whole_number
+from .._program.blocks import AmplitudeBlock, BoundBlock
+from .._program.dense import Matrix, Step
+from .._program.schedule import Rotation, engine_arrays, levels_of
+from .._reading.observables import Observables
+from .._reading.parameters import parameter_list
+from .hybrid import HybridModule
+from .module import QuantumModule
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one sample: real floating-point operations and bytes of state read and written, as the sweeps are counted."""
+
+    flops: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found; ``print`` shows it as a table.
+
+    Attributes:
+        num_qubits: Number of qubits of the circuit.
+        num_simulated_qubits: Those that gates act on; all others stay in the ground state and cost nothing.
+        gates: How often the circuit has each operation, composite ones unopened.
+        num_relabellings: CX, SWAP and X, of composite gates too, that only relabel basis states.
+        num_rotations: Rotations of Pauli words that are left.
+        runs_of_layers: Fused runs in each layer.
+        characters_of_phases: Diagonal factors in the phase after each layer.
+        sweeps_of_layers: Passes over the state that each layer takes; none for the first, which makes a product state,
+            or for the first ones, where it starts from halves.
+        halves: Qubits of the low half, of the high half, and of the glue, which are part of both, if the state starts
+            from halves in place of the first layers; else None.
+        prefix_layers: Layers that are the same for the whole batch.
+        absorbed_runs: Runs of the last layer that the observables absorb.
+        dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
+            step by step: it has no layers, and what is said of them is empty.
+        encodings: What errors call each instruction that encodes amplitudes.
+        bound: And each gate that can be evaluated only with numbers: row by row, by Qiskit.
+        values, gradients: Work of one sample; the gradients' does not repeat the values'.
+        precision: "float32" or "float64".
+        instruction_set: That of the kernels.
+        batch_size: Number of samples.
+        schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
+    """
+
+    num_qubits: int
+    num_simulated_qubits: int
+    gates: dict[str, int]
+    num_relabellings: int
+    num_rotations: int
+    runs_of_layers: tuple[int, ...]
+    characters_of_phases: tuple[int, ...]
+    sweeps_of_layers: tuple[int, ...]
+    halves: tuple[int, int, int] | None
+    prefix_layers: int
+    absorbed_runs: int
+    dense_qubits: tuple[int, ...]
+    encodings: tuple[str, ...]
+    bound: tuple[str, ...]
+    values: Work
+    gradients: Work
+    precision: str
+    instruction_set: str
+    batch_size: int
+    schedule: dict[str, Any]
+
+    def __str__(self) -> str:
+        gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
+        layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
+        idle = self.num_qubits - self.num_simulated_qubits
+        rotations = _many(self.num_rotations, "rotation")
+        qubits = _many(self.num_qubits, "qubit") + (f" ({idle} idle, not simulated)" if idle else "")
+        lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
+        passes = [
+            ("fusion", f"{rotations}: {_many(sum(self.runs_of_layers), 'run')} in {_many(layers, 'layer')}"),
+            ("diagonal merging", f"{_many(sum(self.characters_of_phases), 'factor')} in {_many(layers, 'phase')}"),
+            ("product state", f"{_many(self.runs_of_layers[0] if layers else 0, 'run')} of the first layer"),
+            ("halved start", _halves(self.halves, self.sweeps_of_layers.count(0))),
+            ("shared prefix", f"{self.prefix_layers} of {_many(layers, 'layer')}"),
+            ("observable absorption", f"{_many(self.absorbed_runs, 'run')} of the last layer"),
+            ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
+        ]
+        if self.dense_qubits:
+            passes = [
+                ("step by step", f"{rotations} and {_matrices(self.dense_qubits)}; a pass over the state for each")
+            ]
+        rows = [
+            ("circuit", f"{qubits}, {_many(sum(self.gates.values()), 'gate')}" + (f": {gates}" if gates else "")),
+            ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
+            *passes,
+            *[("amplitude encoding", f"{_short(name)}: a tree of rotations") for name in self.encodings],
+            *[("numbers only", f"{_short(name)}: {_BOUND}") for name in self.bound],
+            ("values of a sample", _work(self.values)),
+            ("its gradients", _work(self.gradients)),
+            ("engine", f"{self.instruction_set}, {self.precision}, {self.schedule['lanes']} {lanes} in a vector"),
+            ("batch", f"{self.batch_size} in tiles of {samples} on {_many(self.schedule['num_threads'], 'thread')}"),
+            ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
+            ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
+        ]
+        return "\n".join(f"{name:<22} {text}" for name, text in rows)
+
+
+_BOUND = "bound row by row; derivatives by the shift rule where it is exact, else central differences"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("circuit: ")
+
+
+def explain(
+    circuit: QuantumCircuit | QuantumModule | HybridModule,
+    encoding_params: Iterable[Parameter] | None = None,
+    observables: Observables | None = None,
+    *,
+    batch_size: int = 1,
+    dtype: torch.dtype | None = None,
+    num_threads: int = 0,
+) -> Explanation:
+    """Says what the compiler does to a circuit and how the engine would run it.
+
+    Args:
+        circuit: A circuit, or a module made from one; of a `HybridModule` its quantum layer.
+        encoding_params: Parameters that take a value for each sample; all others are weights. Not for a module.
+        observables: As for `QuantumModule`; None: "individualZ". Not for a module.
+        batch_size: Number of samples in a call.
+        dtype: ``torch.float32`` or ``torch.float64``; None: that of the module, or float32 for a circuit.
+        num_threads: Most threads; 0: as ``torch.get_num_threads()``.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument cannot be used; the message names it and a remedy.
+
+    Example:
+        >>> print(qtm.explain(model, batch_size=48))
+    """
+    model = _module(circuit, encoding_params, observables)
+    batch_size = whole_number(batch_size, "batch_size", 1)
+    threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
+    dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
+    program = model._program
+    schedule_of = program.engine.schedule_float64 if dtype == torch.float64 else program.engine.schedule_float32
+    schedule = schedule_of(batch_size, threads, True)
+    levels, _ = levels_of(() if program.is_stepwise else program.rotations, program.passes)
+    arrays = engine_arrays(levels, program.passes)
+    runs = tuple(len(level.runs) for level in levels)
+    absorbed = schedule["measured_runs"]
+    halves = schedule["halves"]
+    before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
+    sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
+    shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
+    amplitude = 16 if dtype == torch.float64 else 8
+    if program.is_stepwise:
+        values, gradients = _work_of_steps(program.num_qubits, program.steps, amplitude)
+    else:
+        values, gradients = _work_of(
+            program.num_qubits,
+            runs,
+            sweeps,
+            (*[0] * before, *schedule["products_of_phases"]),
+            absorbed,
+            amplitude,
+            shared,
+            batch_size,
+            None if halves is None else 2 ** halves[2],
+        )
+    blocks = [*program.input_blocks, *program.weight_blocks]
+    return Explanation(
+        num_qubits=model.circuit.num_qubits,
+        num_simulated_qubits=program.num_qubits,
+        gates=dict(Counter(one.operation.name for one in model.circuit.data)),
+        num_relabellings=program.num_relabellings,
+        num_rotations=len(program.rotations),
+        runs_of_layers=runs,
+        characters_of_phases=tuple(int(count) for count in np.diff(arrays["phase_character_begin"])[1:]),
+        sweeps_of_layers=sweeps,
+        halves=halves,
+        prefix_layers=schedule["prefix_layers"],
+        absorbed_runs=absorbed,
+        dense_qubits=tuple(len(one.qubits) for one in program.steps if not isinstance(one, Rotation)),
+        encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
+        bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
+        values=values,
+        gradients=gradients,
+        precision=str(dtype).removeprefix("torch."),
+        instruction_set=_engine.instruction_set(),
+        batch_size=batch_size,
+        schedule=schedule,
+    )
+
+
+def _module(
+    circuit: Any, encoding_params: Iterable[Parameter] | None, observables: Observables | None
+) -> QuantumModule:
+    if isinstance(circuit, HybridModule):
+        circuit = circuit.quantum
+    if isinstance(circuit, QuantumModule):
+        for argument, value in (("encoding_params", encoding_params), ("observables", observables)):
+            if value is not None:
+                raise ValueError(f"{argument}: a module has its own, got {value!r}; leave it out, or pass the circuit")
+        return circuit
+    if not isinstance(circuit, QuantumCircuit):
+        remedy = "; pass the quantum layer in it" if isinstance(circuit, torch.nn.Module) else ""
+        expected = "expected a QuantumCircuit, QuantumModule or HybridModule"
+        raise TypeError(f"circuit: {expected}, got {type(circuit).__name__}{remedy}")
+    encoding = parameter_list(encoding_params, "encoding_params")
+    chosen = set(encoding)
+    weights = [one for one in circuit.parameters if one not in chosen]
+    return QuantumModule(circuit, encoding, weights, observables="individualZ" if observables is None else observables)
+
+
+def _precision(given: Any) -> torch.dtype:
+    """The dtype to compute in: as given, or that of a module."""
+    if isinstance(given, QuantumModule):
+        own = (given.variational_ or given._without_weights())[0].dtype
+        return torch.promote_types(own, torch.float32)
+    if not any(given is one for one in (None, torch.float32, torch.float64)):
+        raise ValueError(
+            f"dtype: expected torch.float32 or torch.float64, got {given!r}; halves are computed in torch.float32"
+        )
+    return torch.float32 if given is None else given
+
+
+# Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
+# And a product of amplitudes of two halves, added up.
+_PRODUCT, _ROTATION, _MOMENTS, _JOINED = 6, 4, 8, 8
+
+
+def _work_of(
+    num_qubits: int,
+    runs: Sequence[int],
+    sweeps: Sequence[int],
+    products: Sequence[int],
+    absorbed: int,
+    amplitude: int,
+    shared_layers: int,
+    batch_size: int,
+    branches: int | None,
+) -> tuple[Work, Work]:
+    """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer.
+
+    What halves take by themselves, which are small, is left out.
+    """
+    forward = backward = read = kept = 0.0
+    skipped = sweeps.count(0) if branches else 0
+    if branches:
+        forward, backward, read, kept = _JOINED * branches, 2 * _JOINED * branches, 1, 2
+    for layer, (count, passes, before) in enumerate(zip(runs, sweeps, products, strict=True)):
+        if layer < skipped:
+            continue
+        share = 1 / batch_size if layer < shared_layers else 1.0
+        phase = _PRODUCT * before
+        if absorbed and layer + 1 == len(runs):
+            forward += phase + _MOMENTS / 2 * absorbed
+            backward += phase + _ROTATION * absorbed
+            read, kept = read + 2 * passes, kept + 2 * passes
+            continue
+        applied = phase + _ROTATION * count if layer > 0 else 0
+        forward += share * applied
+        backward += share * (applied + _MOMENTS * count)
+        read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
+    size = float(2**num_qubits)
+    return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
+
+
+def _work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tuple[Work, Work]:
+    """As above: every step passes over the state; on the way back over ket and bra, after the way forward once more."""
+    flops = sum(8 * one.columns if isinstance(one, Matrix) else _PRODUCT for one in steps)
+    moments = sum(0 if isinstance(one, Matrix) else _ROTATION for one in steps)
+    size = float(2**num_qubits)
+    passes = 2 * amplitude * len(steps) * size
+    return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _matrices(dense_qubits: Sequence[int]) -> str:
+    sizes = ", ".join(f"{count} on {_many(size, 'qubit')}" for size, count in sorted(Counter(dense_qubits).items()))
+    return f"{len(dense_qubits)} {'matrix' if len(dense_qubits) == 1 else 'matrices'} ({sizes})"
+
+
+def _halves(halves: tuple[int, int, int] | None, layers: int) -> str:
+    if halves is None:
+        return "none"
+    low, high, glue = halves
+    return f"{layers} layers on {low - glue} and {high - glue} qubits, a sum of {2**glue} products of states"
+
+
+def _work(work: Work) -> str:
+    return f"{_scaled(work.flops, 1000)}flop, {_bytes(work.bytes)} read and written"
+
+
+def _bytes(count: float) -> str:
+    return f"{_scaled(count, 1024, 'i')}B"
+
+
+def _scaled(value: float, base: int, binary: str = "") -> str:
+    for prefix in ("", "k", "M", "G", "T"):
+        if value < base or prefix == "T":
+            break
+        value /= base
+    unit = prefix.upper() + binary if binary and prefix else prefix
+    return f"{value:.3g} {unit}"

@@ -1,0 +1,177 @@
+"""A quantum layer between two linear ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from .._core.arguments import tensor_of, whole_number
+from .._reading.parameters import parameter_list
+from .initial import Initial, seeded
+from .inputs import one_of
+from .module import QuantumModule
+
+
+class HybridModule(torch.nn.Module):
+    """Linear layer, `QuantumModule` with <Z> of every qubit, linear layer; differentiable end to end.
+
+    Args:
+        circuit: Unitary circuit on n qubits.
+        encoding_params: Parameters that take the outputs of the first linear layer, in this order.
+        variational_params: As for `QuantumModule`, like the arguments that are not listed here.
+        input_size: Width of the input.
+        output_size: Width of the output.
+        variational_params_names: Names of the sets.
+        variational_params_initial: How each set starts.
+        seed_init: Seed for the initial values of all three layers; the global random state is left as it was.
+        num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
+        num_threads_backward: Threads for gradients, likewise.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument cannot be used, or there are no encoding parameters.
+
+    Source: Meyer et al., "Qiskit-Torch-Module: Fast Prototyping of Quantum Neural Networks", arXiv:2404.06314.
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        encoding_params: Iterable[Parameter],
+        variational_params: Iterable[Any] | None,
+        input_size: int,
+        output_size: int,
+        variational_params_names: Sequence[str] | str | None = None,
+        variational_params_initial: Initial | Sequence[Initial] = "uniform",
+        seed_init: int | None = None,
+        num_threads_forward: int = 0,
+        num_threads_backward: int = 0,
+    ) -> None:
+        super().__init__()
+        encoding = parameter_list(encoding_params, "encoding_params")
+        if not encoding:
+            raise ValueError(
+                "encoding_params: expected at least one, for the outputs of the first linear layer, got none"
+            )
+        input_size, output_size = _width(input_size, "input_size"), _width(output_size, "output_size")
+        with seeded(seed_init):
+            self.preprocessing = torch.nn.Linear(input_size, len(encoding))
+            self.quantum = QuantumModule(
+                circuit,
+                encoding,
+                variational_params,
+                variational_params_names,
+                variational_params_initial,
+                num_threads_forward=num_threads_forward,
+                num_threads_backward=num_threads_backward,
+            )
+            self.postprocessing = torch.nn.Linear(self.quantum.output_size, output_size)
+
+    def forward(self, input: Any = None, input_tensor: Any = None) -> torch.Tensor:
+        """Output of the three layers.
+
+        Args:
+            input: Shape (..., input_size); lists (also of tensors), NumPy arrays and other dtypes take the dtype of the
+                first layer.
+            input_tensor: What version 1.0 called the input.
+
+        Returns:
+            Shape (..., output_size).
+
+        Raises:
+            TypeError: the input is no real numbers.
+            ValueError: it has the wrong width.
+        """
+        weight = self.preprocessing.weight
+        input = one_of(input, input_tensor)
+        if not isinstance(input, torch.Tensor):
+            input = tensor_of(input, weight.dtype, weight.device)
+        elif input.dtype is not weight.dtype and not torch.is_autocast_enabled(input.device.type):
+            input = input.to(weight.dtype)
+        if input.ndim == 0 or input.shape[-1] != self.input_size:
+            raise ValueError(f"input: expected shape (..., {self.input_size}), got {tuple(input.shape)}")
+        hidden = self.quantum(self.preprocessing(input))
+        output: torch.Tensor = self.postprocessing(hidden)
+        return output
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        _rename_entries_of_version_1(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    @property
+    def quantum_module(self) -> QuantumModule:
+        """The quantum layer."""
+        return self.quantum
+
+    @property
+    def pre_parameters_(self) -> Iterator[torch.nn.Parameter]:
+        """Weight and bias of the first linear layer."""
+        return self.preprocessing.parameters()
+
+    @property
+    def quantum_parameters_(self) -> list[torch.nn.Parameter]:
+        """The trainable sets of the quantum layer."""
+        return self.quantum.variational_
+
+    @property
+    def post_parameters_(self) -> Iterator[torch.nn.Parameter]:
+        """Weight and bias of the last linear layer."""
+        return self.postprocessing.parameters()
+
+    @property
+    def num_trainable_parameters_quantum(self) -> int:
+        """Number of trainable parameters of the quantum layer."""
+        return self.quantum.num_trainable_parameters
+
+    @property
+    def num_trainable_parameters_classical(self) -> int:
+        """Number of trainable parameters of the two linear layers."""
+        layers = (self.preprocessing, self.postprocessing)
+        return sum(one.numel() for layer in layers for one in layer.parameters() if one.requires_grad)
+
+    @property
+    def num_trainable_parameters(self) -> int:
+        """Number of trainable parameters of all layers."""
+        return self.num_trainable_parameters_quantum + self.num_trainable_parameters_classical
+
+    @property
+    def input_size(self) -> int:
+        """Width of the input."""
+        return self.preprocessing.in_features
+
+    @property
+    def output_size(self) -> int:
+        """Width of the output."""
+        return self.postprocessing.out_features
+
+
+# No machine has room for a layer that is wider.
+_MOST_WIDTH = 1 << 31
+
+
+def _width(size: Any, argument: str) -> int:
+    try:
+        return whole_number(size, argument, 1, _MOST_WIDTH)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: expected a positive whole number, got {size!r}") from error
+
+
+# What version 1.0 called the layers.
+_LAYERS = {"_preprocessing.": "preprocessing.", "_quantum_module.": "quantum.", "_postprocessing.": "postprocessing."}
+
+
+def _rename_entries_of_version_1(state: dict[str, Any], prefix: str) -> None:
+    """Gives the entries of a state dict of version 1.0 the names they have now.
+
+    Version 1.0 gave <Z> of the last qubit first: the last layer takes its inputs in the other order.
+    """
+    for key in list(state):
+        for old, new in _LAYERS.items():
+            if key.startswith(prefix + old):
+                value = state.pop(key)
+                is_mixing = key == f"{prefix}_postprocessing.weight"
+                state[prefix + new + key[len(prefix + old) :]] = value.flip(1) if is_mixing else value

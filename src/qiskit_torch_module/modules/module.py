@@ -1,0 +1,330 @@
+"""A quantum circuit as a PyTorch module."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from .._core.arguments import flag, thread_count
+from .._core.plain import is_differentiated
+from .._differentiation import operators as _operator
+from .._differentiation.autograd import expectation_values
+from .._program.cache import cached_program
+from .._program.program import Program
+from .._reading.definitions import copied
+from .._reading.observables import Observables
+from .._reading.parameters import parameter_list, parameter_sets
+from .._simulation.native import joined
+from .._storage.blueprint import SavedCircuit
+from .connectors import arguments_of
+from .initial import Initial, initial_values, seeded
+from .inputs import is_ready, one_of, prepared
+from .sets import is_flat, own_name, rename_entries, set_initials, set_names
+
+if TYPE_CHECKING:
+    from .network import QNN
+
+
+class QuantumModule(torch.nn.Module):
+    """Expectation values of a parameterised circuit, with exact gradients.
+
+    Simulates the state vector in the native engine: in complex64 for float32 parameters, in complex128 for float64
+    (the default dtype of PyTorch at construction decides; ``.double()`` and ``.float()`` change it later).
+
+    Args:
+        circuit: Unitary circuit; measurements are refused.
+        encoding_params: Parameters that take the columns of the input, in this order; None: the module has no input.
+        variational_params: Trainable parameters: one sequence, or a sequence of sets.
+        variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
+            ``variational_0``, ``variational_1``, ..., and ``variational`` for one flat sequence of parameters. One name
+            for several sets gets numbers: "foo" gives ``foo_0``, ``foo_1``, ...
+        variational_params_initial: How each set starts, or all of them: "constant" (1), "uniform" (0 to 2 pi),
+            "normal" (0, 1), a pair such as ``("normal", {"std": 0.1})``, explicit values, or a function that fills a
+            vector in place, such as those of ``torch.nn.init`` and of `qiskit_torch_module.initializers`.
+        seed_init: Seed for the initial values; the global random state is left as it was.
+        observables: "individualZ" (output q is <Z> of qubit q), "tensoredZ" (one output, Z on all qubits), a Pauli
+            label, a Qiskit operator, or a sequence of them; one output each.
+        num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
+        num_threads_backward: Threads for gradients, likewise.
+        encoding_gradients_flag: Gradients with respect to the input follow its ``requires_grad``; False forces them
+            off.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument cannot be used; the message names the gate or parameter and a remedy.
+
+    Source: Meyer et al., "Qiskit-Torch-Module: Fast Prototyping of Quantum Neural Networks", arXiv:2404.06314.
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        encoding_params: Iterable[Parameter] | None,
+        variational_params: Iterable[Any] | None,
+        variational_params_names: Sequence[str] | str | None = None,
+        variational_params_initial: Initial | Sequence[Initial] = "uniform",
+        seed_init: int | None = None,
+        observables: Observables = "individualZ",
+        num_threads_forward: int = 0,
+        num_threads_backward: int = 0,
+        encoding_gradients_flag: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
+        sets = list(variational_params) if isinstance(variational_params, Iterator) else variational_params
+        self.variational_parameters = parameter_sets(sets, "variational_params")
+        self._program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
+        self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
+        self._num_qubits: int = circuit.num_qubits
+        self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
+        self._initials = set_initials(variational_params_initial, len(self._names))
+        self._observables = copy.deepcopy(observables)  # what the caller changes later is no part of the model
+        self._register(seed_init)
+        if encoding_gradients_flag is not None:
+            encoding_gradients_flag = flag(encoding_gradients_flag, "encoding_gradients_flag")
+        self._encoding_gradients_flag = encoding_gradients_flag
+        self.set_num_threads_forward(num_threads_forward)
+        self.set_num_threads_backward(num_threads_backward)
+
+    @classmethod
+    def from_qnn(cls, qnn: Any, **options: Any) -> QuantumModule:
+        """The module that does what a network of qiskit-machine-learning does, with exact gradients.
+
+        Args:
+            qnn: An ``EstimatorQNN``, or the ``TorchConnector`` around it, whose weights are taken over.
+            options: Further arguments of the constructor; they come before what the network says.
+
+        Raises:
+            TypeError: another kind of network.
+            ValueError: as the constructor.
+        """
+        return cls(**{**arguments_of(qnn), **options})
+
+    @property
+    def qnn(self) -> QNN:
+        """Arrays in, arrays out: the face that version 1.0 had."""
+        from .network import QNN
+
+        return QNN.of(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # The only set of a module answers to the names it has in other programs.
+        return super().__getattr__(own_name(name, self.__dict__.get("_names", ())))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        rename_entries(state_dict, prefix, self._names)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def _register(self, seed: int | None) -> None:
+        with seeded(seed):
+            for name, values in self._initial_values():
+                if name in self._parameters or hasattr(self, name):
+                    raise ValueError(f"variational_params_names: '{name}' is taken by the module; choose another name")
+                self.register_parameter(name, torch.nn.Parameter(values))
+        if not self._names:  # dtype and device, which weights would tell
+            self.register_buffer("_like", torch.empty(0), persistent=False)
+
+    def _initial_values(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, parameters, initial in zip(self._names, self.variational_parameters, self._initials, strict=True):
+            yield name, initial_values(initial, len(parameters), f"variational_params_initial of '{name}'")
+
+    def reset_parameters(self, seed: int | None = None) -> None:
+        """Starts every set anew, as at construction.
+
+        Args:
+            seed: Seed for the new values; the global random state is then left as it was. None: the global state.
+        """
+        with seeded(seed), torch.no_grad():
+            for name, values in self._initial_values():
+                getattr(self, name).copy_(values)
+
+    def forward(self, input: torch.Tensor | None = None, input_tensor: torch.Tensor | None = None) -> torch.Tensor:
+        """Expectation values of all observables.
+
+        Args:
+            input: Shape (..., input_size); None (the same as shape (0,)) where the circuit has no encoding
+                parameters. Integers, lists and NumPy arrays take the dtype of the parameters; tensors in lists are
+                stacked.
+            input_tensor: What version 1.0 called the input.
+
+        Returns:
+            Shape (..., output_size). Its dtype is that of the parameters, or ``torch.promote_types`` of this and the
+            input's where that is a tensor of floating-point numbers: float64 with float32 gives float64, bfloat16 with
+            bfloat16 gives bfloat16, bfloat16 with float32 gives float32. Results in float16 and bfloat16 are computed
+            in float32 and rounded at the end. A module without weights has the default dtype of PyTorch at its
+            construction; ``.double()`` and the like change it.
+
+        Raises:
+            TypeError: the input is sparse, nested, or no real numbers, or a dtype is none of these.
+            ValueError: the input has the wrong width or a value that is not finite.
+        """
+        inputs, weights, dtype = self._variables(input if input_tensor is None else one_of(input, input_tensor))
+        if self._encoding_gradients_flag is False:
+            inputs = inputs.detach()
+        flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
+        if self._program.has_derived:
+            if torch.compiler.is_compiling() and self._write_program():
+                torch._dynamo.graph_break()
+            all_weights = joined(weights, flat)
+            flat, all_weights = self._program.with_derived_columns(flat, all_weights)
+            weights = [all_weights]
+        values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
+        if inputs.ndim != 2:
+            values = values.reshape(*inputs.shape[:-1], self.output_size)
+        return values if dtype is None else values.to(dtype)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """As in ``torch.nn.Module``, but does not look for submodules where there are none: that takes 10 us."""
+        if self._modules or not set_to_none or "_is_replica" in self.__dict__:
+            return super().zero_grad(set_to_none)
+        for parameter in self._parameters.values():
+            if parameter is not None:
+                parameter.grad = None
+
+    def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+        if torch.compiler.is_compiling() and inputs.is_cpu:
+            if self._write_program():
+                torch._dynamo.graph_break()  # what is traced is run as it is instead
+            compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.text, *threads)
+            return compiled
+        return expectation_values(self._program, threads, inputs, *weights)
+
+    def _write_program(self) -> bool:
+        """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``.
+
+        Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
+        """
+        _operator.text_of(self._program)
+        return is_differentiated()
+
+    # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.
+    _write_program._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+    def __prepare_scriptable__(self) -> None:
+        raise TypeError(
+            "QuantumModule: torch.jit.script reads Python, and this module is native; use torch.jit.trace, "
+            "torch.compile or torch.export"
+        )
+
+    def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.dtype | None]:
+        """The input as a tensor of the right width, and all sets, of the dtype to compute in; that of the result.
+
+        None: the result has the dtype in which it is computed.
+        """
+        weights = self.variational_
+        width, own = len(self.encoding_parameters), weights or self._without_weights()
+        if is_ready(input, width, own):
+            return input, weights, None
+        inputs, dtype = prepared(input, width, own)
+        return inputs, [one.to(inputs.dtype) for one in weights], dtype
+
+    def _without_weights(self) -> list[torch.Tensor]:
+        """What stands for the dtype and device of weights."""
+        buffer = self._buffers.get("_like")
+        return [torch.empty(0) if buffer is None else buffer]  # None: pickled by version 2.0
+
+    @property
+    def variational_(self) -> list[torch.nn.Parameter]:
+        """The trainable sets, in order; each is also an attribute under its own name."""
+        # Not by getattr, which takes its time to find parameters; parametrized ones are attributes only.
+        own: dict[str, Any] = self._parameters
+        return [own[name] if name in own else getattr(self, name) for name in self._names]
+
+    @property
+    def variational_names(self) -> list[str]:
+        """Names of the trainable sets, in order."""
+        return list(self._names)
+
+    @property
+    def observables(self) -> Observables:
+        """A copy of the observables as they were given."""
+        return copy.deepcopy(self._observables)
+
+    @property
+    def encoding_gradients_flag(self) -> bool | None:
+        """False: gradients with respect to the input are forced off."""
+        return self._encoding_gradients_flag
+
+    @property
+    def num_trainable_parameters(self) -> int:
+        """Number of trainable parameters in all sets together."""
+        return sum(len(parameters) for parameters in self.variational_parameters)
+
+    @property
+    def input_size(self) -> int:
+        """Number of encoding parameters: the width of the input."""
+        return len(self.encoding_parameters)
+
+    @property
+    def output_size(self) -> int:
+        """Number of observables: the width of the output."""
+        return self._program.num_observables
+
+    @property
+    def circuit(self) -> QuantumCircuit:
+        """A copy of the circuit as it was given.
+
+        Raises:
+            RuntimeError: the module comes from a file that holds what the circuit was compiled to, but not itself.
+        """
+        if isinstance(self._circuit, SavedCircuit):
+            self._circuit = self._circuit.built()
+        return copied(self._circuit)
+
+    def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
+        """Puts in place of what was compiled at construction what comes from a file."""
+        program.set_origins({one: index for index, one in enumerate(circuit.parameters)})
+        self._program, self._observables = program, observables
+        self._circuit, self._num_qubits = circuit, circuit.num_qubits
+
+    @property
+    def num_threads_forward(self) -> int:
+        """Threads for values; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads_forward
+
+    @property
+    def num_threads_backward(self) -> int:
+        """Threads for gradients; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads_backward
+
+    def set_num_threads_forward(self, num_threads_forward: int) -> None:
+        """Sets the threads for values; 0: as ``torch.get_num_threads()``."""
+        self._num_threads_forward = thread_count(num_threads_forward, "num_threads_forward")
+
+    def set_num_threads_backward(self, num_threads_backward: int) -> None:
+        """Sets the threads for gradients; 0: as ``torch.get_num_threads()``."""
+        self._num_threads_backward = thread_count(num_threads_backward, "num_threads_backward")
+
+    def set_variational_gradients_flag(self, variational_gradients_flag: Sequence[bool] | bool) -> None:
+        """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``.
+
+        Raises:
+            TypeError: something else than truth values.
+            ValueError: not one for each set.
+        """
+        sets = self.variational_
+        if isinstance(variational_gradients_flag, str) or not isinstance(variational_gradients_flag, Iterable):
+            variational_gradients_flag = [variational_gradients_flag] * len(sets)
+        flags = [flag(one, "variational_gradients_flag") for one in variational_gradients_flag]
+        if len(flags) != len(sets):
+            raise ValueError(f"variational_gradients_flag: expected one flag for all or {len(sets)}, got {len(flags)}")
+        for one, is_trained in zip(sets, flags, strict=True):
+            one.requires_grad_(is_trained)
+
+    def draw(self, *arguments: Any, **options: Any) -> Any:
+        """Draws the circuit: arguments and result are those of ``QuantumCircuit.draw``."""
+        return self.circuit.draw(*arguments, **options)
+
+    def extra_repr(self) -> str:
+        """Qubits, sizes and trainable sets, for ``print``."""
+        sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in self._names)
+        return (
+            f"num_qubits={self._num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
+            f"trainable: {sets or 'none'}"
+        )

@@ -1,0 +1,307 @@
+"""Models in files: what is loaded is what was saved, or nothing is written; read without running any code."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import PauliList, SparsePauliOp
+
+from .._core.arguments import MOST_THREADS, flag
+from .._differentiation.autograd import expectation_values
+from .._program.compile import MAX_QUBITS as MOST_SIMULATED
+from .._program.compile import compile_program
+from .._program.passes import compiler_passes
+from .._program.portable import from_text, to_text
+from .._program.program import Program
+from .._reading.identities import read_parameters, written_parameters
+from .._reading.observables import pauli_sums
+from .._reading.paulis import unpacked
+from .._storage.blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
+from .._storage.checkpoint import read_checkpoint, write_checkpoint
+from .._storage.container import encoded
+from .._storage.old_files import is_old
+from .module import QuantumModule
+from .old_models import old_model
+
+_KIND = "quantum module"
+_FIELDS = {
+    *("program", "circuit", "why_no_circuit", "num_qubits", "observables", "vectors", "parameters"),
+    *("names", "sizes", "initials", "trainable", "weights", "like", "encoding_gradients_flag", "num_threads"),
+}
+# With more qubits, circuits that compile to other rotations are not compared by their values.
+_MOST_COMPARED_QUBITS = 22
+_SUMS = {"observable": "int32", "x": "uint8", "z": "uint8", "coefficient": "float64"}
+_REMEDY = "save its state_dict() with torch.save"
+
+# A circuit never changes: what was checked stays checked.
+_blueprints: WeakKeyDictionary[QuantumModule, tuple[dict[str, Any] | None, str]] = WeakKeyDictionary()
+
+
+def save(model: QuantumModule, path: str | Path) -> None:
+    """Writes a model to one file: compiled program, circuit, observables, order of parameters, weights and settings.
+
+    The file is read back before it takes the place of an older one, which stays whole until then: a kill, a full disk
+    or something that cannot be written leave it as it was. Mode, owner and symbolic links stay as they are.
+
+    Hooks and initialisers that are functions are not saved; `reset_parameters` then starts a loaded model with
+    "uniform".
+
+    Args:
+        model: A `QuantumModule`, on any device.
+        path: The file; folders above it are made.
+
+    Raises:
+        TypeError: the path is none, or the model is not a `QuantumModule`; for models that hold one among other layers
+            use ``state_dict``.
+        ValueError: the model holds what cannot be saved; the message says what.
+        OSError: the file cannot be written, or is a folder, device or FIFO; the message names it.
+    """
+    if type(model) is not QuantumModule:
+        raise TypeError(
+            f"model: expected a QuantumModule, got {type(model).__name__}; save its state_dict() with torch.save, and "
+            "each QuantumModule inside it with this function"
+        )
+    path = _path(path)
+    content = _content(model)
+    try:
+        again = _model(content)
+    except Exception as error:  # whatever was put into the module
+        raise ValueError(f"model: it would not come back as it is ({error}); {_REMEDY}") from error
+    _require_same(model, again)
+    write_checkpoint(path, _KIND, content)
+
+
+def load(path: str | Path, trusted: bool = False) -> QuantumModule:
+    """The model that `save` wrote, on the CPU, with the dtype it had.
+
+    Args:
+        path: The file.
+        trusted: It is from a source that may run code on this machine. Only files of version 2.0 need that: they hold
+            Qiskit's QPY, which some releases evaluate (CVE-2025-2000), and which can name sizes without limit.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, of another kind or version, or needs ``trusted``; the message says which.
+    """
+    path, trusted = _path(path), flag(trusted, "trusted")
+    content = read_checkpoint(path, _KIND, trusted)
+    try:
+        return old_model(content, trusted) if is_old(path) else _model(content)
+    except Exception as error:  # foreign content can fail in any way
+        raise ValueError(f"{path} cannot be read: its content does not make a model ({error})") from error
+
+
+def _path(path: Any) -> Path:
+    try:
+        found = Path(path)
+    except TypeError as error:
+        raise TypeError(f"path: expected the name of a file as str or Path, got {path!r}") from error
+    if "\0" in str(found):
+        raise ValueError(f"path: expected the name of a file, got {str(found)!r}, which holds a null character")
+    return found
+
+
+def _content(model: QuantumModule) -> dict[str, Any]:
+    listed = _parameters_of(model)
+    vectors, parameters = written_parameters(listed)
+    plan, why = _checked_blueprint(model, listed)
+    return {
+        "program": to_text(model._program).encode("ascii"),
+        "circuit": plan,
+        "why_no_circuit": why,
+        "num_qubits": model._num_qubits,
+        "observables": _written_observables(model),
+        "vectors": vectors,
+        "parameters": parameters,
+        "names": model.variational_names,
+        "sizes": [len(chosen) for chosen in model.variational_parameters],
+        "initials": [_written_initial(one) for one in model._initials],
+        "trainable": [one.requires_grad for one in model.variational_],
+        "weights": dict(model.state_dict()),
+        "like": None if model.variational_ else model._without_weights()[0],
+        "encoding_gradients_flag": model.encoding_gradients_flag,
+        "num_threads": [model.num_threads_forward, model.num_threads_backward],
+    }
+
+
+def _parameters_of(model: QuantumModule) -> list[Parameter]:
+    return [*model.encoding_parameters, *(one for chosen in model.variational_parameters for one in chosen)]
+
+
+def _checked_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
+    """The circuit as plain data, if it compiles to the same program again; or None, and why."""
+    found = _blueprints.get(model)
+    if found is None:
+        found = _blueprints[model] = _new_blueprint(model, listed)
+    return found
+
+
+def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
+    if isinstance(model._circuit, SavedCircuit):
+        return model._circuit.plain, model._circuit.why
+    try:
+        plan = blueprint(model._circuit, listed)
+        observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
+        with compiler_passes(**asdict(model._program.passes)):
+            again = compile_program(
+                circuit_of(plan, listed), observables, model.encoding_parameters, model.variational_parameters
+            )
+    except Exception as error:  # gates are the code of others, and their definitions may raise anything
+        return None, f"it could not be written down ({str(error)[:1000]})"
+    if not _agree(model._program, again):
+        return None, "it could not be written down so that it comes back as it was"
+    return plan, ""
+
+
+def _agree(program: Program, again: Program) -> bool:
+    """Whether two programs are the same, or give the same values; gates may be taken apart in another way."""
+    if to_text(replace(again, num_relabellings=program.num_relabellings)) == to_text(program):
+        return True
+    sizes = [(one.num_qubits, one.num_inputs, one.num_weights, one.num_observables) for one in (program, again)]
+    if sizes[0] != sizes[1] or program.num_qubits > _MOST_COMPARED_QUBITS:
+        return False
+    random = np.random.default_rng(0)  # within the domain of most functions
+    inputs = torch.from_numpy(random.uniform(0.1, 0.9, (2, program.num_inputs)))
+    weights = torch.from_numpy(random.uniform(0.1, 0.9, program.num_weights))
+    values = _values(program, inputs, weights)
+    return torch.allclose(_values(again, inputs, weights), values, rtol=1e-9, atol=1e-9)
+
+
+def _values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    return expectation_values(program, (0, 0), *program.with_derived_columns(inputs, weights))
+
+
+def _require_same(model: QuantumModule, again: QuantumModule) -> None:
+    """Raises where a loaded model would differ from the one that is saved.
+
+    Raises:
+        ValueError: it would; the message says in what.
+    """
+    same = {
+        "program": to_text(again._program) == to_text(model._program),
+        "parameters": _parameters_of(again) == _parameters_of(model),
+        "names": again.variational_names == model.variational_names,
+        "sets of parameters": again.variational_parameters == model.variational_parameters,
+        "requires_grad": [a.requires_grad for a in again.variational_] == [b.requires_grad for b in model.variational_],
+        "weights": encoded("", dict(again.state_dict())) == encoded("", dict(model.state_dict())),
+        "dtype": [one.dtype for one in again._without_weights()] == [one.dtype for one in model._without_weights()],
+        "settings": (again.encoding_gradients_flag, again.num_threads_forward, again.num_threads_backward)
+        == (model.encoding_gradients_flag, model.num_threads_forward, model.num_threads_backward),
+    }
+    for what, holds in same.items():
+        if not holds:
+            raise ValueError(
+                f"model: its {what} would not come back as they are; save its state_dict() with torch.save"
+            )
+
+
+def _model(content: Mapping[str, Any]) -> QuantumModule:
+    if content.keys() != _FIELDS:
+        odd = sorted(map(str, content.keys() ^ _FIELDS))
+        raise ValueError(f"its fields are not those of a model: {', '.join(odd)[:200]}")
+    program = from_text(content["program"].decode("ascii"))
+    parameters = read_parameters(content["vectors"], content["parameters"])
+    sets = _sets(parameters[program.num_inputs :], content["sizes"])
+    if len(parameters) != program.num_inputs + program.num_weights:
+        raise ValueError(f"{len(parameters)} parameters for {program.num_inputs} inputs, {program.num_weights} weights")
+    num_qubits, threads, gradients = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
+    if type(num_qubits) is not int or not program.num_qubits <= num_qubits <= MAX_QUBITS:
+        raise ValueError(f"expected {program.num_qubits} to {MAX_QUBITS} qubits")
+    if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= MOST_THREADS for one in threads):
+        raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
+    if gradients not in (None, True, False):
+        raise ValueError("expected None, True or False as encoding_gradients_flag")
+    stand_in = QuantumCircuit(1)  # what it was made of is compiled already
+    for parameter in parameters:
+        stand_in.rz(parameter, 0)
+    model = QuantumModule(
+        stand_in,
+        parameters[: program.num_inputs] or None,
+        sets or None,
+        content["names"] or None,
+        content["initials"] or "uniform",
+        seed_init=0,  # leaves the global random state as it is
+        num_threads_forward=threads[0],
+        num_threads_backward=threads[1],
+        encoding_gradients_flag=gradients,
+    )
+    circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
+    observables = _read_observables(content["observables"], num_qubits, program.num_observables)
+    model._restore(program, circuit, observables)
+    model.load_state_dict(content["weights"], assign=True)
+    if "_like" in model._buffers:  # dtype, where no weight tells it
+        model._buffers["_like"] = content["like"].clone()
+    model.set_variational_gradients_flag([bool(one) for one in content["trainable"]])
+    return model
+
+
+def _sets(parameters: Sequence[Parameter], sizes: Any) -> list[list[Parameter]]:
+    if type(sizes) is not list or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError("expected sizes of sets of parameters")
+    if sum(sizes) != len(parameters):
+        raise ValueError(f"sets of {sum(sizes)} parameters, where there are {len(parameters)}")
+    ends = list(itertools.accumulate(sizes))
+    return [list(parameters[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _written_initial(initial: Any) -> Any:
+    if isinstance(initial, tuple) and len(initial) == 2 and isinstance(initial[1], Mapping):
+        return (initial[0], dict(initial[1]))
+    return "uniform" if callable(initial) and not isinstance(initial, torch.Tensor) else initial
+
+
+def _written_observables(model: QuantumModule) -> Any:
+    """Labels as they are, everything else as sums of Paulis: bits of X and Z of every term, and coefficients."""
+    given = model.observables
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
+        return list(given)
+    sums = pauli_sums(given, model._num_qubits, lambda: _untouched(model.circuit))
+    return {name: getattr(sums, name) for name in _SUMS}
+
+
+def _untouched(circuit: QuantumCircuit) -> list[int]:
+    """Qubits that stay in |0> because nothing acts on them; where there are too many to simulate, most do."""
+    if circuit.num_qubits <= MOST_SIMULATED:
+        return []
+    position = {qubit: index for index, qubit in enumerate(circuit.qubits)}
+    touched = {position[qubit] for one in circuit.data if one.operation.name != "barrier" for qubit in one.qubits}
+    return [index for index in range(circuit.num_qubits) if index not in touched]
+
+
+def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
+    if isinstance(plain, str):
+        return plain
+    if isinstance(plain, list):
+        if len(plain) != count or not all(type(one) is str for one in plain):
+            raise ValueError(f"expected {count} observables")
+        return plain
+    if type(plain) is not dict or plain.keys() != _SUMS.keys():
+        raise ValueError("expected observables as labels or arrays")
+    shapes = {"x": (-(-num_qubits // 8),), "z": (-(-num_qubits // 8),)}
+    for name, dtype in _SUMS.items():
+        shape = (len(plain["coefficient"]), *shapes.get(name, ()))
+        if not isinstance(plain[name], np.ndarray) or plain[name].dtype != dtype or plain[name].shape != shape:
+            raise ValueError(f"observables: expected {name} as an array of {dtype}, shape {shape}")
+    owner, coefficients = plain["observable"], plain["coefficient"]
+    if not np.all(np.isfinite(coefficients)) or np.any(np.diff(owner) < 0) or np.any((owner < 0) | (owner >= count)):
+        raise ValueError(f"observables: expected finite coefficients of {count} observables, one after the other")
+    bits = [unpacked(plain[name], num_qubits) for name in ("z", "x")]
+    begins = np.searchsorted(owner, np.arange(count + 1)).tolist()
+    return [
+        SparsePauliOp(PauliList.from_symplectic(bits[0][begin:end], bits[1][begin:end]), coefficients[begin:end])
+        if end > begin
+        else SparsePauliOp.from_sparse_list([("", [], 0.0)], num_qubits=num_qubits)
+        for begin, end in itertools.pairwise(begins)
+    ]

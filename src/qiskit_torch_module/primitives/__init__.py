@@ -1,0 +1,1 @@
+"""The faces that Qiskit's users know."""

@@ -1,0 +1,287 @@
+"""Gradients of expectation values as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from .._core.arguments import flag, thread_count
+from .._program.cache import cached_program
+from .._program.program import Program
+from .._reading import compat
+from .._reading.exponentials import exact_evolutions
+from .._reading.observables import Observables
+from .._reading.parameters import parameter_list
+from .._simulation.threads import engine_threads
+from .estimator import AT_ONCE, FastEstimator
+from .rows import Columns, parameters_and_rows
+from .triples import Triples, triples
+
+# Samples of one native call of a Jacobian.
+_MAX_ROWS = 1024
+# From so many samples on, observables share the way forward.
+_LEAST_SHARED = 16
+
+
+@dataclass(frozen=True)
+class EstimatorGradientResult:
+    """Gradients and metadata, one entry for each circuit of a call; the options of the call, and its precision."""
+
+    gradients: list[npt.NDArray[np.float64]]
+    metadata: list[dict[str, Any]]
+    options: Any
+    precision: float = 0.0
+
+
+class FastReverseEstimatorGradient:
+    """Exact gradients of expectation values by the adjoint method, in complex128.
+
+    Source: Jones and Gacon, arXiv:2009.02823; extended to many observables by Meyer et al., arXiv:2404.06314.
+
+    Args:
+        derivative_type: What `run` returns of 2 <psi|O|d psi>: "real" (the derivative of the expectation value),
+            "imaginary" or "complex"; or the ``DerivativeType`` of ``qiskit-algorithms`` or ``qiskit-machine-learning``.
+            It can be set later.
+        num_threads: Threads; 0: as ``torch.get_num_threads()``.
+        exact_evolution: As for `FastEstimator`.
+
+    Raises:
+        ValueError: not a derivative type.
+    """
+
+    def __init__(self, derivative_type: Any = "real", *, num_threads: int = 0, exact_evolution: bool = False) -> None:
+        self.derivative_type = derivative_type
+        self.num_threads = num_threads
+        self.exact_evolution = flag(exact_evolution, "exact_evolution")
+        self._default_options = compat.Options()
+        # What algorithms look for that need values beside gradients, such as VarQITE.
+        self._estimator = FastEstimator(exact=True, num_threads=num_threads, exact_evolution=exact_evolution)
+
+    @property
+    def derivative_type(self) -> Any:
+        """What `run` returns, as it was given."""
+        return self._derivative_type
+
+    @derivative_type.setter
+    def derivative_type(self, value: Any) -> None:
+        self._derivative_type = value
+
+    @property
+    def _derivative_type(self) -> Any:
+        """The name under which the variational principles of ``qiskit-algorithms`` read and set it."""
+        return self._type
+
+    @_derivative_type.setter
+    def _derivative_type(self, value: Any) -> None:
+        self._part = _part(value)
+        self._type = value
+
+    @property
+    def num_threads(self) -> int:
+        """Threads; 0: as ``torch.get_num_threads()``."""
+        return self._num_threads
+
+    @num_threads.setter
+    def num_threads(self, value: int) -> None:
+        self._num_threads = thread_count(value, "num_threads")
+
+    @property
+    def options(self) -> Any:
+        """Default options of `run`, which are passed on to its result."""
+        return compat.Options(**vars(self._default_options))
+
+    def update_default_options(self, **options: Any) -> None:
+        """Updates the default options of `run`."""
+        self._default_options.update_options(**options)
+
+    def jacobian(
+        self,
+        circuit: QuantumCircuit,
+        observables: Observables,
+        parameter_values: npt.ArrayLike | Columns | None = None,
+        parameters: Iterable[Parameter] | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Gradients (B, M, P) of M observables for B rows of parameter values.
+
+        Args:
+            circuit: Unitary circuit.
+            observables: As for `QuantumModule`.
+            parameter_values: As for `FastEstimator.expectation_values`.
+            parameters: The P parameters to differentiate with respect to, in this order; None: all of
+                ``circuit.parameters``.
+
+        Raises:
+            TypeError: an argument is of the wrong kind.
+            ValueError: an argument cannot be used, or a parameter is not in the circuit.
+        """
+        return self._jacobian(circuit, observables, parameter_values, parameters, imaginary=False)
+
+    def _jacobian(
+        self,
+        circuit: QuantumCircuit,
+        observables: Observables,
+        parameter_values: npt.ArrayLike | Columns | None,
+        parameters: Iterable[Parameter] | None,
+        *,
+        imaginary: bool,
+    ) -> npt.NDArray[np.float64]:
+        order, rows = parameters_and_rows(circuit, parameter_values)
+        columns = _columns_of(circuit, order, parameters)
+        with exact_evolutions(self.exact_evolution):
+            program = cached_program(circuit, observables, order)
+        threads = engine_threads(self.num_threads)
+        wanted = np.zeros(program.num_inputs, dtype=bool)
+        wanted[columns] = True
+        at = torch.from_numpy(rows).requires_grad_(program.has_derived)
+        extended, _ = program.with_derived_columns(at, at.new_empty(0))
+        inputs = extended.detach().numpy()
+        try:
+            found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
+        except ValueError as error:
+            raise program.explained(error, extended, at.new_empty(0)) from None
+        if imaginary and columns:
+            # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
+            values = program.engine.values(inputs, np.empty(0), threads)
+            found += 2.0 * values[:, :, None] * program.whole_phase.gradient(inputs)[:, None, :]
+        jacobian: npt.NDArray[np.float64] = found[:, :, columns]
+        for m in range(program.num_observables if program.has_derived and columns else 0):
+            cotangent = torch.from_numpy(np.ascontiguousarray(found[:, m]))
+            (slope,) = torch.autograd.grad(extended, at, cotangent, retain_graph=True)
+            jacobian[:, m] = slope.numpy()[:, columns]
+        return jacobian
+
+    def run(
+        self,
+        circuits: Any,
+        observables: Any,
+        parameter_values: Any,
+        parameters: Sequence[Iterable[Parameter] | None] | None = None,
+        *,
+        precision: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Starts a job, with the interface of the gradient classes that ``EstimatorQNN`` and ``VQE`` take.
+
+        Args:
+            circuits: One circuit for each gradient.
+            observables: One observable for each gradient.
+            parameter_values: One row of values for each gradient, in the order of ``circuit.parameters``.
+            parameters: For each gradient, the parameters to differentiate with respect to, in this order; None: all of
+                them, in the order of ``circuit.parameters``.
+            precision: Any: gradients are exact.
+            options: Passed on to the result; exact simulation takes none.
+
+        Returns:
+            A job whose ``result()`` is an `EstimatorGradientResult`.
+
+        Raises:
+            TypeError: an argument is of the wrong kind.
+            ValueError: different numbers of arguments, or a parameter is not in its circuit.
+        """
+        checked = triples(circuits, observables, parameter_values)
+        wanted = _wanted(checked.circuits, parameters)
+        chosen = compat.Options(**{**vars(self._default_options), **options})
+        return compat.submitted(self._run, checked, wanted, chosen, at_once=checked.amount < AT_ONCE)
+
+    def _run(self, checked: Triples, wanted: list[list[Parameter]], options: Any) -> EstimatorGradientResult:
+        gradients: dict[int, npt.NDArray[np.float64]] = {}
+        for group in checked.groups():
+            union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
+            column = {parameter: index for index, parameter in enumerate(union)}
+            found = self._derivatives(group.circuit, group.observables, group.rows, union)
+            for position, row, observable in zip(group.positions, group.row_index, group.observable_index, strict=True):
+                chosen = [column[parameter] for parameter in wanted[position]]
+                gradients[position] = found[row, observable, chosen]
+        metadata = [{"parameters": one, "derivative_type": self.derivative_type} for one in wanted]
+        return EstimatorGradientResult([gradients[i] for i in range(len(wanted))], metadata, options)
+
+    def _derivatives(self, *arguments: Any) -> npt.NDArray[Any]:
+        if self._part == "real":
+            return self._jacobian(*arguments, imaginary=False)
+        if self._part == "imaginary":
+            return self._jacobian(*arguments, imaginary=True)
+        return self._jacobian(*arguments, imaginary=False) + 1j * self._jacobian(*arguments, imaginary=True)
+
+
+def _part(derivative_type: Any) -> str:
+    """The name of a derivative type: a string, or a member of an enumeration such as ``DerivativeType.IMAG``."""
+    name = str(getattr(derivative_type, "name", derivative_type)).lower()
+    for part in ("real", "imaginary", "complex"):
+        if len(name) >= 4 and part.startswith(name):
+            return part
+    raise ValueError(f"derivative_type: expected 'real', 'imaginary' or 'complex', got {derivative_type!r}")
+
+
+def _engine_jacobian(
+    program: Program, inputs: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_], threads: int, imaginary: bool
+) -> npt.NDArray[np.float64]:
+    """Shape (B, M, all inputs of the engine); zero where not wanted. Derived inputs are always wanted."""
+    flags = np.concatenate([wanted, np.full(program.num_engine_inputs - program.num_inputs, wanted.any())])
+    batch, num_observables = len(inputs), program.num_observables
+    jacobian = np.zeros((batch, num_observables, len(flags)))
+    if not flags.any():
+        return jacobian
+    # Large batches share the way forward: its kets are kept on a tape, and every observable goes back along it. Small
+    # ones fill lanes and threads better when several observables go in one call, each with its own copy of the samples.
+    tape, together = None, max(1, min(num_observables, _MAX_ROWS // max(1, batch)))
+    if batch >= _LEAST_SHARED and num_observables > 1 and not imaginary:
+        _, tape = program.engine.record(inputs, np.empty(0), threads)
+        together = together if tape is None else 1
+    for first in range(0, num_observables, together):
+        count = min(together, num_observables - first)
+        cotangent = np.zeros((count, batch, num_observables))
+        cotangent[np.arange(count), :, first + np.arange(count)] = 1.0
+        rows, seeds = np.tile(inputs, (count, 1)), cotangent.reshape(-1, num_observables)
+        gradient, _ = program.engine.vector_jacobian_product(rows, np.empty(0), seeds, flags, threads, imaginary, tape)
+        if gradient is not None:
+            jacobian[:, first : first + count] = gradient.reshape(count, batch, -1).swapaxes(0, 1)
+    return jacobian
+
+
+def _columns_of(
+    circuit: QuantumCircuit, order: Sequence[Parameter], parameters: Iterable[Parameter] | None
+) -> list[int]:
+    """Where the chosen parameters stand in the order of the columns."""
+    position = {parameter: index for index, parameter in enumerate(order)}
+    chosen = list(circuit.parameters) if parameters is None else parameter_list(parameters, "parameters")
+    _check_known(chosen, position, "parameters")
+    return [position[parameter] for parameter in chosen]
+
+
+def _wanted(circuits: Sequence[QuantumCircuit], parameters: Any) -> list[list[Parameter]]:
+    """For each circuit, the parameters to differentiate with respect to."""
+    if parameters is None:
+        parameters = [None] * len(circuits)
+    if isinstance(parameters, Parameter) or not isinstance(parameters, Sequence):
+        raise TypeError(
+            "parameters: expected a sequence with a list of parameters, or None, for each circuit, "
+            f"got {type(parameters).__name__}"
+        )
+    if len(parameters) != len(circuits):
+        raise ValueError(
+            f"parameters: expected a list of parameters, or None, for each of {len(circuits)} circuits, "
+            f"got {len(parameters)}"
+        )
+    orders: dict[int, dict[Parameter, None]] = {}
+    wanted = []
+    for index, (circuit, one) in enumerate(zip(circuits, parameters, strict=True)):
+        order = orders.get(id(circuit))
+        if order is None:
+            order = orders[id(circuit)] = dict.fromkeys(circuit.parameters)
+        wanted.append(list(order) if one is None else parameter_list(one, f"parameters[{index}]"))
+        if one is not None:
+            _check_known(wanted[-1], order, f"parameters[{index}]")
+    return wanted
+
+
+def _check_known(chosen: Iterable[Parameter], known: Container[Parameter], argument: str) -> None:
+    unknown = [parameter.name for parameter in chosen if parameter not in known]
+    if unknown:
+        raise ValueError(f"{argument}: {unknown} are not in the circuit; choose from circuit.parameters")

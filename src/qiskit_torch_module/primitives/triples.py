@@ -1,0 +1,173 @@
+"""V1 calls: a circuit, an observable and a row of parameter values for each result."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Pauli, SparsePauliOp
+
+from .rows import Evaluate, real_array
+
+Row = npt.NDArray[np.float64]
+
+
+@dataclass
+class Group:
+    """The results that share a circuit: every distinct row and observable is needed once.
+
+    Attributes:
+        positions: Where the results of the group stand in the call.
+        rows: Distinct rows of parameter values, shape (B, P).
+        row_index: For each result, its row.
+        observable_index: For each result, its observable.
+    """
+
+    circuit: QuantumCircuit
+    positions: list[int] = field(default_factory=list)
+    observables: list[Any] = field(default_factory=list)
+    row_index: list[int] = field(default_factory=list)
+    observable_index: list[int] = field(default_factory=list)
+    row_list: list[Row] = field(default_factory=list)
+    known_rows: dict[Hashable, int] = field(default_factory=dict)
+    known_observables: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> npt.NDArray[np.float64]:
+        """Shape (calls, parameters)."""
+        return np.stack(self.row_list)
+
+    def add(self, position: int, observable: Any, row: Row) -> None:
+        """Takes in the call at `position`."""
+        self.positions.append(position)
+        key = row.tobytes()
+        if key not in self.known_rows:
+            self.known_rows[key] = len(self.row_list)
+            self.row_list.append(row)
+        if id(observable) not in self.known_observables:
+            self.known_observables[id(observable)] = len(self.observables)
+            self.observables.append(observable)
+        self.row_index.append(self.known_rows[key])
+        self.observable_index.append(self.known_observables[id(observable)])
+
+
+@dataclass(frozen=True)
+class Triples:
+    """The arguments of a V1 call, as many of each."""
+
+    circuits: tuple[QuantumCircuit, ...]
+    observables: tuple[Any, ...]
+    rows: tuple[Row, ...]
+
+    def groups(self) -> list[Group]:
+        """The results by circuit."""
+        groups: dict[int, Group] = {}
+        for position, (circuit, observable, row) in enumerate(
+            zip(self.circuits, self.observables, self.rows, strict=True)
+        ):
+            groups.setdefault(id(circuit), Group(circuit)).add(position, observable, row)
+        return list(groups.values())
+
+    @property
+    def amount(self) -> int:
+        """Amplitudes of all states that are asked for."""
+        return sum(1 << circuit.num_qubits for circuit in self.circuits)
+
+
+def values_and_squares(evaluate: Evaluate, checked: Triples, squared: bool) -> tuple[Row, Row]:
+    """The exact value of each observable, and where wanted that of its square (else 0)."""
+    values, squares = np.empty(len(checked.circuits)), np.zeros(len(checked.circuits))
+    for group in checked.groups():
+        sums = [*group.observables, *([square(one) for one in group.observables] if squared else [])]
+        found = evaluate(group.circuit, sums, group.rows)
+        values[group.positions] = found[group.row_index, group.observable_index]
+        if squared:
+            squares[group.positions] = found[group.row_index, np.add(group.observable_index, len(group.observables))]
+    return values, squares
+
+
+def square(observable: Any) -> SparsePauliOp:
+    """An observable times itself, for its variance."""
+    operator = SparsePauliOp(observable) if isinstance(observable, (str, Pauli)) else observable
+    operator = operator if isinstance(operator, SparsePauliOp) else SparsePauliOp.from_operator(operator)
+    return (operator @ operator).simplify(atol=0)
+
+
+def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
+    """Checks the arguments of a V1 call; one of a kind may stand without a sequence around it.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: different numbers of circuits, observables and rows, or a row or an observable that does not fit its
+            circuit.
+    """
+    listed = (circuits,) if isinstance(circuits, QuantumCircuit) else _sequence(circuits, "circuits")
+    for index, circuit in enumerate(listed):
+        if not isinstance(circuit, QuantumCircuit):
+            raise TypeError(f"circuits[{index}]: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
+    if isinstance(observables, str) or not isinstance(observables, (Sequence, np.ndarray)):
+        observables = (observables,)
+    sums = _pauli_sums(observables)
+    rows = _rows(parameter_values, len(listed))
+    if not len(listed) == len(sums) == len(rows):
+        raise ValueError(
+            "run: expected as many circuits as observables and rows of parameter values, "
+            f"got {len(listed)}, {len(sums)} and {len(rows)}"
+        )
+    if not listed:
+        raise ValueError("run: expected at least one circuit, got none")
+    for index, (circuit, observable, row) in enumerate(zip(listed, sums, rows, strict=True)):
+        if row.shape != (circuit.num_parameters,):
+            raise ValueError(
+                f"parameter_values[{index}]: expected {circuit.num_parameters} values, one for each parameter of the "
+                f"circuit, got shape {row.shape}"
+            )
+        if not np.all(np.isfinite(row)):
+            raise ValueError(f"parameter_values[{index}]: expected finite values, got {row.tolist()}")
+        width = getattr(observable, "num_qubits", None)
+        if width not in (None, circuit.num_qubits):
+            raise ValueError(
+                f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}"
+            )
+    return Triples(listed, sums, rows)
+
+
+def _sequence(values: Any, argument: str) -> tuple[Any, ...]:
+    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str):
+        raise TypeError(f"{argument}: expected a QuantumCircuit or a sequence of them, got {type(values).__name__}")
+    return tuple(values)
+
+
+def _pauli_sums(observables: Sequence[Any]) -> tuple[Any, ...]:
+    """Observables, labels as the sums that they stand for, equal ones as one.
+
+    A ``PauliSumOp`` of ``qiskit.opflow`` (before Qiskit 1.0) holds one.
+    """
+    labelled: dict[str, SparsePauliOp] = {}
+    sums = []
+    for index, one in enumerate(observables):
+        if isinstance(one, str) and one not in labelled:
+            try:
+                labelled[one] = SparsePauliOp(one)
+            except QiskitError as error:
+                raise ValueError(f"observables[{index}]: expected a label of I, X, Y, Z, got {one!r}") from error
+        primitive = getattr(one, "primitive", None)
+        if isinstance(one, str):
+            sums.append(labelled[one])
+        else:
+            sums.append(one if primitive is None else one.coeff * primitive)
+    return tuple(sums)
+
+
+def _rows(values: Any, count: int) -> tuple[Row, ...]:
+    if values is None:
+        return (np.empty(0),) * count
+    listed = list(np.atleast_1d(values) if np.isscalar(values) or isinstance(values, np.ndarray) else values)
+    if not listed or np.ndim(listed[0]) == 0:
+        listed = [listed]
+    return tuple(real_array(row, f"parameter_values[{index}]") for index, row in enumerate(listed))

@@ -1,0 +1,87 @@
+"""The folders of the package are floors: imports run down, never back up."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import qiskit_torch_module
+
+SOURCE = Path(qiskit_torch_module.__file__).parent
+FLOORS = [
+    "_core",
+    "_reading",
+    "_program",
+    "_storage",
+    "_simulation",
+    "_differentiation",
+    "primitives",
+    "modules",
+    "applications",
+    "reproduce",
+    "_command_line",
+]
+GROUND = {"_engine", "_version"}  # imported from everywhere
+# Rooms that users import by name stand at the top, on the floor of a folder.
+PUBLIC = {"initializers": "modules", "circuits": "applications", "plots": "applications"}
+ROOMS = sorted(path for path in SOURCE.rglob("*.py") if "runners" not in path.parts)
+
+
+def floor(parts):
+    """What else is at the top of the package are doors: above all folders."""
+    if parts[0] in GROUND:
+        return -1
+    folder = PUBLIC.get(parts[0], parts[0])
+    return FLOORS.index(folder) if folder in FLOORS else len(FLOORS)
+
+
+def imported(path):
+    """What a room imports of the package, at its top or in its functions, as parts of names."""
+    package = path.relative_to(SOURCE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - (node.level - 1)] + tuple(
+                (node.module or "").split(".") if node.module else ()
+            )
+            yield from [base] if base else [(name.name,) for name in node.names]
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_imports_run_down(path):
+    here = floor(path.relative_to(SOURCE).with_suffix("").parts)
+    for parts in imported(path):
+        assert floor(parts) <= here, f"{path.name} stands on a floor below {'.'.join(parts)}, which it imports"
+
+
+def test_no_folder_is_forgotten():
+    folders = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert folders == set(FLOORS)
+
+
+def test_few_names_at_the_top():
+    assert len(qiskit_torch_module.__all__) <= 15
+
+
+OLD_PATHS = {
+    "estimator": ["FastEstimator"],
+    "explain": ["Explanation", "explain"],
+    "gradient": ["EstimatorGradientResult", "FastReverseEstimatorGradient"],
+    "hybrid": ["HybridModule"],
+    "module": ["QuantumModule"],
+    "persistence": ["load", "save"],
+    "quantum_neural_network": ["QNN"],
+}
+
+
+@pytest.mark.parametrize("path", OLD_PATHS)
+def test_doors_of_versions_before_stay_open(path):
+    room = importlib.import_module(f"qiskit_torch_module.{path}")
+    for name in OLD_PATHS[path]:
+        assert getattr(room, name).__name__ == name
+        assert getattr(qiskit_torch_module, name, getattr(room, name)) is getattr(room, name)
+
+
+def test_explain_is_a_function_whatever_was_imported():
+    importlib.import_module("qiskit_torch_module.explain")
+    assert callable(qiskit_torch_module.explain)
