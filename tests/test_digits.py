@@ -268,3 +268,35 @@ def test_large_angles_that_have_digits():
     single = module_of(3 * X + 0.1, [X])(torch.tensor([[1000.3], [2e4]]))
     exact = np.cos(3 * np.float64(np.float32([1000.3, 2e4])) + 0.1)
     np.testing.assert_allclose(single.detach()[:, 0], exact, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("expression", "function"),
+    [
+        (X.exp(), np.exp),
+        (-3 * X.exp(), lambda x: -3 * np.exp(x)),
+        (X.exp() / 4 + X, lambda x: np.exp(x) / 4 + x),
+        (0.1 * X.exp() + 1, lambda x: 0.1 * np.exp(x) + 1),
+        (X.tan(), np.tan),
+    ],
+)
+def test_functions_lose_whole_turns_not_digits(expression, function):
+    """In single precision 20,000 radians are wrong by 1e-3, whatever they were computed in."""
+    at = np.float64(np.float32([0.5, 7.0, 9.21, 9.9, 1.5707]))
+    slope = (function(at + 1e-7) - function(at - 1e-7)) / 2e-7
+    inputs = torch.tensor(at, dtype=torch.float32).reshape(-1, 1).requires_grad_()
+    values = module_of(expression, [X])(inputs)
+    values.sum().backward()
+    np.testing.assert_allclose(values.detach()[:, 0], np.cos(function(at)), atol=2e-5)
+    expected = -np.sin(function(at)) * slope
+    np.testing.assert_allclose(inputs.grad[:, 0], expected, atol=2e-5 * np.max(np.abs(slope)))
+
+
+def test_what_is_more_than_an_angle_keeps_its_turns():
+    """Factors and arguments of others are no angles: nothing may be taken from them."""
+    at, weight = np.float64(np.float32([3.0, 5.0])), np.float64(np.float32(0.3))
+    inputs = torch.tensor(at, dtype=torch.float32).reshape(-1, 1)
+    model = module_of(Y * X.exp() + X.exp(), [X], [Y])
+    with torch.no_grad():
+        model.variational.fill_(weight)
+    np.testing.assert_allclose(model(inputs).detach()[:, 0], np.cos((weight + 1) * np.exp(at)), atol=1e-4)

@@ -24,6 +24,7 @@ from .dense import Diagonal, Matrix, Step, in_order, step_arrays
 from .halves import Halves, halves_of
 from .origins import Given, Origins
 from .passes import Passes, current_passes
+from .periods import periods, rounded
 from .schedule import Level, Rotation, engine_arrays, levels_of
 from .variables import variables_of
 
@@ -53,6 +54,7 @@ class Program:
         matrices, diagonals: Steps between the rotations; their places count all three.
         passes: What the compiler does with it.
         has_derived: Whether variables are computed from others: asked in every step, and so kept.
+        periods: Of the derived inputs, then of the derived weights; None: no multiple of anything is without effect.
         text: The program as operators of PyTorch take it, once they do; no part of its value.
         origins: What its angles come from, where that is known; no part of its value, either.
     """
@@ -73,12 +75,14 @@ class Program:
     input_blocks: tuple[Block, ...] = ()
     weight_blocks: tuple[Block, ...] = ()
     has_derived: bool = field(init=False, compare=False, repr=False)
+    periods: tuple[float | None, ...] = field(init=False, compare=False, repr=False)
     text: str = field(init=False, compare=False, repr=False)
     origins: Origins | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
         object.__setattr__(self, "has_derived", any(map(len, parts)))
+        object.__setattr__(self, "periods", self._periods() if self.derived_inputs or self.derived_weights else ())
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
     @property
@@ -146,8 +150,12 @@ class Program:
         # In double precision wherever the device can: what cancels has digits left.
         wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
         variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
-        columns = [evaluate(one.expression, variables).to(inputs.dtype) for one in self.derived_inputs]
-        scalars = [evaluate(one.expression, variables).to(inputs.dtype) for one in self.derived_weights]
+        derived = (*self.derived_inputs, *self.derived_weights)
+        found = [
+            rounded(evaluate(one.expression, variables), period, inputs.dtype)
+            for one, period in zip(derived, self.periods, strict=True)
+        ]
+        columns, scalars = found[: len(self.derived_inputs)], found[len(self.derived_inputs) :]
         if not torch.compiler.is_compiling() and not inputs.is_meta and is_plain((inputs, weights)):
             self._require_finite(inputs, weights, [*columns, *scalars])
         columns = [one.expand(inputs.shape[0]) for one in columns]
@@ -157,9 +165,21 @@ class Program:
             weights = torch.cat([weights, torch.stack(scalars)])
         if not (self.input_blocks or self.weight_blocks):
             return inputs, weights
-        found = [self._block(one, inputs, weights) for one in self.input_blocks]
+        rows = [self._block(one, inputs, weights) for one in self.input_blocks]
         shared = [self._block(one, inputs[:1], weights)[0] for one in self.weight_blocks]
-        return torch.cat([inputs, *found], 1), torch.cat([weights, *shared])
+        return torch.cat([inputs, *rows], 1), torch.cat([weights, *shared])
+
+    def _periods(self) -> tuple[float | None, ...]:
+        """Blocks and diagonals take variables as they are."""
+        first_weight = self.num_engine_inputs + self.num_weights
+        derived = [*range(self.num_inputs, self.num_inputs + len(self.derived_inputs))]
+        derived += range(first_weight, first_weight + len(self.derived_weights))
+        blocks = [argument for block in (*self.input_blocks, *self.weight_blocks) for argument in block.arguments]
+        as_they_are = [*blocks, *(diagonal.angle for diagonal in self.diagonals)]
+        taken = {v for polynomial in as_they_are for variables, _ in polynomial.terms for v in variables}
+        twice = 2.0 * self.phase  # exp(i phase)
+        found = periods([v for v in derived if v not in taken], [*(one.angle for one in self.rotations), twice])
+        return tuple(map(found.get, derived))
 
     def _block(self, block: Block, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """The variables (B, size) of a block, for inputs and weights without those of blocks."""
