@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "dlpack.hpp"
+
 namespace qtm {
 
 // A method of tensors, looked up once.
@@ -49,6 +51,9 @@ class Tensor {
    public:
     Tensor(nanobind::handle given, const char* what) : tensor_(nanobind::borrow(given)), what_(what) {
         try {
+            static const Method is_neg("is_neg"), resolve_neg("resolve_neg");
+            if (is_neg(tensor_).is(Py_True)) tensor_ = resolve_neg(tensor_);
+            if (read_description()) return;
             require_kind();
             read();
         } catch (nanobind::python_error& error) {  // no tensor at all, or one that has no memory of its own
@@ -83,6 +88,35 @@ class Tensor {
     nanobind::object like(size_t rows, size_t columns) const { return shaped(nanobind::make_tuple(rows, columns)); }
 
    private:
+    // By one call of DLPack in place of many of PyTorch; whether that is all there is to know.
+    bool read_description() {
+        static PyObject* const type =
+            nanobind::object(nanobind::module_::import_("torch").attr("Tensor")).release().ptr();
+        static const dlpack::Table* const table = dlpack::table(type);
+        if (table == nullptr || !PyObject_TypeCheck(tensor_.ptr(), (PyTypeObject*)type)) return false;
+        dlpack::Tensor found{};
+        if (table->describe(tensor_.ptr(), &found) != 0) {
+            PyErr_Clear();  // what it is, is said where it is looked at in detail
+            return false;
+        }
+        if (found.data == nullptr || found.device_type != dlpack::cpu || found.kind != dlpack::real ||
+            found.bits != 8 * sizeof(Real) || found.lanes != 1)
+            return false;
+        data_ = reinterpret_cast<const Real*>(static_cast<const char*>(found.data) + found.byte_offset);
+        size_ = 1;
+        bool is_contiguous = true;
+        for (int32_t axis = found.num_axes; axis-- > 0;) {
+            is_contiguous &= found.extents[axis] == 1 || found.strides[axis] == int64_t(size_);
+            size_ *= size_t(found.extents[axis]);
+        }
+        if (size_ == 0) return true;
+        if (is_contiguous)
+            require_memory(size_);
+        else
+            gather(found.extents, found.strides, size_t(found.num_axes));
+        return true;
+    }
+
     void require_kind() {
         static PyObject *const is_cpu = PyUnicode_InternFromString("is_cpu"), *const dtype =
                                                                                   PyUnicode_InternFromString("dtype");
@@ -95,9 +129,7 @@ class Tensor {
     }
 
     void read() {
-        static const Method is_neg("is_neg"), resolve_neg("resolve_neg"), is_contiguous("is_contiguous"),
-            numel("numel"), is_zero("_is_zerotensor");
-        if (is_neg(tensor_).is(Py_True)) tensor_ = resolve_neg(tensor_);
+        static const Method is_contiguous("is_contiguous"), numel("numel"), is_zero("_is_zerotensor");
         size_ = as_size(numel(tensor_));
         data_ = target(tensor_);
         if (size_ == 0) return;
@@ -107,7 +139,10 @@ class Tensor {
         } else if (is_contiguous(tensor_).is(Py_True)) {
             require_memory(size_);
         } else {
-            gather();
+            static const Method stride("stride"), size("size");
+            const auto strides = nanobind::cast<std::vector<int64_t>>(stride(tensor_));
+            const auto extents = nanobind::cast<std::vector<int64_t>>(size(tensor_));
+            gather(extents.data(), strides.data(), extents.size());
         }
     }
 
@@ -138,15 +173,12 @@ class Tensor {
 
     // Copies the elements in the order of their indices. The gradient of a sum, the same number everywhere, comes as
     // one element with strides of 0; PyTorch itself takes longer to write it out.
-    void gather() {
-        static const Method stride("stride"), size("size");
-        const auto strides = nanobind::cast<std::vector<int64_t>>(stride(tensor_));
-        const auto extents = nanobind::cast<std::vector<int64_t>>(size(tensor_));
+    void gather(const int64_t* extents, const int64_t* strides, size_t num_axes) {
         size_t extent = 1;
-        for (size_t axis = 0; axis < extents.size(); ++axis) extent += size_t((extents[axis] - 1) * strides[axis]);
+        for (size_t axis = 0; axis < num_axes; ++axis) extent += size_t((extents[axis] - 1) * strides[axis]);
         require_memory(extent);
         copy_.reserve(size_);
-        std::vector<int64_t> index(extents.size());
+        std::vector<int64_t> index(num_axes);
         const Real* element = data_;
         while (copy_.size() < size_) {
             copy_.push_back(*element);
