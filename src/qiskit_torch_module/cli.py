@@ -32,7 +32,7 @@ from rich.table import Table
 
 from . import __version__, _engine
 from ._command_line.output import Output
-from ._command_line.run_folder import CURVE, HISTORY, MODEL, RunFolder, model_in, rescue_folder
+from ._command_line.run_folder import CURVE, HISTORY, MODEL, RunFolder, rescue_folder
 from ._command_line.signals import Ending, ending_signals
 from .applications.classifier import digit_classifier, load_classifier, predict
 from .applications.images import NUM_CLASSES, Images, load_digits, load_mnist
@@ -211,9 +211,9 @@ def _limit_threads(threads: int) -> None:
 
 def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, total: int, asked: str) -> None:
     """Takes the run up where it stopped, or keeps the model of another one before it is written over."""
-    before = model_in(folder.path)
-    if resume and before is not None:
-        run.resume(before, settings)
+    has_run = folder.model.exists()
+    if resume and has_run:
+        run.resume(folder.model, settings)
         done = len(run.history.loss)
         if done < total:
             _say(f"going on after {done} of {total} updates")
@@ -221,7 +221,7 @@ def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, t
             _say(f"nothing left to train: {done} updates are done, and {asked} asks for {total}; raise it to go on")
     elif resume:
         _say(f"{folder.path} holds no run to go on with; starting anew")
-    elif before is not None:
+    elif has_run:
         _say(f"the model of the run before is kept as {folder.set_aside()}")
 
 
@@ -312,7 +312,7 @@ def evaluate(
     with _one_line_errors():
         _limit_threads(threads)
         if model_file.is_dir():
-            model_file = model_in(model_file) or model_file / MODEL
+            model_file = model_file / MODEL
         model, settings = load_classifier(model_file, threads)
         images = _load(data, data_dir, seed_of_split(settings, seed))
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())

@@ -60,12 +60,6 @@ class RunFolder:
         (self.path / HISTORY).write_text(json.dumps(asdict(history)))
 
 
-def model_in(folder: Path) -> Path | None:
-    """The model that a run has left in a folder; None: there is none."""
-    path = folder / MODEL
-    return path if path.exists() else None
-
-
 def rescue_folder() -> Path:
     """A new folder for what found no place where it should go."""
     return Path(tempfile.mkdtemp(prefix="qtm-digits-"))

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
-from .._core.plain import is_forward_twice, is_plain, is_tracing, transforms_active
+from .._core.plain import is_plain, is_tracing
+from .._core.transforms import is_forward_twice, is_functionalized, transforms_active
 from .._program.program import Program
 from .._simulation import pytorch
 from .._simulation.native import Optional, Tape, Tensors, chosen, joined, native_gradients, native_values
-from . import operators as _operator
+from . import operators
 from .derivatives import (
     gradient_function,
     mapped_gradients,
@@ -36,12 +37,6 @@ _unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
 )
 
 
-def _is_functionalized() -> bool:
-    """Whether ``torch.func.functionalize`` is among the transforms."""
-    kind = torch._C._functorch.TransformType.Functionalize
-    return any(one.key() == kind for one in torch._C._functorch.get_interpreter_stack() or ())
-
-
 def expectation_values(
     program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
 ) -> torch.Tensor:
@@ -57,7 +52,7 @@ def expectation_values(
         return _elsewhere(program, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
         return _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
-    if is_tracing() or (transforms_active() and _is_functionalized()):  # which take no Python functions
+    if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
         return _operator_values(program, num_threads, inputs, weights)
     if transforms_active():
         if is_forward_twice((inputs, *weights)):
@@ -80,7 +75,7 @@ def _elsewhere(
 def _operator_values(
     program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    values: torch.Tensor = _operator.values(inputs, joined(weights, inputs), _operator.text_of(program), *num_threads)
+    values: torch.Tensor = operators.values(inputs, joined(weights, inputs), operators.text_of(program), *num_threads)
     return values
 
 
@@ -96,8 +91,8 @@ def _gradients(
     """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
     if not torch.compiler.is_compiling() and is_plain((cotangent, inputs, *weights)):
         return native_gradients(program, num_threads, wants, cotangent, inputs, weights, tape)
-    text = _operator.text_of(program)
-    first, second = _operator.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
+    text = operators.text_of(program)
+    first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
     parts = (first, *torch.split(second, [len(one) for one in weights]))
     return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .._core.transforms import leading
 from .._program.program import Program
 from .._simulation import pytorch
 from .._simulation.native import Tensors, joined
@@ -44,11 +45,6 @@ def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor],
     filled = tuple(torch.zeros_like(one) if t is None else t for one, t in zip(at, tangents, strict=True))
     pushed: Tensors = push_forward(filled)
     return pushed
-
-
-def leading(tensor: torch.Tensor, dim: int | None, size: int) -> torch.Tensor:
-    """The mapped dimension in front, or the tensor repeated along it."""
-    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
 
 
 def unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._core.plain import is_forward_twice, is_plain, is_tracing
+from .._core.plain import is_plain, is_tracing
+from .._core.transforms import is_forward_twice, leading
 from .blocks import AmplitudeBlock, Block, block_of
 from .synthesis import Real
 
@@ -75,8 +76,7 @@ class _Variables(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], block: Block, arguments: torch.Tensor) -> tuple[torch.Tensor, int]:
-        moved = arguments.movedim(in_dims[1], 0)
-        return variables_of(block, moved.flatten(0, 1)).reshape(*moved.shape[:2], -1), 0
+        return _mapped(info, in_dims[1:], lambda flat: variables_of(block, flat), (arguments,)), 0
 
 
 def _moved(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
@@ -113,7 +113,17 @@ def _refuse_third(block: Block) -> None:
     )
 
 
-class _Moved(torch.autograd.Function):
+class _OfBlock(torch.autograd.Function):
+    """A block, a direction, and tensors."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.block, ctx.forwards = inputs[:2]
+        ctx.save_for_backward(*inputs[2:])
+        ctx.save_for_forward(*inputs[2:])
+
+
+class _Moved(_OfBlock):
     """Linear in the vectors."""
 
     @staticmethod
@@ -122,12 +132,6 @@ class _Moved(torch.autograd.Function):
             return _computed_change(block, forward, vectors, arguments)
         found: torch.Tensor = block_change(vectors, arguments, block.text, forward)
         return found
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.block, ctx.forwards = inputs[:2]
-        ctx.save_for_backward(*inputs[2:])
-        ctx.save_for_forward(*inputs[2:])
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
@@ -146,7 +150,7 @@ class _Moved(torch.autograd.Function):
             parts.append(_moved(ctx.block, ctx.forwards, tangent, arguments))
         if change is not None:
             parts.append(_bent(ctx.block, ctx.forwards, vectors, change, arguments))
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return sum(parts[1:], parts[0])
 
     @staticmethod
     def vmap(
@@ -159,10 +163,7 @@ def _mapped(
     info: Any, in_dims: Sequence[int | None], function: Callable[..., torch.Tensor], tensors: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """A function of rows, on rows of rows."""
-    stacked = [
-        one.expand(info.batch_size, *one.shape) if dim is None else one.movedim(dim, 0)
-        for one, dim in zip(tensors, in_dims, strict=True)
-    ]
+    stacked = [leading(one, dim, info.batch_size) for one, dim in zip(tensors, in_dims, strict=True)]
     return function(*(one.flatten(0, 1) for one in stacked)).reshape(*stacked[0].shape[:2], -1)
 
 
@@ -199,7 +200,7 @@ def _bend_gradients(
     return found
 
 
-class _Bent(torch.autograd.Function):
+class _Bent(_OfBlock):
     """Linear in the first two tensors, and differentiable only in them."""
 
     @staticmethod
@@ -210,12 +211,6 @@ class _Bent(torch.autograd.Function):
             return _computed_bend(block, forward, first, second, arguments)
         found: torch.Tensor = block_bend(first, second, arguments, block.text, forward)
         return found
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.block, ctx.forwards = inputs[:2]
-        ctx.save_for_backward(*inputs[2:])
-        ctx.save_for_forward(*inputs[2:])
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
@@ -232,7 +227,7 @@ class _Bent(torch.autograd.Function):
             parts.append(_bent(ctx.block, ctx.forwards, tangents[0], second, arguments))
         if tangents[1] is not None:
             parts.append(_bent(ctx.block, ctx.forwards, first, tangents[1], arguments))
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return sum(parts[1:], parts[0])
 
     @staticmethod
     def vmap(

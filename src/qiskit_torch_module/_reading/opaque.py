@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from qiskit.circuit import Parameter
 
-from .._core.plain import is_forward_twice
+from .._core.transforms import is_forward_twice
 
 _LONGEST_TEXT = 200
 

@@ -12,8 +12,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from .._core.arguments import flag, thread_count
-from .._core.plain import is_differentiated
-from .._differentiation import operators as _operator
+from .._core.transforms import is_differentiated
+from .._differentiation import operators
 from .._differentiation.autograd import expectation_values
 from .._program.cache import cached_program
 from .._program.program import Program
@@ -191,7 +191,7 @@ class QuantumModule(torch.nn.Module):
         if torch.compiler.is_compiling() and inputs.is_cpu:
             if self._write_program():
                 torch._dynamo.graph_break()  # what is traced is run as it is instead
-            compiled: torch.Tensor = _operator.values(inputs, joined(weights, inputs), self._program.text, *threads)
+            compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), self._program.text, *threads)
             return compiled
         return expectation_values(self._program, threads, inputs, *weights)
 
@@ -200,7 +200,7 @@ class QuantumModule(torch.nn.Module):
 
         Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
         """
-        _operator.text_of(self._program)
+        operators.text_of(self._program)
         return is_differentiated()
 
     # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.
