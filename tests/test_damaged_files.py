@@ -19,7 +19,7 @@ from conftest import NIGHTLY
 from qiskit_torch_module._storage import container
 from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 
-NUM_FILES = 20_000 if NIGHTLY else 400
+NUM_FILES = 6_000 if NIGHTLY else 400
 DIGEST_BYTES = 32
 LENGTH_AT = len(b"qiskit-torch-module file 2\n")
 
