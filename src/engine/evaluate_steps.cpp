@@ -19,31 +19,34 @@ constexpr double least_products_per_thread = 65536;
 int64_t share(int64_t total, int64_t i, int64_t count) { return total * i / count; }
 
 // Time of a vector's products to that of the widest; half as wide, there is as much to load for half the arithmetic.
-constexpr double narrow = 0.6;
+constexpr double narrow = 0.65;
 
-// Complex products of the longest share of a thread for each amplitude, in vectors.
+// The part of a call that one thread is expected to do alone, as others are late or busy elsewhere.
+constexpr double alone = 0.1;
+
+// Complex products for each amplitude, in vectors: of the longest share of a thread, and some of all.
 template <class Real>
-double share_cost(const Steps& steps, const Kernel<Real>& kernel, int64_t samples) {
-    const double tiles = kernel.lane_bits > 0 ? double(samples) : double((samples + kernel.lanes - 1) / kernel.lanes);
+double call_cost(const Steps& steps, const Kernel<Real>& kernel, int64_t samples, int num_threads) {
+    const int64_t tiles = kernel.lane_bits > 0 ? samples : (samples + kernel.lanes - 1) / kernel.lanes;
+    const double done = double((tiles + num_threads - 1) / num_threads) + alone * double(tiles);
     // Amplitudes come together one by one where lanes are cosets.
     const double products =
         kernel.lane_bits > 0 ? 1.5 * steps.products(kernel.lanes) / kernel.lanes : steps.products(1);
-    return tiles * products * (kernel.lanes == kernels<Real>().first->lanes ? 1 : narrow);
+    return done * products * (kernel.lanes == kernels<Real>().first->lanes ? 1 : narrow);
 }
 
-// A share of a thread is claimed in so many pieces at most, each with sums of its own.
+// Pieces for each thread at most, each with sums of its own.
 constexpr int64_t most_pieces = 4;
 
-// How a batch becomes pieces: those of the share of a thread.
+// How a batch becomes pieces: of whole tiles, so that one thread that does all of them does no more than it must.
 template <class Real>
 struct Pieces {
-    int64_t samples, of_share;  // samples in a tile
+    int64_t samples, tiles, count;  // samples in a tile
 
     Pieces(const StepSchedule<Real>& how, int64_t batch_size)
         : samples(how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes),
-          of_share(how.num_threads == 1 ? 1
-                                        : std::clamp<int64_t>(batch_size / how.num_threads / samples, 1, most_pieces)) {
-    }
+          tiles((batch_size + samples - 1) / samples),
+          count(how.num_threads == 1 ? 1 : std::min(tiles, how.num_threads * most_pieces)) {}
 };
 
 // Runs every sample: calls work(tile, piece, first sample) for every tile, with all but its outputs set.
@@ -52,7 +55,7 @@ void run_tiles(const StepSchedule<Real>& how, const ProgramView& view, const Bat
                const Work& work) {
     const Scratch scratch(how.scratch_bytes * size_t(how.num_threads));
     const Pieces<Real> pieces(how, batch.size);
-    Claims claims(how.num_threads, pieces.of_share);
+    Claims claims(1, pieces.count);
     run_in_parallel(how.num_threads, claims.total(), [&](int thread) {
         Tile<Real> tile{};
         tile.program = &view;
@@ -61,12 +64,12 @@ void run_tiles(const StepSchedule<Real>& how, const ProgramView& view, const Bat
         tile.scratch = scratch.data() + how.scratch_bytes * size_t(thread);
         int64_t count = 0;
         for (int64_t piece = claims.claim(thread); piece >= 0; piece = claims.claim(thread), ++count) {
-            const int64_t begin = share(batch.size, piece, claims.total()),
-                          end = share(batch.size, piece + 1, claims.total());
-            for (int64_t sample = begin; sample < end; sample += tile.num_samples) {
-                tile.num_samples = std::min(pieces.samples, end - sample);
+            const int64_t begin = share(pieces.tiles, piece, pieces.count);
+            for (int64_t number = begin; number < share(pieces.tiles, piece + 1, pieces.count); ++number) {
+                const int64_t sample = number * pieces.samples;
+                tile.num_samples = std::min(pieces.samples, batch.size - sample);
                 tile.inputs = batch.inputs + sample * view.num_inputs;
-                tile.first = count == 0 && sample == begin;
+                tile.first = count == 0 && number == begin;
                 work(tile, piece, sample);
             }
         }
@@ -104,7 +107,7 @@ StepSchedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t 
         for (int threads = std::max(1, int(most)); threads >= 1; --threads) {
             const size_t bytes = matrix_bytes + scratch * size_t(threads);
             least_bytes = std::min(least_bytes, bytes);
-            const double cost = share_cost(steps, *kernel, (batch_size + threads - 1) / threads);
+            const double cost = call_cost(steps, *kernel, batch_size, threads);
             if (bytes > limit || cost >= best_cost) continue;
             best_cost = cost;
             best = {kernel, threads, scratch, matrix_bytes};
@@ -159,7 +162,7 @@ void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, co
         const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
         const auto selection = plan.select(wanted_variable, derivative);
         const int first_step = plan.steps()->first_wanted(selection.angle.data());
-        const auto pieces = size_t(how.num_threads) * size_t(Pieces<Real>(how, batch.size).of_share);
+        const auto pieces = size_t(Pieces<Real>(how, batch.size).count);
         sums.assign(pieces * size_t(num_weights), 0.0);
         run_tiles(how, view, batch, mode, [&](Tile<Real>& tile, int64_t piece, int64_t sample) {
             tile.wanted = &selection.wanted;

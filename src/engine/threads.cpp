@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <limits>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "barrier.hpp"
+#include "experience.hpp"
 #include "spin.hpp"
 
 #if !defined(_WIN32)
@@ -23,27 +23,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto idle_life = std::chrono::seconds(2);
 constexpr auto time_between_failures = std::chrono::seconds(1);  // to start threads that cannot be started
-
-// How many threads were worth it. After a loss, fewer are taken for twenty times as long: to find out again what the
-// machine is like costs a twentieth at most.
-class Experience {
-   public:
-    int most(int num_threads) const {
-        const int most = most_.load(std::memory_order_relaxed);
-        if (most >= num_threads || Clock::now().time_since_epoch().count() > until_.load(std::memory_order_relaxed))
-            return num_threads;
-        return most;
-    }
-    void add_loss(Clock::duration lost, int size_to_take) {
-        const auto until = Clock::now() + std::min<Clock::duration>(20 * lost, std::chrono::seconds(2));
-        until_.store(until.time_since_epoch().count(), std::memory_order_relaxed);
-        most_.store(std::max(1, size_to_take), std::memory_order_relaxed);
-    }
-
-   private:
-    std::atomic<int> most_{std::numeric_limits<int>::max()};
-    std::atomic<Clock::rep> until_{0};
-};
 
 // The number of a call, how many threads of the pool it takes, how many have joined it and how many of these have left
 // again, in one word: who comes late never mixes two calls.
@@ -66,7 +45,6 @@ class ThreadPool {
     // One call at a time.
     std::mutex& owner() { return owner_; }
     Experience& experience() { return experience_; }
-    int& absences() { return absences_; }
 
     // Opens a call: from now on, `num_helpers` threads may call work(index, rank), with an index of their own from 1 on
     // and a rank in the order in which they join. Returns how many there can be.
@@ -168,7 +146,6 @@ class ThreadPool {
     std::atomic<uint64_t> call_{0};
     const std::function<void(int, int)>* work_ = nullptr;
     Experience experience_;
-    int absences_ = 0;  // teams in a row that did not come together
 };
 
 // Leaked on purpose: workers may outlive static destruction, and a forked child must not touch the locks of its parent.
@@ -189,20 +166,21 @@ ThreadPool& pool() {
     return *ready;
 }
 
-// A helper is worth it where the call is shorter than it would have been with one thread less.
-void judge(Experience& experience, Clock::duration took, Clock::duration took_own, int64_t pieces, int64_t own_pieces,
-           int num_threads) {
-    if (own_pieces == 0) return;
-    const double alone = double(took_own.count()) * double(pieces) / double(own_pieces);
-    const double lost = double(took.count()) - alone / (num_threads - 1);
-    if (lost > 0.1 * double(took.count()) && took - took_own > std::chrono::microseconds(100))
-        experience.add_loss(Clock::duration(Clock::rep(lost)), num_threads - 1);
+// What this thread has had of its processor.
+Clock::duration time_of_processor() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+    timespec time{};
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0)
+        return std::chrono::duration_cast<Clock::duration>(std::chrono::seconds(time.tv_sec) +
+                                                           std::chrono::nanoseconds(time.tv_nsec));
+#endif
+    return Clock::now().time_since_epoch();
 }
 
 }  // namespace
 
 int worthwhile_threads(int num_threads) {
-    return num_threads <= 1 ? num_threads : pool().experience().most(num_threads);
+    return num_threads <= 1 ? num_threads : pool().experience().most(num_threads, Clock::now());
 }
 
 void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
@@ -217,15 +195,23 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
         work(0);
         return;
     }
-    const auto begin = Clock::now();
     const std::function<void(int, int)> help = [&](int index, int) { work(index); };
+    const auto begin = Clock::now();
     crew.open(num_threads - 1, help);
+    const auto opened = Clock::now();
+    const auto had_at_first = time_of_processor();
     const int64_t own_pieces = work(0);
-    const auto own_end = Clock::now();
+    const auto had = time_of_processor() - had_at_first;
     const int num_helpers = crew.close();
     crew.wait_until_left();
-    if (num_helpers > 0)
-        judge(crew.experience(), Clock::now() - begin, own_end - begin, total, own_pieces, num_helpers + 1);
+    const auto end = Clock::now();
+    if (num_helpers == 0) {
+        crew.experience().add_absence(end, opened - begin, 1);
+        return;
+    }
+    crew.experience().forget_absences();
+    const CallInPieces call{end - begin, had, total, own_pieces, num_helpers + 1};
+    crew.experience().add(end, time_gained(call), num_helpers);
 }
 
 TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Team&)>& work) {
@@ -252,20 +238,19 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
     if (size < wanted.least) {
         barrier.begin(1);
         crew.wait_until_left();
-        // The first times it was asleep; if it comes too late again, something else has its processor.
-        if (++crew.absences() > 2) crew.experience().add_loss(Clock::now() - begin, size);
+        const auto end = Clock::now();
+        crew.experience().add_absence(end, end - begin, size);
         return {};
     }
-    crew.absences() = 0;
+    crew.experience().forget_absences();
     barrier.begin(size);
     work({0, &barrier, barrier.place(0)});
     const auto own_end = Clock::now();
     crew.wait_until_left();
     const int size_at_end = barrier.place(0)->size;
     const auto end = Clock::now();
-    const auto lost = barrier.lost() + (end - own_end);
-    if (size_at_end < size || 3 * lost * size > 2 * (end - begin))
-        crew.experience().add_loss(lost, std::min(size_at_end, size - 1));
+    const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), size, size_at_end};
+    crew.experience().add(end, time_gained(call), std::min(size_at_end, size - 1));
     return {size, size_at_end};
 }
 

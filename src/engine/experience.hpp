@@ -1,0 +1,106 @@
+// How many threads were worth it lately.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+namespace qtm {
+
+// Threads may lose what they have gained lately. Once they have lost more, fewer are taken for twenty times as long as
+// that: to find out again what the machine is like costs a twentieth at most. Where the next pause begins before they
+// have gained what the last one was for, the machine is what it was, and they stay away for twice as long. So beside a
+// program that keeps a processor to itself a team is tried less and less often, and one that loses its processor now
+// and then stays; after the program has ended, it comes together again within `longest`. Then it may lose a little
+// first: the system takes many calls to see that a thread belongs on another processor.
+class Experience {
+   public:
+    using Clock = std::chrono::steady_clock;
+    using Duration = Clock::duration;
+    static constexpr int times_lost = 20;
+    static constexpr Duration longest = std::chrono::seconds(2);
+    static constexpr Duration most_credit = std::chrono::milliseconds(10);  // a few time slices
+    static constexpr int times_granted = 128;                               // of a pause, what may be lost after it
+
+    // As many of `num_threads` as are to be taken now.
+    int most(int num_threads, Clock::time_point now) const {
+        const int most = most_.load(std::memory_order_relaxed);
+        if (most >= num_threads || now.time_since_epoch().count() >= until_.load(std::memory_order_relaxed))
+            return num_threads;
+        return most;
+    }
+
+    // By the one who owns the pool, as all below: by how much the last of the threads has made a call shorter, less
+    // than nothing where it was longer; and how many to take if that was too long.
+    void add(Clock::time_point now, Duration gained, int size) {
+        if (gained > Duration(0)) {
+            gained_ += gained;
+            gained = std::min(gained, std::max(Duration(0), most_credit - credit_));
+        }
+        credit_ += gained;
+        if (credit_ < Duration(0)) pause(now, -credit_, size);
+    }
+
+    // Nobody came to a call, which waited for so long. The first times they were asleep; if they come too late again,
+    // something else has their processors, and to wake them in vain costs as much again.
+    void add_absence(Clock::time_point now, Duration lost, int size) {
+        if (++absences_ >= most_absences) add(now, -2 * lost, size);
+    }
+    void forget_absences() { absences_ = 0; }
+
+   private:
+    static constexpr int most_absences = 3;
+
+    void pause(Clock::time_point now, Duration lost, int size) {
+        Duration pause = times_lost * std::min(lost, longest);
+        if (gained_ < pause_ / times_lost) pause = std::max(pause, 2 * pause_);
+        pause_ = std::min(pause, longest);
+        gained_ = Duration(0);
+        until_.store((now + pause_).time_since_epoch().count(), std::memory_order_relaxed);
+        most_.store(std::max(1, size), std::memory_order_relaxed);
+        credit_ = pause_ / times_granted;
+        absences_ = 0;
+    }
+
+    std::atomic<int> most_{std::numeric_limits<int>::max()};
+    std::atomic<Clock::rep> until_{0};
+    Duration pause_{0};  // the last one
+    Duration credit_{0};
+    Duration gained_{0};  // since then
+    int absences_ = 0;    // in a row
+};
+
+// A call in pieces: how long it took, the processor's time that its own pieces took the calling thread, and among how
+// many threads the pieces went.
+struct CallInPieces {
+    Experience::Duration took, own_time;
+    int64_t pieces, own_pieces;
+    int num_threads;
+};
+
+// By how much the last thread has made a call shorter. A thread that computes takes longer where a helper has its
+// processor: so it is the processor's time that all are held against.
+inline Experience::Duration time_gained(const CallInPieces& call) {
+    if (call.own_pieces == 0) return Experience::Duration(0);  // nobody knows how long they take
+    const double alone = double(call.own_time.count()) * double(call.pieces) / double(call.own_pieces);
+    return Experience::Duration(Experience::Clock::rep(alone / (call.num_threads - 1)) - call.took.count());
+}
+
+// A call of a team: how long it took, how much of that its members have waited for one that had lost its processor, and
+// how many there were.
+struct CallOfTeam {
+    Experience::Duration took, lost;
+    int size, size_at_end;
+};
+
+// The same for teams. They never share their work quite evenly: what that costs is the share of a third of a member.
+inline Experience::Duration time_gained(const CallOfTeam& call) {
+    if (call.size_at_end < call.size) return -call.lost;
+    const double worked = double((call.took - call.lost).count());
+    return Experience::Duration(Experience::Clock::rep(worked * (call.size - 1.0 / 3) / (call.size - 1)) -
+                                call.took.count());
+}
+
+}  // namespace qtm
