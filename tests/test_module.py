@@ -58,6 +58,26 @@ def test_inputs_that_are_negative_only_by_a_flag():
     torch.testing.assert_close(model(one), model(one.resolve_neg()))
 
 
+ARRAYS = {
+    "backwards": lambda array: array[::-1, ::-1],
+    "of the other byte order": lambda array: array.astype(array.dtype.newbyteorder()),
+    "of extended precision": lambda array: array.astype(np.longdouble),
+    "by columns": np.asfortranarray,
+    "in half precision": lambda array: array.astype(np.float16),
+    "whole": lambda array: np.round(array).astype(np.int16)[::-1],
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_arrays_of_any_layout(name, dtype):
+    model = module().to(dtype)
+    array = ARRAYS[name](np.random.default_rng(0).uniform(0, 2, (5, 3)))
+    expected = model(torch.tensor(array.astype(np.float64).copy()).to(dtype))
+    torch.testing.assert_close(model(array), expected)
+    torch.testing.assert_close(model(list(array)), expected)
+
+
 def test_without_input():
     w = ParameterVector("w", 2)
     circuit = QuantumCircuit(2)

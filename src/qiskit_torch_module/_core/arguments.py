@@ -137,10 +137,17 @@ def tensor_of(
     expected = f"{argument}: expected a tensor, an array or lists of real numbers"
     if values.is_complex() if isinstance(values, torch.Tensor) else np.iscomplexobj(values):
         raise TypeError(f"{expected}, got complex ones; take .real, or both parts as columns")
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and not _is_readable(values):
+        values = np.array(values, dtype=np.float64)
     try:
         return torch.as_tensor(values, dtype=dtype, device=device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{expected}, got {_short(values)}") from error
+
+
+def _is_readable(array: np.ndarray[Any, Any]) -> bool:
+    """Whether PyTorch can take it: not backwards (a flipped image), in the byte order of the machine, of known size."""
+    return array.dtype.isnative and array.itemsize <= 8 and all(stride >= 0 for stride in array.strides)
 
 
 def _short(values: Any) -> str:
