@@ -7,13 +7,15 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Instruction, Parameter, ParameterVector
-from qiskit.circuit.library import Barrier, RXGate, RYGate, XGate
-from qiskit.quantum_info import Kraus, SparsePauliOp, Statevector, random_unitary
+from qiskit.circuit.library import Barrier, PauliEvolutionGate, RXGate, RXXGate, RYGate, U3Gate, XGate
+from qiskit.quantum_info import Kraus, Operator, SparsePauliOp, Statevector, random_unitary
+from torch.func import functional_call
 
 import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, explain, load, save
 from qiskit_torch_module._reading import compat
+from qiskit_torch_module._reading.compat import AnnotatedOperation, ControlModifier, InverseModifier, PowerModifier
 from qiskit_torch_module._reading.gates import GATES
 
 T = Parameter("t")
@@ -131,6 +133,83 @@ def test_a_matrix_that_is_not_unitary_is_refused():
     circuit.append(Wrong(), [0, 1])
     with pytest.raises(ValueError, match=r"circuit: 'mine' on qubits \[0, 1\]: expected a unitary matrix"):
         QuantumModule(circuit, None, None)
+
+
+S = Parameter("s")
+
+
+def composite(angles):
+    """Phases, gates without parameters, a product formula, and an operation that is annotated itself."""
+    t, s = angles
+    circuit = QuantumCircuit(2, global_phase=0.3 * t + 0.2)
+    circuit.h(0)
+    circuit.rz(t, 0)
+    circuit.cx(0, 1)
+    circuit.swap(0, 1)
+    circuit.u(s, 2 * t, 0.3, 1)
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["XX", "ZI"], [0.3, 0.5]), s), [0, 1])
+    circuit.append(AnnotatedOperation(RXXGate(t), [InverseModifier()]), [0, 1])
+    return circuit.to_gate()
+
+
+def modifier(name):
+    """The inverse, a power, or controls in a state."""
+    if name == "inverse":
+        return InverseModifier()
+    return PowerModifier(int(name[2:])) if name.startswith("**") else ControlModifier(len(name), int(name, 2))
+
+
+BASES = {
+    "rotation": lambda angles: RXGate(angles[0]),
+    "phase": lambda angles: U3Gate(*angles, 0.2),
+    "word": lambda angles: RXXGate(angles[0]),
+    "composite": composite,
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # Qiskit 1.3 warns of its own controls
+@pytest.mark.skipif(not hasattr(AnnotatedOperation, "params"), reason="Qiskit loses parameters under annotations")
+@pytest.mark.parametrize(
+    "modifiers", [["01"], ["1001"], ["inverse", "10"], ["01", "inverse", "**2", "0"], ["inverse"], ["**0", "11"]]
+)
+@pytest.mark.parametrize("base", BASES)
+def test_annotated_operations_with_parameters(base, modifiers):
+    operation = AnnotatedOperation(BASES[base]((T, S)), [*map(modifier, modifiers)])
+    size = operation.num_qubits
+    circuit = prepared(size)
+    circuit.append(operation, range(size))
+    after = prepared(size)
+    observables = random_observables(size, 3)[:1]
+
+    def judge(at):
+        matrix = Operator(BASES[base](tuple(at)).definition.decompose(reps=2)).data
+        for one in operation.modifiers:
+            if isinstance(one, ControlModifier):
+                inner, rows = matrix, one.ctrl_state + (np.arange(len(matrix)) << one.num_ctrl_qubits)
+                matrix = np.eye(len(inner) << one.num_ctrl_qubits, dtype=complex)
+                matrix[np.ix_(rows, rows)] = inner
+            else:
+                power = one.power if isinstance(one, PowerModifier) else -1
+                matrix = np.linalg.matrix_power(matrix, power)
+        psi = Statevector(matrix @ Statevector(prepared(size)).data).evolve(after)
+        return np.array([psi.expectation_value(one).real for one in observables])
+
+    circuit.compose(after, inplace=True)
+    own = [one for one in (T, S) if one in circuit.parameters]
+    point = np.array([0.37, -0.81])
+    model = QuantumModule(circuit, None, own, variational_params_initial=point[: len(own)], observables=observables)
+    model = model.double()
+    np.testing.assert_allclose(model().detach(), judge(point), atol=1e-10)
+    weights = model.variational_[0].detach().clone().requires_grad_()
+
+    def values(at):
+        return functional_call(model, {model.variational_names[0]: at}, ())
+
+    jacobian = torch.autograd.functional.jacobian(values, weights)
+    slopes = reference.central_differences(judge, point)[: len(own)]
+    np.testing.assert_allclose(jacobian.T, slopes, atol=1e-7)
+    if size < 5:  # larger ones take their time
+        assert torch.autograd.gradgradcheck(values, weights)
 
 
 def test_a_renamed_gate_of_the_library_stays_what_it_is():

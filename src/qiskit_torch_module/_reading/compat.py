@@ -42,6 +42,16 @@ except ImportError:  # before Qiskit 0.45
     from qiskit.extensions.quantum_initializer.isometry import Isometry
 
 try:
+    from qiskit.circuit.library import GlobalPhaseGate
+except ImportError:  # before Qiskit 0.45
+    GlobalPhaseGate = ()
+
+try:
+    from qiskit.circuit import AnnotatedOperation, ControlModifier, InverseModifier, PowerModifier
+except ImportError:  # before Qiskit 1.0
+    AnnotatedOperation = ControlModifier = InverseModifier = PowerModifier = ()
+
+try:
     from qiskit.circuit import BoxOp
 except ImportError:  # before Qiskit 2.0
     BoxOp = ()
@@ -74,17 +84,22 @@ CONTROL_FLOW = (BreakLoopOp, ContinueLoopOp, IfElseOp, SwitchCaseOp, WhileLoopOp
 __all__ = [
     "CONTROL_FLOW",
     "KEEPS_RECORDS",
+    "AnnotatedOperation",
     "BaseEstimatorV2",
     "BoxOp",
+    "ControlModifier",
     "DiagonalGate",
     "EstimatorPub",
     "EstimatorResult",
     "ForLoopOp",
+    "GlobalPhaseGate",
     "HamiltonianGate",
     "Initialize",
+    "InverseModifier",
     "Isometry",
     "Options",
     "ParameterVectorElement",
+    "PowerModifier",
     "PrimitiveJob",
     "PubResult",
     "SparseObservable",

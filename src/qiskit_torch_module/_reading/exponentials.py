@@ -36,6 +36,11 @@ def exact_evolutions(exact: bool) -> Iterator[None]:
         _exact.reset(token)
 
 
+def has_exact_evolutions() -> bool:
+    """Whether the ``with`` block is one of exact exponentials."""
+    return _exact.get()
+
+
 def exponential(operation: Any, qubits: Sequence[int]) -> HamiltonianGate | None:
     """The exact exponential that stands for an operation; None: nothing, it is what it is.
 

@@ -27,6 +27,7 @@ from .compat import (
     UnitaryGate,
     is_conditioned,
 )
+from .controls import Annotation, annotation, has_parameters
 from .definitions import alone, evolution_of_matrix, preparation, synthesised
 from .exponentials import exponential
 from .gates import GATES, MAX_DIAGONAL_QUBITS, Step, diagonal_steps, evolution_terms, native_gate, rotation_step
@@ -150,6 +151,11 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
         return Circuits(_bodies(operation, qubits))
     if _is_encoding(operation):
         return Amplitudes(tuple(operation.params))
+    annotated = annotation(operation)
+    if annotated is not None:
+        found = _of_annotation(annotated)
+        if found is not None:
+            return found
     return of_its_own(operation, qubits)
 
 
@@ -157,12 +163,17 @@ def _is_encoding(operation: Any) -> bool:
     """Whether it is the instruction behind ``raw_feature_vector`` of qiskit-machine-learning, with free parameters."""
     kind = type(operation)
     is_theirs = kind.__name__ == "ParameterizedInitialize" and kind.__module__.startswith("qiskit_machine_learning.")
-    return is_theirs and _has_parameters(operation) and not any(isinstance(one, complex) for one in operation.params)
+    return is_theirs and has_parameters(operation) and not any(isinstance(one, complex) for one in operation.params)
 
 
-def _has_parameters(operation: Any) -> bool:
-    params = getattr(operation, "params", ())
-    return any(isinstance(one, ParameterExpression) and one.parameters for one in params)
+def _of_annotation(annotated: Annotation) -> Steps | Circuits | None:
+    base = annotated.base
+    steps = annotated.steps()
+    if steps is not None:
+        key = (type(base).__name__, base.num_qubits, *base.params)
+        return Steps(("controlled", annotated.num_controls, annotated.state, *key), steps)
+    circuits = annotated.circuits()
+    return None if circuits is None else Circuits(circuits)
 
 
 def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix | Bound:
@@ -185,7 +196,7 @@ def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix | Bou
     matrix = _matrix(operation)
     if matrix is not None:
         return Matrix(matrix)
-    if _has_parameters(operation) and (why is not None or _may_have_matrix(operation)):
+    if has_parameters(operation) and (why is not None or _may_have_matrix(operation)):
         return Bound()
     raise ValueError(_unknown(operation, qubits, why)) from why
 
