@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from qiskit_torch_module import __version__, _engine
+from qiskit_torch_module import QuantumModule, __version__, _engine
 from qiskit_torch_module._command_line.run_folder import RunFolder
 from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 from qiskit_torch_module.applications.classifier import digit_classifier, load_classifier
@@ -29,6 +29,28 @@ def torch_threads():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+def test_only_the_engine_takes_threads_while_a_classifier_trains(tmp_path, monkeypatch):
+    # PyTorch's own team would spin for every softmax and update, which beside busy processes takes most of the time.
+    seen = []
+    forward = QuantumModule.forward
+
+    def watched(model, *arguments):
+        seen.append((torch.get_num_threads(), model.num_threads_forward, model.num_threads_backward))
+        return forward(model, *arguments)
+
+    monkeypatch.setattr(QuantumModule, "forward", watched)
+    torch.set_num_threads(2)
+    processors = os.cpu_count() or 1
+    for threads in (0, 1, 2):
+        seen.clear()
+        result = qtm("train", "digits", "--max-updates", 1, "--threads", threads, "--output", tmp_path / str(threads))
+        assert result.exit_code == 0, result.output
+        assert qtm("evaluate", tmp_path / str(threads), "--threads", threads).exit_code == 0
+        expected = min(threads or 2, processors)
+        assert set(seen) == {(1, expected, expected)}
+        assert torch.get_num_threads() == 2
 
 
 def test_info():

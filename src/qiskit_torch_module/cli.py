@@ -71,7 +71,7 @@ def _say_error(error: Any) -> None:
         return
     context: Any = getattr(error, "ctx", None)
     where = f"; see '{context.command_path} --help'" if context is not None else ""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # of newer Typers
     errors.print(f"[red]Error:[/red] {escape(message)}{where}", highlight=False)
 
 
@@ -174,7 +174,7 @@ def train_digits(
     Incremental data-uploading and softmax over <Z> of every qubit, as in Table II of Meyer et al., arXiv:2404.06314.
     The model is saved again and again; Ctrl-C and SIGTERM end training early, and --resume goes on from there.
     """
-    with _one_line_errors():
+    with _one_line_errors(), _threads_for_the_engine(threads) as num_threads:
         if not 0.0 < lr <= _LARGEST_RATE:  # NaN neither
             raise ValueError(f"--lr: expected a positive learning rate, at most {_LARGEST_RATE}, got {lr:g}; try 0.02")
         images = _load(data, data_dir, seed)
@@ -182,8 +182,7 @@ def train_digits(
         if max_updates is not None and max_updates < total:
             total, asked = max_updates, f"--max-updates {max_updates}"
         folder = RunFolder(output, total)
-        _limit_threads(threads)
-        run = Training(digit_classifier(threads, seed), images, lr)
+        run = Training(digit_classifier(num_threads, seed), images, lr)
         settings = Settings(images.name, seed, batch_size, lr)
         with ending_signals() as ending:
             _say(
@@ -204,9 +203,19 @@ def train_digits(
         raise typer.Exit(128 + ending.number)
 
 
-def _limit_threads(threads: int) -> None:
-    if threads > 0:
-        torch.set_num_threads(min(threads, os.cpu_count() or 1))
+@contextmanager
+def _threads_for_the_engine(threads: int) -> Iterator[int]:
+    """How many threads the engine takes; PyTorch keeps to one meanwhile.
+
+    It gives a softmax over ten classes and the Adam of 220 weights to a team of OpenMP, which spins: beside busy
+    processes each of these waits for time slices, tens of milliseconds, where the work takes some microseconds.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield min(threads or before, os.cpu_count() or 1)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, total: int, asked: str) -> None:
@@ -309,11 +318,10 @@ def evaluate(
     threads: ThreadsOption = 0,
 ) -> None:
     """Test accuracy of a saved classifier, on the images that it was not trained on."""
-    with _one_line_errors():
-        _limit_threads(threads)
+    with _one_line_errors(), _threads_for_the_engine(threads) as num_threads:
         if model_file.is_dir():
             model_file = model_file / MODEL
-        model, settings = load_classifier(model_file, threads)
+        model, settings = load_classifier(model_file, num_threads)
         images = _load(data, data_dir, seed_of_split(settings, seed))
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
         total = len(images.test_labels)
