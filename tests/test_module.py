@@ -87,7 +87,7 @@ def test_without_input():
     expected = torch.cos(torch.tensor([0.1, 0.2]))
     torch.testing.assert_close(model(), expected)
     torch.testing.assert_close(model(torch.empty(4, 0)), expected.expand(4, 2))
-    with pytest.raises(ValueError, match=r"expected shape \(..., 0\)"):
+    with pytest.raises(ValueError, match=r"input: expected none"):
         model(torch.rand(2))
 
 
@@ -337,7 +337,7 @@ def test_weights_that_are_not_finite_are_named():
         ({"variational_params_names": ["one"]}, "expected one name for each of 2 sets"),
         ({"variational_params_names": ["a", "a b"]}, "expected identifiers, got 'a b'"),
         ({"variational_params_names": ["forward", "b"]}, "'forward' is taken by the module"),
-        ({"variational_params_names": ["b", "b"]}, "'b' is taken by the module"),
+        ({"variational_params_names": ["b", "b"]}, "expected names that differ, got 'b' twice"),
         ({"variational_params_initial": "gaussian"}, "of 'variational_0': expected one of 'constant', 'uniform', 'normal'"),
         ({"variational_params_initial": ("normal", {"sigma": 1})}, r"'normal' takes \['mean', 'std'\], got \['sigma'\]"),
         ({"variational_params_initial": ["normal"] * 3}, "expected one entry for all sets or 2 entries, got 3"),

@@ -60,6 +60,8 @@ INITIALS = [
     ("normal", {"mean": float("inf")}),
     ("uniform", {"a": 3, "b": 1}),
     ("constant", {"val": None}),
+    {"variational": [0.1] * 4},
+    {},
     ("constant", {"val": float("inf")}),
     lambda tensor: None,
     lambda: 0,
@@ -124,8 +126,19 @@ def test_inputs_that_are_no_rows_of_numbers(model, odd):
 @pytest.mark.parametrize("model", [MODEL, HYBRID], ids=["module", "hybrid"])
 def test_an_input_under_both_of_its_names(model):
     rows = torch.zeros(1, model.input_size)
-    with pytest.raises(TypeError, match="input: expected one input, got input_tensor, its older name, too"):
+    with pytest.raises(TypeError, match="input: expected one input, got two .*input_tensor"):
         model(rows, input_tensor=rows)
+    with pytest.raises(TypeError, match="input: expected one input, got two"):
+        model(rows, rows)
+
+
+@pytest.mark.parametrize("odd", [torch.zeros(3, 2), [1.0], torch.zeros(())])
+def test_an_input_where_the_circuit_takes_none(odd):
+    model = QuantumModule(CIRCUIT, None, [*X, *W])
+    with pytest.raises(ValueError, match="^input: expected none, .*call the module without an argument"):
+        model(odd)
+    assert model().shape == (2,)
+    assert model(torch.zeros(3, 0)).shape == (3, 2)
 
 
 @pytest.mark.parametrize("odd", ["a", None, 1, [1], ["no"], 0.0])

@@ -46,7 +46,7 @@ def is_single(initial: Any) -> bool:
     Raises:
         TypeError: it is neither.
     """
-    if isinstance(initial, (Real, Set)) or (not isinstance(initial, Iterable) and not callable(initial)):
+    if isinstance(initial, (Real, Set, Mapping)) or (not isinstance(initial, Iterable) and not callable(initial)):
         raise TypeError(
             "variational_params_initial: expected 'constant', 'uniform', 'normal', a pair such as ('constant', "
             f"{{'val': 0.1}}), a sequence of values, a function, or a sequence of these, got {initial!r}"

@@ -49,6 +49,11 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
         input = tensor_of([] if input is None else input, _computed(result), own[0].device)
     _require_dense(input)
     if input.ndim == 0 or input.shape[-1] != width:
+        if width == 0:
+            raise ValueError(
+                f"input: expected none, as the circuit has no encoding parameters, got shape {tuple(input.shape)}; "
+                "call the module without an argument"
+            )
         raise ValueError(
             f"input: expected shape (..., {width}), one column for each encoding parameter, got {tuple(input.shape)}"
         )
@@ -64,7 +69,10 @@ def one_of(input: Any, input_tensor: Any) -> Any:
         TypeError: both are given.
     """
     if input is not None and input_tensor is not None:
-        raise TypeError("input: expected one input, got input_tensor, its older name, too; leave one of them out")
+        raise TypeError(
+            "input: expected one input, got two (the second argument, input_tensor, is its older name); leave one of "
+            "them out"
+        )
     return input if input_tensor is None else input_tensor
 
 

@@ -37,6 +37,8 @@ def set_names(names: Sequence[str] | str | None, count: int, *, is_flat: bool) -
     for name in listed:
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"variational_params_names: expected identifiers, got {name!r}")
+        if listed.count(name) > 1:
+            raise ValueError(f"variational_params_names: expected names that differ, got {name!r} twice")
     return listed
 
 
