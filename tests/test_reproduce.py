@@ -12,7 +12,7 @@ from qiskit_torch_module.cli import app
 from qiskit_torch_module.reproduce import ablation, cartpole, digits, figures, learning, report, systems
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, Run
 from qiskit_torch_module.reproduce.runners.workload import Spec
-from qiskit_torch_module.reproduce.store import Settings, Store, Task
+from qiskit_torch_module.reproduce.store import Settings, Store, Task, factor, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # matplotlib's and gymnasium's own
 
@@ -194,3 +194,15 @@ def test_rivals_are_told_how_to_be_made():
 def test_everything_has_a_title():
     assert set(EXPERIMENTS) == {"fig1", "fig2", "tab1", "tab2", "fig3", "tab3", "fig4"}
     assert all(one.title for one in EXPERIMENTS.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.02391, "0.0239"), (57.94, "57.9"), (999.4, "999"), (999.6, "1,000"), (1120.0, "1,120"), (57912.0, "57,912")],
+)
+def test_numbers_in_tables_have_no_exponents(value, expected):
+    assert plain(value) == expected
+
+
+def test_factors_have_three_digits():
+    assert [factor(one) for one in (9.387, 999.9, 57912.0, 2.94e6)] == ["9.39×", "1,000×", "57,900×", "2,940,000×"]

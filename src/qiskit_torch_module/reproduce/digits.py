@@ -16,7 +16,7 @@ from ..applications.images import Images, load_digits, load_mnist
 from ..applications.training import History, Training, batches
 from ..modules.module import QuantumModule
 from .runners.workload import Spec
-from .store import Result, Settings, Task, described, not_measured
+from .store import Result, Settings, Task, described, factor, not_measured, plain
 from .systems import (
     PROJECT,
     QML_REVERSE,
@@ -150,7 +150,7 @@ def _time_rows(points: Mapping[str, Result]) -> list[str]:
     rows = []
     for label, total in {**totals, **PAPER}.items():
         sample = 1e3 * total / UPDATES / BATCH
-        rows.append(f"| {label} | {sample:.3g} | {total:.4g} | {'' if ours is None else f'{total / ours:.3g}×'} |")
+        rows.append(f"| {label} | {plain(sample)} | {plain(total)} | {'' if ours is None else factor(total / ours)} |")
     return rows
 
 

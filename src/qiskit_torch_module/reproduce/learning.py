@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .cartpole import DISCOUNT, EPISODES_A_BATCH, POLICY, SOLVED, steps_to_solve, train
-from .store import Result, Settings, Task, described, not_measured
+from .store import Result, Settings, Task, described, factor, not_measured, plain
 from .systems import (
     PENNYLANE,
     PROJECT,
@@ -200,11 +200,9 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for label, act, update, total, mark in rows:
-        factor = "" if ours is None or label == PROJECT.label else f"{total / ours:.3g}×"
-        lines.append(
-            f"| {label} | {mark}{1e3 * act:.3g} | {mark}{1e3 * update:.3g} | {mark}{1e3 * total:.3g} | {factor} "
-            f"| {_duration(200 * total)} |"
-        )
+        faster = "" if ours is None or label == PROJECT.label else factor(total / ours)
+        times = " | ".join(f"{mark}{plain(1e3 * one)}" for one in (act, update, total))
+        lines.append(f"| {label} | {times} | {faster} | {_duration(200 * total)} |")
     lines += not_measured(points)
     table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .figures import FIGURES, Figure
-from .store import Result, described, not_measured
+from .store import Result, described, factor, not_measured, plain
 from .systems import PROJECT, median, quantile
 
 Points = dict[str, dict[int, Result]]
@@ -58,10 +58,10 @@ def _cell(point: Result | None, ours: Result | None, measure: str, system: str) 
     if point is None:
         return ""
     time = median(point, measure)
-    text = f"{'~' if 'scaled_by' in point else ''}{f'{time:.3g}' if time < 1000 else f'{time:.0f}'}"
+    text = f"{'~' if 'scaled_by' in point else ''}{plain(time)}"
     if ours is None or system == PROJECT.label:
         return text
-    return f"{text} ({time / median(ours, measure):.3g}×)"
+    return f"{text} ({factor(time / median(ours, measure))})"
 
 
 def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:

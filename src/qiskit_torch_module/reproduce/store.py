@@ -140,3 +140,13 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
+
+
+def plain(value: float) -> str:
+    """A number for a table: three digits, from a thousand on the whole number, and never an exponent of ten."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
+
+
+def factor(value: float) -> str:
+    """By how much one is faster than another, to three digits."""
+    return f"{plain(float(f'{value:.3g}'))}×"
