@@ -452,6 +452,7 @@ struct Evolve {
     }
 
     using Steps = Stepwise<Real, lanes, spread>;
+    static_assert(L::lane_bits <= most_lane_bits);
     static constexpr Kernel<Real> kernel{
         lanes,           L::lane_bits,         scratch_bytes, tape_bytes,
         shared_bytes,    shared_tape_bytes,    values,        vector_jacobian_product,

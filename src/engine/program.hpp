@@ -18,6 +18,7 @@ namespace qtm {
 
 inline constexpr int max_qubits = 30;
 inline constexpr int most_glue_bits = 4;
+inline constexpr int most_lane_bits = 5;  // index bits in the lanes of a vector
 
 enum Axis : int32_t { axis_x = 0, axis_y = 1, axis_z = 2 };
 

@@ -2,26 +2,14 @@
 
 #include <algorithm>
 #include <bit>
-#include <stdexcept>
-#include <string>
 #include <type_traits>
 
+#include "parity.hpp"
 #include "program.hpp"
+#include "require.hpp"
 
 namespace qtm {
 namespace {
-
-void require(bool condition, const char* what) {
-    if (!condition) throw std::invalid_argument(std::string("inconsistent program: ") + what);
-}
-
-bool odd(uint32_t bits) { return std::popcount(bits) % 2 != 0; }
-
-template <class Index>
-void require_ranges(const std::vector<Index>& begin, size_t count, size_t size, const char* what) {
-    require(begin.size() == count + 1 && begin.front() == 0 && begin.back() == Index(size), what);
-    require(std::is_sorted(begin.begin(), begin.end()), what);
-}
 
 bool is_dense(int32_t kind) { return kind == step_matrix || kind == step_diagonal; }
 
@@ -94,16 +82,13 @@ void Steps::derive_cosets(size_t s) {
         }
         for (size_t i = 0, size = offsets.size(); i < size; ++i) offsets.push_back(offsets[i] ^ a.qubit_flip[q]);
     }
-    std::vector<uint32_t> reduced;  // rows of an elimination over GF(2), in descending order
+    Span reached;
     uint32_t all = 0;
     for (int bit = 0; is_dense(a.kind[s]) && bit < num_qubits_; ++bit) {
         uint32_t flip = uint32_t(1) << bit;
         for (size_t q = begin; q < end; ++q)
             if (a.qubit_sign[q] >> bit & 1) flip ^= a.qubit_flip[q];
-        uint32_t rest = flip;
-        for (uint32_t row : reduced) rest = std::min(rest, rest ^ row);
-        if (rest == 0) continue;
-        reduced.insert(std::upper_bound(reduced.begin(), reduced.end(), rest, std::greater<>()), rest);
+        if (!reached.add_if_independent(flip)) continue;
         all ^= flip;
         next_.push_back(all);
     }

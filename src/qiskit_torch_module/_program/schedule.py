@@ -300,7 +300,7 @@ def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
 
 
 def engine_arrays(levels: Sequence[Level], passes: Passes | None = None) -> dict[str, Any]:
-    """The circuit's share of the arrays that the engine takes (``ProgramArrays`` in src/engine/plan.hpp)."""
+    """The circuit's share of the arrays that the engine takes (``ProgramArrays`` in src/engine/arrays.hpp)."""
     passes = passes or Passes()
     angles = _Angles()
     runs = [run for level in levels for run in level.runs]

@@ -1,0 +1,253 @@
+#include "sweeps.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "parity.hpp"
+
+namespace qtm {
+namespace {
+
+// Runs of a sweep. Blocks of bra and ket with 2^6 vectors of 64 bytes each fit half of a 32 KiB cache; up to 2^8 they
+// were measured to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
+// sweep and the second cache of a core takes most of it. Spread, tables for the parts of a single state would cost more
+// than they save; and a team shares cosets, which therefore must not be few.
+// A last layer that is measured, spread, is worth larger blocks: nothing is turned, and memory decides.
+constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, most_team_runs = 7,
+                 most_measured_runs = 10;
+
+// In sweeps of such a layer, so many bits more make four vectors side by side of each one, where no run does: vectors
+// far from one another wait for memory one by one, and push each other out of the caches.
+constexpr int most_near_bits = 2;
+
+// Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.
+size_t most_whole(int lane_bits) { return lane_bits > 2 ? most_whole_runs - 1 : most_whole_runs; }
+
+size_t most_sweep_runs(int lane_bits, bool is_team) {
+    return is_team ? most_team_runs : lane_bits > 0 ? most_whole_runs : most_batched_runs;
+}
+
+}  // namespace
+
+bool last_phase_acts(const ProgramArrays& a) {
+    if (a.is_half) return true;
+    const size_t last = a.layer_run_begin.size() - 1;
+    return a.phase_character_begin[last] < a.phase_character_begin[last + 1] &&
+           std::any_of(a.flip_mask.begin(), a.flip_mask.end(), [](uint32_t mask) { return mask != 0; });
+}
+
+Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team)
+    : given_(arrays), lane_bits_(lane_bits), most_runs_(most_sweep_runs(lane_bits, is_team)) {
+    const int num_layers = int(given_.layer_run_begin.size()) - 1;
+    for (int layer = 0; layer < num_layers; ++layer) {
+        split_layer(layer, layer + 1 == num_layers ? measured_run : nullptr);
+        layer_sweep_begin_.push_back(int32_t(sweep_bits_.size()));
+    }
+    add_sweep({}, {}, 0);
+    number_kets(measured_run != nullptr);
+    order_product();
+    add_phases();
+    in_order_ = num_layers > 0 && lane_bits == 0 && !is_team && sweep_bits_.size() == size_t(num_layers) + 1;
+    for (size_t sweep = 0; sweep < sweep_bits_.size(); ++sweep)
+        for (uint32_t column : columns(sweep)) sweep_order_.push_back(column);
+    lie_in_order();
+}
+
+// An absorbed layer has a single ket, that before its rotations.
+void Sweeps::number_kets(bool absorbs) {
+    const int num_layers = int(layer_sweep_begin_.size()) - 1;
+    sweep_ket_.assign(sweep_bits_.size(), 0);
+    int32_t last = 0;
+    for (int layer = 1; layer < num_layers; ++layer) {
+        const int32_t begin = layer_sweep_begin_[size_t(layer)], end = layer_sweep_begin_[size_t(layer) + 1];
+        for (int32_t s = begin; s < end; ++s)
+            sweep_ket_[size_t(s)] = s == begin + 1 || (s > begin && absorbs && layer + 1 == num_layers) ? last : ++last;
+    }
+    if (num_layers > 0) sweep_ket_.back() = last + 1;
+}
+
+// As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors.
+void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
+    std::vector<int32_t> lane_runs, runs;
+    for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
+        if (swept_run == nullptr || (*swept_run)[size_t(r)])
+            (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
+    const bool is_measured = swept_run != nullptr && lane_bits_ > 0;
+    const size_t most_runs = is_measured ? most_measured_runs : most_runs_;
+    const size_t count = std::max<size_t>(1, (runs.size() + most_runs - 1) / most_runs);
+    const size_t most = (runs.size() + count - 1) / count;
+    std::vector<std::vector<int32_t>> sweeps(count);
+    std::vector<Span> spans(count);
+    for (int32_t r : runs) {
+        size_t s = 0;
+        while (s < sweeps.size() &&
+               (sweeps[s].size() >= most || !spans[s].add_if_independent(given_.run_x[r] >> lane_bits_)))
+            ++s;
+        if (s == sweeps.size()) {
+            sweeps.emplace_back();
+            spans.emplace_back().add_if_independent(given_.run_x[r] >> lane_bits_);
+        }
+        sweeps[s].push_back(r);
+    }
+    for (size_t s = 0; s < sweeps.size(); ++s)
+        add_sweep(sweeps[s], s + 1 == sweeps.size() ? lane_runs : std::vector<int32_t>{},
+                  is_measured ? most_near_bits : 0);
+}
+
+void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near) {
+    std::vector<int32_t> turning = runs;
+    turning.insert(turning.end(), lane_runs.begin(), lane_runs.end());
+    Span reached;
+    for (int32_t r : runs) reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+    // What completes the flips to all vectors: unit vectors, moved to where every run of the sweep has virtual bit 0.
+    std::vector<uint32_t> flips, rest;
+    for (int bit = lane_bits_; bit < given_.num_qubits; ++bit) {
+        const uint32_t unit = uint32_t(1) << bit;
+        if (!reached.add_if_independent(unit >> lane_bits_)) continue;
+        uint32_t moved = unit;
+        for (int32_t r : turning)
+            if (odd(unit & given_.run_z[r])) moved ^= given_.run_x[r];
+        (bit < lane_bits_ + most_near ? flips : rest).push_back(moved);
+    }
+    sweep_near_bits_.push_back(int32_t(flips.size()));
+    for (int32_t r : runs) flips.push_back(given_.run_x[r]);
+    const size_t bits = flips.size(), filled = std::max(bits, runs.empty() ? part_runs : least_block_bits);
+    const size_t passive = std::min(rest.size(), filled - bits);
+    flips.insert(flips.end(), rest.begin(), rest.begin() + ptrdiff_t(passive));
+    std::vector<uint32_t> offsets{0};
+    for (uint32_t flip : flips)
+        for (size_t j = 0, size = offsets.size(); j < size; ++j) offsets.push_back(offsets[j] ^ flip);
+
+    sweep_run_.insert(sweep_run_.end(), runs.begin(), runs.end());
+    sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
+    sweep_lane_run_.insert(sweep_lane_run_.end(), lane_runs.begin(), lane_runs.end());
+    sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
+    const size_t inner = bits > most_whole(lane_bits_) ? part_runs : flips.size();
+    sweep_bits_.push_back(int32_t(inner));
+    sweep_outer_bits_.push_back(int32_t(flips.size() - inner));
+    sweep_basis_.insert(sweep_basis_.end(), flips.begin() + ptrdiff_t(inner), flips.end());
+    sweep_offset_.insert(sweep_offset_.end(), offsets.begin(), offsets.end());
+    sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
+    sweep_basis_.insert(sweep_basis_.end(), rest.begin() + ptrdiff_t(passive), rest.end());
+    sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
+}
+
+void Sweeps::order_product() {
+    if (given_.layer_run_begin.size() < 2) return;
+    std::vector<int32_t> others;
+    Span reached;
+    for (int32_t r = 0; r < given_.layer_run_begin[1]; ++r) {
+        if (given_.run_x[r] >> lane_bits_ == 0) {
+            product_run_.push_back(r);
+        } else {
+            others.push_back(r);
+            product_is_scattered_ |= !reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+        }
+    }
+    num_product_lane_runs_ = int32_t(product_run_.size());
+    product_run_.insert(product_run_.end(), others.begin(), others.end());
+}
+
+// Where bit i of a place is alone set, the index at that place, if a state lies in the order of a sweep.
+std::vector<uint32_t> Sweeps::columns(size_t sweep) const {
+    std::vector<uint32_t> found;
+    if (!in_order_) {
+        for (int bit = 0; bit < given_.num_qubits; ++bit) found.push_back(uint32_t(1) << bit);
+        return found;
+    }
+    const int outer = sweep_outer_bits_[sweep];
+    for (int bit = 0; bit < sweep_bits_[sweep] + outer; ++bit)
+        found.push_back(sweep_offset_[size_t(sweep_offset_begin_[sweep]) + (size_t(1) << bit)]);
+    found.insert(found.end(), sweep_basis_.begin() + sweep_basis_begin_[sweep] + outer,
+                 sweep_basis_.begin() + sweep_basis_begin_[sweep + 1]);
+    return found;
+}
+
+// From indices to places, where kets lie in the order of the sweep that wrote them.
+void Sweeps::lie_in_order() {
+    const size_t num_layers = layer_sweep_begin_.size() - 1, width = size_t(given_.num_qubits);
+    const auto order = [&](size_t sweep) {
+        const auto begin = sweep_order_.begin() + ptrdiff_t(sweep * width);
+        return std::vector<uint32_t>(begin, begin + ptrdiff_t(width));
+    };
+    const auto span = [&](size_t sweep) {
+        Span found;
+        for (uint32_t column : order(sweep)) found.add_if_independent(column);
+        return found;
+    };
+    character_mask_ = given_.character_mask;
+    flip_mask_ = given_.flip_mask;
+    pauli_z_ = given_.pauli_z;
+    for (int32_t r : product_run_) product_flip_.push_back(given_.run_x[size_t(r)]);
+    if (!in_order_) return;
+    Span first = span(0);
+    for (uint32_t& flip : product_flip_) flip = *first.coordinates(flip);
+    for (size_t sweep = 1; sweep < sweep_bits_.size(); ++sweep) {
+        Span before = span(sweep - 1);
+        uint32_t* offset = sweep_offset_.data() + sweep_offset_begin_[sweep];
+        for (int bit = 0; bit < sweep_bits_[sweep] + sweep_outer_bits_[sweep]; ++bit) {
+            const size_t size = size_t(1) << bit;
+            const uint32_t flip = *before.coordinates(offset[size]);
+            for (size_t j = 0; j < size; ++j) offset[j + size] = offset[j] ^ flip;
+        }
+        for (int32_t i = sweep_basis_begin_[sweep]; i < sweep_basis_begin_[sweep + 1]; ++i)
+            sweep_basis_[size_t(i)] = *before.coordinates(sweep_basis_[size_t(i)]);
+    }
+    for (size_t phase = 1; phase <= num_layers; ++phase)
+        for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c)
+            character_mask_[size_t(c)] = parities(given_.character_mask[size_t(c)], order(phase - 1));
+    const size_t last = last_phase_acts(given_) ? num_layers : num_layers - 1;
+    Span last_span = span(last);
+    for (uint32_t& mask : flip_mask_) mask = *last_span.coordinates(mask);
+    for (uint32_t& mask : pauli_z_) mask = parities(mask, order(last));
+}
+
+void Sweeps::link(ProgramView& view) const {
+    view.lane_bits = lane_bits_;
+    view.num_product_lane_runs = num_product_lane_runs_;
+    view.product_is_scattered = product_is_scattered_;
+    view.in_order = in_order_;
+    view.max_block_bits = 0;
+    for (size_t s = 0; s < sweep_bits_.size(); ++s)
+        view.max_block_bits = std::max(view.max_block_bits, sweep_bits_[s] + sweep_outer_bits_[s]);
+    view.num_groups = int32_t(group_table_begin_.size());
+    view.table_vectors = table_vectors_;
+    view.filling_vectors = filling_vectors_;
+#define QTM_LINK(name) view.name = name##_.data()
+    QTM_LINK(layer_sweep_begin);
+    QTM_LINK(sweep_run_begin);
+    QTM_LINK(sweep_run);
+    QTM_LINK(sweep_lane_run_begin);
+    QTM_LINK(sweep_lane_run);
+    QTM_LINK(sweep_bits);
+    QTM_LINK(sweep_near_bits);
+    QTM_LINK(sweep_outer_bits);
+    QTM_LINK(sweep_offset_begin);
+    QTM_LINK(sweep_offset);
+    QTM_LINK(sweep_basis_begin);
+    QTM_LINK(sweep_basis);
+    QTM_LINK(sweep_ket);
+    QTM_LINK(sweep_order);
+    QTM_LINK(product_run);
+    QTM_LINK(product_flip);
+    QTM_LINK(character_mask);
+    QTM_LINK(flip_mask);
+    QTM_LINK(pauli_z);
+    QTM_LINK(phase_table_bits);
+    QTM_LINK(phase_table_begin);
+    QTM_LINK(phase_variant_begin);
+    QTM_LINK(phase_variant_step);
+    QTM_LINK(phase_group_begin);
+    QTM_LINK(phase_constant_begin);
+    QTM_LINK(phase_rest_begin);
+    QTM_LINK(group_character_begin);
+    QTM_LINK(group_character);
+    QTM_LINK(group_table_begin);
+    QTM_LINK(group_offset_begin);
+    QTM_LINK(group_offset);
+    QTM_LINK(group_basis_begin);
+    QTM_LINK(group_basis);
+#undef QTM_LINK
+}
+
+}  // namespace qtm
