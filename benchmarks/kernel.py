@@ -140,10 +140,12 @@ def _markdown(results: dict[str, Any]) -> str:
 
 def _plot(results: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     peak = results["limits"]
     drawing, axis = plt.subplots(figsize=(7.5, 5))
-    intensity = np.geomspace(0.5, 64, 50)
+    corners = [peak[precision] / peak["bandwidth"] for precision in ("float32", "float64")]
+    intensity = np.sort([0.5, *corners, 16.0])
     for precision, style in (("float32", "-"), ("float64", "--")):
         axis.plot(
             intensity,
@@ -173,6 +175,10 @@ def _plot(results: dict[str, Any], path: Path) -> None:
         ylabel="GFLOP/s",
         title="Values and gradients by qubits (numbers), one thread",
     )
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        side.set_major_formatter("{x:g}")
+        side.set_minor_formatter(NullFormatter())
     axis.grid(True, which="both", alpha=0.25)
     axis.legend(fontsize=8, ncols=2)
     drawing.tight_layout()
