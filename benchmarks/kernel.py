@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from qiskit_torch_module._simulation.planning import engine_of
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 
@@ -64,7 +65,7 @@ def _point(precision: str, qubits: int) -> dict[str, Any]:
     spec, dtype = Spec(qubits, batch=48 if qubits <= 16 else 1), getattr(torch, precision)
     circuit, x, b, c = spec.qiskit_circuit()
     model = QuantumModule(circuit, x, [b, c], seed_init=0)
-    engine, found = model._program.engine, explain(model, batch_size=spec.batch, dtype=dtype, num_threads=THREADS)
+    engine, found = engine_of(model._program), explain(model, batch_size=spec.batch, dtype=dtype, num_threads=THREADS)
     inputs = spec.data()[0].astype(precision)
     weights = np.concatenate(spec.data()[1:]).astype(precision)
     cotangent, wanted = np.ones((spec.batch, qubits), precision), np.ones(qubits + len(weights), bool)

@@ -18,6 +18,8 @@ from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
 from qiskit_torch_module._program.passes import PASS_NAMES
+from qiskit_torch_module._simulation.columns import with_derived_columns
+from qiskit_torch_module._simulation.planning import engine_of
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 
@@ -122,11 +124,11 @@ def _measure(case: Case, **switches: bool) -> tuple[float, float]:
     circuit, x, w = case
     with compiler_passes(**switches):
         model = QuantumModule(circuit, x, [w], seed_init=0)
-        engine, found = model._program.engine, explain(model, batch_size=BATCH)
+        engine, found = engine_of(model._program), explain(model, batch_size=BATCH)
     random = np.random.default_rng(0)
     inputs = random.random((BATCH, len(x)), np.float32)
     weights = random.random(len(w), np.float32)
-    columns, rest = model._program.with_derived_columns(*map(_tensor, (inputs, weights)))
+    columns, rest = with_derived_columns(model._program.evolution, *map(_tensor, (inputs, weights)))
     arrays = columns.numpy(), rest.numpy()
     cotangent = np.ones((BATCH, circuit.num_qubits), np.float32)
     wanted = np.r_[np.zeros(columns.shape[1], bool), np.ones(len(rest), bool)]

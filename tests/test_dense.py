@@ -23,12 +23,13 @@ from qiskit_torch_module._program.cache import cached_program
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.dense import step_arrays
 from qiskit_torch_module._program.portable import from_text, to_text
-from qiskit_torch_module._program.program import _observable_arrays
 from qiskit_torch_module._program.schedule import Rotation, Y, engine_arrays, levels_of
 from qiskit_torch_module._reading import matrices as _matrices
 from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation import pytorch
+from qiskit_torch_module._simulation.columns import with_derived_columns
+from qiskit_torch_module._simulation.planning import engine_of, observable_arrays
 from reference import batch_values, central_differences, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 3
@@ -140,10 +141,10 @@ def test_derivatives_of_derivatives(all_dense):
     circuit, x, w, observables, *_ = judged(3, 0)
     program = QuantumModule(circuit, x, [w], observables=observables)._program
     inputs, weights = torch.rand(2, NUM_INPUTS).double(), torch.rand(NUM_WEIGHTS).double()
-    extended = program.with_derived_columns(inputs, weights)
+    extended = with_derived_columns(program.evolution, inputs, weights)
     torch.testing.assert_close(
         pytorch.expectation_values(program, *extended),
-        torch.from_numpy(program.engine.values(extended[0].numpy(), extended[1].numpy(), 1)),
+        torch.from_numpy(engine_of(program).values(extended[0].numpy(), extended[1].numpy(), 1)),
         atol=1e-12,
         rtol=0,
     )
@@ -233,8 +234,8 @@ def test_operations(name, num_layers):
     observables = [SparsePauliOp("X" + "Z" * (num_qubits - 1)), SparsePauliOp("Z" * (num_qubits - 1) + "Y")]
     program = compile_program(circuit, observables, [ANGLE], [])
     kept = name == "large diagonal" or num_layers == 1
-    assert [one.columns for one in program.matrices] == (columns if kept else [])
-    found = program.engine.values(np.array([[0.37]]), np.empty(0), 1)
+    assert [one.columns for one in program.evolution.matrices] == (columns if kept else [])
+    found = engine_of(program).values(np.array([[0.37]]), np.empty(0), 1)
     psi = Statevector(circuit.assign_parameters({ANGLE: 0.37}))
     np.testing.assert_allclose(found[0], [psi.expectation_value(one).real for one in observables], atol=1e-12)
 
@@ -259,7 +260,7 @@ def test_a_matrix_that_is_changed_in_place_is_a_new_one():
     before = cached_program(circuit, "individualZ", [])
     circuit.data[0].operation.params[0][:, 0] *= -1j
     after = cached_program(circuit, "individualZ", [])
-    assert after.matrices[0].array[0, 0] == pytest.approx(-1j * before.matrices[0].array[0, 0])
+    assert after.evolution.matrices[0].array[0, 0] == pytest.approx(-1j * before.evolution.matrices[0].array[0, 0])
 
 
 def test_programs_that_were_compiled_before_take_no_more_than_some_memory(monkeypatch):
@@ -309,11 +310,13 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     circuit, x, w = dense_circuit()
     circuit.append(HamiltonianGate(random_hermitian(32, seed=1), w[0]), range(5))
     program = compile_program(circuit, ["XYZXYZ"], x, [w])
-    arrays, steps = step_arrays(program.steps)
-    arrays.update(_observable_arrays(program.observable_constants, program.observable_terms))
+    arrays, steps = step_arrays(program.evolution.steps)
+    arrays.update(observable_arrays(program.output))
 
     def engine(**changes):
-        return _engine.Engine(6, program.num_inputs, program.num_weights, arrays, steps={**steps, **changes})
+        return _engine.Engine(
+            6, program.evolution.num_inputs, program.evolution.num_weights, arrays, steps={**steps, **changes}
+        )
 
     engine()
     for name, array in steps.items():
@@ -326,7 +329,13 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
         engine(z=np.full_like(steps["z"], 1 << 6))
     layers, _ = levels_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])
     with pytest.raises(ValueError, match="inconsistent program: steps in place of layers"):
-        _engine.Engine(6, program.num_inputs, program.num_weights, {**arrays, **engine_arrays(layers)}, steps=steps)
+        _engine.Engine(
+            6,
+            program.evolution.num_inputs,
+            program.evolution.num_weights,
+            {**arrays, **engine_arrays(layers)},
+            steps=steps,
+        )
 
 
 @pytest.mark.parametrize("gradient", [False, True])
@@ -335,7 +344,7 @@ def test_memory_is_predicted_before_it_is_taken(gradient):
     model = QuantumModule(circuit, x, [w])
     before = _engine.memory_budget()
     inputs = torch.rand(3, 8, requires_grad=gradient)
-    needed = model._program.engine.schedule_float32(3, 1, gradient)["scratch_bytes"]
+    needed = engine_of(model._program).schedule_float32(3, 1, gradient)["scratch_bytes"]
     assert needed > 2 * 8 * 4**8  # both matrices in single precision
     try:
         _engine.set_memory_budget(8 * 4**8)

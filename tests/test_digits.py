@@ -14,8 +14,10 @@ from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, load, save
+from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._reading.angles import Angles
 from qiskit_torch_module._simulation import pytorch
+from qiskit_torch_module._simulation.columns import with_derived_columns
 
 X, Y, Z = PARAMETERS = [Parameter("x"), Parameter("y"), Parameter("z")]
 
@@ -66,7 +68,7 @@ def test_terms_that_cancel(name, dtype):
     scale = max(1.0, float(slopes.abs().max()))
     torch.testing.assert_close(gradient.detach().double(), slopes[:, columns], atol=tolerance * scale, rtol=0)
     plain = pytorch.expectation_values(
-        model._program, *model._program.with_derived_columns(inputs.detach(), inputs.new_empty(0))
+        model._program, *with_derived_columns(model._program.evolution, inputs.detach(), inputs.new_empty(0))
     )
     torch.testing.assert_close(plain[:, 0].double(), expected, atol=tolerance, rtol=0)
 
@@ -82,7 +84,7 @@ def test_powers_of_sums_are_not_multiplied_out(count):
     expected = np.cos(model.variational_0.detach().sum().item() ** 4)
     assert model().item() == pytest.approx(expected, abs=1e-10)
     assert time.perf_counter() - begin < 5
-    assert len(model._program.rotations[0].angle.terms) == 1
+    assert len(model._program.evolution.rotations[0].angle.terms) == 1
 
 
 @pytest.mark.parametrize(
@@ -259,7 +261,7 @@ def test_the_same_in_plain_pytorch():
     with pytest.raises(ValueError, match=r"angle (x\*y|y\*x) of gate 'ry' on qubits \[0\] is 1e\+40 in sample 1"):
         pytorch.expectation_values(model._program, inputs, weights)
     with pytest.raises(ValueError, match="no digit left for some of the values in float32"):
-        pytorch.expectation_values(replace(model._program), inputs, weights)
+        pytorch.expectation_values(Program(replace(model._program.evolution), model._program.output), inputs, weights)
 
 
 def test_large_angles_that_have_digits():

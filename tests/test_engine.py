@@ -13,6 +13,7 @@ import torch
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, _engine, set_memory_budget
+from qiskit_torch_module._simulation.planning import engine_of
 
 
 def python(code, **environment):
@@ -116,7 +117,7 @@ def test_a_circuit_that_cannot_fit_says_what_it_needs():
 
 def test_prediction_of_memory_grows_with_precision_and_gradients():
     case = reuploading(10, 2)
-    engine = QuantumModule(case.circuit, case.encoding, case.variational)._program.engine
+    engine = engine_of(QuantumModule(case.circuit, case.encoding, case.variational)._program)
     forward, backward = (engine.schedule_float32(48, 2, gradient)["scratch_bytes"] for gradient in (False, True))
     assert 2**10 * 8 < forward < backward < engine.schedule_float64(48, 2, True)["scratch_bytes"] * 1.01
 
@@ -124,12 +125,12 @@ def test_prediction_of_memory_grows_with_precision_and_gradients():
 def test_arrays_that_contradict_each_other_are_refused_not_read():
     case = reuploading(3, 1)
     program = QuantumModule(case.circuit, case.encoding, case.variational)._program
-    from qiskit_torch_module._program.program import _arrays
     from qiskit_torch_module._program.schedule import levels_of
+    from qiskit_torch_module._simulation.planning import arrays_of
 
-    levels, _ = levels_of(program.rotations)
-    arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
-    _engine.Engine(3, program.num_inputs, program.num_weights, arrays)
+    levels, _ = levels_of(program.evolution.rotations)
+    arrays = arrays_of(levels, program.evolution.passes, program.output)
+    _engine.Engine(3, program.evolution.num_inputs, program.evolution.num_weights, arrays)
     for name, array in arrays.items():
         if isinstance(array, bool):
             continue
@@ -139,7 +140,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
             if name == "observable_constant" and len(broken) > len(array):
                 continue  # one more observable, without terms
             with pytest.raises(ValueError, match="inconsistent program"):
-                _engine.Engine(3, program.num_inputs, program.num_weights, {**arrays, name: broken})
+                _engine.Engine(3, program.evolution.num_inputs, program.evolution.num_weights, {**arrays, name: broken})
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,6 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
 )
 def test_wrong_shapes_are_named(inputs, weights, error):
     case = reuploading(3, 1)
-    engine = QuantumModule(case.circuit, case.encoding, case.variational)._program.engine
+    engine = engine_of(QuantumModule(case.circuit, case.encoding, case.variational)._program)
     with pytest.raises(ValueError, match=error):
         engine.values(inputs, weights, 1)

@@ -13,6 +13,7 @@ import reference
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes
 from qiskit_torch_module._simulation import pytorch
+from qiskit_torch_module._simulation.planning import engine_of
 from test_values import FAMILIES, bound_rows, module_of
 
 
@@ -61,7 +62,7 @@ def test_phases_that_no_table_holds(layout):
             circuit.rx(m[n * layer + q], q)
     observables = random_observables(n, 3)
     model = QuantumModule(circuit, x, [w, m], observables=observables, seed_init=0)
-    assert max(model._program.engine.schedule_float64(2, 1, True)["products_of_phases"]) > 2
+    assert max(engine_of(model._program).schedule_float64(2, 1, True)["products_of_phases"]) > 2
     inputs = torch.tensor([[0.7], [-1.1]])
     final = Statevector(circuit.assign_parameters(dict(zip([*x, *w, *m], bound_rows(model, inputs)[0], strict=True))))
     expected = [final.expectation_value(observable).real for observable in observables]
@@ -124,7 +125,7 @@ def test_states_that_no_cache_holds(instruction_set, num_threads, halved_start):
     options = {"num_threads_forward": num_threads, "num_threads_backward": num_threads}
     with compiler_passes(halved_start=halved_start):
         model = QuantumModule(circuit, None, weights, seed_init=0, **options)
-    schedule = model._program.engine.schedule_float64(1, num_threads, True)
+    schedule = engine_of(model._program).schedule_float64(1, num_threads, True)
     assert schedule["is_team"] == (num_threads > 1)
     assert schedule["measured_runs"] == n
     final = Statevector(circuit.assign_parameters(dict(zip(weights, model.variational_0.tolist(), strict=True))))
@@ -168,7 +169,7 @@ def test_undoing_kets_equals_keeping_them(layout, n):
     case, observables = reuploading(n, 6), random_observables(n, 2)
     model = module_of(case, observables)
     inputs, cotangent = torch.rand(5, n), torch.rand(5, len(observables))
-    engine = model._program.engine
+    engine = engine_of(model._program)
     before = _engine.memory_budget()
     model.set_num_threads_backward(1)
     assert engine.schedule_float64(5, 1, True)["keeps_kets"]

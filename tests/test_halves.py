@@ -11,8 +11,8 @@ from circuits_zoo import Case, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.halves import halves_of
-from qiskit_torch_module._program.program import _arrays, _halved_arrays
 from qiskit_torch_module._program.schedule import levels_of
+from qiskit_torch_module._simulation.planning import arrays_of, engine_of, halved_arrays
 from test_passes import run
 
 
@@ -105,7 +105,9 @@ CASES = {
 
 def halves_in(case):
     program = compile_program(case.circuit, "individualZ", case.encoding, case.variational)
-    return halves_of(levels_of(program.rotations)[0], program.num_qubits, program.num_inputs)
+    return halves_of(
+        levels_of(program.evolution.rotations)[0], program.evolution.num_qubits, program.evolution.num_inputs
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -182,8 +184,8 @@ def test_results_are_those_of_the_whole(name, batch_size, sums, instruction_set)
     case = CASES[name][1](n)
     observables = random_observables(n, 3) if sums else "individualZ"
     halved, whole = module_of(case, observables), module_of(case, observables, halved=False)
-    assert halved._program.engine.schedule_float64(batch_size, 1, True)["halves"] is not None
-    assert whole._program.engine.schedule_float64(batch_size, 1, True)["halves"] is None
+    assert engine_of(halved._program).schedule_float64(batch_size, 1, True)["halves"] is not None
+    assert engine_of(whole._program).schedule_float64(batch_size, 1, True)["halves"] is None
     assert_equal(run(halved, batch_size), run(whole, batch_size))
 
 
@@ -211,7 +213,7 @@ def _sets(case, weights):
 def test_kets_are_undone_down_to_the_halves(name, layout):
     case = CASES[name][1](12)
     halved, expected = module_of(case), run(module_of(case, halved=False), 21)
-    before, engine = _engine.memory_budget(), halved._program.engine
+    before, engine = _engine.memory_budget(), engine_of(halved._program)
     try:
         budget = engine.schedule_float64(21, 1, True)["scratch_bytes"]
         while engine.schedule_float64(21, 1, True)["keeps_kets"]:
@@ -228,7 +230,7 @@ def test_kets_are_undone_down_to_the_halves(name, layout):
 def test_threads_of_a_team_have_halves_of_their_own(name, layout):
     case = CASES[name][1](14)
     halved = module_of(case, num_threads_forward=2, num_threads_backward=3)
-    schedule = halved._program.engine.schedule_float64(1, 3, True)
+    schedule = engine_of(halved._program).schedule_float64(1, 3, True)
     assert schedule["is_team"]
     assert schedule["halves"] is not None
     whole = module_of(case, halved=False, num_threads_forward=1, num_threads_backward=1)
@@ -241,7 +243,7 @@ def test_threads_of_a_team_have_halves_of_their_own(name, layout):
 def test_gradients_of_some_variables(wanted, with_tape, layout):
     """Also where nothing in a half is wanted, or nothing that the batch shares."""
     case = reuploading(9, 2)
-    engines = [module_of(case, halved=halved)._program.engine for halved in (True, False)]
+    engines = [engine_of(module_of(case, halved=halved)._program) for halved in (True, False)]
     random = np.random.default_rng(0)
     inputs, weights, cotangent = random.normal(size=(40, 9)), random.normal(size=90), random.normal(size=(40, 9))
     flags = np.zeros(99, bool)
@@ -261,7 +263,7 @@ def test_imaginary_derivatives(layout):
     random = np.random.default_rng(0)
     inputs, weights, cotangent = random.normal(size=(3, 8)), random.normal(size=48), random.normal(size=(3, 10))
     wanted = np.ones(56, bool)
-    engines = [module_of(case, random_observables(8, 2), halved=halved)._program.engine for halved in (True, False)]
+    engines = [engine_of(module_of(case, random_observables(8, 2), halved=halved)._program) for halved in (True, False)]
     one, other = (e.vector_jacobian_product(inputs, weights, cotangent, wanted, 1, True) for e in engines)
     for found, expected in zip(one, other, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-11, rtol=0)
@@ -278,9 +280,9 @@ def test_single_precision(batch_size, layout):
 def test_arrays_of_halves_that_contradict_each_other_are_refused():
     case = reuploading(8, 2)
     program = module_of(case)._program
-    levels, _ = levels_of(program.rotations)
-    arrays = _arrays(levels, program.passes, program.observable_constants, program.observable_terms)
-    halves = _halved_arrays(program, halves_of(levels, 8, 8))
+    levels, _ = levels_of(program.evolution.rotations)
+    arrays = arrays_of(levels, program.evolution.passes, program.output)
+    halves = halved_arrays(halves_of(levels, 8, 8), program.evolution.passes, program.output)
     _engine.Engine(8, 8, 90, arrays, halves)
     low_qubits, low = halves["low"]
     for name, broken in {"glue": 1, "low": (low_qubits + 1, low), "high": (2, low), "rest": arrays}.items():

@@ -11,8 +11,9 @@ from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._program.halves import halves_of
 from qiskit_torch_module._program.passes import current_passes
-from qiskit_torch_module._program.program import _arrays, _halved_arrays
 from qiskit_torch_module._program.schedule import levels_of
+from qiskit_torch_module._simulation.columns import with_derived_columns
+from qiskit_torch_module._simulation.planning import arrays_of, engine_of, halved_arrays
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 ENGINE = Path(__file__).parent.parent / "src" / "engine"
@@ -80,16 +81,16 @@ def test_neon_agrees(program, case, halved, tmp_path):
         case.circuit, case.encoding, case.variational, observables=random_observables(n, 3), seed_init=1
     )
     compiled = model._program
-    levels, _ = levels_of(compiled.rotations, current_passes())
+    levels, _ = levels_of(compiled.evolution.rotations, current_passes())
     random = np.random.default_rng(0)
-    columns, weights = compiled.with_derived_columns(*_tensors(random, 5, compiled))
-    cotangent = random.normal(size=(5, compiled.num_observables))
+    columns, weights = with_derived_columns(compiled.evolution, *_tensors(random, 5, compiled))
+    cotangent = random.normal(size=(5, compiled.output_size))
     if halved:
-        halves = _halved_arrays(compiled, halves_of(levels, n, compiled.num_inputs))
+        halves = halved_arrays(halves_of(levels, n, compiled.evolution.num_inputs), current_passes(), compiled.output)
         programs = [halves["low"], halves["high"], (n, halves["rest"])]
     else:
-        observed = compiled.observable_constants, compiled.observable_terms
-        programs = [(n, _arrays(levels, current_passes(), *observed))]
+        observed = compiled.output
+        programs = [(n, arrays_of(levels, current_passes(), observed))]
     lines = [written("glue", [halves["glue"]] if halved else [])]
     for num_qubits, arrays in programs:
         lines += written_program(num_qubits, columns, weights, arrays)
@@ -99,9 +100,9 @@ def test_neon_agrees(program, case, halved, tmp_path):
     done = subprocess.run([EMULATOR, str(program), str(file)], capture_output=True, text=True, check=True)
     name, *results = done.stdout.splitlines()
     assert name == "neon"
-    values = compiled.engine.values(columns.numpy(), weights.numpy(), 1)
+    values = engine_of(compiled).values(columns.numpy(), weights.numpy(), 1)
     wanted = np.ones(columns.shape[1] + len(weights), bool)
-    gradients = compiled.engine.vector_jacobian_product(columns.numpy(), weights.numpy(), cotangent, wanted, 1)
+    gradients = engine_of(compiled).vector_jacobian_product(columns.numpy(), weights.numpy(), cotangent, wanted, 1)
     expected = np.concatenate([np.ravel(one) for one in (values, *gradients)])
     single, double, spread_single, spread_double = (np.array(line.split(), float) for line in results)
     for found in (double, spread_double):
@@ -113,6 +114,6 @@ def test_neon_agrees(program, case, halved, tmp_path):
 def _tensors(random, size, compiled):
     import torch
 
-    return torch.from_numpy(random.normal(size=(size, compiled.num_inputs))), torch.from_numpy(
-        random.normal(size=compiled.num_weights)
+    return torch.from_numpy(random.normal(size=(size, compiled.evolution.num_inputs))), torch.from_numpy(
+        random.normal(size=compiled.evolution.num_weights)
     )

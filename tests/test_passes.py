@@ -20,6 +20,7 @@ from qiskit_torch_module import (
     set_memory_budget,
 )
 from qiskit_torch_module._program.passes import PASS_NAMES
+from qiskit_torch_module._simulation.planning import engine_of
 
 
 def deep_prefix(n):
@@ -124,7 +125,7 @@ def test_passes_where_kets_are_undone(name, layout):
     model = module_of(name, 8)
     expected = run(model, 5)
     before = _engine.memory_budget()
-    engine = model._program.engine
+    engine = engine_of(model._program)
     try:
         budget = engine.schedule_float64(5, 1, True)["scratch_bytes"]
         while engine.schedule_float64(5, 1, True)["keeps_kets"]:
@@ -153,7 +154,7 @@ def test_kets_are_undone_down_to_a_shared_prefix(layout, observables):
     for q in range(n):
         circuit.ry(x[q], q)
     model = QuantumModule(circuit, list(x), list(w), observables=observables, seed_init=2)
-    engine, before = model._program.engine, _engine.memory_budget()
+    engine, before = engine_of(model._program), _engine.memory_budget()
     expected = run(model, 40)
     try:
         budget = (plan := engine.schedule_float64(40, 1, True))["scratch_bytes"]
@@ -210,7 +211,7 @@ def test_a_graph_may_be_used_again():
 )
 def test_gradients_from_a_tape_with_and_without_kets(name, holds_kets, layout):
     model = module_of(name, 10)
-    engine, generator = model._program.engine, np.random.default_rng(0)
+    engine, generator = engine_of(model._program), np.random.default_rng(0)
     batch_size = 40
     while engine.schedule_float64(batch_size, 2, True)["tape_holds_kets"] != holds_kets:
         batch_size += 8
@@ -233,7 +234,7 @@ def test_gradients_from_a_tape_with_and_without_kets(name, holds_kets, layout):
 @pytest.mark.parametrize("name", ["reuploading", "open end", "deep prefix, flips", "qaoa"])
 def test_gradients_from_the_last_ket_which_the_first_of_them_undoes(name, batch_size):
     model = module_of(name, 18)
-    engine, generator = model._program.engine, np.random.default_rng(0)
+    engine, generator = engine_of(model._program), np.random.default_rng(0)
     inputs = generator.standard_normal((batch_size, model.input_size))
     weights = generator.standard_normal(model.num_trainable_parameters)
     cotangent = generator.standard_normal((batch_size, model.output_size))
@@ -256,7 +257,7 @@ def test_gradients_from_the_last_ket_which_the_first_of_them_undoes(name, batch_
 
 
 def test_a_tape_serves_its_own_batch_only():
-    engine = module_of("reuploading", 4)._program.engine
+    engine = engine_of(module_of("reuploading", 4)._program)
     inputs, weights = np.zeros((5, 4), np.float32), np.zeros(40, np.float32)
     _, tape = engine.record(inputs, weights, 1)
     assert tape is not None
@@ -269,7 +270,7 @@ def test_a_tape_serves_its_own_batch_only():
 def test_what_the_passes_save_shows_in_the_schedule():
     def schedule(name, **switches):
         with compiler_passes(**switches):
-            return module_of(name, 6)._program.engine.schedule_float32(48, 1, True)
+            return engine_of(module_of(name, 6)._program).schedule_float32(48, 1, True)
 
     assert schedule("reuploading")["absorbs_observables"]
     assert not schedule("reuploading", observable_absorption=False)["absorbs_observables"]
@@ -315,7 +316,7 @@ def test_explain_takes_a_circuit():
 @pytest.mark.parametrize("name", CASES)
 def test_threads_share_a_large_state(name, num_threads, layout):
     model = module_of(name, 14)
-    schedule = model._program.engine.schedule_float64(1, num_threads, True)
+    schedule = engine_of(model._program).schedule_float64(1, num_threads, True)
     assert schedule["is_team"]
     assert schedule["num_threads"] == num_threads
     model.set_num_threads_forward(1)
@@ -335,7 +336,7 @@ def test_layers_of_several_sweeps():
     for num_threads, least in ((1, 2), (2, 3)):
         model.set_num_threads_forward(num_threads)
         model.set_num_threads_backward(num_threads)
-        assert model._program.engine.schedule_float64(1, num_threads, True)["sweeps_of_layers"][1] >= least
+        assert engine_of(model._program).schedule_float64(1, num_threads, True)["sweeps_of_layers"][1] >= least
         results.append(run(model, 1))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
@@ -354,7 +355,7 @@ def test_teams_of_several_python_threads_do_not_wait_for_each_other():
 @pytest.mark.usefixtures("float64")
 def test_tapes_of_teams_that_were_there_for_one_call_only():
     """Of several Python threads one has the team; the others do its work alone, forward or back."""
-    engine = module_of("reuploading", 16)._program.engine
+    engine = engine_of(module_of("reuploading", 16)._program)
     random = np.random.default_rng(0)
     inputs, weights, cotangent = random.normal(size=(1, 16)), random.normal(size=160), random.normal(size=(1, 16))
     wanted = np.ones(176, bool)

@@ -16,9 +16,11 @@ from circuits_zoo import encoded, qaoa, random_observables, reuploading
 from qiskit_torch_module import compiler_passes
 from qiskit_torch_module._program import portable
 from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.portable import VERSION, from_text, to_text
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._reading.expressions import Derived, evaluate
+from qiskit_torch_module._simulation.planning import engine_of
 from test_schedule import lines_run
 
 
@@ -49,7 +51,7 @@ def test_round_trip(program):
     again = from_text(text)
     assert again == program
     assert hash(again) == hash(program)
-    assert again.num_relabellings == program.num_relabellings
+    assert again.evolution.num_relabellings == program.evolution.num_relabellings
     assert to_text(again) == text
 
 
@@ -70,10 +72,23 @@ def test_every_field_is_written():
     for record, written in portable._FIELDS.items():
         fields = {field.name for field in dataclasses.fields(record) if field.init}
         assert written.keys() == fields, record
-    values = {name: type(getattr(PROGRAMS[0], name)) for name in portable._FIELDS[Program]}
+    values = {}
+    for part in (PROGRAMS[0].evolution, PROGRAMS[0].output):
+        values |= {name: type(getattr(part, name)) for name in portable._FIELDS[type(part)]}
     for name, kind in values.items():
         if dataclasses.is_dataclass(kind) and kind is not portable.Polynomial:
             assert kind in portable._FIELDS, name
+
+
+def test_a_text_of_version_1_has_no_frame():
+    """It gives what it gave, expectation values, and nothing that needs the qubits of the circuit."""
+    content = json.loads(to_text(PROGRAMS[0]))
+    content["version"] = 1
+    del content["program"]["frame"]
+    old = from_text(json.dumps(content))
+    assert old.evolution.frame is None
+    assert old.output == PROGRAMS[0].output
+    assert dataclasses.replace(old.evolution, frame=PROGRAMS[0].evolution.frame) == PROGRAMS[0].evolution
 
 
 def changed(text, change):
@@ -116,6 +131,9 @@ WRONG = {
     "a term of a qubit that is not there": lambda p: terms(p, [0], [0], [1 << 29], [1.0]),
     "a term without a coefficient": lambda p: terms(p, [0], [0], [1], []),
     "a coefficient that is not finite": lambda p: terms(p, [0], [0], [1], [float("nan")]),
+    "a frame of one qubit twice": lambda p: p.update(frame=[[1, 1], [1, 1], [False, False]]),
+    "a frame beyond the qubits": lambda p: p.update(frame=[[1, 1 << 20], [1, 1 << 20], [False, False]]),
+    "half a frame": lambda p: p.update(frame=[[1, 2], [1], [False, False]]),
     "half a mask": lambda p: p["observable_terms"].__setitem__(1, [[1], "AAA="]),
     "a list of masks": lambda p: p["observable_terms"].__setitem__(1, [1]),
     "an unknown operation": lambda p: p.update(derived_inputs=[[[["variable", 0], ["eval", 0]], "a"]]),
@@ -155,7 +173,9 @@ def test_expressions_of_expressions_take_one_step_for_each(operation):
 
         def read_and_evaluated():
             program = from_text(text)
-            value = evaluate(program.derived_inputs[0].expression, torch.zeros(program.num_inputs, 1).unbind())
+            value = evaluate(
+                program.evolution.derived_inputs[0].expression, torch.zeros(program.evolution.num_inputs, 1).unbind()
+            )
             assert value.shape == (1,)
 
         return lines_run(read_and_evaluated)
@@ -166,7 +186,7 @@ def test_expressions_of_expressions_take_one_step_for_each(operation):
 def test_an_expression_that_only_qiskit_evaluates_is_not_written():
     derived = Derived((("variable", 0), ("opaque", abs, 0)), "angle")
     with pytest.raises(ValueError, match="cannot be written; write it with functions of ParameterExpression"):
-        to_text(dataclasses.replace(PROGRAMS[2], derived_inputs=(derived,)))
+        to_text(Program(dataclasses.replace(PROGRAMS[2].evolution, derived_inputs=(derived,)), PROGRAMS[2].output))
 
 
 def test_a_newer_version_says_so():
@@ -177,7 +197,7 @@ def test_a_newer_version_says_so():
 
 def test_a_number_that_is_not_finite_is_not_written():
     with pytest.raises(ValueError, match="float"):
-        to_text(dataclasses.replace(PROGRAMS[0], observable_constants=(np.inf,)))
+        to_text(Program(PROGRAMS[0].evolution, ExpectationValues((np.inf,), PROGRAMS[0].output.terms)))
 
 
 def test_random_damage_is_read_as_a_sound_program_or_refused():
@@ -192,5 +212,5 @@ def test_random_damage_is_read_as_a_sound_program_or_refused():
             program = from_text(text)
         except ValueError:
             continue
-        if program.num_qubits <= 8:
-            _ = program.engine
+        if program.evolution.num_qubits <= 8:
+            _ = engine_of(program)

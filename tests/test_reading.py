@@ -376,7 +376,7 @@ def test_what_is_complex_on_the_way_is_refused_unless_qiskit_made_it_real(name):
     if not HAS_POWERS and name in ("a square of a root", "a power and its inverse"):
         pytest.skip("no powers before Qiskit 1.0")
     expression = make()
-    if not QuantumModule(circuit_of(expression), [X], None)._program.has_derived:
+    if not QuantumModule(circuit_of(expression), [X], None)._program.evolution.has_derived:
         check(expression, {X: at})
         return
     words = r"angle .* of gate 'ry' on qubits \[0\] is nan in sample 0, where x = .* not real"

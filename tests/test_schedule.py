@@ -23,13 +23,13 @@ from qiskit_torch_module._program.schedule import X, Y, Z, levels_of
 
 
 def levels(circuit, parameters=()):
-    return levels_of(compile_program(circuit, "individualZ", list(parameters), []).rotations)[0]
+    return levels_of(compile_program(circuit, "individualZ", list(parameters), []).evolution.rotations)[0]
 
 
 def test_the_reference_workload_is_one_layer_per_entangling_ring():
     case = reuploading(5, 3)
     program = compile_program(case.circuit, "individualZ", case.encoding, case.variational)
-    found, _ = levels_of(program.rotations)
+    found, _ = levels_of(program.evolution.rotations)
     assert [len(level.runs) for level in found] == [5] * 4
     assert all(not level.phase for level in found)
     # RY(c x) RZ(c x) RZ(b) RY(b) between two rings: three rotations, the two RZ in one.
@@ -98,7 +98,7 @@ def random_rotations(seed):
         angles = [choice.choice([0.5, -0.5, *PARAMETERS, -PARAMETERS[0]])] if name.startswith("r") else []
         if width <= num_qubits:
             getattr(circuit, name)(*angles, *choice.sample(range(num_qubits), width))
-    return compile_program(circuit, "individualZ", [], [list(PARAMETERS)]).rotations
+    return compile_program(circuit, "individualZ", [], [list(PARAMETERS)]).evolution.rotations
 
 
 def plain(planned):
@@ -209,6 +209,6 @@ def lines_run(function, *arguments):
 def test_planning_takes_steps_in_proportion_to_gates(build):
     def steps(repetitions):
         circuit = build(repetitions)
-        return lines_run(levels_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).rotations)
+        return lines_run(levels_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).evolution.rotations)
 
     assert steps(800) < 3 * steps(400)

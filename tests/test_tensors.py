@@ -22,6 +22,7 @@ from qiskit_torch_module import (
     save,
 )
 from qiskit_torch_module._program.passes import PASS_NAMES, current_passes
+from qiskit_torch_module._simulation.planning import engine_of
 
 CASE = reuploading(2, 1)
 
@@ -71,8 +72,8 @@ WRONG = {
     "float8": (lambda m, x: m(x.to(torch.float8_e5m2)), TypeError, "got torch.float8_e5m2"),
     "freed cotangent": (lambda m, x: m(x).backward(freed(x)), RuntimeError, "cotangent: .* 24 bytes of memory, got one with 0"),
     "sparse cotangent": (lambda m, x: m(x).backward(x.to_sparse()), TypeError, "cotangent: expected a dense tensor on the CPU, .*sparse_coo"),
-    "weights of two dtypes inside": (lambda m, x: m._program.engine.tensor_values_float32(x, 3, [one.double() for one in m.variational_], 1, False), TypeError, "weights: expected torch.float32"),
-    "no tensor inside": (lambda m, x: m._program.engine.tensor_values_float32([1.0], 3, [], 1, False), TypeError, "inputs: expected a dense tensor on the CPU, got list"),
+    "weights of two dtypes inside": (lambda m, x: engine_of(m._program).tensor_values_float32(x, 3, [one.double() for one in m.variational_], 1, False), TypeError, "weights: expected torch.float32"),
+    "no tensor inside": (lambda m, x: engine_of(m._program).tensor_values_float32([1.0], 3, [], 1, False), TypeError, "inputs: expected a dense tensor on the CPU, got list"),
     "scripted": (lambda m, x: torch.jit.script(torch.nn.Sequential(m)), TypeError, "torch.jit.trace"),
 }  # fmt: skip
 
@@ -193,7 +194,7 @@ def test_passes_are_those_of_the_object_and_of_the_caller():
         estimator.run([(CASE.circuit, "ZZ", np.zeros(CASE.circuit.num_parameters))]).result()
     assert job_passes == [False]
     for one in (slow, copy.deepcopy(slow), pickle.loads(pickle.dumps(slow))):
-        assert not one._program.passes.fusion
+        assert not one._program.evolution.passes.fusion
         torch.testing.assert_close(one(inputs()), module()(inputs()))
 
 
@@ -202,7 +203,7 @@ def test_passes_survive_files(tmp_path):
         model = module()
     save(model, tmp_path / "model.qtm")
     loaded = load(tmp_path / "model.qtm")
-    assert loaded._program.passes == model._program.passes
+    assert loaded._program.evolution.passes == model._program.evolution.passes
     torch.testing.assert_close(loaded(inputs()), model(inputs()))
 
 
@@ -224,7 +225,7 @@ def test_imaginary_derivatives_do_not_depend_on_passes(switch):
 def test_threads_are_asked_for_at_every_call():
     before, seen = torch.get_num_threads(), []
     model = module()
-    original = model._program.engine
+    original = engine_of(model._program)
 
     class Spy:
         def tensor_values_float32(self, inputs, size, weights, threads, recorded):

@@ -9,6 +9,7 @@ import torch
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, _engine
+from qiskit_torch_module._simulation.planning import engine_of
 from test_engine import python
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
@@ -75,7 +76,7 @@ def test_sums_over_a_batch_do_not_depend_on_who_adds_them_up(n, batch, dtype, fo
 
 def test_a_shared_state_is_exact_where_pytorch_is_to_be_deterministic(four_processors, request):
     model, inputs = model_of(14, 2), torch.rand(1, 14, dtype=torch.float64)
-    assert model._program.engine.schedule_float64(1, 2, True)["is_team"]
+    assert engine_of(model._program).schedule_float64(1, 2, True)["is_team"]
     torch.use_deterministic_algorithms(True)
     try:
         found = {bytes_of_step(model, inputs) for _ in range(3)}

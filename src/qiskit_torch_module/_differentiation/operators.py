@@ -7,7 +7,6 @@ processes; what is read is data, never code.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,30 +21,17 @@ from .derivatives import gradient_function, mapped_gradients, mapped_values, pul
 
 def text_of(program: Program) -> str:
     """A program as the operators take it: made once, and kept by the program as its attribute ``text``."""
-    found: str | None = program.__dict__.get("text")
+    found = program.text
     if found is None:
-        found = program.__dict__["text"] = to_text(_of_engine(program))
+        # As the engine sees it: derived variables are no more than further inputs and weights.
+        found = to_text(Program(program.evolution.underived, program.output))
+        object.__setattr__(program, "text", found)
     return found
 
 
 # What ``torch.compiler.assume_constant_result`` does, which takes a second to import: the compiler of PyTorch calls it
 # and does not look inside.
 text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def _of_engine(program: Program) -> Program:
-    """As the engine sees it: derived variables are no more than further inputs and weights."""
-    if not program.has_derived:
-        return program
-    return replace(
-        program,
-        num_inputs=program.num_engine_inputs,
-        num_weights=program.num_engine_weights,
-        derived_inputs=(),
-        derived_weights=(),
-        input_blocks=(),
-        weight_blocks=(),
-    )
 
 
 # As many as there are engines.
@@ -71,7 +57,7 @@ def values(
 def _(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    return inputs.new_empty(inputs.shape[0], program_of(program).num_observables)
+    return inputs.new_empty(inputs.shape[0], *program_of(program).shape)
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=(), schema=_GRADIENTS)

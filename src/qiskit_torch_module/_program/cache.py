@@ -89,7 +89,7 @@ def cached_program(
 
 
 def _dense_bytes() -> int:
-    return sum(program.dense_bytes for program in _programs.values())
+    return sum(program.evolution.dense_bytes for program in _programs.values())
 
 
 class _Content:

@@ -23,13 +23,15 @@ from .._reading.polynomials import MAX_DEGREE, Polynomial
 from .blocks import AmplitudeBlock
 from .compile import MAX_QUBITS
 from .dense import Diagonal, Matrix, VirtualQubits
+from .evolution import Evolution, angles_of
 from .gf2 import is_odd
+from .output import ExpectationValues
 from .passes import PASS_NAMES, Passes
-from .program import Program, angles_of
+from .program import Program
 from .schedule import Rotation, Z
 
 # Raised whenever what older releases wrote or read changes.
-VERSION = 1
+VERSION = 2
 
 # Far more than any circuit needs, and little enough to be evaluated.
 MAX_STEPS = 1 << 20
@@ -46,7 +48,7 @@ def to_text(program: Program) -> str:
     Raises:
         ValueError: the program holds something that cannot be written, such as a number that is not finite.
     """
-    content = {"format": _FORMAT, "version": VERSION, "program": _Record(Program).write(program)}
+    content = {"format": _FORMAT, "version": VERSION, "program": _Whole().write(program)}
     return json.dumps(content, allow_nan=False, separators=(",", ":"))
 
 
@@ -72,7 +74,7 @@ def _program(content: Any, length: int) -> Program:
         )
     if content.keys() != {"format", "version", "program"}:
         raise ValueError(f"expected format, version and program, got {sorted(content)}")
-    program: Program = _Record(Program).read(content["program"], "program", _Reading(version, MAX_STEPS + length))
+    program: Program = _Whole().read(content["program"], "program", _Reading(version, MAX_STEPS + length))
     _require_sound(program, length)
     return program
 
@@ -329,6 +331,30 @@ class _Block:
         return _Record(AmplitudeBlock).read(plain, where, reading)
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """A program: the fields of its evolution, and those of its observables under names of their own."""
+
+    def write(self, value: Program) -> Any:
+        output = value.expectation_values
+        if output is None:
+            raise ValueError(f"observables: only sums of Paulis can be written, not {value.output!r}")
+        observables = _Record(ExpectationValues).write(output)
+        renamed = {_OBSERVABLE + name: written for name, written in observables.items()}
+        return {**_Record(Evolution).write(value.evolution), **renamed}
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Program:
+        parts: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        for name, one in plain.items() if isinstance(plain, dict) else ():
+            parts[name.startswith(_OBSERVABLE)][name.removeprefix(_OBSERVABLE)] = one
+        evolution, output = (
+            _Record(kind).read(part, where, reading)
+            for kind, part in zip((Evolution, ExpectationValues), parts, strict=True)
+        )
+        return Program(evolution, output)
+
+
+_OBSERVABLE = "observable_"
 _COUNT = _Integer(0, (1 << 31) - 1)
 
 _FIELDS: Mapping[type, Mapping[str, Field]] = {
@@ -366,14 +392,13 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "angle": Field(_Text()),
     },
     Passes: {name: Field(_Truth()) for name in PASS_NAMES},
-    Program: {
+    Evolution: {
         "num_qubits": Field(_Integer(1, MAX_QUBITS)),
         "num_inputs": Field(_COUNT),
         "num_weights": Field(_COUNT),
         "rotations": Field(_Many(_Record(Rotation))),
         "phase": Field(_Polynomial()),
-        "observable_constants": Field(_Many(_Number())),
-        "observable_terms": Field(_Record(PauliTerms)),
+        "frame": Field(_Optional(_Record(VirtualQubits)), since=2),
         "derived_inputs": Field(_Many(_Record(Derived))),
         "derived_weights": Field(_Many(_Record(Derived))),
         "num_relabellings": Field(_COUNT),
@@ -383,12 +408,16 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "input_blocks": Field(_Many(_Block())),
         "weight_blocks": Field(_Many(_Block())),
     },
+    ExpectationValues: {
+        "constants": Field(_Many(_Number())),
+        "terms": Field(_Record(PauliTerms)),
+    },
     AmplitudeBlock: {
         "arguments": Field(_Many(_Polynomial())),
         "name": Field(_Text()),
     },
 }
-_BY_NAME = frozenset({Program, Passes})
+_BY_NAME = frozenset({Evolution, ExpectationValues, Passes})
 
 
 def _require_sound(program: Program, length: int) -> None:
@@ -397,66 +426,81 @@ def _require_sound(program: Program, length: int) -> None:
     Raises:
         ValueError: the parts of the program do not belong together.
     """
-    if program.num_inputs + program.num_weights > length + MAX_UNUSED:
-        raise ValueError(f"{program.num_inputs} inputs and {program.num_weights} weights, most of which nothing uses")
-    if not program.observable_constants:
+    evolution, output = program.evolution, program.expectation_values
+    assert output is not None
+    if evolution.num_inputs + evolution.num_weights > length + MAX_UNUSED:
+        sizes = f"{evolution.num_inputs} inputs and {evolution.num_weights} weights"
+        raise ValueError(f"{sizes}, most of which nothing uses")
+    if not output.constants:
         raise ValueError("expected at least one observable")
-    _require_masks(program)
-    _require_dense(program)
-    num_parameters = program.num_inputs + program.num_weights
-    for derived in (*program.derived_inputs, *program.derived_weights):
+    _require_masks(evolution, output)
+    _require_dense(evolution)
+    _require_frame(evolution)
+    num_parameters = evolution.num_inputs + evolution.num_weights
+    for derived in (*evolution.derived_inputs, *evolution.derived_weights):
         _require_below(variables_in(derived.expression), num_parameters, f"expression of {derived.angle[:100]}")
-    if any(i < program.num_inputs for one in program.derived_weights for i in variables_in(one.expression)):
+    if any(i < evolution.num_inputs for one in evolution.derived_weights for i in variables_in(one.expression)):
         raise ValueError("a derived weight depends on inputs")
-    num_variables = program.num_engine_inputs + program.num_engine_weights
-    _require_blocks(program)
-    for angle in angles_of(program):
+    num_variables = evolution.num_all_inputs + evolution.num_all_weights
+    _require_blocks(evolution)
+    for angle in angles_of(evolution):
         _require_below((i for variables, _ in angle.terms for i in variables), num_variables, "angle")
 
 
-def _require_blocks(program: Program) -> None:
-    inputs = range(program.num_inputs + len(program.derived_inputs))
+def _require_blocks(evolution: Evolution) -> None:
+    inputs = range(evolution.num_inputs + len(evolution.derived_inputs))
     weights = range(
-        program.num_engine_inputs, program.num_engine_inputs + program.num_weights + len(program.derived_weights)
+        evolution.num_all_inputs, evolution.num_all_inputs + evolution.num_weights + len(evolution.derived_weights)
     )
-    for blocks, allowed in ((program.input_blocks, (*inputs, *weights)), (program.weight_blocks, tuple(weights))):
+    for blocks, allowed in ((evolution.input_blocks, (*inputs, *weights)), (evolution.weight_blocks, tuple(weights))):
         for block in blocks:
             count = len(block.arguments)
-            if count.bit_count() != 1 or not 2 <= count <= 1 << program.num_qubits:
-                raise ValueError(f"a state of {count} amplitudes on {program.num_qubits} qubits")
+            if count.bit_count() != 1 or not 2 <= count <= 1 << evolution.num_qubits:
+                raise ValueError(f"a state of {count} amplitudes on {evolution.num_qubits} qubits")
             variables = {i for angle in block.arguments for factors, _ in angle.terms for i in factors}
             if not variables <= set(allowed):
                 raise ValueError("amplitudes of variables that are no inputs or weights")
 
 
-def _require_masks(program: Program) -> None:
-    end = 1 << program.num_qubits
-    for rotation in program.rotations:
+def _require_masks(evolution: Evolution, output: ExpectationValues) -> None:
+    end = 1 << evolution.num_qubits
+    for rotation in evolution.rotations:
         # Z acts by its parity alone; the X of any other axis flips what its Z tells apart.
         is_right = rotation.x == 0 if rotation.axis == Z else is_odd(rotation.x & rotation.z)
         if not is_right or not 0 < rotation.z < end or rotation.x >= end:
             raise ValueError(f"a rotation about axis {rotation.axis} of the masks {rotation.x} and {rotation.z}")
-    terms = program.observable_terms
+    terms = output.terms
     if not len(terms.observable) == len(terms.x) == len(terms.z) == len(terms.coefficient):
         raise ValueError("Pauli terms of which parts are missing")
     masks = terms.x | terms.z
     if np.any(masks == 0) or np.any(masks >= end):
-        raise ValueError(f"a Pauli term of no mask, or of one beyond {program.num_qubits} qubits")
-    if np.any(terms.observable < 0) or np.any(terms.observable >= len(program.observable_constants)):
+        raise ValueError(f"a Pauli term of no mask, or of one beyond {evolution.num_qubits} qubits")
+    if np.any(terms.observable < 0) or np.any(terms.observable >= len(output.constants)):
         raise ValueError("a Pauli term of an observable that there is not")
 
 
-def _require_dense(program: Program) -> None:
-    dense: list[Matrix | Diagonal] = [*program.matrices, *program.diagonals]
+def _require_frame(evolution: Evolution) -> None:
+    if evolution.frame is None:
+        return
+    qubits = zip(evolution.frame.flips, evolution.frame.signs, evolution.frame.negatives, strict=True)
+    live = [qubit for qubit in qubits if any(qubit)]
+    if not live:
+        return
+    flips, signs, negatives = zip(*live, strict=True)
+    VirtualQubits(flips, signs, negatives).require_sound(evolution.num_qubits)
+
+
+def _require_dense(evolution: Evolution) -> None:
+    dense: list[Matrix | Diagonal] = [*evolution.matrices, *evolution.diagonals]
     places = {one.place for one in dense}
-    if len(places) != len(dense) or any(place >= len(program.rotations) + len(dense) for place in places):
+    if len(places) != len(dense) or any(place >= len(evolution.rotations) + len(dense) for place in places):
         raise ValueError("places of matrices and diagonals that are no order")
     for one in dense:
-        one.qubits.require_sound(program.num_qubits)
+        one.qubits.require_sound(evolution.num_qubits)
         size = len(one.entries) // one.columns if isinstance(one, Matrix) else 2 * len(one.energies)
         if size != 16 << len(one.qubits):
             raise ValueError(f"a matrix or diagonal on {len(one.qubits)} qubits of {size} bytes a column")
-    for matrix in program.matrices:
+    for matrix in evolution.matrices:
         if matrix.columns.bit_count() != 1 or matrix.columns > 1 << len(matrix.qubits):
             raise ValueError(f"a matrix on {len(matrix.qubits)} qubits of {matrix.columns} columns")
 

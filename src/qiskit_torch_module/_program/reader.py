@@ -30,7 +30,7 @@ from .._reading.operations import (
 )
 from .._reading.polynomials import Polynomial
 from .blocks import AmplitudeBlock, Block, BoundBlock
-from .program import FIRST_OF_BLOCKS
+from .evolution import FIRST_OF_BLOCKS
 
 
 class Reader:

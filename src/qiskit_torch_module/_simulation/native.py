@@ -9,6 +9,8 @@ import torch
 
 from .._engine import Tape32, Tape64
 from .._program.program import Program
+from .columns import explained
+from .planning import engine_of
 from .threads import engine_threads
 
 Tape = Tape32 | Tape64
@@ -24,7 +26,7 @@ def native_values(
     Raises:
         TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
     """
-    engine, size, threads = program.engine, inputs.shape[0], engine_threads(num_threads)
+    engine, size, threads = engine_of(program), inputs.shape[0], engine_threads(num_threads)
     # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
     try:
         if inputs.dtype is torch.float64:
@@ -48,7 +50,7 @@ def native_gradients(
     Raises:
         TypeError, ValueError, RuntimeError: as `native_values`.
     """
-    engine, size, threads = program.engine, inputs.shape[0], engine_threads(num_threads)
+    engine, size, threads = engine_of(program), inputs.shape[0], engine_threads(num_threads)
     try:
         if inputs.dtype is torch.float64:
             return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
@@ -62,7 +64,7 @@ def _explained(
 ) -> ValueError:
     if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
         return error
-    return program.explained(error, inputs, joined(weights, inputs))
+    return explained(program.evolution, error, inputs, joined(weights, inputs))
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

@@ -17,8 +17,10 @@ import torch
 
 from .._core.plain import is_plain
 from .._program.dense import Diagonal, Matrix, coset_table, row_table
+from .._program.evolution import Evolution, angles_of
 from .._program.origins import least_unresolved
-from .._program.program import Program, angles_of, grouped
+from .._program.output import ExpectationValues, grouped
+from .._program.program import Program
 from .._program.schedule import Rotation, X, Z
 from .._reading.polynomials import Polynomial
 
@@ -30,8 +32,12 @@ def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Te
     """Values (B, M) of inputs (B, N) and weights (W,), the derived ones included in both."""
     with torch.autocast(inputs.device.type, enabled=False):
         angles = _Angles(inputs, weights)
-        angles.require_resolved(program)
-        return _values(program, *_final_states(program, angles, inputs))
+        angles.require_resolved(program.evolution)
+        real, imaginary = _final_states(program.evolution, angles, inputs)
+        if isinstance(program.output, ExpectationValues):
+            return _values(program.evolution.num_qubits, program.output, real, imaginary)
+        state = in_frame(program.evolution, torch.complex(real, imaginary))
+        return program.output.read(state)
 
 
 class _Angles:
@@ -63,7 +69,7 @@ class _Angles:
                 total = total + coefficient * product
         return total
 
-    def require_resolved(self, program: Program) -> None:
+    def require_resolved(self, evolution: Evolution) -> None:
         """Looks for angles that have no digits left, unless tensors are fake, traced or transformed.
 
         Raises:
@@ -74,12 +80,12 @@ class _Angles:
             return
         largest = [*inputs.abs().amax(0).tolist(), *weights.abs().tolist()]
         limit = least_unresolved(self._dtype)
-        for angle in angles_of(program):
+        for angle in angles_of(evolution):
             size = sum(
                 abs(coefficient) * math.prod([largest[i] for i in factors]) for factors, coefficient in angle.terms
             )
             if not size < limit and not bool((self._sum(angle).detach().abs() < limit).all()):
-                fault = None if program.origins is None else program.origins.fault(inputs, weights)
+                fault = None if evolution.origins is None else evolution.origins.fault(inputs, weights)
                 raise ValueError(
                     fault
                     or "an angle of the circuit has no digit left for some of the values in "
@@ -87,18 +93,18 @@ class _Angles:
                 )
 
 
-def _final_states(program: Program, angles: _Angles, inputs: torch.Tensor) -> State:
+def _final_states(evolution: Evolution, angles: _Angles, inputs: torch.Tensor) -> State:
     """Real and imaginary parts (B, 2^n) of the states before the observables."""
-    ground = torch.nn.functional.pad(inputs.new_ones(1, 1), (0, (1 << program.num_qubits) - 1))
+    ground = torch.nn.functional.pad(inputs.new_ones(1, 1), (0, (1 << evolution.num_qubits) - 1))
     real = ground.expand(inputs.shape[0], -1)
     state = real, torch.zeros_like(real)
-    for step in program.steps:
+    for step in evolution.steps:
         if isinstance(step, Matrix):
-            state = _multiplied(program.num_qubits, step, *state)
+            state = _multiplied(evolution.num_qubits, step, *state)
         elif isinstance(step, Diagonal):
-            state = _turned(program.num_qubits, step, angles(step.angle), *state)
+            state = _turned(evolution.num_qubits, step, angles(step.angle), *state)
         else:
-            state = _rotated(program.num_qubits, step, angles(step.angle, 4.0 * math.pi), *state)
+            state = _rotated(evolution.num_qubits, step, angles(step.angle, 4.0 * math.pi), *state)
     return state
 
 
@@ -134,21 +140,36 @@ def _turned(
     return cosine * real + sine * imaginary, cosine * imaginary - sine * real
 
 
-def _values(program: Program, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+def in_frame(evolution: Evolution, states: torch.Tensor) -> torch.Tensor:
+    """States (B, 2^n) of the simulated qubits as states of all qubits of the circuit, in Qiskit's order.
+
+    Raises:
+        ValueError: the frame is not known.
+    """
+    frame = evolution.frame
+    if frame is None:
+        raise ValueError(
+            "model: its file is of a release that kept no more than expectation values need; build it from its circuit"
+        )
+    places = torch.from_numpy(row_table(evolution.num_qubits, frame)).to(states.device)
+    return states.new_zeros(len(states), 1 << len(frame)).index_add(1, places, states)
+
+
+def _values(num_qubits: int, output: ExpectationValues, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
     """Terms that flip the same bits share the products of amplitudes."""
     constant = partial(torch.tensor, dtype=real.dtype, device=real.device)
-    values = constant(program.observable_constants).expand(real.shape[0], -1)
-    terms = grouped(program.observable_terms)
+    values = constant(output.constants).expand(real.shape[0], -1)
+    terms = grouped(output.terms)
     begins = terms["flip_term_begin"].tolist()
     for part, (begin, end) in enumerate(itertools.pairwise(begins)):
         if begin == end:
             continue
-        flip = _flip(program.num_qubits, int(terms["flip_mask"][part // 2]), real.device)
+        flip = _flip(num_qubits, int(terms["flip_mask"][part // 2]), real.device)
         if part % 2:
             products = real[:, flip] * imaginary - imaginary[:, flip] * real
         else:
             products = real[:, flip] * real + imaginary[:, flip] * imaginary
-        sums = _signed_sums(program.num_qubits, products, terms["pauli_z"][begin:end])
+        sums = _signed_sums(num_qubits, products, terms["pauli_z"][begin:end])
         coefficients = constant(terms["pauli_coefficient"][begin:end])
         owners = torch.tensor(terms["pauli_observable"][begin:end], dtype=torch.int64, device=real.device)
         values = values.index_add(1, owners, sums * coefficients)

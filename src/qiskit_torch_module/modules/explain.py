@@ -19,6 +19,7 @@ from .._program.dense import Matrix, Step
 from .._program.schedule import Rotation, engine_arrays, levels_of
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
+from .._simulation.planning import engine_of
 from .hybrid import HybridModule
 from .module import QuantumModule
 
@@ -154,11 +155,11 @@ def explain(
     batch_size = whole_number(batch_size, "batch_size", 1)
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
-    program = model._program
-    schedule_of = program.engine.schedule_float64 if dtype == torch.float64 else program.engine.schedule_float32
+    evolution, engine = model._program.evolution, engine_of(model._program)
+    schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
-    levels, _ = levels_of(() if program.is_stepwise else program.rotations, program.passes)
-    arrays = engine_arrays(levels, program.passes)
+    levels, _ = levels_of(() if evolution.is_stepwise else evolution.rotations, evolution.passes)
+    arrays = engine_arrays(levels, evolution.passes)
     runs = tuple(len(level.runs) for level in levels)
     absorbed = schedule["measured_runs"]
     halves = schedule["halves"]
@@ -166,11 +167,11 @@ def explain(
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
     amplitude = 16 if dtype == torch.float64 else 8
-    if program.is_stepwise:
-        values, gradients = _work_of_steps(program.num_qubits, program.steps, amplitude)
+    if evolution.is_stepwise:
+        values, gradients = _work_of_steps(evolution.num_qubits, evolution.steps, amplitude)
     else:
         values, gradients = _work_of(
-            program.num_qubits,
+            evolution.num_qubits,
             runs,
             sweeps,
             (*[0] * before, *schedule["products_of_phases"]),
@@ -180,20 +181,20 @@ def explain(
             batch_size,
             None if halves is None else 2 ** halves[2],
         )
-    blocks = [*program.input_blocks, *program.weight_blocks]
+    blocks = [*evolution.input_blocks, *evolution.weight_blocks]
     return Explanation(
         num_qubits=model.circuit.num_qubits,
-        num_simulated_qubits=program.num_qubits,
+        num_simulated_qubits=evolution.num_qubits,
         gates=dict(Counter(one.operation.name for one in model.circuit.data)),
-        num_relabellings=program.num_relabellings,
-        num_rotations=len(program.rotations),
+        num_relabellings=evolution.num_relabellings,
+        num_rotations=len(evolution.rotations),
         runs_of_layers=runs,
         characters_of_phases=tuple(int(count) for count in np.diff(arrays["phase_character_begin"])[1:]),
         sweeps_of_layers=sweeps,
         halves=halves,
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=absorbed,
-        dense_qubits=tuple(len(one.qubits) for one in program.steps if not isinstance(one, Rotation)),
+        dense_qubits=tuple(len(one.qubits) for one in evolution.steps if not isinstance(one, Rotation)),
         encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
         bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
         values=values,

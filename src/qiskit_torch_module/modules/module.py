@@ -20,6 +20,7 @@ from .._program.program import Program
 from .._reading.definitions import copied
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list, parameter_sets
+from .._simulation.columns import with_derived_columns
 from .._simulation.native import joined
 from .._storage.blueprint import SavedCircuit
 from .connectors import arguments_of
@@ -168,11 +169,11 @@ class QuantumModule(torch.nn.Module):
         if self._encoding_gradients_flag is False:
             inputs = inputs.detach()
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
-        if self._program.has_derived:
+        if self._program.evolution.has_derived:
             if torch.compiler.is_compiling() and self._write_program():
                 torch._dynamo.graph_break()
             all_weights = joined(weights, flat)
-            flat, all_weights = self._program.with_derived_columns(flat, all_weights)
+            flat, all_weights = with_derived_columns(self._program.evolution, flat, all_weights)
             weights = [all_weights]
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         if inputs.ndim != 2:
@@ -264,7 +265,7 @@ class QuantumModule(torch.nn.Module):
     @property
     def output_size(self) -> int:
         """Number of observables: the width of the output."""
-        return self._program.num_observables
+        return self._program.output_size
 
     @property
     def circuit(self) -> QuantumCircuit:
@@ -279,7 +280,7 @@ class QuantumModule(torch.nn.Module):
 
     def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
         """Puts in place of what was compiled at construction what comes from a file."""
-        program.set_origins({one: index for index, one in enumerate(circuit.parameters)})
+        program.evolution.set_origins({one: index for index, one in enumerate(circuit.parameters)})
         self._program, self._observables = program, observables
         self._circuit, self._num_qubits = circuit, circuit.num_qubits
 

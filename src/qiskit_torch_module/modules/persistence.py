@@ -25,6 +25,7 @@ from .._program.program import Program
 from .._reading.identities import read_parameters, written_parameters
 from .._reading.observables import pauli_sums
 from .._reading.paulis import unpacked
+from .._simulation.columns import with_derived_columns
 from .._storage.blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .._storage.container import encoded
@@ -152,7 +153,7 @@ def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[d
     try:
         plan = blueprint(model._circuit, listed)
         observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
-        with compiler_passes(**asdict(model._program.passes)):
+        with compiler_passes(**asdict(model._program.evolution.passes)):
             again = compile_program(
                 circuit_of(plan, listed), observables, model.encoding_parameters, model.variational_parameters
             )
@@ -165,20 +166,22 @@ def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[d
 
 def _agree(program: Program, again: Program) -> bool:
     """Whether two programs are the same, or give the same values; gates may be taken apart in another way."""
-    if to_text(replace(again, num_relabellings=program.num_relabellings)) == to_text(program):
+    old, new = program.evolution, again.evolution
+    same = replace(new, num_relabellings=old.num_relabellings, frame=new.frame if old.frame else None)
+    if to_text(Program(same, again.output)) == to_text(program):
         return True
-    sizes = [(one.num_qubits, one.num_inputs, one.num_weights, one.num_observables) for one in (program, again)]
-    if sizes[0] != sizes[1] or program.num_qubits > _MOST_COMPARED_QUBITS:
+    sizes = [(one.num_qubits, one.num_inputs, one.num_weights) for one in (old, new)]
+    if sizes[0] != sizes[1] or program.shape != again.shape or old.num_qubits > _MOST_COMPARED_QUBITS:
         return False
     random = np.random.default_rng(0)  # within the domain of most functions
-    inputs = torch.from_numpy(random.uniform(0.1, 0.9, (2, program.num_inputs)))
-    weights = torch.from_numpy(random.uniform(0.1, 0.9, program.num_weights))
+    inputs = torch.from_numpy(random.uniform(0.1, 0.9, (2, old.num_inputs)))
+    weights = torch.from_numpy(random.uniform(0.1, 0.9, old.num_weights))
     values = _values(program, inputs, weights)
     return torch.allclose(_values(again, inputs, weights), values, rtol=1e-9, atol=1e-9)
 
 
 def _values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    return expectation_values(program, (0, 0), *program.with_derived_columns(inputs, weights))
+    return expectation_values(program, (0, 0), *with_derived_columns(program.evolution, inputs, weights))
 
 
 def _require_same(model: QuantumModule, again: QuantumModule) -> None:
@@ -211,12 +214,13 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         raise ValueError(f"its fields are not those of a model: {', '.join(odd)[:200]}")
     program = from_text(content["program"].decode("ascii"))
     parameters = read_parameters(content["vectors"], content["parameters"])
-    sets = _sets(parameters[program.num_inputs :], content["sizes"])
-    if len(parameters) != program.num_inputs + program.num_weights:
-        raise ValueError(f"{len(parameters)} parameters for {program.num_inputs} inputs, {program.num_weights} weights")
+    num_inputs, num_weights = program.evolution.num_inputs, program.evolution.num_weights
+    sets = _sets(parameters[num_inputs:], content["sizes"])
+    if len(parameters) != num_inputs + num_weights:
+        raise ValueError(f"{len(parameters)} parameters for {num_inputs} inputs, {num_weights} weights")
     num_qubits, threads, gradients = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
-    if type(num_qubits) is not int or not program.num_qubits <= num_qubits <= MAX_QUBITS:
-        raise ValueError(f"expected {program.num_qubits} to {MAX_QUBITS} qubits")
+    if type(num_qubits) is not int or not program.evolution.num_qubits <= num_qubits <= MAX_QUBITS:
+        raise ValueError(f"expected {program.evolution.num_qubits} to {MAX_QUBITS} qubits")
     if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= MOST_THREADS for one in threads):
         raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
     if gradients not in (None, True, False):
@@ -226,7 +230,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         stand_in.rz(parameter, 0)
     model = QuantumModule(
         stand_in,
-        parameters[: program.num_inputs] or None,
+        parameters[:num_inputs] or None,
         sets or None,
         content["names"] or None,
         content["initials"] or "uniform",
@@ -236,7 +240,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         encoding_gradients_flag=gradients,
     )
     circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
-    observables = _read_observables(content["observables"], num_qubits, program.num_observables)
+    observables = _read_observables(content["observables"], num_qubits, program.output_size)
     model._restore(program, circuit, observables)
     model.load_state_dict(content["weights"], assign=True)
     if "_like" in model._buffers:  # dtype, where no weight tells it

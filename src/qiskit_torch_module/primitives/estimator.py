@@ -17,6 +17,8 @@ from .._reading import compat
 from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
 from .._reading.operations import ResetError
+from .._simulation.columns import explained, with_derived_columns
+from .._simulation.planning import engine_of
 from .._simulation.threads import engine_threads
 from .pubs import amount, pub_values
 from .rows import Columns, parameters_and_rows
@@ -134,11 +136,11 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
         parameters, rows = parameters_and_rows(circuit, parameter_values)
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, parameters)
-        inputs, _ = program.with_derived_columns(torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
+        inputs, _ = with_derived_columns(program.evolution, torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
         try:
-            return program.engine.values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
+            return engine_of(program).values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
         except ValueError as error:
-            raise program.explained(error, inputs, inputs.new_empty(0)) from None
+            raise explained(program.evolution, error, inputs, inputs.new_empty(0)) from None
 
     def run(
         self,

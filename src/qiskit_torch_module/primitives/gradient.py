@@ -19,6 +19,8 @@ from .._reading import compat
 from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
+from .._simulation.columns import explained, with_derived_columns
+from .._simulation.planning import engine_of, whole_phase
 from .._simulation.threads import engine_threads
 from .estimator import AT_ONCE, FastEstimator
 from .rows import Columns, parameters_and_rows
@@ -137,21 +139,21 @@ class FastReverseEstimatorGradient:
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, order)
         threads = engine_threads(self.num_threads)
-        wanted = np.zeros(program.num_inputs, dtype=bool)
+        wanted = np.zeros(program.evolution.num_inputs, dtype=bool)
         wanted[columns] = True
-        at = torch.from_numpy(rows).requires_grad_(program.has_derived)
-        extended, _ = program.with_derived_columns(at, at.new_empty(0))
+        at = torch.from_numpy(rows).requires_grad_(program.evolution.has_derived)
+        extended, _ = with_derived_columns(program.evolution, at, at.new_empty(0))
         inputs = extended.detach().numpy()
         try:
             found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
         except ValueError as error:
-            raise program.explained(error, extended, at.new_empty(0)) from None
+            raise explained(program.evolution, error, extended, at.new_empty(0)) from None
         if imaginary and columns:
             # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
-            values = program.engine.values(inputs, np.empty(0), threads)
-            found += 2.0 * values[:, :, None] * program.whole_phase.gradient(inputs)[:, None, :]
+            values = engine_of(program).values(inputs, np.empty(0), threads)
+            found += 2.0 * values[:, :, None] * whole_phase(program).gradient(inputs)[:, None, :]
         jacobian: npt.NDArray[np.float64] = found[:, :, columns]
-        for m in range(program.num_observables if program.has_derived and columns else 0):
+        for m in range(program.output_size if program.evolution.has_derived and columns else 0):
             cotangent = torch.from_numpy(np.ascontiguousarray(found[:, m]))
             (slope,) = torch.autograd.grad(extended, at, cotangent, retain_graph=True)
             jacobian[:, m] = slope.numpy()[:, columns]
@@ -223,8 +225,9 @@ def _engine_jacobian(
     program: Program, inputs: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_], threads: int, imaginary: bool
 ) -> npt.NDArray[np.float64]:
     """Shape (B, M, all inputs of the engine); zero where not wanted. Derived inputs are always wanted."""
-    flags = np.concatenate([wanted, np.full(program.num_engine_inputs - program.num_inputs, wanted.any())])
-    batch, num_observables = len(inputs), program.num_observables
+    engine, evolution = engine_of(program), program.evolution
+    flags = np.concatenate([wanted, np.full(evolution.num_all_inputs - evolution.num_inputs, wanted.any())])
+    batch, num_observables = len(inputs), program.output_size
     jacobian = np.zeros((batch, num_observables, len(flags)))
     if not flags.any():
         return jacobian
@@ -232,14 +235,14 @@ def _engine_jacobian(
     # ones fill lanes and threads better when several observables go in one call, each with its own copy of the samples.
     tape, together = None, max(1, min(num_observables, _MAX_ROWS // max(1, batch)))
     if batch >= _LEAST_SHARED and num_observables > 1 and not imaginary:
-        _, tape = program.engine.record(inputs, np.empty(0), threads)
+        _, tape = engine.record(inputs, np.empty(0), threads)
         together = together if tape is None else 1
     for first in range(0, num_observables, together):
         count = min(together, num_observables - first)
         cotangent = np.zeros((count, batch, num_observables))
         cotangent[np.arange(count), :, first + np.arange(count)] = 1.0
         rows, seeds = np.tile(inputs, (count, 1)), cotangent.reshape(-1, num_observables)
-        gradient, _ = program.engine.vector_jacobian_product(rows, np.empty(0), seeds, flags, threads, imaginary, tape)
+        gradient, _ = engine.vector_jacobian_product(rows, np.empty(0), seeds, flags, threads, imaginary, tape)
         if gradient is not None:
             jacobian[:, first : first + count] = gradient.reshape(count, batch, -1).swapaxes(0, 1)
     return jacobian

@@ -15,8 +15,8 @@ import torch
 
 from .._core.plain import is_plain, is_tracing
 from .._core.transforms import is_forward_twice, leading
-from .blocks import AmplitudeBlock, Block, block_of
-from .synthesis import Real
+from .._program.blocks import AmplitudeBlock, Block, block_of
+from .._program.synthesis import Real
 
 
 def variables_of(block: Block, arguments: torch.Tensor) -> torch.Tensor:

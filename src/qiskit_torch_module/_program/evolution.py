@@ -1,0 +1,196 @@
+"""A circuit as a value: all that happens to its state, and nothing of what is read from it or of who computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from qiskit.circuit import Parameter
+
+from .._reading.expressions import Derived, variables_in
+from .._reading.polynomials import Polynomial
+from .blocks import Block
+from .dense import Diagonal, Matrix, Step, VirtualQubits, in_order
+from .origins import Given, Origins
+from .passes import Passes
+from .periods import periods
+from .schedule import Rotation
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """What a circuit does to |0...0>: immutable, hashable, picklable.
+
+    CX, SWAP and X gates of the circuit are folded: pushed behind all rotations, they only relabel basis states, which
+    the frame keeps. Masks are Python's integers, of any width. Variables are numbered: inputs, derived inputs, those of
+    input blocks, weights, derived weights, those of weight blocks.
+
+    Attributes:
+        num_qubits: Number of simulated qubits: those that gates act on.
+        num_inputs: Number of inputs, which differ from sample to sample.
+        num_weights: Number of weights, shared by the batch.
+        rotations: In order of time.
+        phase: Global phase of the circuit, up to a constant.
+        frame: What the qubits of the circuit are in the end; those that are not simulated, and in |0>, have no mask.
+            None: it comes from a file of an older release, and is not known.
+        derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
+        derived_weights: Variables computed from weights alone, likewise.
+        num_relabellings: CX, SWAP and X gates that were folded.
+        input_blocks: What computes many variables at once, from inputs and others; its arguments are in the numbers
+            above.
+        weight_blocks: Likewise, from weights alone.
+        matrices, diagonals: Steps between the rotations; their places count all three.
+        passes: What the compiler does with it.
+        has_derived: Whether variables are computed from others: asked in every step, and so kept.
+        periods: Of the derived inputs, then of the derived weights; None: no multiple of anything is without effect.
+        origins: What its angles come from, where that is known; no part of its value.
+    """
+
+    num_qubits: int
+    num_inputs: int
+    num_weights: int
+    rotations: tuple[Rotation, ...]
+    phase: Polynomial
+    frame: VirtualQubits | None = None
+    derived_inputs: tuple[Derived, ...] = ()
+    derived_weights: tuple[Derived, ...] = ()
+    num_relabellings: int = field(default=0, compare=False)
+    passes: Passes = field(default_factory=Passes)
+    matrices: tuple[Matrix, ...] = ()
+    diagonals: tuple[Diagonal, ...] = ()
+    input_blocks: tuple[Block, ...] = ()
+    weight_blocks: tuple[Block, ...] = ()
+    has_derived: bool = field(init=False, compare=False, repr=False)
+    periods: tuple[float | None, ...] = field(init=False, compare=False, repr=False)
+    origins: Origins | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
+        object.__setattr__(self, "has_derived", any(map(len, parts)))
+        object.__setattr__(self, "periods", self._periods() if self.derived_inputs or self.derived_weights else ())
+
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether it holds what layers do not take, and runs step by step."""
+        return bool(self.matrices or self.diagonals)
+
+    @property
+    def dense_bytes(self) -> int:
+        """What its matrices and diagonals take."""
+        return sum(len(one.entries) for one in self.matrices) + sum(len(one.energies) for one in self.diagonals)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Rotations, matrices and diagonals in order of time."""
+        return in_order(self.rotations, [*self.matrices, *self.diagonals])
+
+    @cached_property
+    def unshared(self) -> Evolution:
+        """The same with every variable as an input, so that weights may differ from sample to sample."""
+        both = self.num_all_inputs + self.num_all_weights
+        return replace(self.underived, num_inputs=both, num_weights=0)
+
+    @cached_property
+    def underived(self) -> Evolution:
+        """The same with every variable that is computed as one that is given."""
+        if not self.has_derived:
+            return self
+        return replace(
+            self,
+            num_inputs=self.num_all_inputs,
+            num_weights=self.num_all_weights,
+            derived_inputs=(),
+            derived_weights=(),
+            input_blocks=(),
+            weight_blocks=(),
+        )
+
+    @property
+    def num_all_inputs(self) -> int:
+        """Number of inputs, the derived ones and those of blocks included."""
+        return self.num_inputs + len(self.derived_inputs) + sum(block.size for block in self.input_blocks)
+
+    @property
+    def num_all_weights(self) -> int:
+        """Number of weights, likewise."""
+        return self.num_weights + len(self.derived_weights) + sum(block.size for block in self.weight_blocks)
+
+    def _periods(self) -> tuple[float | None, ...]:
+        """Blocks and diagonals take variables as they are."""
+        first_weight = self.num_all_inputs + self.num_weights
+        derived = [*range(self.num_inputs, self.num_inputs + len(self.derived_inputs))]
+        derived += range(first_weight, first_weight + len(self.derived_weights))
+        blocks = [argument for block in (*self.input_blocks, *self.weight_blocks) for argument in block.arguments]
+        as_they_are = [*blocks, *(diagonal.angle for diagonal in self.diagonals)]
+        taken = {v for polynomial in as_they_are for variables, _ in polynomial.terms for v in variables}
+        twice = 2.0 * self.phase  # exp(i phase)
+        found = periods([v for v in derived if v not in taken], [*(one.angle for one in self.rotations), twice])
+        return tuple(map(found.get, derived))
+
+    def set_origins(self, variables: Mapping[Parameter, int], given: Given | None = None) -> None:
+        """Tells, for errors, which parameters its inputs and weights are, and the angles as they were given."""
+        inputs, weights = (tuple([one.part for one in many]) for many in (self.derived_inputs, self.derived_weights))
+        object.__setattr__(self, "origins", Origins(variables, self.num_inputs, given or {}, (inputs, weights)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("unshared", "underived")}
+
+
+# Until they have their numbers, variables of blocks are counted from here.
+FIRST_OF_BLOCKS = 1 << 30
+
+
+def with_derived(evolution: Evolution, derived: Sequence[Derived], blocks: Sequence[Block] = ()) -> Evolution:
+    """Numbers the variables for good.
+
+    So far derived ones come after inputs and weights, and some may not be used; those of blocks from `FIRST_OF_BLOCKS`.
+    """
+    if not derived and not blocks:
+        return evolution
+    num_inputs, num_variables = evolution.num_inputs, evolution.num_inputs + evolution.num_weights
+    angles = [*angles_of(evolution), *(angle for block in blocks for angle in block.arguments)]
+    used = {i for angle in angles for variables, _ in angle.terms for i in variables}
+    chosen = [i for i in range(num_variables, num_variables + len(derived)) if i in used]
+
+    def varies(index: int) -> bool:
+        if index < num_variables:
+            return index < num_inputs
+        return any(i < num_inputs for i in variables_in(derived[index - num_variables].expression))
+
+    inputs = [*range(num_inputs), *(i for i in chosen if varies(i))]
+    weights = [*range(num_inputs, num_variables), *(i for i in chosen if not varies(i))]
+    derived_inputs = tuple(derived[i - num_variables] for i in inputs[num_inputs:])
+    derived_weights = tuple(derived[i - num_variables] for i in weights[evolution.num_weights :])
+    parts: dict[bool, list[Block]] = {True: [], False: []}
+    first = FIRST_OF_BLOCKS
+    for block in blocks:
+        by_input = any(varies(i) for angle in block.arguments for variables, _ in angle.terms for i in variables)
+        parts[by_input].append(block)
+        (inputs if by_input else weights).extend(range(first, first + block.size))
+        first += block.size
+    new_index = {index: position for position, index in enumerate([*inputs, *weights])}
+    input_blocks, weight_blocks = (
+        tuple(replace(one, arguments=tuple(a.relabelled(new_index) for a in one.arguments)) for one in parts[key])
+        for key in (True, False)
+    )
+    return replace(
+        evolution,
+        rotations=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in evolution.rotations),
+        diagonals=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in evolution.diagonals),
+        phase=evolution.phase.relabelled(new_index),
+        derived_inputs=derived_inputs,
+        derived_weights=derived_weights,
+        input_blocks=input_blocks,
+        weight_blocks=weight_blocks,
+    )
+
+
+def angles_of(evolution: Evolution) -> Iterator[Polynomial]:
+    """Its phase, and the angles of all steps that have one."""
+    yield evolution.phase
+    for rotation in evolution.rotations:
+        yield rotation.angle
+    for diagonal in evolution.diagonals:
+        yield diagonal.angle

@@ -1,0 +1,75 @@
+"""What is read from the final state of a circuit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._reading.paulis import PauliTerms
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Output(Hashable, ABC):
+    """What is read from the final state: a value that compares equal to its like, as frozen dataclasses do."""
+
+    @abstractmethod
+    def shape(self, num_qubits: int) -> tuple[int, ...]:
+        """Shape of what is read from one sample of a circuit of so many qubits.
+
+        Raises:
+            ValueError: there is nothing to read, such as a qubit that the circuit does not have.
+        """
+
+    @abstractmethod
+    def read(self, state: torch.Tensor) -> torch.Tensor:
+        """Reads states by differentiable functions of PyTorch: (B, 2^n) amplitudes to (B, *shape).
+
+        Args:
+            state: complex64 or complex128, normalised, up to a global phase; Qiskit's order, in which qubit 0 is the
+                lowest bit of an index.
+        """
+
+
+@dataclass(frozen=True)
+class ExpectationValues:
+    """Those of sums of Paulis, on the basis states of an evolution (before its frame).
+
+    Attributes:
+        constants: What the identity contributes to each of M observables.
+        terms: All other terms.
+    """
+
+    constants: tuple[float, ...]
+    terms: PauliTerms
+
+    @staticmethod
+    def none() -> ExpectationValues:
+        """Those of no observable."""
+        return ExpectationValues((), PauliTerms.none())
+
+    def shape(self, num_qubits: int) -> tuple[int, ...]:
+        """Shape (M,)."""
+        return (len(self.constants),)
+
+
+def grouped(terms: PauliTerms) -> dict[str, npt.NDArray[Any]]:
+    """Terms by the bits they flip, and there the real before the imaginary ones (see src/engine/observable.hpp)."""
+    group = 2 * terms.x.astype(np.int64) + terms.is_imaginary
+    order = np.argsort(group, kind="stable")
+    group, terms = group[order], terms.at(order)
+    flips = np.unique(group // 2)
+    begins = np.searchsorted(group, np.stack([2 * flips, 2 * flips + 1], axis=1).ravel())
+    return {
+        "flip_mask": flips.astype(np.uint32),
+        "flip_term_begin": np.append(begins, len(terms)).astype(np.int32),
+        "pauli_z": terms.z,
+        "pauli_coefficient": terms.coefficient,
+        "pauli_observable": terms.observable,
+    }

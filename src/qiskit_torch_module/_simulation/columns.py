@@ -1,0 +1,93 @@
+"""The variables of an evolution from inputs and weights: with those that are computed from others behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from .._core.plain import is_plain
+from .._program.blocks import Block, block_arguments
+from .._program.evolution import Evolution
+from .._program.periods import rounded
+from .._reading.expressions import evaluate
+from .variables import variables_of
+
+# How errors of the engine begin that speak of inputs, weights and angles.
+_OF_ANGLES = ("angle ", "inputs: expected finite", "weights: expected finite")
+
+
+def with_derived_columns(
+    evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs (B, num_inputs) and weights (num_weights,) with the derived ones behind; differentiable.
+
+    Raises:
+        ValueError: an angle is not finite.
+    """
+    if not evolution.has_derived:
+        return inputs, weights
+    # In double precision wherever the device can: what cancels has digits left.
+    wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
+    variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
+    derived = (*evolution.derived_inputs, *evolution.derived_weights)
+    found = [
+        rounded(evaluate(one.expression, variables), period, inputs.dtype)
+        for one, period in zip(derived, evolution.periods, strict=True)
+    ]
+    columns, scalars = found[: len(evolution.derived_inputs)], found[len(evolution.derived_inputs) :]
+    if not torch.compiler.is_compiling() and not inputs.is_meta and is_plain((inputs, weights)):
+        _require_finite(evolution, inputs, weights, [*columns, *scalars])
+    columns = [one.expand(inputs.shape[0]) for one in columns]
+    if columns:
+        inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
+    if scalars:
+        weights = torch.cat([weights, torch.stack(scalars)])
+    if not (evolution.input_blocks or evolution.weight_blocks):
+        return inputs, weights
+    rows = [_block(evolution, one, inputs, weights) for one in evolution.input_blocks]
+    shared = [_block(evolution, one, inputs[:1], weights)[0] for one in evolution.weight_blocks]
+    return torch.cat([inputs, *rows], 1), torch.cat([weights, *shared])
+
+
+def explained(evolution: Evolution, error: ValueError, inputs: torch.Tensor, weights: torch.Tensor) -> ValueError:
+    """What the engine finds wrong, in the words of the user, where it is an angle that is wrong.
+
+    Args:
+        evolution: What it computed.
+        error: Of the engine.
+        inputs: Shape (B, num_all_inputs).
+        weights: Shape (num_all_weights,).
+    """
+    message = str(error)
+    if evolution.origins is None or not message.startswith(_OF_ANGLES):
+        return error
+    return ValueError(evolution.origins.fault(inputs, weights) or evolution.origins.in_words(message))
+
+
+def _block(evolution: Evolution, block: Block, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The variables (B, size) of a block, for inputs and weights without those of blocks."""
+    first = evolution.num_all_inputs  # number of the first weight
+    return variables_of(block, block_arguments(block, inputs, weights, first))
+
+
+def _require_finite(
+    evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor, found: Sequence[torch.Tensor]
+) -> None:
+    if all(map(_is_finite, found)) or not (_is_finite(inputs) and _is_finite(weights)):
+        return  # where an input is at fault the engine says so
+    fault = None if evolution.origins is None else evolution.origins.fault(inputs, weights)
+    derived = next(
+        one
+        for one, value in zip((*evolution.derived_inputs, *evolution.derived_weights), found, strict=True)
+        if not _is_finite(value)
+    )
+    raise ValueError(
+        fault
+        or f"{derived.angle} is not finite for some of the parameter values; keep them within its domain, and small"
+        f" enough for {str(inputs.dtype)[6:]}"
+    )
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    return bool(torch.isfinite(values).all())

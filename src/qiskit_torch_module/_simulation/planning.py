@@ -1,0 +1,96 @@
+"""The native engine of a program: layers, halves and observables as the arrays it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .._core.collector import without_collections
+from .._core.timing import Stopwatch
+from .._engine import Engine
+from .._program.dense import step_arrays
+from .._program.halves import Halves, halves_of
+from .._program.output import ExpectationValues, grouped
+from .._program.passes import Passes
+from .._program.program import Program
+from .._program.schedule import Level, engine_arrays, levels_of
+from .._reading.polynomials import Polynomial
+
+
+def engine_of(program: Program) -> Engine:
+    """The native engine for a program: built once, shared by equal programs unless they hold matrices.
+
+    Raises:
+        TypeError: the program reads something else than expectation values.
+    """
+    engine: Engine | None = program.engine
+    if engine is None:
+        engine = _stepwise_engine(program) if program.evolution.is_stepwise else _planned(program)[0]
+        object.__setattr__(program, "engine", engine)
+    return engine
+
+
+def whole_phase(program: Program) -> Polynomial:
+    """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
+    if program.evolution.is_stepwise:  # nothing is left out
+        return program.evolution.phase
+    return Polynomial.sum([program.evolution.phase, _planned(program)[1]])
+
+
+@lru_cache(maxsize=128)
+@without_collections
+def _planned(program: Program) -> tuple[Engine, Polynomial]:
+    """The engine, and the phase of rotations that it does not apply."""
+    evolution, output, stopwatch = program.evolution, _expectation_values(program), Stopwatch()
+    levels, dropped = levels_of(evolution.rotations, evolution.passes)
+    stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(levels):,} layers")
+    num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
+    halves = halves_of(levels, num_qubits, num_inputs) if evolution.passes.halved_start else None
+    halved = None if halves is None else halved_arrays(halves, evolution.passes, output)
+    engine = Engine(num_qubits, num_inputs, num_weights, arrays_of(levels, evolution.passes, output), halved)
+    stopwatch.stage(f"engine made for them and {len(output.terms):,} Pauli terms")
+    stopwatch.stop(f"planning the simulation of {num_qubits} qubits, before its first value,")
+    return engine, dropped
+
+
+@without_collections
+def _stepwise_engine(program: Program) -> Engine:
+    evolution = program.evolution
+    arrays, steps = step_arrays(evolution.steps)
+    arrays.update(observable_arrays(_expectation_values(program)))
+    return Engine(evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights, arrays, steps=steps)
+
+
+def _expectation_values(program: Program) -> ExpectationValues:
+    output = program.expectation_values
+    if output is None:
+        raise TypeError(f"observables: the native engine reads expectation values, not {program.output!r}")
+    return output
+
+
+def halved_arrays(halves: Halves, passes: Passes, output: ExpectationValues) -> dict[str, Any]:
+    """The same circuit from halves on: the arrays of each half and of what follows them."""
+    terms = output.terms.moved(halves.index.flips, halves.index.parities)
+    return {
+        "glue": halves.glue,
+        "relative_cost": halves.relative_cost,
+        "low": (halves.low.num_qubits, arrays_of(halves.low.levels, passes)),
+        "high": (halves.high.num_qubits, arrays_of(halves.high.levels, passes)),
+        "rest": arrays_of(halves.rest, passes, ExpectationValues(output.constants, terms)),
+    }
+
+
+_NOTHING = ExpectationValues.none()
+
+
+def arrays_of(levels: Sequence[Level], passes: Passes, output: ExpectationValues = _NOTHING) -> dict[str, Any]:
+    """All arrays of a circuit and what is observed after it."""
+    return {**engine_arrays(levels, passes), **observable_arrays(output)}
+
+
+def observable_arrays(output: ExpectationValues) -> dict[str, Any]:
+    """Those of the observables (see src/engine/observable.hpp)."""
+    return {"observable_constant": np.asarray(output.constants, dtype=np.float64), **grouped(output.terms)}
