@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from circuits_zoo import encoded, reuploading
 from qiskit_torch_module import HybridModule, QuantumModule
 from qiskit_torch_module._differentiation import operators as _operator
-from qiskit_torch_module._program import variables
+from qiskit_torch_module._simulation import variables
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the compilers
 CASE = reuploading(2, 1)
