@@ -525,7 +525,7 @@ def test_programs_with_blocks_are_found_again_and_pickled():
     own.append(Arcsine(T), [0])
     program = QuantumModule(own, [T], None)._program
     assert QuantumModule(own, [T], None)._program is not program  # its code may answer differently
-    assert pickle.loads(pickle.dumps(program)).input_blocks[0].gate.num_qubits == 1
+    assert pickle.loads(pickle.dumps(program)).evolution.input_blocks[0].gate.num_qubits == 1
 
 
 def test_sizes_are_those_of_the_words():

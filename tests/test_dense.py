@@ -143,7 +143,7 @@ def test_derivatives_of_derivatives(all_dense):
     inputs, weights = torch.rand(2, NUM_INPUTS).double(), torch.rand(NUM_WEIGHTS).double()
     extended = with_derived_columns(program.evolution, inputs, weights)
     torch.testing.assert_close(
-        pytorch.expectation_values(program, *extended),
+        pytorch.values(program, *extended),
         torch.from_numpy(engine_of(program).values(extended[0].numpy(), extended[1].numpy(), 1)),
         atol=1e-12,
         rtol=0,

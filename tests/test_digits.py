@@ -67,7 +67,7 @@ def test_terms_that_cancel(name, dtype):
     torch.testing.assert_close(values.double(), expected, atol=tolerance, rtol=0)
     scale = max(1.0, float(slopes.abs().max()))
     torch.testing.assert_close(gradient.detach().double(), slopes[:, columns], atol=tolerance * scale, rtol=0)
-    plain = pytorch.expectation_values(
+    plain = pytorch.values(
         model._program, *with_derived_columns(model._program.evolution, inputs.detach(), inputs.new_empty(0))
     )
     torch.testing.assert_close(plain[:, 0].double(), expected, atol=tolerance, rtol=0)
@@ -259,9 +259,9 @@ def test_the_same_in_plain_pytorch():
     model = module_of(X * Y, [X], [Y])
     inputs, weights = torch.tensor([[0.0], [1e20]]), torch.tensor([1e20])
     with pytest.raises(ValueError, match=r"angle (x\*y|y\*x) of gate 'ry' on qubits \[0\] is 1e\+40 in sample 1"):
-        pytorch.expectation_values(model._program, inputs, weights)
+        pytorch.values(model._program, inputs, weights)
     with pytest.raises(ValueError, match="no digit left for some of the values in float32"):
-        pytorch.expectation_values(Program(replace(model._program.evolution), model._program.output), inputs, weights)
+        pytorch.values(Program(replace(model._program.evolution), model._program.output), inputs, weights)
 
 
 def test_large_angles_that_have_digits():

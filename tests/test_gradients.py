@@ -69,7 +69,7 @@ def test_phases_that_no_table_holds(layout):
     np.testing.assert_allclose(model(inputs)[0].detach().numpy(), expected, atol=1e-10, rtol=0)
     cotangent = torch.randn(2, len(observables), generator=torch.Generator().manual_seed(1))
     weights = torch.cat([*model.variational_]).detach().requires_grad_()
-    plain = pytorch.expectation_values(model._program, inputs.requires_grad_(), weights)
+    plain = pytorch.values(model._program, inputs.requires_grad_(), weights)
     by_inputs, by_weights = gradients(model, inputs.detach(), cotangent)
     expected_gradients = torch.autograd.grad(plain, [inputs, weights], cotangent)
     np.testing.assert_allclose(by_inputs, expected_gradients[0].numpy(), atol=1e-10, rtol=0)

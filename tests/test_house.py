@@ -24,7 +24,13 @@ FLOORS = [
 ]
 GROUND = {"_engine", "_version"}  # imported from everywhere
 # Rooms that users import by name stand at the top, on the floor of a folder.
-PUBLIC = {"initializers": "modules", "circuits": "applications", "plots": "applications"}
+PUBLIC = {
+    "methods": "_simulation",
+    "outputs": "_program",
+    "initializers": "modules",
+    "circuits": "applications",
+    "plots": "applications",
+}
 ROOMS = sorted(path for path in SOURCE.rglob("*.py") if "runners" not in path.parts)
 
 

@@ -216,7 +216,7 @@ def test_no_python_for_every_string(build):
         return lines_run(compile_program, circuit, observable, [], []), compile_program(circuit, observable, [], [])
 
     (few, first), (many, second) = lines(4), lines(6)
-    assert len(second.observable_terms) > 10 * len(first.observable_terms)
+    assert len(second.output.terms) > 10 * len(first.output.terms)
     assert many < 2 * few + 200
 
 
@@ -225,7 +225,7 @@ def test_arrays_of_strings_are_values():
     circuit.ry(0.3, [0, 1, 2])
     for make in (
         lambda: pauli_sums({"XYZ": 0.5, "ZZI": 2}, 3),
-        lambda: compile_program(circuit, {"XYZ": 0.5, "ZZI": 2}, [], []).observable_terms,
+        lambda: compile_program(circuit, {"XYZ": 0.5, "ZZI": 2}, [], []).output.terms,
     ):
         one, other = make(), make()
         assert one == other

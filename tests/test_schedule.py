@@ -209,6 +209,8 @@ def lines_run(function, *arguments):
 def test_planning_takes_steps_in_proportion_to_gates(build):
     def steps(repetitions):
         circuit = build(repetitions)
-        return lines_run(levels_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).evolution.rotations)
+        return lines_run(
+            levels_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).evolution.rotations
+        )
 
     assert steps(800) < 3 * steps(400)

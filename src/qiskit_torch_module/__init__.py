@@ -1,6 +1,6 @@
 """Variational quantum circuits written in Qiskit, trained with PyTorch, simulated fast on ordinary machines."""
 
-from . import initializers
+from . import initializers, methods, outputs
 from ._engine import set_memory_budget
 from ._program.passes import compiler_passes
 from ._version import __version__
@@ -21,6 +21,8 @@ __all__ = [
     "explain",
     "initializers",
     "load",
+    "methods",
+    "outputs",
     "save",
     "set_memory_budget",
 ]

@@ -1,12 +1,13 @@
-"""The native engine as differentiable PyTorch functions.
+"""Runners as differentiable PyTorch functions.
 
-Values and gradients come from the engine; derivatives of gradients, and forward-mode derivatives, from the same circuit
-in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an ensemble) becomes one native call in
+Values and gradients come from the runner; derivatives of gradients, and forward-mode derivatives, from what it says is
+the same in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an ensemble) becomes one call in
 which the weights are inputs.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,9 +15,9 @@ import torch
 
 from .._core.plain import is_plain, is_tracing
 from .._core.transforms import is_forward_twice, is_functionalized, transforms_active
-from .._program.program import Program
-from .._simulation import pytorch
-from .._simulation.native import Optional, Tape, Tensors, chosen, joined, native_gradients, native_values
+from .._simulation.choose import Runners
+from .._simulation.method import Runner
+from .._simulation.native import NativeRunner, Optional, Tensors, chosen, joined
 from . import operators
 from .derivatives import (
     gradient_function,
@@ -37,88 +38,105 @@ _unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
 )
 
 
-def expectation_values(
-    program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
-) -> torch.Tensor:
-    """Values (B, M) of inputs (B, N) and sets of weights, derived variables included; differentiable.
+def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+    """Values (B, *shape) of inputs (B, N) and sets of weights, derived variables included; differentiable.
 
     Args:
-        program: Compiled circuit.
+        runner: Who computes.
         num_threads: For values and for gradients; 0: as ``torch.get_num_threads()``.
         inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
     """
-    if not inputs.is_cpu:
-        return _elsewhere(program, num_threads, inputs, weights)
+    if runner.is_differentiable:
+        return _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
+    if not inputs.is_cpu and runner.has_operators:
+        return _elsewhere(runner, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
-        return _apply(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+        return _apply(runner, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
     if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
-        return _operator_values(program, num_threads, inputs, weights)
+        return _operator_values(runner, num_threads, inputs, weights)
     if transforms_active():
         if is_forward_twice((inputs, *weights)):
-            return pytorch.expectation_values(program, inputs, joined(weights, inputs))
-        values: torch.Tensor = TransformableValues.apply(program, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
-        return values
+            return runner.function()(inputs, joined(weights, inputs))
+        found: torch.Tensor = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+        return found
     prepare_for((inputs, *weights))
-    return _apply_watched(program, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+    return _apply_watched(runner, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+
+
+def _undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function into which the compiler of PyTorch does not look, if it is there at all."""
+    compiler = sys.modules.get("torch._dynamo")
+    return (function if compiler is None else compiler.disable(function))(*arguments)
 
 
 def _elsewhere(
-    program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """Values on other devices; on that without values, only their shape."""
     if inputs.is_meta:
-        return _operator_values(program, num_threads, inputs, weights)
-    return pytorch.expectation_values(program, inputs, joined(weights, inputs))
+        return _operator_values(runner, num_threads, inputs, weights)
+    return runner.function()(inputs, joined(weights, inputs))
 
 
 def _operator_values(
-    program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    values: torch.Tensor = operators.values(inputs, joined(weights, inputs), operators.text_of(program), *num_threads)
-    return values
+    found: torch.Tensor = operators.values(inputs, joined(weights, inputs), _text_of(runner), *num_threads)
+    return found
+
+
+def _text_of(runner: Runner) -> str:
+    """The program as operators take it.
+
+    Raises:
+        NotImplementedError: no operators stand for the method.
+    """
+    if not runner.has_operators:
+        raise NotImplementedError(
+            f"method '{runner.method.name}' takes plain tensors only, none that are traced, fake or of other classes; "
+            "use method='auto' there"
+        )
+    return operators.text_of(runner.program)
 
 
 def _gradients(
-    program: Program,
+    runner: Runner,
     num_threads: int,
     wants: Sequence[bool],
     cotangent: torch.Tensor,
     inputs: torch.Tensor,
     weights: Sequence[torch.Tensor],
-    tape: Tape | None = None,
+    tape: Any = None,
 ) -> Optional:
     """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
     if not torch.compiler.is_compiling() and is_plain((cotangent, inputs, *weights)):
-        return native_gradients(program, num_threads, wants, cotangent, inputs, weights, tape)
-    text = operators.text_of(program)
+        return runner.pull_back(cotangent, inputs, weights, wants, num_threads, tape)
+    text = _text_of(runner)
     first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
     parts = (first, *torch.split(second, [len(one) for one in weights]))
     return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
 
 
 def _remember(
-    ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> None:
     """What the way back needs."""
-    ctx.program, ctx.num_threads = program, num_threads[1]
+    ctx.runner, ctx.num_threads = runner, num_threads[1]
     ctx.save_for_backward(inputs, *weights)
     ctx.save_for_forward(inputs, *weights)
 
 
-class ExpectationValues(torch.autograd.Function):
-    """Values with gradients: one adjoint state for all observables, swept back once.
-
-    Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
-    """
+class Values(torch.autograd.Function):
+    """Values with gradients: those of a runner."""
 
     @staticmethod
     def forward(
-        ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
+        ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        _remember(ctx, program, num_threads, inputs, weights)
-        values, ctx.tape = native_values(program, num_threads[0], inputs, weights, any(ctx.needs_input_grad))
-        return values
+        _remember(ctx, runner, num_threads, inputs, weights)
+        found, ctx.tape = runner.values(inputs, weights, num_threads[0], any(ctx.needs_input_grad))
+        return found
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
@@ -130,58 +148,58 @@ class ExpectationValues(torch.autograd.Function):
         wants = ctx.needs_input_grad[2:]
         inputs, *weights = ctx.saved_tensors  # raises if they were changed in place since
         if torch.is_grad_enabled() or transforms_active():  # create_graph=True, or within torch.func
-            found = iter(differentiable_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, *weights))
+            found = iter(differentiable_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
         tape = getattr(ctx, "tape", None)
-        return (None, None, *_gradients(ctx.program, ctx.num_threads, wants, cotangent, inputs, weights, tape))
+        return (None, None, *_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, weights, tape))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
-        return pushed_forward(values_function(ctx.program), ctx.saved_tensors, tangents[2:])[0]
+        return pushed_forward(values_function(ctx.runner), ctx.saved_tensors, tangents[2:])[0]
 
 
 # `apply` without the Python that PyTorch has around it for the sake of torch.func, which takes 3 us.
-_apply: Callable[..., torch.Tensor] = super(torch.autograd.Function, ExpectationValues).apply
+_apply: Callable[..., torch.Tensor] = super(torch.autograd.Function, Values).apply
 
 
-class WatchedValues(ExpectationValues):
+class WatchedValues(Values):
     """The same by operators, for tensors that are not plain."""
 
     @staticmethod
     def forward(
-        ctx: Any, program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
+        ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        _remember(ctx, program, num_threads, inputs, weights)
-        return _operator_values(program, num_threads, inputs, weights)
+        _remember(ctx, runner, num_threads, inputs, weights)
+        return _operator_values(runner, num_threads, inputs, weights)
 
 
 _apply_watched: Callable[..., torch.Tensor] = super(torch.autograd.Function, WatchedValues).apply
 
 
-class TransformableValues(ExpectationValues):
+class TransformableValues(Values):
     """The same for ``torch.func``, which wants the context set up apart; this costs more time a call."""
 
     @staticmethod
     def forward(  # type: ignore[override]
-        program: Program, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
+        runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
         if is_plain((inputs, *weights)):
-            return native_values(program, num_threads[0], inputs, weights)[0]
-        return _operator_values(program, num_threads, inputs, weights)
+            return runner.values(inputs, weights, num_threads[0])[0]
+        return _operator_values(runner, num_threads, inputs, weights)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        program, num_threads, rows, *weights = inputs
-        _remember(ctx, program, num_threads, rows, weights)
+        runner, num_threads, rows, *weights = inputs
+        _remember(ctx, runner, num_threads, rows, weights)
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], program: Program, num_threads: tuple[int, int], *variables: torch.Tensor
+        info: Any, in_dims: tuple[Any, ...], runner: Runner, num_threads: tuple[int, int], *variables: torch.Tensor
     ) -> tuple[torch.Tensor, int]:
-        def values_of(program: Program, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
-            return expectation_values(program, num_threads, inputs, *sets)
+        def values_of(runner: Runner, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
+            return values(runner, num_threads, inputs, *sets)
 
-        return mapped_values(info, in_dims[2:], program, variables, values_of)
+        return mapped_values(info, in_dims[2:], runner, variables, values_of)
 
 
 class Gradients(torch.autograd.Function):
@@ -189,49 +207,49 @@ class Gradients(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
+        runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
     ) -> Tensors:
         inputs, *weights = variables
-        return chosen(_gradients(program, num_threads, wants, cotangent, inputs, weights))
+        return chosen(_gradients(runner, num_threads, wants, cotangent, inputs, weights))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.program, ctx.wants = inputs[0], inputs[2]
+        ctx.runner, ctx.wants = inputs[0], inputs[2]
         ctx.save_for_backward(*inputs[3:])
         ctx.save_for_forward(*inputs[3:])
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-        _, pull_back = pulled_back(gradient_function(ctx.program, ctx.wants), *ctx.saved_tensors)
+        _, pull_back = pulled_back(gradient_function(ctx.runner, ctx.wants), *ctx.saved_tensors)
         return (None, None, None, *pull_back(cotangents))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
-        return pushed_forward(gradient_function(ctx.program, ctx.wants), ctx.saved_tensors, tangents[3:])
+        return pushed_forward(gradient_function(ctx.runner, ctx.wants), ctx.saved_tensors, tangents[3:])
 
     @staticmethod
     def vmap(
         info: Any,
         in_dims: tuple[Any, ...],
-        program: Program,
+        runner: Runner,
         num_threads: int,
         wants: tuple[bool, ...],
         cotangent: torch.Tensor,
         *variables: torch.Tensor,
     ) -> tuple[Tensors, tuple[int, ...]]:
-        def gradient_of(program: Program, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-            return differentiable_gradients(program, num_threads, (True,), cotangent, inputs)[0]
+        def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+            return differentiable_gradients(runner, num_threads, (True,), cotangent, inputs)[0]
 
-        found = mapped_gradients(info, in_dims[3:], program, cotangent, variables, gradient_of)
+        found = mapped_gradients(info, in_dims[3:], runner, cotangent, variables, gradient_of)
         wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
         return wanted, (0,) * len(wanted)
 
 
 def differentiable_gradients(
-    program: Program, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
+    runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
 ) -> Tensors:
     """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
-    found: Tensors = Gradients.apply(program, num_threads, wants, cotangent, *variables)  # type: ignore[no-untyped-call]
+    found: Tensors = Gradients.apply(runner, num_threads, wants, cotangent, *variables)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -247,11 +265,20 @@ def _hide_from_compiler(functions: Iterable[Any]) -> None:
 
 _hide_from_compiler(
     [
-        *(expectation_values, _elsewhere, _operator_values, _gradients, native_values, native_gradients),
+        *(
+            values,
+            _undisturbed,
+            Runners.__call__,
+            _elsewhere,
+            _operator_values,
+            _gradients,
+            NativeRunner.values,
+            NativeRunner.pull_back,
+        ),
         differentiable_gradients,
         *(
             function.__func__
-            for kind in (ExpectationValues, WatchedValues, TransformableValues, Gradients)
+            for kind in (Values, WatchedValues, TransformableValues, Gradients)
             for name, function in kind.__dict__.items()
             if name in ("forward", "backward")
         ),

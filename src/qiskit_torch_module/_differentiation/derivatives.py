@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from .._core.transforms import leading
-from .._program.program import Program
-from .._simulation import pytorch
+from .._simulation.method import Runner
 from .._simulation.native import Tensors, joined
 
 
@@ -19,20 +18,21 @@ def pulled_back(function: Callable[..., Tensors], *at: torch.Tensor) -> tuple[Te
     return outputs, pull_back
 
 
-def values_function(program: Program) -> Callable[..., Tensors]:
+def values_function(runner: Runner) -> Callable[..., Tensors]:
     """Values of inputs and sets of weights, as a tuple of one."""
+    function = runner.function()
 
     def values(inputs: torch.Tensor, *weights: torch.Tensor) -> Tensors:
-        return (pytorch.expectation_values(program, inputs, joined(weights, inputs)),)
+        return (function(inputs, joined(weights, inputs)),)
 
     return values
 
 
-def gradient_function(program: Program, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
+def gradient_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
     """Gradients of sum(cotangent * values) with respect to the wanted ones of inputs and sets."""
 
     def gradients(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
-        _, pull_back = pulled_back(values_function(program), *variables)
+        _, pull_back = pulled_back(values_function(runner), *variables)
         return tuple(one for one, want in zip(pull_back((cotangent,)), wants, strict=True) if want)
 
     return gradients
@@ -57,43 +57,43 @@ def unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch
 def mapped_values(
     info: Any,
     in_dims: Sequence[int | None],
-    program: Program,
+    runner: Runner,
     variables: Sequence[torch.Tensor],
     values_of: Callable[..., torch.Tensor],
 ) -> tuple[torch.Tensor, int]:
-    """Values of mapped inputs, and of mapped weights, from one call ``values_of(program, inputs, *weights)``."""
+    """Values of mapped inputs, and of mapped weights, from one call ``values_of(runner, inputs, *weights)``."""
     if all(dim is None for dim in in_dims[1:]):
         inputs = leading(variables[0], in_dims[0], info.batch_size)
         flat, sets = inputs.flatten(0, 1).contiguous(), tuple(variables[1:])
     else:
-        program, flat, sets = program.unshared, unshared(info, in_dims, variables), ()
-    values = values_of(program, flat, *sets)
-    return values.reshape(info.batch_size, -1, values.shape[1]), 0
+        runner, flat, sets = runner.unshared, unshared(info, in_dims, variables), ()
+    values = values_of(runner, flat, *sets)
+    return values.reshape(info.batch_size, -1, *values.shape[1:]), 0
 
 
 def mapped_gradients(
     info: Any,
     in_dims: Sequence[int | None],
-    program: Program,
+    runner: Runner,
     cotangent: torch.Tensor,
     variables: Sequence[torch.Tensor],
     gradient_of: Callable[..., torch.Tensor],
 ) -> list[torch.Tensor]:
-    """Gradients of everything, mapped in front, from one call ``gradient_of(program, cotangent, inputs)``.
+    """Gradients of everything, mapped in front, from one call ``gradient_of(runner, cotangent, inputs)``.
 
     Weight gradients are summed over the batch, but not over what is mapped: every sample has its own weights.
 
     Args:
         info: What ``vmap`` tells.
         in_dims: Mapped dimensions of cotangent, inputs and sets.
-        program: Compiled circuit.
+        runner: Who computes.
         cotangent: Of the values.
         variables: Inputs and sets.
-        gradient_of: Gradient with respect to the inputs, of a program that has no weights.
+        gradient_of: Gradient with respect to the inputs, by a runner of a program that has no weights.
     """
     flat = unshared(info, in_dims[1:], variables)
     cotangents = leading(cotangent, in_dims[0], info.batch_size).flatten(0, 1).contiguous()
     sizes = [leading(one, dim, info.batch_size).shape[-1] for one, dim in zip(variables, in_dims[1:], strict=True)]
-    gradient = gradient_of(program.unshared, cotangents, flat)
+    gradient = gradient_of(runner.unshared, cotangents, flat)
     first, *rest = torch.split(gradient.reshape(info.batch_size, -1, gradient.shape[1]), sizes, dim=-1)
     return [first, *(part.sum(1) for part in rest)]

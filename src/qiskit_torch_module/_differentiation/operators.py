@@ -14,8 +14,9 @@ import torch
 
 from .._program.portable import from_text, to_text
 from .._program.program import Program
-from .._simulation import pytorch
-from .._simulation.native import chosen, native_gradients, native_values
+from .._simulation.method import Runner
+from .._simulation.native import Native, NativeRunner, chosen
+from .._simulation.pytorch import values as plain_values
 from .derivatives import gradient_function, mapped_gradients, mapped_values, pulled_back
 
 
@@ -34,8 +35,10 @@ def text_of(program: Program) -> str:
 text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-# As many as there are engines.
-program_of = lru_cache(maxsize=128)(from_text)
+@lru_cache(maxsize=128)  # as many as there are engines
+def runner_of(text: str) -> NativeRunner:
+    """The runner of a program that is given as text."""
+    return Native().prepare(from_text(text))
 
 
 # Written out: PyTorch 2.4 reads no annotations that are text.
@@ -49,15 +52,15 @@ def values(
 ) -> torch.Tensor:
     """Expectation values (B, M) of inputs (B, N) and weights (W,)."""
     if not inputs.is_cpu:
-        return pytorch.expectation_values(program_of(program), inputs, weights)
-    return native_values(program_of(program), num_threads, inputs, [weights])[0]
+        return plain_values(runner_of(program).program, inputs, weights)
+    return runner_of(program).values(inputs, [weights], num_threads)[0]
 
 
 @values.register_fake
 def _(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    return inputs.new_empty(inputs.shape[0], *program_of(program).shape)
+    return inputs.new_empty(inputs.shape[0], *runner_of(program).program.shape)
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=(), schema=_GRADIENTS)
@@ -66,9 +69,9 @@ def gradients(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of sum(cotangent * values) with respect to inputs and weights."""
     if not inputs.is_cpu:
-        first, second = gradient_function(program_of(program), (True, True))(cotangent, inputs, weights)
+        first, second = gradient_function(runner_of(program), (True, True))(cotangent, inputs, weights)
         return first.clone(), second.clone()
-    found = native_gradients(program_of(program), num_threads, (True, True), cotangent, inputs, [weights])
+    found = runner_of(program).pull_back(cotangent, inputs, [weights], (True, True), num_threads)
     first, second = chosen(found)
     return first, second
 
@@ -95,7 +98,7 @@ def _keep_for_gradients(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _gradients_backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-    _, pull_back = pulled_back(gradient_function(program_of(ctx.program), (True, True)), *ctx.saved_tensors)
+    _, pull_back = pulled_back(gradient_function(runner_of(ctx.program), (True, True)), *ctx.saved_tensors)
     return (*pull_back(cotangents), None, None)
 
 
@@ -108,13 +111,13 @@ def _values_vmap(
     num_threads: int,
     num_threads_backward: int,
 ) -> tuple[torch.Tensor, int]:
-    def values_of(program: Program, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
+    def values_of(runner: Runner, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = values(
-            inputs, sets[0] if sets else inputs.new_empty(0), text_of(program), num_threads, num_threads_backward
+            inputs, sets[0] if sets else inputs.new_empty(0), text_of(runner.program), num_threads, num_threads_backward
         )
         return found
 
-    return mapped_values(info, in_dims[:2], program_of(program), (inputs, weights), values_of)
+    return mapped_values(info, in_dims[:2], runner_of(program), (inputs, weights), values_of)
 
 
 def _gradients_vmap(
@@ -126,11 +129,11 @@ def _gradients_vmap(
     program: str,
     num_threads: int,
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
-    def gradient_of(program: Program, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_of(program), num_threads)[0]
+    def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_of(runner.program), num_threads)[0]
         return found
 
-    first, second = mapped_gradients(info, in_dims[:3], program_of(program), cotangent, (inputs, weights), gradient_of)
+    first, second = mapped_gradients(info, in_dims[:3], runner_of(program), cotangent, (inputs, weights), gradient_of)
     return (first, second), (0, 0)
 
 

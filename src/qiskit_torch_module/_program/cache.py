@@ -32,6 +32,7 @@ from .._reading.operations import (
 )
 from .._reading.parameter_expressions import read
 from .compile import compile_program
+from .output import Output
 from .passes import current_passes
 from .program import Program
 
@@ -46,7 +47,7 @@ _lock = threading.Lock()
 @without_collections
 def cached_program(
     circuit: QuantumCircuit,
-    observables: Observables,
+    observables: Observables | Output,
     encoding: Sequence[Parameter],
     variational: Sequence[Sequence[Parameter]] = (),
 ) -> Program:
@@ -60,7 +61,7 @@ def cached_program(
     sums, stopwatch = None, Stopwatch()
     try:
         observables_key = _observables_key(observables)
-        if observables_key is None:  # matrices and the like take long: once
+        if observables_key is None and not isinstance(observables, Output):  # matrices and the like take long: once
             sums = pauli_sums(observables, circuit.num_qubits)
             observables_key = sums
             stopwatch.stage(f"{sums.num_observables:,} observables read")
@@ -199,9 +200,9 @@ def _angle(angle: Any) -> Hashable:
     return float(angle) if isinstance(angle, np.generic) else angle
 
 
-def _observables_key(observables: Observables) -> Hashable | None:
+def _observables_key(observables: Observables | Output) -> Hashable | None:
     """What stands for observables that need no conversion to be compared; None: they do."""
-    if isinstance(observables, str):
+    if isinstance(observables, (str, Output)):
         return observables
     if isinstance(observables, (SparsePauliOp, *_SPARSE)):
         observables = [observables]

@@ -18,8 +18,9 @@ from .._reading.polynomials import Polynomial
 from .dense import Diagonal, Matrix, energy_bytes, matrix_bytes
 from .evolution import Evolution, with_derived
 from .frame import Frame, expectation_values_in
+from .output import Output
 from .passes import Passes, current_passes
-from .program import Program
+from .program import Program, require_shape
 from .reader import Reader
 from .schedule import Rotation
 
@@ -29,7 +30,7 @@ MAX_QUBITS = 30
 
 def compile_program(
     circuit: QuantumCircuit,
-    observables: Observables,
+    observables: Observables | Output,
     encoding: Sequence[Parameter],
     variational: Sequence[Sequence[Parameter]],
     sums: PauliSums | None = None,
@@ -55,6 +56,11 @@ def compile_program(
         raise ValueError("circuit: expected at least one qubit, got 0")
     stopwatch = stopwatch or Stopwatch()
     evolution = compile_evolution(circuit, encoding, variational, stopwatch)
+    if isinstance(observables, Output):
+        program = Program(evolution, observables)
+        require_shape(program)
+        stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
+        return program
     frame = evolution.frame
     assert frame is not None
     if sums is None:

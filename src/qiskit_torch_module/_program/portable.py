@@ -338,7 +338,9 @@ class _Whole:
     def write(self, value: Program) -> Any:
         output = value.expectation_values
         if output is None:
-            raise ValueError(f"observables: only sums of Paulis can be written, not {value.output!r}")
+            raise ValueError(
+                f"observables: only sums of Paulis can be written, not {value.output!r}; save the state_dict()"
+            )
         observables = _Record(ExpectationValues).write(output)
         renamed = {_OBSERVABLE + name: written for name, written in observables.items()}
         return {**_Record(Evolution).write(value.evolution), **renamed}

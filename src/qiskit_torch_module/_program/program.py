@@ -54,3 +54,17 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(engine=None, text=None, **state)
+
+
+def require_shape(program: Program) -> None:
+    """Checks that there is something to read.
+
+    Raises:
+        TypeError: the output names no shape.
+        ValueError: as the output.
+    """
+    shape = program.shape
+    if not isinstance(shape, tuple) or not all(type(size) is int and size > 0 for size in shape):
+        raise TypeError(
+            f"observables: {program.output!r}: expected a tuple of positive sizes as its shape, got {shape!r}"
+        )

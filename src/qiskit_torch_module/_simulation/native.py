@@ -1,4 +1,4 @@
-"""Calls of the native engine with tensors, which it finds by their place in memory."""
+"""The native engine, which finds tensors by their place in memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from .._engine import Tape32, Tape64
 from .._program.program import Program
 from .columns import explained
+from .costs import NATIVE
+from .method import Cost, Method, Refusal, Runner, Task
 from .planning import engine_of
 from .threads import engine_threads
 
@@ -18,53 +20,79 @@ Optional = Sequence[torch.Tensor | None]
 Tensors = tuple[torch.Tensor, ...]
 
 
-def native_values(
-    program: Program, num_threads: int, inputs: torch.Tensor, weights: Sequence[torch.Tensor], recorded: bool = False
-) -> tuple[torch.Tensor, Tape | None]:
-    """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them.
+class Native(Method):
+    """State vectors in the native engine on the CPU: expectation values and their first gradients.
 
-    Raises:
-        TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
+    Derivatives of gradients, and tensors elsewhere, come from the same simulation in plain PyTorch.
+
+    Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
     """
-    engine, size, threads = engine_of(program), inputs.shape[0], engine_threads(num_threads)
-    # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
-    try:
-        if inputs.dtype is torch.float64:
-            return engine.tensor_values_float64(inputs, size, weights, threads, recorded)
-        return engine.tensor_values_float32(inputs, size, weights, threads, recorded)
-    except ValueError as error:
-        raise _explained(program, error, inputs, weights) from None
+
+    name = "native"
+
+    def cost(self, program: Program, task: Task) -> Cost | Refusal:
+        """From the number of steps; nothing is planned."""
+        if program.expectation_values is None:
+            return Refusal(f"it reads expectation values only, not {program.output!r}; use method='pytorch'")
+        if task.device not in ("cpu", "meta"):
+            return Refusal(f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()")
+        return NATIVE.of(program.evolution, task)
+
+    def prepare(self, program: Program) -> NativeRunner:
+        """Plans nothing yet: the engine is made for the first values."""
+        return NativeRunner(program, self)
 
 
-def native_gradients(
-    program: Program,
-    num_threads: int,
-    wants: Sequence[bool],
-    cotangent: torch.Tensor,
-    inputs: torch.Tensor,
-    weights: Sequence[torch.Tensor],
-    tape: Any = None,
-) -> Optional:
-    """Gradients with respect to the inputs and each set, without a graph; None where not wanted.
+class NativeRunner(Runner):
+    """Calls of the native engine."""
 
-    Raises:
-        TypeError, ValueError, RuntimeError: as `native_values`.
-    """
-    engine, size, threads = engine_of(program), inputs.shape[0], engine_threads(num_threads)
-    try:
-        if inputs.dtype is torch.float64:
-            return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
-        return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)
-    except ValueError as error:
-        raise _explained(program, error, inputs, weights) from None
+    has_operators = True
 
+    def values(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
+    ) -> tuple[torch.Tensor, Tape | None]:
+        """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them.
 
-def _explained(
-    program: Program, error: ValueError, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
-) -> ValueError:
-    if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
-        return error
-    return explained(program.evolution, error, inputs, joined(weights, inputs))
+        Raises:
+            TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
+        """
+        engine, size, threads = engine_of(self.program), inputs.shape[0], engine_threads(num_threads)
+        # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
+        try:
+            if inputs.dtype is torch.float64:
+                return engine.tensor_values_float64(inputs, size, weights, threads, record)
+            return engine.tensor_values_float32(inputs, size, weights, threads, record)
+        except ValueError as error:
+            raise self._explained(error, inputs, weights) from None
+
+    def pull_back(
+        self,
+        cotangent: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+        tape: Any = None,
+    ) -> Optional:
+        """Gradients with respect to the inputs and each set, without a graph; None where not wanted.
+
+        One adjoint state for all observables, swept back once.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as `values`.
+        """
+        engine, size, threads = engine_of(self.program), inputs.shape[0], engine_threads(num_threads)
+        try:
+            if inputs.dtype is torch.float64:
+                return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
+            return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)
+        except ValueError as error:
+            raise self._explained(error, inputs, weights) from None
+
+    def _explained(self, error: ValueError, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> ValueError:
+        if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
+            return error
+        return explained(self.program.evolution, error, inputs, joined(weights, inputs))
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TypeAlias
 
@@ -23,13 +24,42 @@ from .._program.output import ExpectationValues, grouped
 from .._program.program import Program
 from .._program.schedule import Rotation, X, Z
 from .._reading.polynomials import Polynomial
+from .costs import PYTORCH
+from .method import Cost, Method, Refusal, Runner, Task
+from .native import joined
 
 # Real and imaginary parts (B, 2^n).
 State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
-def expectation_values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Values (B, M) of inputs (B, N) and weights (W,), the derived ones included in both."""
+class PyTorch(Method):
+    """State vectors in plain PyTorch: any output, any device, derivatives of every order; slower."""
+
+    name = "pytorch"
+
+    def cost(self, program: Program, task: Task) -> Cost | Refusal:
+        """From the number of steps."""
+        return PYTORCH.of(program.evolution, task)
+
+    def prepare(self, program: Program) -> PyTorchRunner:
+        """A runner without a state of its own."""
+        return PyTorchRunner(program, self)
+
+
+class PyTorchRunner(Runner):
+    """Calls of plain PyTorch."""
+
+    is_differentiable = True
+
+    def values(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
+    ) -> tuple[torch.Tensor, None]:
+        """Shape (B, *shape of the output), with a graph."""
+        return values(self.program, inputs, joined(weights, inputs)), None
+
+
+def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """What is read (B, *shape) for inputs (B, N) and weights (W,), derived ones included in both; differentiable."""
     with torch.autocast(inputs.device.type, enabled=False):
         angles = _Angles(inputs, weights)
         angles.require_resolved(program.evolution)

@@ -16,9 +16,14 @@ from .. import _engine
 from .._core.arguments import thread_count, whole_number
 from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.dense import Matrix, Step
+from .._program.output import ExpectationValues
+from .._program.program import Program
 from .._program.schedule import Rotation, engine_arrays, levels_of
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
+from .._reading.paulis import PauliTerms
+from .._simulation.choose import choose, offers
+from .._simulation.method import Cost, Method, Refusal, Task
 from .._simulation.planning import engine_of
 from .hybrid import HybridModule
 from .module import QuantumModule
@@ -59,6 +64,8 @@ class Explanation:
         instruction_set: That of the kernels.
         batch_size: Number of samples.
         schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
+        methods: What each method expects such a call to cost, with gradients, or why it refuses.
+        chosen: The method that is taken.
     """
 
     num_qubits: int
@@ -81,6 +88,8 @@ class Explanation:
     instruction_set: str
     batch_size: int
     schedule: dict[str, Any]
+    methods: dict[str, Cost | Refusal]
+    chosen: str
 
     def __str__(self) -> str:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
@@ -114,11 +123,19 @@ class Explanation:
             ("batch", f"{self.batch_size} in tiles of {samples} on {_many(self.schedule['num_threads'], 'thread')}"),
             ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
             ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
+            *[(f"method {name}", _said(one, name == self.chosen)) for name, one in self.methods.items()],
         ]
         return "\n".join(f"{name:<22} {text}" for name, text in rows)
 
 
 _BOUND = "bound row by row; derivatives by the shift rule where it is exact, else central differences"
+
+
+def _said(one: Cost | Refusal, is_chosen: bool) -> str:
+    if isinstance(one, Refusal):
+        return f"refuses: {one.reason}"
+    taken = ", chosen" if is_chosen else ""
+    return f"about {1e3 * one.seconds:.2g} ms and {_bytes(one.bytes)} a call with gradients{taken}"
 
 
 def _short(name: str) -> str:
@@ -155,7 +172,13 @@ def explain(
     batch_size = whole_number(batch_size, "batch_size", 1)
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
-    evolution, engine = model._program.evolution, engine_of(model._program)
+    task = Task(batch_size, dtype, (model.variational_ or model._without_weights())[0].device.type, 1, threads)
+    said = offers(model._program, task)
+    if isinstance(model.method, Method):
+        said[model.method.name] = model.method.cost(model._program, task)
+    chosen = model.method if isinstance(model.method, Method) else choose(model._program, task)
+    program = model._program if model._program.expectation_values else _without_output(model._program)
+    evolution, engine = program.evolution, engine_of(program)
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
     levels, _ = levels_of(() if evolution.is_stepwise else evolution.rotations, evolution.passes)
@@ -203,7 +226,14 @@ def explain(
         instruction_set=_engine.instruction_set(),
         batch_size=batch_size,
         schedule=schedule,
+        methods=said,
+        chosen=chosen.name,
     )
+
+
+def _without_output(program: Program) -> Program:
+    """The evolution with one observable that is always 0, in place of an output that is not the engine's."""
+    return Program(program.evolution, ExpectationValues((0.0,), PauliTerms.none()))
 
 
 def _module(

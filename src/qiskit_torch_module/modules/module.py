@@ -13,15 +13,17 @@ from qiskit.circuit import Parameter
 
 from .._core.arguments import flag, thread_count
 from .._core.transforms import is_differentiated
-from .._differentiation import operators
-from .._differentiation.autograd import expectation_values
+from .._differentiation import autograd, operators
 from .._program.cache import cached_program
+from .._program.output import Output
 from .._program.program import Program
 from .._reading.definitions import copied
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list, parameter_sets
+from .._simulation.choose import AUTO, Runners, method_of
 from .._simulation.columns import with_derived_columns
-from .._simulation.native import joined
+from .._simulation.method import Method
+from .._simulation.native import Native, joined
 from .._storage.blueprint import SavedCircuit
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class QuantumModule(torch.nn.Module):
-    """Expectation values of a parameterised circuit, with exact gradients.
+    """Expectation values of a parameterised circuit, or other outputs, with exact gradients.
 
     Simulates the state vector in the native engine: in complex64 for float32 parameters, in complex128 for float64
     (the default dtype of PyTorch at construction decides; ``.double()`` and ``.float()`` change it later).
@@ -50,11 +52,13 @@ class QuantumModule(torch.nn.Module):
             vector in place, such as those of ``torch.nn.init`` and of `qiskit_torch_module.initializers`.
         seed_init: Seed for the initial values; the global random state is left as it was.
         observables: "individualZ" (output q is <Z> of qubit q), "tensoredZ" (one output, Z on all qubits), a Pauli
-            label, a Qiskit operator, or a sequence of them; one output each.
+            label, a Qiskit operator, or a sequence of them; one output each. Or a `qiskit_torch_module.outputs.Output`.
         num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
         num_threads_backward: Threads for gradients, likewise.
         encoding_gradients_flag: Gradients with respect to the input follow its ``requires_grad``; False forces them
             off.
+        method: Who computes: the name of a method, or one of `qiskit_torch_module.methods`; "auto": the cheapest exact
+            one, for each size, dtype and device of a batch.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -71,16 +75,18 @@ class QuantumModule(torch.nn.Module):
         variational_params_names: Sequence[str] | str | None = None,
         variational_params_initial: Initial | Sequence[Initial] = "uniform",
         seed_init: int | None = None,
-        observables: Observables = "individualZ",
+        observables: Observables | Output = "individualZ",
         num_threads_forward: int = 0,
         num_threads_backward: int = 0,
         encoding_gradients_flag: bool | None = None,
+        method: str | Method = AUTO,
     ) -> None:
         super().__init__()
         self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
         sets = list(variational_params) if isinstance(variational_params, Iterator) else variational_params
         self.variational_parameters = parameter_sets(sets, "variational_params")
-        self._program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
+        program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
+        self._compute(program, method_of(method))
         self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
         self._num_qubits: int = circuit.num_qubits
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
@@ -122,6 +128,11 @@ class QuantumModule(torch.nn.Module):
         rename_entries(state_dict, prefix, self._names)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
+    def _compute(self, program: Program, method: Method | None) -> None:
+        self._program, self._runners = program, Runners(program, method)
+        # What the compiler of PyTorch may trace: operators stand for the native engine alone.
+        self._has_operators = program.expectation_values is not None and (method is None or isinstance(method, Native))
+
     def _register(self, seed: int | None) -> None:
         with seeded(seed):
             for name, values in self._initial_values():
@@ -155,11 +166,11 @@ class QuantumModule(torch.nn.Module):
             input_tensor: What version 1.0 called the input.
 
         Returns:
-            Shape (..., output_size). Its dtype is that of the parameters, or ``torch.promote_types`` of this and the
-            input's where that is a tensor of floating-point numbers: float64 with float32 gives float64, bfloat16 with
-            bfloat16 gives bfloat16, bfloat16 with float32 gives float32. Results in float16 and bfloat16 are computed
-            in float32 and rounded at the end. A module without weights has the default dtype of PyTorch at its
-            construction; ``.double()`` and the like change it.
+            Shape (..., output_size), or (..., *shape) for an `Output` of another shape. Its dtype is that of the
+            parameters, or ``torch.promote_types`` of this and the input's where that is a tensor of floating-point
+            numbers: float64 with float32 gives float64, bfloat16 with bfloat16 gives bfloat16, bfloat16 with float32
+            gives float32. Results in float16 and bfloat16 are computed in float32 and rounded at the end. A module
+            without weights has the default dtype of PyTorch at its construction; ``.double()`` and the like change it.
 
         Raises:
             TypeError: the input is sparse, nested, or no real numbers, or a dtype is none of these.
@@ -177,7 +188,7 @@ class QuantumModule(torch.nn.Module):
             weights = [all_weights]
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         if inputs.ndim != 2:
-            values = values.reshape(*inputs.shape[:-1], self.output_size)
+            values = values.reshape(*inputs.shape[:-1], *values.shape[1:])
         return values if dtype is None else values.to(dtype)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -189,12 +200,12 @@ class QuantumModule(torch.nn.Module):
                 parameter.grad = None
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        if torch.compiler.is_compiling() and inputs.is_cpu:
+        if torch.compiler.is_compiling() and inputs.is_cpu and self._has_operators:
             if self._write_program():
                 torch._dynamo.graph_break()  # what is traced is run as it is instead
             compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), self._program.text, *threads)
             return compiled
-        return expectation_values(self._program, threads, inputs, *weights)
+        return autograd.values(self._runners(inputs), threads, inputs, *weights)
 
     def _write_program(self) -> bool:
         """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``.
@@ -243,9 +254,14 @@ class QuantumModule(torch.nn.Module):
         return list(self._names)
 
     @property
-    def observables(self) -> Observables:
+    def observables(self) -> Observables | Output:
         """A copy of the observables as they were given."""
         return copy.deepcopy(self._observables)
+
+    @property
+    def method(self) -> Method | str:
+        """Who computes: a method, or "auto"."""
+        return self._runners.method or AUTO
 
     @property
     def encoding_gradients_flag(self) -> bool | None:
@@ -264,7 +280,7 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def output_size(self) -> int:
-        """Number of observables: the width of the output."""
+        """Number of observables: the width of the output; how many numbers an `Output` reads from a sample."""
         return self._program.output_size
 
     @property
@@ -281,7 +297,8 @@ class QuantumModule(torch.nn.Module):
     def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
         """Puts in place of what was compiled at construction what comes from a file."""
         program.evolution.set_origins({one: index for index, one in enumerate(circuit.parameters)})
-        self._program, self._observables = program, observables
+        self._compute(program, self._runners.method)
+        self._observables = observables
         self._circuit, self._num_qubits = circuit, circuit.num_qubits
 
     @property

@@ -16,7 +16,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from .._core.arguments import MOST_THREADS, flag
-from .._differentiation.autograd import expectation_values
+from .._differentiation.autograd import values as values_of
 from .._program.compile import MAX_QUBITS as MOST_SIMULATED
 from .._program.compile import compile_program
 from .._program.passes import compiler_passes
@@ -25,7 +25,9 @@ from .._program.program import Program
 from .._reading.identities import read_parameters, written_parameters
 from .._reading.observables import pauli_sums
 from .._reading.paulis import unpacked
+from .._simulation.choose import AUTO, known, method_of
 from .._simulation.columns import with_derived_columns
+from .._simulation.native import Native
 from .._storage.blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .._storage.container import encoded
@@ -37,6 +39,7 @@ _KIND = "quantum module"
 _FIELDS = {
     *("program", "circuit", "why_no_circuit", "num_qubits", "observables", "vectors", "parameters"),
     *("names", "sizes", "initials", "trainable", "weights", "like", "encoding_gradients_flag", "num_threads"),
+    "method",
 }
 # With more qubits, circuits that compile to other rotations are not compared by their values.
 _MOST_COMPARED_QUBITS = 22
@@ -131,6 +134,7 @@ def _content(model: QuantumModule) -> dict[str, Any]:
         "weights": dict(model.state_dict()),
         "like": None if model.variational_ else model._without_weights()[0],
         "encoding_gradients_flag": model.encoding_gradients_flag,
+        "method": _written_method(model),
         "num_threads": [model.num_threads_forward, model.num_threads_backward],
     }
 
@@ -181,7 +185,7 @@ def _agree(program: Program, again: Program) -> bool:
 
 
 def _values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    return expectation_values(program, (0, 0), *with_derived_columns(program.evolution, inputs, weights))
+    return values_of(Native().prepare(program), (0, 0), *with_derived_columns(program.evolution, inputs, weights))
 
 
 def _require_same(model: QuantumModule, again: QuantumModule) -> None:
@@ -198,6 +202,7 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
         "requires_grad": [a.requires_grad for a in again.variational_] == [b.requires_grad for b in model.variational_],
         "weights": encoded("", dict(again.state_dict())) == encoded("", dict(model.state_dict())),
         "dtype": [one.dtype for one in again._without_weights()] == [one.dtype for one in model._without_weights()],
+        "method": again.method == model.method,
         "settings": (again.encoding_gradients_flag, again.num_threads_forward, again.num_threads_backward)
         == (model.encoding_gradients_flag, model.num_threads_forward, model.num_threads_backward),
     }
@@ -209,8 +214,8 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
 
 
 def _model(content: Mapping[str, Any]) -> QuantumModule:
-    if content.keys() != _FIELDS:
-        odd = sorted(map(str, content.keys() ^ _FIELDS))
+    if content.keys() | {"method"} != _FIELDS:  # not there before version 2.1
+        odd = sorted(map(str, (content.keys() | {"method"}) ^ _FIELDS))
         raise ValueError(f"its fields are not those of a model: {', '.join(odd)[:200]}")
     program = from_text(content["program"].decode("ascii"))
     parameters = read_parameters(content["vectors"], content["parameters"])
@@ -238,6 +243,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         num_threads_forward=threads[0],
         num_threads_backward=threads[1],
         encoding_gradients_flag=gradients,
+        method=method_of(content.get("method", AUTO)) or AUTO,
     )
     circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
     observables = _read_observables(content["observables"], num_qubits, program.output_size)
@@ -282,6 +288,19 @@ def _untouched(circuit: QuantumCircuit) -> list[int]:
     position = {qubit: index for index, qubit in enumerate(circuit.qubits)}
     touched = {position[qubit] for one in circuit.data if one.operation.name != "barrier" for qubit in one.qubits}
     return [index for index in range(circuit.num_qubits) if index not in touched]
+
+
+def _written_method(model: QuantumModule) -> str:
+    """Its name, under which it is found again."""
+    method = model.method
+    if isinstance(method, str):
+        return method
+    if known().get(method.name) != method:
+        raise ValueError(
+            f"model: method {method!r} is not known by its name, under which it could be found again; call "
+            f"qtm.methods.register with it, or {_REMEDY}"
+        )
+    return method.name
 
 
 def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:

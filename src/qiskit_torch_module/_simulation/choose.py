@@ -1,0 +1,120 @@
+"""Which method computes a program: the one that is asked for, or the cheapest exact one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .._program.program import Program
+from .method import Cost, Method, Refusal, Runner, Task
+from .native import Native
+from .pytorch import PyTorch
+
+AUTO = "auto"
+_known: dict[str, Method] = {}
+
+
+def register(method: Method) -> None:
+    """Makes a method known by its name, and to ``method="auto"`` if it is exact.
+
+    Raises:
+        TypeError: it is no `Method`.
+        ValueError: its name is no identifier, or taken by a method of another class.
+    """
+    if not isinstance(method, Method):
+        raise TypeError(f"method: expected a qtm.methods.Method, got {type(method).__name__}")
+    if not isinstance(method.name, str) or not method.name.isidentifier() or method.name == AUTO:
+        raise ValueError(f"method: expected an identifier other than '{AUTO}' as its name, got {method.name!r}")
+    taken = _known.get(method.name)
+    if taken is not None and type(taken) is not type(method):
+        raise ValueError(f"method: the name '{method.name}' is taken by {taken!r}; choose another one")
+    _known[method.name] = method
+
+
+register(Native())
+register(PyTorch())
+
+
+def known() -> dict[str, Method]:
+    """All methods that are known, by name."""
+    return dict(_known)
+
+
+def method_of(given: Any) -> Method | None:
+    """The method that an argument names, or is; None: "auto".
+
+    Raises:
+        TypeError: neither a name nor a method.
+        ValueError: an unknown name.
+    """
+    if isinstance(given, Method):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"method: expected a name or a qtm.methods.Method, got {type(given).__name__}")
+    if given == AUTO:
+        return None
+    if given not in _known:
+        raise ValueError(f"method: unknown method {given!r}; expected one of {', '.join([AUTO, *_known])}")
+    return _known[given]
+
+
+def offers(program: Program, task: Task) -> dict[str, Cost | Refusal]:
+    """What each known method says of a task."""
+    return {name: method.cost(program, task) for name, method in _known.items()}
+
+
+def choose(program: Program, task: Task) -> Method:
+    """The cheapest exact method.
+
+    Raises:
+        ValueError: all refuse; the message says why each does.
+    """
+    said = {name: one for name, one in offers(program, task).items() if _known[name].is_exact}
+    costs = {name: one.seconds for name, one in said.items() if isinstance(one, Cost)}
+    if not costs:
+        reasons = "; ".join(f"{name}: {one.reason}" for name, one in said.items() if isinstance(one, Refusal))
+        raise ValueError(f"method: none can compute this circuit ({reasons})")
+    return _known[min(costs, key=costs.__getitem__)]
+
+
+class Runners:
+    """The runners of a program, made when they are first asked for; copies and pickles make their own.
+
+    Args:
+        program: What they compute.
+        method: Who computes; None: the cheapest exact one, task by task.
+    """
+
+    def __init__(self, program: Program, method: Method | None) -> None:
+        self.program, self.method = program, method
+        self._by_task: dict[tuple[str, torch.dtype, int], Runner] = {}
+        self._by_method: dict[Method, Runner] = {}
+
+    def __reduce__(self) -> Any:
+        return Runners, (self.program, self.method)
+
+    def __call__(self, inputs: torch.Tensor) -> Runner:
+        """The runner for inputs of their device, dtype and size, up to a factor of two.
+
+        Raises:
+            ValueError: the method refuses, or all do.
+        """
+        size = inputs.shape[0]
+        key = (inputs.device.type, inputs.dtype, size.bit_length() if type(size) is int else 1)
+        found = self._by_task.get(key)
+        if found is None:
+            found = self._by_task[key] = self._prepared(Task(1 << key[2], key[1], key[0], 1, torch.get_num_threads()))
+        return found
+
+    def _prepared(self, task: Task) -> Runner:
+        method = self.method
+        if method is None:
+            method = choose(self.program, task)
+        else:
+            said = method.cost(self.program, task)
+            if isinstance(said, Refusal):
+                raise ValueError(f"method '{method.name}': {said.reason}")
+        if method not in self._by_method:
+            self._by_method[method] = method.prepare(self.program)
+        return self._by_method[method]

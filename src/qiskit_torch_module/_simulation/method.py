@@ -1,0 +1,164 @@
+"""The seam between what is computed and who computes it: a method prepares runners for programs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from .._program.program import Program
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a program is to be computed.
+
+    Attributes:
+        batch_size: Number of samples in a call.
+        dtype: ``torch.float32`` or ``torch.float64``, in which real numbers are.
+        device: Type of the device on which tensors are, such as "cpu".
+        order: Order of the derivatives that are wanted: 0 for values alone.
+        num_threads: Most threads.
+    """
+
+    batch_size: int = 1
+    dtype: torch.dtype = torch.float32
+    device: str = "cpu"
+    order: int = 1
+    num_threads: int = 1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call is expected to take.
+
+    Attributes:
+        seconds: Time, within a factor of a few: methods are told apart by it.
+        bytes: Memory, beside that of the program.
+    """
+
+    seconds: float
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a method cannot do a task, and what would help."""
+
+    reason: str
+
+
+class Runner(ABC):
+    """Computes one program.
+
+    In all calls, inputs have the shape (B, N) and weights are sets of shape (W_i,), of the same dtype and device; N and
+    the sum of all W_i are ``num_all_inputs`` and ``num_all_weights`` of the evolution: variables that are computed from
+    others are there already.
+
+    Args:
+        program: What it computes.
+        method: Who prepared it.
+
+    Attributes:
+        is_differentiable: Whether `values` is made of functions that PyTorch differentiates by itself, to any order;
+            `pull_back` is not called then.
+        has_operators: Whether operators of PyTorch stand for it, which take tensors that are no plain memory: those of
+            `Native` alone.
+    """
+
+    is_differentiable = False
+    has_operators = False
+
+    def __init__(self, program: Program, method: Method) -> None:
+        self.program, self.method = program, method
+
+    @abstractmethod
+    def values(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
+    ) -> tuple[torch.Tensor, Any]:
+        """What the program reads from the final states.
+
+        Args:
+            inputs: Shape (B, N).
+            weights: Sets of weights.
+            num_threads: Most threads; 0: as ``torch.get_num_threads()``.
+            record: Whether `pull_back` will follow.
+
+        Returns:
+            Shape (B, *shape of the output); and a tape for `pull_back`, which may be None.
+        """
+
+    def pull_back(
+        self,
+        cotangent: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+        tape: Any = None,
+    ) -> Sequence[torch.Tensor | None]:
+        """Gradients of ``(cotangent * values).sum()`` with respect to the inputs and each set; None where not wanted.
+
+        Args:
+            cotangent: Of the shape of the values.
+            inputs: As for `values`.
+            weights: As for `values`.
+            wants: Which gradients are wanted: of the inputs, and of each set.
+            num_threads: As for `values`.
+            tape: What `values` recorded for the same arguments; None: nothing.
+        """
+        raise NotImplementedError(f"method '{self.method.name}' has no gradients; use method='auto'")
+
+    def function(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """The values as a function of inputs and all weights that PyTorch differentiates, for further derivatives.
+
+        That of an exact method is the same simulation in plain PyTorch.
+
+        Raises:
+            NotImplementedError: the method is not exact.
+        """
+        if not self.method.is_exact:
+            raise NotImplementedError(
+                f"method '{self.method.name}' has first gradients only; use method='auto' for derivatives of gradients"
+            )
+        from .pytorch import values
+
+        return lambda inputs, weights: values(self.program, inputs, weights)
+
+    @cached_property
+    def unshared(self) -> Runner:
+        """That of the program in which all weights are inputs, for weights that differ from sample to sample."""
+        return self.method.prepare(self.program.unshared)
+
+
+class Method(ABC):
+    """A way to compute programs. Its options, which are its attributes, are fixed when it is made.
+
+    Attributes:
+        name: The name that `QuantumModule` takes, and that errors and `explain` print.
+        is_exact: Whether values are exact up to rounding; ``method="auto"`` takes no other.
+    """
+
+    name: str
+    is_exact: bool = True
+
+    @abstractmethod
+    def cost(self, program: Program, task: Task) -> Cost | Refusal:
+        """What a call would take, or why there can be none. Asked often: nothing is prepared for it."""
+
+    @abstractmethod
+    def prepare(self, program: Program) -> Runner:
+        """A runner for a program that `cost` did not refuse."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"

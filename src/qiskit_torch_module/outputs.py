@@ -1,0 +1,5 @@
+"""Outputs: what is read from the final state. `QuantumModule` takes one in place of observables."""
+
+from ._program.output import Output
+
+__all__ = ["Output"]
