@@ -1,9 +1,10 @@
 """Methods: who computes a program, at what cost. `QuantumModule` takes one as its ``method``."""
 
+from ._program.schedule import X, Y, Z
 from ._simulation.choose import choose, known, offers, register
 from ._simulation.method import Cost, Method, Refusal, Runner, Task
 from ._simulation.native import Native, joined
-from ._simulation.pytorch import PyTorch
+from ._simulation.pytorch import PyTorch, angles
 
 __all__ = [
     "Cost",
@@ -13,6 +14,10 @@ __all__ = [
     "Refusal",
     "Runner",
     "Task",
+    "X",
+    "Y",
+    "Z",
+    "angles",
     "choose",
     "joined",
     "known",

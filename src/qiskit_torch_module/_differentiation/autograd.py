@@ -48,7 +48,8 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         weights: Sets of weights.
     """
     if runner.is_differentiable:
-        return _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
+        found: torch.Tensor = _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
+        return found
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
@@ -58,7 +59,7 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     if transforms_active():
         if is_forward_twice((inputs, *weights)):
             return runner.function()(inputs, joined(weights, inputs))
-        found: torch.Tensor = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+        found = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
         return found
     prepare_for((inputs, *weights))
     return _apply_watched(runner, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))

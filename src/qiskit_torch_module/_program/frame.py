@@ -133,4 +133,4 @@ def expectation_values_in(frame: VirtualQubits, sums: PauliSums) -> ExpectationV
     fixed, kept = is_identity & ~vanishes, ~(is_identity | vanishes)
     constants = np.bincount(sums.observable[fixed], weights=coefficient[fixed], minlength=sums.num_observables)
     terms = PauliTerms(sums.observable, x, z, coefficient)
-    return ExpectationValues(tuple(constants.tolist()), terms if kept.all() else terms.at(kept))
+    return ExpectationValues(tuple(map(float, constants)), terms if kept.all() else terms.at(kept))

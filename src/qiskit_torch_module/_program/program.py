@@ -65,6 +65,4 @@ def require_shape(program: Program) -> None:
     """
     shape = program.shape
     if not isinstance(shape, tuple) or not all(type(size) is int and size > 0 for size in shape):
-        raise TypeError(
-            f"observables: {program.output!r}: expected a tuple of positive sizes as its shape, got {shape!r}"
-        )
+        raise TypeError(f"observables: expected a tuple of positive sizes as shape of {program.output}, got {shape!r}")

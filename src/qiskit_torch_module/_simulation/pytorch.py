@@ -70,6 +70,23 @@ def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> tor
         return program.output.read(state)
 
 
+def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The angle of every rotation of every sample, shape (B, R); differentiable.
+
+    Args:
+        evolution: What is computed.
+        inputs: Shape (B, N), derived ones included.
+        weights: Sets of weights, likewise.
+
+    Raises:
+        ValueError: an angle has no digits left.
+    """
+    found = _Angles(inputs, joined(weights, inputs))
+    found.require_resolved(evolution)
+    columns = [found(one.angle, 4.0 * math.pi).expand(len(inputs)) for one in evolution.rotations]
+    return torch.stack(columns, 1) if columns else inputs.new_empty(len(inputs), 0)
+
+
 class _Angles:
     """Angles from inputs and weights: sums of terms, which may cancel, in double precision wherever the device can."""
 

@@ -188,7 +188,7 @@ class QuantumModule(torch.nn.Module):
             weights = [all_weights]
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         if inputs.ndim != 2:
-            values = values.reshape(*inputs.shape[:-1], *values.shape[1:])
+            values = values.reshape((*inputs.shape[:-1], *values.shape[1:]))
         return values if dtype is None else values.to(dtype)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -212,7 +212,8 @@ class QuantumModule(torch.nn.Module):
 
         Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
         """
-        operators.text_of(self._program)
+        if self._has_operators:
+            operators.text_of(self._program)
         return is_differentiated()
 
     # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.

@@ -1,0 +1,265 @@
+"""Methods and outputs: those of the package, and those of docs/extending.md, registered from outside."""
+
+import copy
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import Statevector, partial_trace, random_statevector
+from torch.utils.flop_counter import FlopCounterMode
+
+import qiskit_torch_module as qtm
+from qiskit_torch_module import QuantumModule, methods
+from qiskit_torch_module._simulation import choose as _choose
+
+PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
+X, W = ParameterVector("x", 2), ParameterVector("w", 5)
+
+
+def circuit():
+    """Idle qubits, folded CNOTs and swaps, products of parameters, a global phase."""
+    made = QuantumCircuit(5, global_phase=0.3)
+    made.h(1)
+    made.ry(X[0] * W[0], 3)
+    made.cx(1, 3)
+    made.rx(W[1], 1)
+    made.swap(0, 1)
+    made.x(3)
+    made.rzz(X[1] + W[2], 0, 3)
+    made.cx(3, 0)
+    made.crx(W[3], 0, 3)
+    made.ry(W[4].sin(), 3)
+    made.cx(0, 1)
+    return made
+
+
+@pytest.fixture(scope="module")
+def page():
+    scope = {"print": lambda *_: None}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
+        exec(block, scope)
+    return scope
+
+
+@pytest.fixture
+def registered(page):
+    methods.register(page["Dense"]())
+    yield page["Dense"]()
+    _choose._known.pop("dense")
+
+
+def module(**options):
+    return QuantumModule(circuit(), list(X), list(W), seed_init=3, **options).double()
+
+
+def inputs(size=4):
+    return torch.from_numpy(np.random.default_rng(5).normal(size=(size, 2)))
+
+
+def states(model, rows):
+    weights = dict(zip(W, model.variational.tolist(), strict=True))
+    return [Statevector(circuit().assign_parameters({**dict(zip(X, row, strict=True)), **weights})) for row in rows]
+
+
+@dataclass(frozen=True)
+class Amplitudes(qtm.outputs.Output):
+    """Of the state times the phase that makes the first one real: two numbers for each."""
+
+    def shape(self, num_qubits):
+        return (2**num_qubits, 2)
+
+    def read(self, state):
+        return torch.view_as_real(state * (state[:, :1].conj() / state[:, :1].abs()))
+
+
+def test_the_state_is_in_the_order_of_qiskit():
+    model, rows = module(observables=Amplitudes()), inputs()
+    found = torch.view_as_complex(model(rows).contiguous()).detach().numpy()
+    for state, one in zip(states(model, rows.tolist()), found, strict=True):
+        expected = state.data * np.conj(state.data[0]) / abs(state.data[0])
+        np.testing.assert_allclose(one, expected, atol=1e-12)
+    assert model.output_size == 64
+    assert model(rows[:0]).shape == (0, 32, 2)
+    assert model(rows.reshape(2, 2, 2)).shape == (2, 2, 32, 2)
+
+
+def test_an_output_from_outside(page):
+    output = page["Purity"]((1, 3))
+    model, rows = module(observables=output), inputs()
+    expected = [partial_trace(state, [0, 2, 4]).purity().real for state in states(model, rows.tolist())]
+    np.testing.assert_allclose(model(rows).detach().numpy(), expected, atol=1e-12)
+    assert model(rows[0]).shape == ()
+    call = lambda rows, weights: torch.func.functional_call(model, {"variational": weights}, (rows,))  # noqa: E731
+    variables = (rows.requires_grad_(), model.variational.detach().requires_grad_())
+    assert torch.autograd.gradcheck(call, variables)
+    assert torch.autograd.gradgradcheck(call, variables)
+    with pytest.raises(ValueError, match="qubits: expected some of 0 to 4, and not all"):
+        module(observables=page["Purity"]((1, 7)))
+
+
+def test_outputs_are_values(page):
+    first, second = (module(observables=page["Purity"]((0, 1))) for _ in range(2))
+    assert first._program is second._program
+    assert first._program is not module(observables=page["Purity"]((0, 2)))._program
+    assert copy.deepcopy(first)(inputs()).tolist() == first(inputs()).tolist()
+    assert first.observables == page["Purity"]((0, 1))
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+def test_an_output_is_compiled_around(page):
+    model, rows = module(observables=page["Purity"]((0, 1))), inputs()
+    torch.testing.assert_close(torch.compile(model)(rows), model(rows))
+
+
+def test_a_method_from_outside(page):
+    """Values, gradients of everything, gradients of gradients, vmap."""
+    model, native, rows = module(method=page["Dense"]()), module(), inputs()
+    torch.testing.assert_close(model(rows), native(rows))
+    call = lambda rows, weights: torch.func.functional_call(model, {"variational": weights}, (rows,))  # noqa: E731
+    variables = (rows.requires_grad_(), model.variational.detach().requires_grad_())
+    assert torch.autograd.gradcheck(call, variables)
+    assert torch.autograd.gradgradcheck(call, variables)
+    ensemble = torch.stack([model.variational.detach() + shift for shift in (0.0, 0.1, 0.2)])
+    found = torch.func.vmap(call, in_dims=(None, 0))(rows.detach(), ensemble)
+    torch.testing.assert_close(found, torch.stack([call(rows.detach(), one) for one in ensemble]))
+
+
+def test_a_method_of_a_name_is_found_and_saved(registered, tmp_path):
+    model = module(method="dense")
+    assert model.method == registered
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(module(method="pytorch")))):
+        torch.testing.assert_close(again(inputs()), model(inputs()))
+    qtm.save(model, tmp_path / "model")
+    assert qtm.load(tmp_path / "model").method == registered
+
+
+def test_a_method_without_a_name_is_not_saved(page, tmp_path):
+    with pytest.raises(ValueError, match="call qtm.methods.register with it"):
+        qtm.save(module(method=page["Dense"]()), tmp_path / "model")
+
+
+class Told(methods.Method):
+    """Plain PyTorch at the price that it is told."""
+
+    name = "told"
+
+    def __init__(self, seconds, is_exact=True):
+        self.seconds, self.is_exact = seconds, is_exact
+
+    def cost(self, program, task):
+        return methods.Refusal("too many samples") if task.batch_size > 8 else methods.Cost(self.seconds)
+
+    def prepare(self, program):
+        return methods.PyTorch().prepare(program)
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "chosen"),
+    [(Told(1e-12), 4, "told"), (Told(1e-12), 40, "native"), (Told(10.0), 4, "native"), (Told(0.0, False), 4, "native")],
+    ids=["cheapest", "refuses", "dear", "not exact"],
+)
+def test_auto_takes_the_cheapest_exact_method(method, size, chosen):
+    model = module()
+    task = methods.Task(size)
+    methods.register(method)
+    try:
+        assert methods.choose(model._program, task).name == chosen
+        assert set(methods.offers(model._program, task)) == {"native", "pytorch", "told"}
+        assert qtm.explain(model, batch_size=size).chosen == chosen
+    finally:
+        _choose._known.pop("told")
+
+
+def test_explain_prints_all_with_cost_and_reason(page):
+    text = str(qtm.explain(module(observables=page["Purity"]((0,)))))
+    assert re.search(r"method native +refuses: it reads expectation values only", text)
+    assert re.search(r"method pytorch +about .* ms and .*chosen", text)
+    text = str(qtm.explain(module(method=page["Dense"]())))
+    assert re.search(r"method dense +about .* chosen", text)
+
+
+class Estimating(Told):
+    name = "estimating"
+
+    def __init__(self):
+        super().__init__(1.0, is_exact=False)
+
+    def prepare(self, program):
+        return Forgetful(program, self)
+
+
+class Forgetful(methods.Runner):
+    """First gradients alone."""
+
+    def values(self, inputs, weights, num_threads=0, record=False):
+        return methods.Native().prepare(self.program).values(inputs, weights)
+
+    def pull_back(self, cotangent, inputs, weights, wants, num_threads=0, tape=None):
+        return methods.Native().prepare(self.program).pull_back(cotangent, inputs, weights, wants)
+
+
+def seen_by_a_mode(model):
+    with FlopCounterMode(display=False):
+        return model(inputs())
+
+
+def test_nothing_exact_stands_for_a_method_that_estimates():
+    model, rows = module(method=Estimating()), inputs().requires_grad_()
+    (slope,) = torch.autograd.grad(model(rows).sum(), rows)
+    torch.testing.assert_close(slope, torch.autograd.grad(module()(rows).sum(), rows)[0])
+    (slope,) = torch.autograd.grad(model(rows).sum(), rows, create_graph=True)
+    with pytest.raises(NotImplementedError, match="method 'estimating' has first gradients only"):
+        slope.sum().backward()
+    with pytest.raises(NotImplementedError, match="method 'estimating' takes plain tensors only"):
+        seen_by_a_mode(model)
+
+
+def test_bad_methods():
+    with pytest.raises(ValueError, match="method: unknown method 'gpu'; expected one of auto, native, pytorch"):
+        module(method="gpu")
+    with pytest.raises(TypeError, match="method: expected a name or a qtm.methods.Method, got int"):
+        module(method=3)
+    with pytest.raises(TypeError, match="expected a qtm.methods.Method, got str"):
+        methods.register("native")
+    taken = Told(1.0)
+    taken.name = "native"
+    with pytest.raises(ValueError, match="the name 'native' is taken by Native"):
+        methods.register(taken)
+    taken.name = "auto"
+    with pytest.raises(ValueError, match="expected an identifier other than 'auto'"):
+        methods.register(taken)
+    with pytest.raises(ValueError, match="method 'told': too many samples"):
+        module(method=Told(1.0))(inputs(20))
+
+
+def test_a_model_from_an_older_file_has_no_frame(page, monkeypatch):
+    """Nothing is read in an order that nobody knows."""
+    model = module(observables=page["Purity"]((0, 1)))
+    monkeypatch.setitem(model._program.evolution.__dict__, "frame", None)
+    with pytest.raises(ValueError, match="build it from its circuit"):
+        model(inputs())
+
+
+def test_reading_what_has_no_shape():
+    @dataclass(frozen=True)
+    class Shapeless(qtm.outputs.Output):
+        def shape(self, num_qubits):
+            return [3]
+
+        def read(self, state):
+            return state.abs()
+
+    with pytest.raises(TypeError, match="observables: expected a tuple of positive sizes"):
+        module(observables=Shapeless())
+
+
+def test_random_states_are_read_as_they_are(page):
+    state = random_statevector(2**4, seed=1)
+    found = page["Purity"]((0, 2)).read(torch.from_numpy(state.data[None]))
+    assert found.item() == pytest.approx(partial_trace(state, [1, 3]).purity().real)
