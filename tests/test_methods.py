@@ -220,6 +220,16 @@ def test_nothing_exact_stands_for_a_method_that_estimates():
         seen_by_a_mode(model)
 
 
+def test_the_layer_of_a_hybrid_module(page):
+    options = {"input_size": 3, "output_size": 2, "seed_init": 4}
+    hybrid, native = (
+        qtm.HybridModule(circuit(), list(X), list(W), **options, **more) for more in ({"method": page["Dense"]()}, {})
+    )
+    rows = torch.rand(4, 3)
+    assert hybrid.quantum.method.name == "dense"
+    torch.testing.assert_close(hybrid(rows), native(rows))
+
+
 def test_bad_methods():
     with pytest.raises(ValueError, match="method: unknown method 'gpu'; expected one of auto, native, pytorch"):
         module(method="gpu")

@@ -11,6 +11,8 @@ from qiskit.circuit import Parameter
 
 from .._core.arguments import tensor_of, whole_number
 from .._reading.parameters import parameter_list
+from .._simulation.choose import AUTO
+from .._simulation.method import Method
 from .initial import Initial, seeded
 from .inputs import one_of
 from .module import QuantumModule
@@ -30,6 +32,7 @@ class HybridModule(torch.nn.Module):
         seed_init: Seed for the initial values of all three layers; the global random state is left as it was.
         num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
         num_threads_backward: Threads for gradients, likewise.
+        method: Who computes the quantum layer, as for `QuantumModule`.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -50,6 +53,7 @@ class HybridModule(torch.nn.Module):
         seed_init: int | None = None,
         num_threads_forward: int = 0,
         num_threads_backward: int = 0,
+        method: str | Method = AUTO,
     ) -> None:
         super().__init__()
         encoding = parameter_list(encoding_params, "encoding_params")
@@ -68,6 +72,7 @@ class HybridModule(torch.nn.Module):
                 variational_params_initial,
                 num_threads_forward=num_threads_forward,
                 num_threads_backward=num_threads_backward,
+                method=method,
             )
             self.postprocessing = torch.nn.Linear(self.quantum.output_size, output_size)
 
