@@ -17,7 +17,6 @@ from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._core import timing
 from qiskit_torch_module._program.compile import compile_program
-from qiskit_torch_module._program.gf2 import Latest
 from qiskit_torch_module._program.passes import Passes
 from qiskit_torch_module._program.schedule import X, Y, Z, levels_of
 
@@ -112,18 +111,6 @@ def test_levels_are_those_of_a_planner_that_looks_at_all_of_them(passes):
         rotations = random_rotations(seed)
         expected = plain(slow_planner.levels_of(rotations, passes))
         assert plain(levels_of(rotations, passes)) == expected, f"seed {seed}"
-
-
-def test_the_latest_odd_overlap_is_that_of_all_masks():
-    choice = random.Random(0)
-    for _ in range(300):
-        latest, added, bits = Latest(), [], choice.randint(1, 8)
-        for _ in range(choice.randint(0, 40)):
-            added.append((choice.randrange(1 << bits), choice.randrange(12)))
-            latest.add(*added[-1])
-        for mask in range(1 << min(bits, 6)):
-            odd = [time for other, time in added if (other & mask).bit_count() % 2]
-            assert latest.odd(mask) == max(odd, default=-1)
 
 
 def waiting(repetitions):

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
 from .gf2 import is_odd
 from .schedule import Rotation, _Angles, engine_arrays
@@ -171,12 +172,8 @@ def coset_table(num_qubits: int, qubits: VirtualQubits) -> npt.NDArray[np.int64]
 @lru_cache(maxsize=256)
 def row_table(num_qubits: int, qubits: VirtualQubits) -> npt.NDArray[np.int64]:
     """The state of the qubits at every index: shape (2^n,)."""
-    index = np.arange(1 << num_qubits)
-    rows = np.zeros_like(index)
+    index = np.arange(1 << num_qubits, dtype=np.uint32)
+    rows = np.zeros(1 << num_qubits, dtype=np.int64)
     for bit, (sign, negative) in enumerate(zip(qubits.signs, qubits.negatives, strict=True)):
-        parity = np.full_like(index, negative)
-        for other in range(num_qubits):
-            if sign >> other & 1:
-                parity ^= index >> other & 1
-        rows |= parity << bit
+        rows |= (parity(index & np.uint32(sign)) ^ negative).astype(np.int64) << bit
     return rows

@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import xor
 
 from .._reading.polynomials import Polynomial
-from .gf2 import is_odd
+from .gf2 import Basis, duals, is_odd, overlaps, sum_of
 from .schedule import Level, Run, Y
 
 # That the engine takes; in deeper circuits, a few layers are too little of the whole.
@@ -45,11 +43,11 @@ class Index:
 
     def flip(self, x: int) -> int:
         """What flips the old bits in ``x``."""
-        return _overlaps(x, self.parities)
+        return overlaps(x, self.parities)
 
     def parity(self, z: int) -> int:
         """The parity of the old bits in ``z``."""
-        return _overlaps(z, self.flips)
+        return overlaps(z, self.flips)
 
     def level(self, level: Level) -> Level:
         runs = [Run(self.flip(run.x), self.parity(run.z), run.gates) for run in level.runs]
@@ -136,72 +134,13 @@ def _varies(levels: Sequence[Level], num_inputs: int) -> bool:
     return any(index < num_inputs for angle in angles for variables, _ in angle.terms for index in variables)
 
 
-def _overlaps(mask: int, others: Iterable[int]) -> int:
-    """Bit i: whether ``mask`` has an odd overlap with the i-th of the others."""
-    found = 0
-    for i, other in enumerate(others):
-        found |= ((mask & other).bit_count() & 1) << i
-    return found
-
-
-def _mask_of(flags: Iterable[int]) -> int:
-    return sum(bool(flag) << i for i, flag in enumerate(flags))
-
-
-def _sum_of(masks: Iterable[int]) -> int:
-    return reduce(xor, masks, 0)
-
-
-class _Basis:
-    """A basis of functions, each the parity of some bits, chosen from those given."""
-
-    def __init__(self, functions: Iterable[int]) -> None:
-        self.elements: list[int] = []
-        self._rows: list[tuple[int, int]] = []  # a function, and which elements it is the sum of
-        for function in functions:
-            rest, parts = self._reduced(function)
-            if rest:
-                self._rows.append((rest, parts ^ 1 << len(self.elements)))
-                self.elements.append(function)
-
-    def __len__(self) -> int:
-        return len(self.elements)
-
-    def coordinates(self, function: int) -> int:
-        """Bit i: whether the i-th element is part of the function."""
-        return self._reduced(function)[1]
-
-    def _reduced(self, function: int) -> tuple[int, int]:
-        parts = 0
-        if function:
-            for row, of_row in self._rows:
-                if function ^ row < function:
-                    function, parts = function ^ row, parts ^ of_row
-        return function, parts
-
-
-def _duals(columns: Sequence[int]) -> list[int]:
-    """For each of n independent columns of n bits, a mask of odd overlap with it and even overlap with the others."""
-    # Gauss-Jordan elimination of the transpose: rows (bits of the columns, the unit vector that it began as).
-    rows = [(_mask_of(column >> bit & 1 for column in columns), 1 << bit) for bit in range(len(columns))]
-    for pivot in range(len(columns)):
-        chosen = next(i for i in range(pivot, len(rows)) if rows[i][0] >> pivot & 1)
-        rows[pivot], rows[chosen] = rows[chosen], rows[pivot]
-        bits, unit = rows[pivot]
-        rows = [
-            (row ^ bits, mask ^ unit) if i != pivot and row >> pivot & 1 else (row, mask)
-            for i, (row, mask) in enumerate(rows)
-        ]
-    return [mask for _, mask in rows]
-
-
 class _Step:
     """What lies between two layers. Functions are parities of the bits that the first one turns: bit k for run k."""
 
     def __init__(self, before: Level, after: Level) -> None:
         flips = [run.x for run in before.runs]
-        self.reached = [_overlaps(run.z, flips) for run in after.runs]  # the bits that the second one turns
-        self.factors = [(_overlaps(mask, flips), angle) for mask, angle in before.phase.items() if angle.terms]
+        self.reached = [overlaps(run.z, flips) for run in after.runs]  # the bits that the second one turns
+        self.factors = [(overlaps(mask, flips), angle) for mask, angle in before.phase.items() if angle.terms]
 
 
 class _Cut:
@@ -217,13 +156,13 @@ class _Cut:
         self.known = [self._known(step) for step in steps]
         self.glue = sum(len(basis) for pair in self.known for basis in pair)
 
-    def _known(self, step: _Step) -> tuple[_Basis, _Basis]:
+    def _known(self, step: _Step) -> tuple[Basis, Basis]:
         low, high = self.masks
         # Factors across the cut go to the high half.
         across = [function & low for function, _ in step.factors if function & high]
         return (
-            _Basis(step.reached[place] & high for place in self.sides[0]),
-            _Basis([*(step.reached[place] & low for place in self.sides[1]), *across]),
+            Basis(step.reached[place] & high for place in self.sides[0]),
+            Basis([*(step.reached[place] & low for place in self.sides[1]), *across]),
         )
 
     def relative_cost(self, num_levels: int) -> float:
@@ -267,12 +206,12 @@ class _Cut:
         phases: list[dict[int, Polynomial]] = [{}]
         for number in reversed(range(len(self.steps))):
             flips = self._flips_before(number, side, flips, received[number], given[number])
-            duals = _duals(flips)
-            phases.insert(0, self._phase(number, side, duals, received[number]))
+            signs = duals(flips)
+            phases.insert(0, self._phase(number, side, signs, received[number]))
             gates = [levels[number].runs[place].gates for place in own]
-            runs.insert(0, [Run(*one) for one in zip(flips, duals, gates, strict=False)])
+            runs.insert(0, [Run(*one) for one in zip(flips, signs, gates, strict=False)])
         half_turn = Polynomial.constant(math.pi / 2)
-        runs[0] += [Run(flips[bit], duals[bit], [(Y, half_turn)]) for bits in received for bit in bits]
+        runs[0] += [Run(flips[bit], signs[bit], [(Y, half_turn)]) for bits in received for bit in bits]
         return Half(begin, [Level(*one) for one in zip(runs, phases, strict=True)])
 
     def _flips_before(
@@ -283,8 +222,8 @@ class _Cut:
         incoming, outgoing = self.known[number][side], self.known[number][1 - side]
         found = list(flips)
         for bit, place in enumerate(own):
-            found[bit] = _sum_of(flips[i] for i, one in enumerate(own) if reached[one] >> place & 1)
-            found[bit] ^= _sum_of(
+            found[bit] = sum_of(flips[i] for i, one in enumerate(own) if reached[one] >> place & 1)
+            found[bit] ^= sum_of(
                 flips[glue] for glue, one in zip(given, outgoing.elements, strict=True) if one >> place & 1
             )
         for i, one in enumerate(own):
@@ -293,14 +232,14 @@ class _Cut:
                 found[glue] ^= flips[i] if parts >> part & 1 else 0
         return found
 
-    def _phase(self, number: int, side: int, duals: Sequence[int], received: Sequence[int]) -> dict[int, Polynomial]:
+    def _phase(self, number: int, side: int, signs: Sequence[int], received: Sequence[int]) -> dict[int, Polynomial]:
         """The factors of a step that are this half's."""
         found = {}
         for function, angle in self.steps[number].factors:
             if bool(function & self.masks[1]) != bool(side):
                 continue
             known = self.known[number][side].coordinates(function & self.masks[1 - side])
-            mask = _sum_of(dual for dual, place in zip(duals, self.sides[side], strict=False) if function >> place & 1)
-            mask ^= _sum_of(duals[glue] for part, glue in enumerate(received) if known >> part & 1)
+            mask = sum_of(sign for sign, place in zip(signs, self.sides[side], strict=False) if function >> place & 1)
+            mask ^= sum_of(signs[glue] for part, glue in enumerate(received) if known >> part & 1)
             found[mask] = angle
         return found

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._reading.polynomials import Polynomial
-from .gf2 import Latest, is_odd
+from .gf2 import Latest, is_odd, solution
 from .passes import Passes
 
 X, Y, Z = 0, 1, 2
@@ -228,20 +228,7 @@ def _conjugate_to(x: int, others: Sequence[int], preferred: int) -> int | None:
     """A mask of odd overlap with x and even overlap with the others, `preferred` if it is one; None: there is none."""
     if not any(is_odd(other & preferred) for other in others):
         return preferred
-    # Gauss-Jordan elimination over GF(2): rows (mask, wanted parity of the overlap), each with a pivot bit of its own.
-    rows: list[tuple[int, bool, int]] = []
-    for mask, wanted in [*((other, False) for other in others), (x, True)]:
-        for row, parity, pivot in rows:
-            if mask & pivot:
-                mask, wanted = mask ^ row, wanted ^ parity
-        if mask == 0:
-            if wanted:
-                return None
-            continue
-        pivot = mask & -mask
-        rows = [(r ^ mask, p ^ wanted, b) if r & pivot else (r, p, b) for r, p, b in rows]
-        rows.append((mask, wanted, pivot))
-    return sum(pivot for _, wanted, pivot in rows if wanted)
+    return solution([*((other, False) for other in others), (x, True)])
 
 
 def _begins(sizes: Iterable[int]) -> list[int]:

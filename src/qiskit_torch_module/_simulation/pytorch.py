@@ -23,6 +23,7 @@ from .._program.origins import least_unresolved
 from .._program.output import ExpectationValues, grouped
 from .._program.program import Program
 from .._program.schedule import Rotation, X, Z
+from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
 from .costs import PYTORCH
 from .method import Cost, Method, Refusal, Runner, Task
@@ -255,9 +256,5 @@ def _flip_table(num_qubits: int, x: int) -> npt.NDArray[np.int64]:
 
 @lru_cache(maxsize=1024)
 def _sign_table(num_qubits: int, z: int, x: int) -> npt.NDArray[np.float32]:
-    parity = np.zeros(1 << num_qubits, dtype=np.int64)
-    index = np.arange(1 << num_qubits) ^ x
-    for bit in range(num_qubits):
-        if z >> bit & 1:
-            parity ^= index >> bit & 1
-    return (1 - 2 * parity).astype(np.float32)
+    index = np.arange(1 << num_qubits, dtype=np.uint32) ^ np.uint32(x)
+    return 1 - 2 * parity(index & np.uint32(z)).astype(np.float32)
