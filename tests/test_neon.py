@@ -2,13 +2,16 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._core.schema import ProgramArrays, Switches
 from qiskit_torch_module._program.halves import halves_of
 from qiskit_torch_module._program.passes import current_passes
 from qiskit_torch_module._program.schedule import levels_of
@@ -23,40 +26,20 @@ pytestmark = pytest.mark.skipif(
     reason=f"needs {COMPILER} and {EMULATOR} (Debian: g++-aarch64-linux-gnu, qemu-user)",
 )
 
-ARRAYS = [
-    "angle_constant",
-    "angle_term_begin",
-    "term_coefficient",
-    "term_factor_begin",
-    "factor_variable",
-    "run_gate_begin",
-    "gate_axis",
-    "gate_angle",
-    "run_x",
-    "run_z",
-    "layer_run_begin",
-    "phase_character_begin",
-    "character_mask",
-    "character_source_begin",
-    "source_kind",
-    "source_index",
-    "observable_constant",
-    "flip_mask",
-    "flip_term_begin",
-    "pauli_z",
-    "pauli_coefficient",
-    "pauli_observable",
-]
+ARRAYS = [name for name in get_type_hints(ProgramArrays) if name not in get_type_hints(Switches)]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """The engine as a program of its own, for AArch64."""
-    path = tmp_path_factory.mktemp("neon") / "evaluate_file"
+    folder = tmp_path_factory.mktemp("neon")
+    path = folder / "evaluate_file"
+    schema = ENGINE.parent / "qiskit_torch_module" / "_core" / "schema.py"
+    subprocess.run([sys.executable, ENGINE / "make_schema.py", schema, folder / "schema.hpp"], check=True)
     sources = [one for one in ENGINE.glob("*.cpp") if one.name not in ("bindings.cpp", "gil.cpp")]
     sources += [ENGINE / "isa" / "baseline.cpp", Path(__file__).parent / "cross" / "evaluate_file.cpp"]
     flags = ["-std=c++20", "-O1", "-fno-math-errno", "-ffp-contract=fast", "-static", "-pthread", "-DQTM_BASELINE"]
-    subprocess.run([COMPILER, *flags, *map(str, sources), "-o", str(path)], check=True)
+    subprocess.run([COMPILER, *flags, f"-I{folder}", *map(str, sources), "-o", str(path)], check=True)
     return path
 
 

@@ -351,8 +351,27 @@ nb::dict schedule(const qtm::Plan& plan, int64_t batch_size, int num_threads, bo
     return result;
 }
 
+// Entries that the schema names, all of them and no others.
+class KnownKeys {
+   public:
+    explicit KnownKeys(const nb::dict& entries) : entries_(entries) {}
+    nb::handle operator[](const char* name) {
+        ++count_;
+        if (!entries_.contains(name)) throw std::invalid_argument(std::string("inconsistent program: no ") + name);
+        return entries_[name];
+    }
+    void finish() const {
+        if (entries_.size() != count_)
+            throw std::invalid_argument("inconsistent program: entries that the schema lacks");
+    }
+
+   private:
+    const nb::dict& entries_;
+    size_t count_ = 0;
+};
+
 template <class Scalar>
-void assign(std::vector<Scalar>& target, const nb::dict& arrays, const char* name) {
+void assign(std::vector<Scalar>& target, KnownKeys& arrays, const char* name) {
     const auto array = nb::cast<nb::ndarray<const Scalar, nb::ndim<1>, nb::c_contig, nb::device::cpu>>(arrays[name]);
     target.assign(array.data(), array.data() + array.size());
 }
@@ -362,52 +381,25 @@ qtm::ProgramArrays arrays_of(const nb::dict& arrays, int num_qubits, int num_inp
     given.num_qubits = num_qubits;
     given.num_inputs = num_inputs;
     given.num_weights = num_weights;
-#define QTM_ASSIGN(name) assign(given.name, arrays, #name)
-    QTM_ASSIGN(angle_constant);
-    QTM_ASSIGN(angle_term_begin);
-    QTM_ASSIGN(term_coefficient);
-    QTM_ASSIGN(term_factor_begin);
-    QTM_ASSIGN(factor_variable);
-    QTM_ASSIGN(run_gate_begin);
-    QTM_ASSIGN(gate_axis);
-    QTM_ASSIGN(gate_angle);
-    QTM_ASSIGN(run_x);
-    QTM_ASSIGN(run_z);
-    QTM_ASSIGN(layer_run_begin);
-    QTM_ASSIGN(phase_character_begin);
-    QTM_ASSIGN(character_mask);
-    QTM_ASSIGN(character_source_begin);
-    QTM_ASSIGN(source_kind);
-    QTM_ASSIGN(source_index);
-    QTM_ASSIGN(observable_constant);
-    QTM_ASSIGN(flip_mask);
-    QTM_ASSIGN(flip_term_begin);
-    QTM_ASSIGN(pauli_z);
-    QTM_ASSIGN(pauli_coefficient);
-    QTM_ASSIGN(pauli_observable);
+    KnownKeys known(arrays);
+#define QTM_ASSIGN(Scalar, name) assign(given.name, known, #name);
+    QTM_PROGRAM_ARRAYS(QTM_ASSIGN)
 #undef QTM_ASSIGN
-    given.merges_diagonals = nb::cast<bool>(arrays["merges_diagonals"]);
-    given.shares_prefix = nb::cast<bool>(arrays["shares_prefix"]);
-    given.absorbs_observables = nb::cast<bool>(arrays["absorbs_observables"]);
+#define QTM_ASSIGN(name) given.name = nb::cast<bool>(known[#name]);
+    QTM_SWITCHES(QTM_ASSIGN)
+#undef QTM_ASSIGN
+    known.finish();
     return given;
 }
 
 std::optional<qtm::StepArrays> steps_of(const std::optional<nb::dict>& arrays) {
     if (!arrays) return std::nullopt;
     qtm::StepArrays given;
-#define QTM_ASSIGN(name) assign(given.name, *arrays, #name)
-    QTM_ASSIGN(kind);
-    QTM_ASSIGN(angle);
-    QTM_ASSIGN(x);
-    QTM_ASSIGN(z);
-    QTM_ASSIGN(qubit_begin);
-    QTM_ASSIGN(qubit_flip);
-    QTM_ASSIGN(qubit_sign);
-    QTM_ASSIGN(qubit_is_negative);
-    QTM_ASSIGN(columns);
-    QTM_ASSIGN(entry_begin);
-    QTM_ASSIGN(entries);
+    KnownKeys known(*arrays);
+#define QTM_ASSIGN(Scalar, name) assign(given.name, known, #name);
+    QTM_STEP_ARRAYS(QTM_ASSIGN)
 #undef QTM_ASSIGN
+    known.finish();
     return given;
 }
 
@@ -417,16 +409,17 @@ void construct(qtm::Plan* place, int num_qubits, int num_inputs, int num_weights
     std::unique_ptr<const qtm::Plan> from_halves;
     if (halved) {
         qtm::Plan::Halves halves{};
-        halves.glue_bits = nb::cast<int>((*halved)["glue"]);
-        halves.relative_cost = nb::cast<double>((*halved)["relative_cost"]);
+        halves.glue_bits = nb::cast<int>((*halved)[qtm::key::glue]);
+        halves.relative_cost = nb::cast<double>((*halved)[qtm::key::relative_cost]);
         for (int i = 0; i < 2; ++i) {
-            const auto [qubits, of_half] = nb::cast<std::pair<int, nb::dict>>((*halved)[i == 0 ? "low" : "high"]);
+            const auto [qubits, of_half] =
+                nb::cast<std::pair<int, nb::dict>>((*halved)[i == 0 ? qtm::key::low : qtm::key::high]);
             qtm::ProgramArrays half = given(of_half, qubits);
             half.is_half = true;
             halves.half[size_t(i)] = std::make_unique<const qtm::Plan>(std::move(half));
         }
-        from_halves = std::make_unique<const qtm::Plan>(given(nb::cast<nb::dict>((*halved)["rest"]), num_qubits),
-                                                        std::move(halves));
+        from_halves = std::make_unique<const qtm::Plan>(
+            given(nb::cast<nb::dict>((*halved)[qtm::key::rest]), num_qubits), std::move(halves));
     }
     new (place) qtm::Plan(given(arrays, num_qubits), {}, std::move(from_halves), steps_of(steps));
 }

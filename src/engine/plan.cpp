@@ -27,8 +27,6 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
 ProgramView Plan::stepwise_view(int lane_bits) const {
     ProgramView view = common_;
     view.lane_bits = lane_bits;
-    view.flip_mask = given_.flip_mask.data();
-    view.pauli_z = given_.pauli_z.data();
     return view;
 }
 
@@ -146,26 +144,8 @@ void Plan::link() {
     }
     common_.glue_bits = halves_.glue_bits;
     common_.relative_cost = halves_.relative_cost;
-#define QTM_LINK(name) common_.name = a.name.data()
-    QTM_LINK(angle_constant);
-    QTM_LINK(angle_term_begin);
-    QTM_LINK(term_coefficient);
-    QTM_LINK(term_factor_begin);
-    QTM_LINK(factor_variable);
-    QTM_LINK(run_gate_begin);
-    QTM_LINK(gate_axis);
-    QTM_LINK(gate_angle);
-    QTM_LINK(run_x);
-    QTM_LINK(run_z);
-    QTM_LINK(layer_run_begin);
-    QTM_LINK(phase_character_begin);
-    QTM_LINK(character_source_begin);
-    QTM_LINK(source_kind);
-    QTM_LINK(source_index);
-    QTM_LINK(observable_constant);
-    QTM_LINK(flip_term_begin);
-    QTM_LINK(pauli_coefficient);
-    QTM_LINK(pauli_observable);
+#define QTM_LINK(Scalar, name) common_.name = a.name.data();
+    QTM_PROGRAM_ARRAYS(QTM_LINK)
 #undef QTM_LINK
 #define QTM_LINK(name) common_.name = name##_.data()
     QTM_LINK(angle_varies);

@@ -1,4 +1,5 @@
-// The circuit as the engine sees it: flat arrays, no Qiskit, no Python.
+// The circuit as the engine sees it: flat arrays, no Qiskit, no Python. The schema that the compiler shares has the
+// meaning of those that it hands over; the others are derived from them.
 //
 // A circuit is an alternation of two primitives (see README.md in this folder):
 //
@@ -14,44 +15,32 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schema.hpp"
+
 namespace qtm {
 
-inline constexpr int max_qubits = 30;
-inline constexpr int most_glue_bits = 4;
 inline constexpr int most_lane_bits = 5;  // index bits in the lanes of a vector
-
-enum Axis : int32_t { axis_x = 0, axis_y = 1, axis_z = 2 };
-
-// What makes the factor of a character: a rotation of its own, or the left or right diagonal of a run, which acts
-// as (left diagonal) * RY * (right diagonal).
-enum Source : int32_t { source_rotation = 0, source_run_left = 1, source_run_right = 2 };
 
 // A batch-invariant view of everything the kernels read. Plain pointers, so that code compiled for one instruction
 // set shares no template instantiation with code compiled for another.
 struct ProgramView {
     int32_t num_qubits, num_inputs, num_weights, num_angles, num_runs, num_layers, num_observables;
 
-    // theta[a] = angle_constant[a] + sum_t term_coefficient[t] * prod_f variable[factor_variable[f]]
-    const double* angle_constant;      // [num_angles]
-    const int32_t* angle_term_begin;   // [num_angles + 1]
-    const double* term_coefficient;    // [num_terms]
-    const int32_t* term_factor_begin;  // [num_terms + 1]
-    const int32_t* factor_variable;    // [num_factors]: inputs first, then weights
-    const uint8_t* angle_varies;       // [num_angles]: depends on the inputs
+    // As they came from the compiler; of these, the masks of characters and observables are those of places where kets
+    // lie in the order of their sweep.
+#define QTM_ARRAY(Scalar, name) const Scalar* name;
+    QTM_PROGRAM_ARRAYS(QTM_ARRAY)
+#undef QTM_ARRAY
+
+    const uint8_t* angle_varies;  // [num_angles]: depends on the inputs
     // No angle is larger than angle_scale * max(1, largest variable)^angle_degree.
     double angle_scale;
     int32_t angle_degree;
 
-    const int32_t* run_gate_begin;  // [num_runs + 1]
-    const int32_t* gate_axis;       // [num_gates]
-    const int32_t* gate_angle;      // [num_gates]
-    const uint32_t* run_x;          // [num_runs]
-    const uint32_t* run_z;          // [num_runs]
-    const uint8_t* run_is_real;     // [num_runs]: only RY, so no diagonals
-    const uint8_t* run_varies;      // [num_runs]
+    const uint8_t* run_is_real;  // [num_runs]: only RY, so no diagonals
+    const uint8_t* run_varies;   // [num_runs]
 
-    const int32_t* layer_run_begin;  // [num_layers + 1]
-    const uint8_t* layer_varies;     // [num_layers]
+    const uint8_t* layer_varies;  // [num_layers]
 
     // How sweeps visit the state; it depends on how many of the lowest index bits lie in the lanes of a vector.
     int32_t lane_bits;
@@ -86,13 +75,7 @@ struct ProgramView {
     int32_t num_product_lane_runs;
     uint8_t product_is_scattered;  // the others do not reach vectors of their own: one amplitude at a time
 
-    // Phase p (0 <= p <= num_layers) is a product of characters; phase 0 is empty.
-    const int32_t* phase_character_begin;   // [num_layers + 2]
-    const uint8_t* phase_varies;            // [num_layers + 1]
-    const uint32_t* character_mask;         // [num_characters]
-    const int32_t* character_source_begin;  // [num_characters + 1]
-    const int32_t* source_kind;             // [num_sources]
-    const int32_t* source_index;            // [num_sources]: angle or run
+    const uint8_t* phase_varies;  // [num_layers + 1]
 
     // As the first sweep of its layer applies it, a phase is the product of
     // - a table by variant and position in the part, for characters that differ within a part: in every part they are
@@ -116,14 +99,7 @@ struct ProgramView {
     const int32_t* group_basis_begin;      // [num_groups]
     const uint32_t* group_basis;           // rows at the vectors of the basis of the sweep
 
-    // value[m] = observable_constant[m] + sum_t coefficient * sum_i (-1)^{z.i} {Re|Im} conj(k[i^x]) k[i]
-    const double* observable_constant;  // [num_observables]
-    int32_t num_flips;                  // distinct x masks
-    const uint32_t* flip_mask;          // [num_flips]
-    const int32_t* flip_term_begin;     // [2 * num_flips + 1]: per flip, first the real, then the imaginary terms
-    const uint32_t* pauli_z;            // [num_pauli_terms]
-    const double* pauli_coefficient;    // [num_pauli_terms]
-    const int32_t* pauli_observable;    // [num_pauli_terms]
+    int32_t num_flips;  // distinct x masks
 
     // The first layers are the same for the whole batch: as many as there are, but never the last one.
     int32_t prefix_layers;

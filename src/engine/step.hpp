@@ -3,11 +3,9 @@
 
 #include <cstdint>
 
-namespace qtm {
+#include "schema.hpp"
 
-// A rotation exp(-i angle/2 P) about X, Y or Z of a virtual qubit, a constant matrix, or exp(-i angle E) of a diagonal
-// E.
-enum StepKind : int32_t { step_x = 0, step_y = 1, step_z = 2, step_matrix = 3, step_diagonal = 4 };
+namespace qtm {
 
 // Matrices are stored in blocks of so many rows, their columns filled up to a multiple of it, with zeros:
 // [blocks][stored columns][re|im][rows of the block].
@@ -15,7 +13,7 @@ inline constexpr int rows_in_block = 4;
 
 template <class Real>
 struct StepView {
-    int32_t kind;
+    int32_t kind;   // a StepKind
     int32_t angle;  // of a rotation or a diagonal
     uint32_t x, z;  // of a rotation: X^x is its X, Z^z its Z
 

@@ -10,17 +10,11 @@
 
 namespace qtm {
 
-// What the compiler hands over, one entry a step; those that a kind has no use for are 0.
+// What the compiler hands over; the schema has the meaning of each array.
 struct StepArrays {
-    std::vector<int32_t> kind, angle;
-    std::vector<uint32_t> x, z;
-    std::vector<int32_t> qubit_begin;  // [steps + 1] into the three that follow: qubits of matrices and diagonals
-    std::vector<uint32_t> qubit_flip, qubit_sign;
-    std::vector<uint8_t> qubit_is_negative;
-    std::vector<int32_t> columns;
-    // [steps + 1] into entries: of a matrix (real, imaginary), row after row; of a diagonal its energies.
-    std::vector<int64_t> entry_begin;
-    std::vector<double> entries;
+#define QTM_ARRAY(Scalar, name) std::vector<Scalar> name;
+    QTM_STEP_ARRAYS(QTM_ARRAY)
+#undef QTM_ARRAY
 };
 
 class Steps {

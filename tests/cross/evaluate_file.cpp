@@ -28,29 +28,8 @@ qtm::ProgramArrays read_program(std::istream& in) {
     a.num_qubits = sizes[0];
     a.num_inputs = sizes[1];
     a.num_weights = sizes[2];
-#define QTM_READ(Scalar, name) a.name = read<Scalar>(in, #name)
-    QTM_READ(double, angle_constant);
-    QTM_READ(int32_t, angle_term_begin);
-    QTM_READ(double, term_coefficient);
-    QTM_READ(int32_t, term_factor_begin);
-    QTM_READ(int32_t, factor_variable);
-    QTM_READ(int32_t, run_gate_begin);
-    QTM_READ(int32_t, gate_axis);
-    QTM_READ(int32_t, gate_angle);
-    QTM_READ(uint32_t, run_x);
-    QTM_READ(uint32_t, run_z);
-    QTM_READ(int32_t, layer_run_begin);
-    QTM_READ(int32_t, phase_character_begin);
-    QTM_READ(uint32_t, character_mask);
-    QTM_READ(int32_t, character_source_begin);
-    QTM_READ(int32_t, source_kind);
-    QTM_READ(int32_t, source_index);
-    QTM_READ(double, observable_constant);
-    QTM_READ(uint32_t, flip_mask);
-    QTM_READ(int32_t, flip_term_begin);
-    QTM_READ(uint32_t, pauli_z);
-    QTM_READ(double, pauli_coefficient);
-    QTM_READ(int32_t, pauli_observable);
+#define QTM_READ(Scalar, name) a.name = read<Scalar>(in, #name);
+    QTM_PROGRAM_ARRAYS(QTM_READ)
 #undef QTM_READ
     return a;
 }

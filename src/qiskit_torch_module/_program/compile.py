@@ -8,6 +8,7 @@ from math import pi
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from .._core.schema import MAX_QUBITS
 from .._core.timing import Stopwatch
 from .._reading.gates import Step
 from .._reading.matrices import DenseStep, MatrixStep
@@ -25,7 +26,6 @@ from .reader import Reader
 from .schedule import Rotation
 
 # Qubits that gates act on; all others stay in |0> and cost nothing.
-MAX_QUBITS = 30
 
 
 def compile_program(

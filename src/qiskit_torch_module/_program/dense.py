@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from .._core.schema import CircuitArrays, StepArrays, StepKind
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
 from .gf2 import is_odd
@@ -122,12 +123,12 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
     return steps
 
 
-def step_arrays(steps: Sequence[Step]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the engine takes: the arrays of a circuit without layers, and its steps (``StepArrays`` in steps.hpp)."""
+def step_arrays(steps: Sequence[Step]) -> tuple[CircuitArrays, StepArrays]:
+    """What the engine takes: the arrays of a circuit without layers, and its steps."""
     angles = _Angles()
     qubits = [one.qubits if not isinstance(one, Rotation) else _NO_QUBITS for one in steps]
     entries = [_numbers(one) for one in steps]
-    arrays = {
+    arrays: StepArrays = {
         "kind": np.asarray([_kind(one) for one in steps], dtype=np.int32),
         "angle": np.asarray([0 if isinstance(one, Matrix) else angles.row(one.angle) for one in steps], dtype=np.int32),
         "x": np.asarray([one.x if isinstance(one, Rotation) else 0 for one in steps], dtype=np.uint32),
@@ -144,13 +145,12 @@ def step_arrays(steps: Sequence[Step]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 _NO_QUBITS = VirtualQubits((), (), ())
-_MATRIX, _DIAGONAL = 3, 4  # after the axes of rotations
 
 
 def _kind(step: Step) -> int:
     if isinstance(step, Rotation):
         return step.axis
-    return _MATRIX if isinstance(step, Matrix) else _DIAGONAL
+    return StepKind.MATRIX if isinstance(step, Matrix) else StepKind.DIAGONAL
 
 
 def _numbers(step: Step) -> npt.NDArray[np.float64]:

@@ -17,12 +17,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .._core.schema import MOST_GLUE_BITS
 from .._reading.polynomials import Polynomial
 from .gf2 import Basis, duals, is_odd, overlaps, sum_of
 from .schedule import Level, Run, Y
 
 # That the engine takes; in deeper circuits, a few layers are too little of the whole.
-_MOST_GLUE, _MOST_LEVELS = 4, 12
+_MOST_LEVELS = 12
 _LEAST_QUBITS = 8
 
 
@@ -94,7 +95,7 @@ def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halv
     for before, after in itertools.pairwise(full):
         steps.append(_Step(before, after))
         cut = min((_Cut(steps, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue)
-        if cut.glue > _MOST_GLUE:
+        if cut.glue > MOST_GLUE_BITS:
             break
         cuts.append(cut)
     if not cuts:

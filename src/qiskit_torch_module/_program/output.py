@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from .._core.schema import TermArrays
 from .._reading.paulis import PauliTerms
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ExpectationValues:
         return (len(self.constants),)
 
 
-def grouped(terms: PauliTerms) -> dict[str, npt.NDArray[Any]]:
+def grouped(terms: PauliTerms) -> TermArrays:
     """Terms by the bits they flip, and there the real before the imaginary ones (see src/engine/observable.hpp)."""
     group = 2 * terms.x.astype(np.int64) + terms.is_imaginary
     order = np.argsort(group, kind="stable")

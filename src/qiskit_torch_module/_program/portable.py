@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .._core.schema import MAX_QUBITS
 from .._core.strict_json import parsed_json
 from .._reading.expressions import OPERATION_NAMES, Derived, Expression, Node, variables_in
 from .._reading.paulis import PauliTerms
 from .._reading.polynomials import MAX_DEGREE, Polynomial
 from .blocks import AmplitudeBlock
-from .compile import MAX_QUBITS
 from .dense import Diagonal, Matrix, VirtualQubits
 from .evolution import Evolution, angles_of
 from .gf2 import is_odd

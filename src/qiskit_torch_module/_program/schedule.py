@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from .._core.schema import AngleArrays, Axis, CircuitArrays, PhaseArrays, RunArrays, Source, Switches
 from .._reading.polynomials import Polynomial
 from .gf2 import Latest, is_odd, solution
 from .passes import Passes
 
-X, Y, Z = 0, 1, 2
-
-# What makes the factor of a character (see src/engine/program.hpp).
-_ROTATION, _RUN_LEFT, _RUN_RIGHT = 0, 1, 2
+X, Y, Z = map(int, Axis)
+_ROTATION, _RUN_LEFT, _RUN_RIGHT = map(int, Source)
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ class _Angles:
     def row(self, angle: Polynomial) -> int:
         return self.rows.setdefault(angle, len(self.rows))
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> AngleArrays:
         constants: list[float] = []
         coefficients: list[float] = []
         term_counts: list[int] = []
@@ -286,12 +285,12 @@ def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
     return np.asarray(values, dtype=np.uint32)
 
 
-def engine_arrays(levels: Sequence[Level], passes: Passes | None = None) -> dict[str, Any]:
-    """The circuit's share of the arrays that the engine takes (``ProgramArrays`` in src/engine/arrays.hpp)."""
+def engine_arrays(levels: Sequence[Level], passes: Passes | None = None) -> CircuitArrays:
+    """The circuit's share of what the engine takes."""
     passes = passes or Passes()
     angles = _Angles()
     runs = [run for level in levels for run in level.runs]
-    arrays: dict[str, Any] = {
+    in_runs: RunArrays = {
         "run_x": _masks([run.x for run in runs]),
         "run_z": _masks([run.z for run in runs]),
         "run_gate_begin": _ints(_begins(len(run.gates) for run in runs)),
@@ -299,14 +298,16 @@ def engine_arrays(levels: Sequence[Level], passes: Passes | None = None) -> dict
         "gate_angle": _ints([angles.row(angle) for run in runs for _, angle in run.gates]),
         "layer_run_begin": _ints(_begins(len(level.runs) for level in levels)),
     }
-    arrays.update(_phase_arrays(levels, angles))
-    arrays.update(angles.arrays())
-    arrays["merges_diagonals"] = passes.diagonal_merging
-    arrays["shares_prefix"], arrays["absorbs_observables"] = passes.shared_prefix, passes.observable_absorption
-    return arrays
+    in_phases = _phase_arrays(levels, angles)
+    switches: Switches = {
+        "merges_diagonals": passes.diagonal_merging,
+        "shares_prefix": passes.shared_prefix,
+        "absorbs_observables": passes.observable_absorption,
+    }
+    return {**in_runs, **in_phases, **angles.arrays(), **switches}
 
 
-def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> dict[str, Any]:
+def _phase_arrays(levels: Sequence[Level], angles: _Angles) -> PhaseArrays:
     character_counts = [0]  # before the first layer every phase acts on |0...0>
     masks: list[int] = []
     source_counts: list[int] = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from .._core.collector import without_collections
+from .._core.schema import HalvedArrays, ObservableArrays, ProgramArrays
 from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.dense import step_arrays
@@ -49,8 +49,8 @@ def _planned(program: Program) -> tuple[Engine, Polynomial]:
     stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(levels):,} layers")
     num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
     halves = halves_of(levels, num_qubits, num_inputs) if evolution.passes.halved_start else None
-    halved = None if halves is None else halved_arrays(halves, evolution.passes, output)
-    engine = Engine(num_qubits, num_inputs, num_weights, arrays_of(levels, evolution.passes, output), halved)
+    halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
+    engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays_of(levels, evolution.passes, output)), halved)
     stopwatch.stage(f"engine made for them and {len(output.terms):,} Pauli terms")
     stopwatch.stop(f"planning the simulation of {num_qubits} qubits, before its first value,")
     return engine, dropped
@@ -60,8 +60,9 @@ def _planned(program: Program) -> tuple[Engine, Polynomial]:
 def _stepwise_engine(program: Program) -> Engine:
     evolution = program.evolution
     arrays, steps = step_arrays(evolution.steps)
-    arrays.update(observable_arrays(_expectation_values(program)))
-    return Engine(evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights, arrays, steps=steps)
+    observed = observable_arrays(_expectation_values(program))
+    num_inputs, num_weights = evolution.num_all_inputs, evolution.num_all_weights
+    return Engine(evolution.num_qubits, num_inputs, num_weights, {**arrays, **observed}, steps=dict(steps))
 
 
 def _expectation_values(program: Program) -> ExpectationValues:
@@ -71,7 +72,7 @@ def _expectation_values(program: Program) -> ExpectationValues:
     return output
 
 
-def halved_arrays(halves: Halves, passes: Passes, output: ExpectationValues) -> dict[str, Any]:
+def halved_arrays(halves: Halves, passes: Passes, output: ExpectationValues) -> HalvedArrays:
     """The same circuit from halves on: the arrays of each half and of what follows them."""
     terms = output.terms.moved(halves.index.flips, halves.index.parities)
     return {
@@ -86,11 +87,11 @@ def halved_arrays(halves: Halves, passes: Passes, output: ExpectationValues) -> 
 _NOTHING = ExpectationValues.none()
 
 
-def arrays_of(levels: Sequence[Level], passes: Passes, output: ExpectationValues = _NOTHING) -> dict[str, Any]:
+def arrays_of(levels: Sequence[Level], passes: Passes, output: ExpectationValues = _NOTHING) -> ProgramArrays:
     """All arrays of a circuit and what is observed after it."""
     return {**engine_arrays(levels, passes), **observable_arrays(output)}
 
 
-def observable_arrays(output: ExpectationValues) -> dict[str, Any]:
+def observable_arrays(output: ExpectationValues) -> ObservableArrays:
     """Those of the observables (see src/engine/observable.hpp)."""
     return {"observable_constant": np.asarray(output.constants, dtype=np.float64), **grouped(output.terms)}

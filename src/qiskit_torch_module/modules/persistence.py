@@ -16,8 +16,8 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from .._core.arguments import MOST_THREADS, flag
+from .._core.schema import MAX_QUBITS as MOST_SIMULATED
 from .._differentiation.autograd import values as values_of
-from .._program.compile import MAX_QUBITS as MOST_SIMULATED
 from .._program.compile import compile_program
 from .._program.passes import compiler_passes
 from .._program.portable import from_text, to_text
