@@ -15,7 +15,7 @@ from qiskit.quantum_info import Statevector, partial_trace, random_statevector
 from torch.utils.flop_counter import FlopCounterMode
 
 import qiskit_torch_module as qtm
-from qiskit_torch_module import QuantumModule, methods
+from qiskit_torch_module import QuantumModule, _engine, methods
 from qiskit_torch_module._simulation import choose as _choose
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
@@ -254,6 +254,47 @@ def test_a_model_from_an_older_file_has_no_frame(page, monkeypatch):
     monkeypatch.setitem(model._program.evolution.__dict__, "frame", None)
     with pytest.raises(ValueError, match="build it from its circuit"):
         model(inputs())
+
+
+def test_a_method_that_cannot_is_refused_when_the_module_is_made(page):
+    with pytest.raises(ValueError, match="method 'native': it reads expectation values only, not Purity"):
+        module(observables=page["Purity"]((0,)), method="native")
+    big = QuantumCircuit(30)
+    big.h(range(30))
+    budget = _engine.memory_budget()
+    qtm.set_memory_budget(2**20)
+    try:
+        with pytest.raises(ValueError, match="none can compute this circuit.*pytorch: states of 30 qubits take"):
+            QuantumModule(big, None, None, observables=page["Purity"]((0,)))
+    finally:
+        qtm.set_memory_budget(budget)
+
+
+def test_an_output_of_another_shape_than_it_says():
+    @dataclass(frozen=True)
+    class Odd(qtm.outputs.Output):
+        def shape(self, num_qubits):
+            return (3,)
+
+        def read(self, state):
+            return state.abs()
+
+    with pytest.raises(ValueError, match=r"expected .*Odd.* to read shape \(4, 3\), got \(4, 32\)"):
+        module(observables=Odd())(inputs())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_complex_outputs_stay_complex(dtype):
+    @dataclass(frozen=True)
+    class State(qtm.outputs.Output):
+        def shape(self, num_qubits):
+            return (2**num_qubits,)
+
+        def read(self, state):
+            return state
+
+    found = module(observables=State()).to(dtype)(inputs().to(dtype))
+    assert found.dtype == (torch.complex128 if dtype == torch.float64 else torch.complex64)
 
 
 def test_reading_what_has_no_shape():

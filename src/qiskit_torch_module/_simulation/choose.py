@@ -110,14 +110,24 @@ class Runners:
             found = self._by_task[device, inputs.dtype, bits] = self._prepared(task)
         return found
 
+    def require_method(self) -> None:
+        """Checks that there is a method for the smallest task.
+
+        Raises:
+            ValueError: the method refuses, or all do.
+        """
+        self._chosen(Task())
+
+    def _chosen(self, task: Task) -> Method:
+        if self.method is None:
+            return choose(self.program, task)
+        said = self.method.cost(self.program, task)
+        if isinstance(said, Refusal):
+            raise ValueError(f"method '{self.method.name}': {said.reason}")
+        return self.method
+
     def _prepared(self, task: Task) -> Runner:
-        method = self.method
-        if method is None:
-            method = choose(self.program, task)
-        else:
-            said = method.cost(self.program, task)
-            if isinstance(said, Refusal):
-                raise ValueError(f"method '{method.name}': {said.reason}")
+        method = self._chosen(task)
         if method not in self._by_method:
             self._by_method[method] = method.prepare(self.program)
         return self._by_method[method]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from .._core.plain import is_plain
+from .._engine import memory_budget
 from .._program.dense import Diagonal, Matrix, coset_table, row_table
 from .._program.evolution import Evolution, angles_of
 from .._program.origins import least_unresolved
@@ -39,7 +41,13 @@ class PyTorch(Method):
     name = "pytorch"
 
     def cost(self, program: Program, task: Task) -> Cost | Refusal:
-        """From the number of steps."""
+        """From the number of steps. Refused is what not even values have room for."""
+        least, budget = PYTORCH.of(program.evolution, replace(task, order=0)).bytes, memory_budget()
+        if least > budget:
+            return Refusal(
+                f"states of {program.evolution.num_qubits} qubits take {least / 2**30:.3g} GiB, more than the memory "
+                f"budget of {budget / 2**30:.3g} GiB; use smaller batches or fewer qubits"
+            )
         return PYTORCH.of(program.evolution, task)
 
     def prepare(self, program: Program) -> PyTorchRunner:
@@ -68,7 +76,13 @@ def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> tor
         if isinstance(program.output, ExpectationValues):
             return _values(program.evolution.num_qubits, program.output, real, imaginary)
         state = in_frame(program.evolution, torch.complex(real, imaginary))
-        return program.output.read(state)
+        found = program.output.read(state)
+        expected = (len(inputs), *program.shape)
+        if found.shape != expected:
+            raise ValueError(
+                f"observables: expected {program.output} to read shape {expected}, got {tuple(found.shape)}"
+            )
+        return found
 
 
 def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:

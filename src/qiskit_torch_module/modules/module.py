@@ -130,6 +130,7 @@ class QuantumModule(torch.nn.Module):
 
     def _compute(self, program: Program, method: Method | None) -> None:
         self._program, self._runners = program, Runners(program, method)
+        self._runners.require_method()
         # What the compiler of PyTorch may trace: operators stand for the native engine alone.
         self._has_operators = program.expectation_values is not None and (method is None or isinstance(method, Native))
 
@@ -189,7 +190,7 @@ class QuantumModule(torch.nn.Module):
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         if inputs.ndim != 2:
             values = values.reshape((*inputs.shape[:-1], *values.shape[1:]))
-        return values if dtype is None else values.to(dtype)
+        return values if dtype is None or values.is_complex() else values.to(dtype)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As in ``torch.nn.Module``, but does not look for submodules where there are none: that takes 10 us."""

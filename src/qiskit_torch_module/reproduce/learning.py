@@ -201,8 +201,8 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
     ]
     for label, act, update, total, mark in rows:
         faster = "" if ours is None or label == PROJECT.label else factor(total / ours)
-        times = " | ".join(f"{mark}{plain(1e3 * one)}" for one in (act, update, total))
-        lines.append(f"| {label} | {times} | {faster} | {_duration(200 * total)} |")
+        parts = " | ".join(f"{mark}{plain(1e3 * one)}" for one in (act, update, total))
+        lines.append(f"| {label} | {parts} | {faster} | {_duration(200 * total)} |")
     lines += not_measured(points)
     table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
