@@ -60,6 +60,12 @@ def test_info():
     assert _engine.instruction_set() in result.output
 
 
+def test_version():
+    result = qtm("--version")
+    assert result.exit_code == 0
+    assert result.output == f"qiskit-torch-module {__version__}\n"
+
+
 def test_the_classifier_is_that_of_the_paper():
     model = digit_classifier(seed=0)
     assert (model.circuit.num_qubits, model.input_size, model.output_size) == (10, 100, 10)

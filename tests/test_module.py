@@ -359,3 +359,12 @@ def test_threads_can_be_set_later():
     model.set_num_threads_forward(1)
     model.set_num_threads_backward(3)
     assert (model.num_threads_forward, model.num_threads_backward) == (1, 3)
+
+
+def test_a_bound_circuit_needs_no_parameters():
+    circuit = QuantumCircuit(2)
+    circuit.x(0)
+    assert QuantumModule(circuit)().tolist() == [-1.0, 1.0]
+    circuit.rx(Parameter("angle"), 0)
+    with pytest.raises(ValueError, match="in neither encoding_params nor variational_params: 'angle'"):
+        QuantumModule(circuit)

@@ -86,6 +86,21 @@ _MANY = 10**9  # more updates, threads or images than that are a slip of the fin
 _LARGEST_RATE = 1000  # Adam's steps are as long as its rate, and angles repeat every 4 pi
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        console.print(f"qiskit-torch-module {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Train quantum circuits with PyTorch."""
+
+
 class Data(str, Enum):
     """Which digits."""
 

@@ -43,7 +43,7 @@ class QuantumModule(torch.nn.Module):
     Args:
         circuit: Unitary circuit; measurements are refused.
         encoding_params: Parameters that take the columns of the input, in this order; None: the module has no input.
-        variational_params: Trainable parameters: one sequence, or a sequence of sets.
+        variational_params: Trainable parameters: one sequence, or a sequence of sets; None: there are none.
         variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
             ``variational_0``, ``variational_1``, ..., and ``variational`` for one flat sequence of parameters. One name
             for several sets gets numbers: "foo" gives ``foo_0``, ``foo_1``, ...
@@ -70,8 +70,8 @@ class QuantumModule(torch.nn.Module):
     def __init__(
         self,
         circuit: QuantumCircuit,
-        encoding_params: Iterable[Parameter] | None,
-        variational_params: Iterable[Any] | None,
+        encoding_params: Iterable[Parameter] | None = None,
+        variational_params: Iterable[Any] | None = None,
         variational_params_names: Sequence[str] | str | None = None,
         variational_params_initial: Initial | Sequence[Initial] = "uniform",
         seed_init: int | None = None,
