@@ -65,6 +65,7 @@ QISKIT_TESTS = [
         "readme",
         "values",
         "version_1",
+        "walk",
     )
 ]
 # The shortest of them that see expressions, primitives and files.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,21 +16,21 @@ from qiskit.quantum_info import SparsePauliOp
 from .._core.collector import without_collections
 from .._core.timing import Stopwatch
 from .._reading.compat import SparseObservable, num_parameters
-from .._reading.gates import plain_gate
+from .._reading.gates import Gate
 from .._reading.observables import Observables, pauli_sums
 from .._reading.operations import (
-    MAX_OPERATIONS,
     Amplitudes,
     Bound,
     Circuits,
     Dense,
     Matrix,
+    Reading,
     Steps,
     TooManyError,
     array_key,
-    reading,
 )
 from .._reading.parameter_expressions import read
+from .._reading.walk import Walk
 from .compile import compile_program
 from .output import Output
 from .passes import current_passes
@@ -116,72 +116,51 @@ def _content(circuit: QuantumCircuit) -> tuple[Hashable, ...]:
     Raises:
         TooManyError: with all repetitions there are too many operations.
     """
-    known: dict[int, tuple[_Opened, _Content]] = {}
-    opened = [_Opened(circuit)]
-    while True:
-        top = opened[-1]
-        inner = top.advance(known)
-        if inner is not None:
-            opened.append(_Opened(inner))
-            continue
-        content = tuple(top.content)
-        opened.pop()
-        if not opened:
-            return content
-        known[id(top.circuit)] = (top, _interned(content))  # with the circuit, lest its id is used again
+    listing = _Listing()
+    listing.over(circuit)
+    return tuple(listing.content)
 
 
-class _Opened:
-    """A circuit that is being read: one list for all, since a tuple for each gate is twice the collector's work.
+class _Listing(Walk):
+    """Lists what a circuit holds: one list for each, since a tuple for each gate is twice the collector's work.
 
     Attributes:
-        circuit: The circuit.
-        content: What it holds.
-        num_operations: Its operations, those inside of others included.
+        content: That of the circuit that is open.
     """
 
-    def __init__(self, circuit: QuantumCircuit) -> None:
-        self.circuit = circuit
-        self.content: list[Hashable] = [circuit.num_qubits, _angle(circuit.global_phase)]
-        self.num_operations = len(circuit.data)
-        self._position = {bit: index for index, bit in enumerate(circuit.qubits)}
-        self._instructions = iter(circuit.data)
-        self._parts: Iterator[QuantumCircuit] = iter(())
-        self._part: QuantumCircuit | None = None
+    def __init__(self) -> None:
+        self.content: list[Hashable] = []
+        self._around: list[tuple[list[Hashable], int]] = []  # contents of the circuits around, operations before
+        # By identity, with the circuit, lest its identity is used again: its content and its operations.
+        self._known: dict[int, tuple[QuantumCircuit, _Content, int]] = {}
 
-    def advance(self, known: Mapping[int, tuple[_Opened, _Content]]) -> QuantumCircuit | None:
-        """Goes on to the next nested circuit that is not known yet; None: the end."""
-        while True:
-            while self._part is not None:
-                if id(self._part) not in known:
-                    return self._part
-                part, content = known[id(self._part)]
-                self.content.append(content)
-                self.num_operations += 1 + part.num_operations
-                if self.num_operations > MAX_OPERATIONS:
-                    raise TooManyError
-                self._part = next(self._parts, None)
-            for instruction in self._instructions:
-                self._add(instruction)
-                if self._part is not None:
-                    break
-            else:
-                return None
+    def enter(self, circuit: QuantumCircuit, on: Sequence[int]) -> Sequence[int] | None:
+        known = self._known.get(id(circuit))
+        if known is not None:
+            self.content.append(known[1])
+            self.count(known[2])
+            return None
+        self._around.append((self.content, self.num_operations))
+        self.content = [circuit.num_qubits, _angle(circuit.global_phase)]
+        return range(circuit.num_qubits)
 
-    def _add(self, instruction: CircuitInstruction) -> None:
-        qubits = [self._position[bit] for bit in instruction.qubits]
-        gate = plain_gate(instruction)
-        if gate is not None:
-            self.content += [instruction.name, *map(_angle, instruction.params), *qubits]
+    def leave(self, circuit: QuantumCircuit) -> None:
+        around, operations_before = self._around.pop()
+        if not self._around:
             return
-        found = reading(instruction.operation, qubits)
-        if found is None:
-            return
+        content = _interned(tuple(self.content))
+        self._known[id(circuit)] = circuit, content, self.num_operations - operations_before
+        around.append(content)
+        self.content = around
+
+    def gate(self, gate: Gate, instruction: CircuitInstruction, qubits: list[int]) -> None:
+        self.content += [instruction.name, *map(_angle, instruction.params), *qubits]
+
+    def operation(self, found: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
         if isinstance(found, Circuits):
-            self._parts = iter(found.circuits)
-            self._part = next(self._parts, None)
-            self.content += ["circuits", found.fresh]
-        elif isinstance(found, (Dense, Steps)):
+            self.content += ["circuits", found.fresh, *qubits]
+            return found.circuits
+        if isinstance(found, (Dense, Steps)):
             self.content += map(_angle, found.key)
         elif isinstance(found, Amplitudes):
             self.content += ["amplitudes", *map(_angle, found.amplitudes)]
@@ -192,6 +171,7 @@ class _Opened:
         else:
             self.content.append("reset")
         self.content += qubits
+        return None
 
 
 def _angle(angle: Any) -> Hashable:

@@ -81,7 +81,7 @@ def compile_evolution(
     """What a circuit does to its state; arguments and errors are those of `compile_program`."""
     variables = variable_indices(circuit, encoding, variational)
     reader = Reader(variables, circuit.num_qubits)
-    reader.read(circuit)
+    reader.over(circuit)
     lines = sorted(reader.live)
     if len(lines) > MAX_QUBITS:
         raise ValueError(

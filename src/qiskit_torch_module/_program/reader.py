@@ -6,34 +6,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import CircuitInstruction, Parameter
 
 from .._reading import matrices as _matrices
 from .._reading.angles import Angles
 from .._reading.bound import bound_gate
 from .._reading.compat import UnitaryGate
 from .._reading.definitions import alone
-from .._reading.gates import Step, plain_gate
+from .._reading.gates import Gate, Step
 from .._reading.matrices import DenseOperation, DenseStep, checked, dense_operation, keeps_matrices, unitary_operation
 from .._reading.operations import (
-    MAX_OPERATIONS,
     Amplitudes,
     Bound,
     Circuits,
     Dense,
     Matrix,
+    Reading,
     ResetError,
     Steps,
-    TooManyError,
     of_its_own,
-    reading,
 )
 from .._reading.polynomials import Polynomial
+from .._reading.walk import Walk
 from .blocks import AmplitudeBlock, Block, BoundBlock
 from .evolution import FIRST_OF_BLOCKS
 
 
-class Reader:
+class Reader(Walk):
     """Reads a circuit step by step, and what it meets on the way.
 
     Knows which qubits are still in |0>: what acts on them as nothing is left out, so that they need not be simulated.
@@ -54,45 +53,16 @@ class Reader:
         self.blocks: list[Block] = []
         self.live: set[int] = set()
         self.line = list(range(num_qubits))
-        self._count = 0
 
-    def read(self, circuit: QuantumCircuit) -> None:
-        """Reads a whole circuit, whose qubit i is qubit i.
+    def enter(self, circuit: QuantumCircuit, on: Sequence[int]) -> Sequence[int]:
+        if circuit.global_phase:
+            self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
+        return on
 
-        Raises:
-            ValueError: an operation or angle cannot be used; the message names it.
-        """
-        opened = [self._operations([circuit], range(circuit.num_qubits))]
-        while opened:
-            for operation, qubits in opened[-1]:
-                inner = self._read(operation, qubits)
-                if inner is not None:
-                    opened.append(self._operations(inner, qubits))
-                    break
-            else:
-                opened.pop()
+    def gate(self, gate: Gate, instruction: CircuitInstruction, qubits: list[int]) -> None:
+        self._take(gate.of(instruction, self._angle_of(instruction.name, qubits)), qubits)
 
-    def _operations(self, circuits: Iterable[QuantumCircuit], on: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
-        """Operations of circuits that sit on the given qubits, one after the other; takes plain gates itself."""
-        for circuit in circuits:
-            self._count_one()
-            if circuit.global_phase:
-                self.phases.append(self.angles.polynomial(circuit.global_phase, "global_phase"))
-            position = dict(zip(circuit.qubits, on, strict=True))
-            for instruction in circuit.data:
-                self._count_one()
-                qubits = [position[bit] for bit in instruction.qubits]
-                gate = plain_gate(instruction)
-                if gate is None:
-                    yield instruction.operation, qubits
-                else:
-                    self._take(gate.of(instruction, self._angle_of(instruction.name, qubits)), qubits)
-
-    def _read(self, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
-        """Takes an operation, or says which circuits it consists of."""
-        found = reading(operation, qubits)
-        if found is None:
-            return None
+    def operation(self, found: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
         if isinstance(found, Steps):
             self._take(found.steps(self._angle_of(operation.name, qubits)), qubits)
             return None
@@ -145,7 +115,7 @@ class Reader:
             inner = Reader({}, len(step.qubits))
             inner.angles, inner.phases = self.angles, self.phases
             inner.live.update(inner.line)  # so that each keeps its line
-            inner.read(step.circuit())
+            inner.over(step.circuit())
             for name, which, angle in inner._all_apart():
                 yield name, tuple(step.qubits[i] for i in which), angle
 
@@ -200,11 +170,6 @@ class Reader:
 
     def _swap(self, first: int, second: int) -> None:
         self.line[first], self.line[second] = self.line[second], self.line[first]
-
-    def _count_one(self) -> None:
-        self._count += 1
-        if self._count > MAX_OPERATIONS:
-            raise TooManyError
 
 
 def _named(operation: Any, qubits: Sequence[int]) -> str:
