@@ -19,11 +19,12 @@ from circuits_zoo import random_observables
 from conftest import NIGHTLY
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, explain
 from qiskit_torch_module._program import cache as _cache
+from qiskit_torch_module._program.arrays import engine_arrays
 from qiskit_torch_module._program.cache import cached_program
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.dense import step_arrays
+from qiskit_torch_module._program.layers import Rotation, Y, layers_of
 from qiskit_torch_module._program.portable import from_text, to_text
-from qiskit_torch_module._program.schedule import Rotation, Y, engine_arrays, levels_of
 from qiskit_torch_module._reading import matrices as _matrices
 from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 from qiskit_torch_module._reading.polynomials import Polynomial
@@ -327,7 +328,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
                 engine(**{name: broken})
     with pytest.raises(ValueError, match="inconsistent program"):
         engine(z=np.full_like(steps["z"], 1 << 6))
-    layers, _ = levels_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])
+    layers, _ = layers_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])
     with pytest.raises(ValueError, match="inconsistent program: steps in place of layers"):
         _engine.Engine(
             6,

@@ -125,11 +125,11 @@ def test_prediction_of_memory_grows_with_precision_and_gradients():
 def test_arrays_that_contradict_each_other_are_refused_not_read():
     case = reuploading(3, 1)
     program = QuantumModule(case.circuit, case.encoding, case.variational)._program
-    from qiskit_torch_module._program.schedule import levels_of
+    from qiskit_torch_module._program.layers import layers_of
     from qiskit_torch_module._simulation.planning import arrays_of
 
-    levels, _ = levels_of(program.evolution.rotations)
-    arrays = arrays_of(levels, program.evolution.passes, program.output)
+    layers, _ = layers_of(program.evolution.rotations)
+    arrays = arrays_of(layers, program.evolution.passes, program.output)
     _engine.Engine(3, program.evolution.num_inputs, program.evolution.num_weights, arrays)
     for name, array in arrays.items():
         if isinstance(array, bool):

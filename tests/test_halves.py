@@ -11,7 +11,7 @@ from circuits_zoo import Case, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.halves import halves_of
-from qiskit_torch_module._program.schedule import levels_of
+from qiskit_torch_module._program.layers import layers_of
 from qiskit_torch_module._simulation.planning import arrays_of, engine_of, halved_arrays
 from test_passes import run
 
@@ -106,7 +106,7 @@ CASES = {
 def halves_in(case):
     program = compile_program(case.circuit, "individualZ", case.encoding, case.variational)
     return halves_of(
-        levels_of(program.evolution.rotations)[0], program.evolution.num_qubits, program.evolution.num_inputs
+        layers_of(program.evolution.rotations)[0], program.evolution.num_qubits, program.evolution.num_inputs
     )
 
 
@@ -125,8 +125,8 @@ def test_the_glue_is_what_the_halves_must_know_of_each_other(name):
 def test_halves_go_on_for_as_many_layers_as_is_fastest(pairs, n, layers, glue):
     found = halves_in(ansatz(pairs)(n))
     with_runs_of_the_next = layers + (layers == 2)  # the low half of those below
-    levels = len(found.low.levels), len(found.high.levels), len(found.rest)
-    assert levels == (with_runs_of_the_next, layers, 5 - layers)
+    depths = len(found.low.layers), len(found.high.layers), len(found.rest)
+    assert depths == (with_runs_of_the_next, layers, 5 - layers)
     assert found.glue == glue
 
 
@@ -136,8 +136,8 @@ def test_halves_go_on_for_as_many_layers_as_is_fastest(pairs, n, layers, glue):
 def test_halves_take_runs_of_the_next_layer_that_are_their_own(pairs, n, low, high):
     found = halves_in(ansatz(pairs)(n))
     assert len(found.rest) == 3
-    assert [len(level.runs) for level in found.low.levels[2:]] == [low] * (low > 0)
-    assert [len(level.runs) for level in found.high.levels[2:]] == [high] * (high > 0)
+    assert [len(layer.runs) for layer in found.low.layers[2:]] == [low] * (low > 0)
+    assert [len(layer.runs) for layer in found.high.layers[2:]] == [high] * (high > 0)
     assert len(found.rest[1].runs) == n - low - high
 
 
@@ -280,9 +280,9 @@ def test_single_precision(batch_size, layout):
 def test_arrays_of_halves_that_contradict_each_other_are_refused():
     case = reuploading(8, 2)
     program = module_of(case)._program
-    levels, _ = levels_of(program.evolution.rotations)
-    arrays = arrays_of(levels, program.evolution.passes, program.output)
-    halves = halved_arrays(halves_of(levels, 8, 8), program.evolution.passes, program.output)
+    layers, _ = layers_of(program.evolution.rotations)
+    arrays = arrays_of(layers, program.evolution.passes, program.output)
+    halves = halved_arrays(halves_of(layers, 8, 8), program.evolution.passes, program.output)
     _engine.Engine(8, 8, 90, arrays, halves)
     low_qubits, low = halves["low"]
     for name, broken in {"glue": 1, "low": (low_qubits + 1, low), "high": (2, low), "rest": arrays}.items():

@@ -13,8 +13,8 @@ from circuits_zoo import fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._core.schema import ProgramArrays, Switches
 from qiskit_torch_module._program.halves import halves_of
+from qiskit_torch_module._program.layers import layers_of
 from qiskit_torch_module._program.passes import current_passes
-from qiskit_torch_module._program.schedule import levels_of
 from qiskit_torch_module._simulation.columns import with_derived_columns
 from qiskit_torch_module._simulation.planning import arrays_of, engine_of, halved_arrays
 
@@ -64,16 +64,16 @@ def test_neon_agrees(program, case, halved, tmp_path):
         case.circuit, case.encoding, case.variational, observables=random_observables(n, 3), seed_init=1
     )
     compiled = model._program
-    levels, _ = levels_of(compiled.evolution.rotations, current_passes())
+    layers, _ = layers_of(compiled.evolution.rotations, current_passes())
     random = np.random.default_rng(0)
     columns, weights = with_derived_columns(compiled.evolution, *_tensors(random, 5, compiled))
     cotangent = random.normal(size=(5, compiled.output_size))
     if halved:
-        halves = halved_arrays(halves_of(levels, n, compiled.evolution.num_inputs), current_passes(), compiled.output)
+        halves = halved_arrays(halves_of(layers, n, compiled.evolution.num_inputs), current_passes(), compiled.output)
         programs = [halves["low"], halves["high"], (n, halves["rest"])]
     else:
         observed = compiled.output
-        programs = [(n, arrays_of(levels, current_passes(), observed))]
+        programs = [(n, arrays_of(layers, current_passes(), observed))]
     lines = [written("glue", [halves["glue"]] if halved else [])]
     for num_qubits, arrays in programs:
         lines += written_program(num_qubits, columns, weights, arrays)

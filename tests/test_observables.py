@@ -17,7 +17,7 @@ from qiskit_torch_module import FastEstimator, QuantumModule
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._reading.compat import SparseObservable
 from qiskit_torch_module._reading.observables import PauliString, pauli_sums
-from test_schedule import lines_run
+from test_layers import lines_run
 
 
 @pytest.mark.parametrize(

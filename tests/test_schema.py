@@ -15,8 +15,8 @@ from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule, _engine
 from qiskit_torch_module._core import schema
 from qiskit_torch_module._program.dense import step_arrays
+from qiskit_torch_module._program.layers import layers_of
 from qiskit_torch_module._program.passes import Passes
-from qiskit_torch_module._program.schedule import levels_of
 from qiskit_torch_module._simulation.planning import arrays_of
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +40,8 @@ def program():
 
 @pytest.fixture(scope="module")
 def arrays(program):
-    levels, _ = levels_of(program.evolution.rotations, Passes())
-    return arrays_of(levels, Passes(), program.output)
+    layers, _ = layers_of(program.evolution.rotations, Passes())
+    return arrays_of(layers, Passes(), program.output)
 
 
 def engine(arrays, **options):

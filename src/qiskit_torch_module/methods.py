@@ -1,6 +1,6 @@
 """Methods: who computes a program, at what cost. `QuantumModule` takes one as its ``method``."""
 
-from ._program.schedule import X, Y, Z
+from ._program.layers import X, Y, Z
 from ._simulation.choose import choose, known, offers, register
 from ._simulation.method import Cost, Method, Refusal, Runner, Task
 from ._simulation.native import Native, joined

@@ -19,11 +19,11 @@ from .._reading.polynomials import Polynomial
 from .dense import Diagonal, Matrix, energy_bytes, matrix_bytes
 from .evolution import Evolution, with_derived
 from .frame import Frame, expectation_values_in
+from .layers import Rotation
 from .output import Output
 from .passes import Passes, current_passes
 from .program import Program, require_shape
 from .reader import Reader
-from .schedule import Rotation
 
 # Qubits that gates act on; all others stay in |0> and cost nothing.
 

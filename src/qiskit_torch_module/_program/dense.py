@@ -16,8 +16,9 @@ import numpy.typing as npt
 from .._core.schema import CircuitArrays, StepArrays, StepKind
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
+from .arrays import AngleTable, engine_arrays
 from .gf2 import is_odd
-from .schedule import Rotation, _Angles, engine_arrays
+from .layers import Rotation
 
 # As bytes: a value that is hashed once and compared at the speed of memory.
 _COMPLEX, _REAL = np.dtype("<c16"), np.dtype("<f8")
@@ -125,7 +126,7 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
 
 def step_arrays(steps: Sequence[Step]) -> tuple[CircuitArrays, StepArrays]:
     """What the engine takes: the arrays of a circuit without layers, and its steps."""
-    angles = _Angles()
+    angles = AngleTable()
     qubits = [one.qubits if not isinstance(one, Rotation) else _NO_QUBITS for one in steps]
     entries = [_numbers(one) for one in steps]
     arrays: StepArrays = {

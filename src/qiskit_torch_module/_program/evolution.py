@@ -9,14 +9,15 @@ from typing import Any
 
 from qiskit.circuit import Parameter
 
+from .._core.collector import without_collections
 from .._reading.expressions import Derived, variables_in
 from .._reading.polynomials import Polynomial
 from .blocks import Block
 from .dense import Diagonal, Matrix, Step, VirtualQubits, in_order
+from .layers import Layer, Rotation, layers_of
 from .origins import Given, Origins
 from .passes import Passes
 from .periods import periods
-from .schedule import Rotation
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,21 @@ class Evolution:
         return bool(self.matrices or self.diagonals)
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Its rotations in layers; none if it is stepwise."""
+        return self._layers[0]
+
+    @property
+    def whole_phase(self) -> Polynomial:
+        """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
+        return Polynomial.sum([self.phase, self._layers[1]])
+
+    @cached_property
+    @without_collections
+    def _layers(self) -> tuple[tuple[Layer, ...], Polynomial]:
+        return layers_of(() if self.is_stepwise else self.rotations, self.passes)
+
+    @property
     def dense_bytes(self) -> int:
         """What its matrices and diagonals take."""
         return sum(len(one.entries) for one in self.matrices) + sum(len(one.energies) for one in self.diagonals)
@@ -135,8 +151,10 @@ class Evolution:
         object.__setattr__(self, "origins", Origins(variables, self.num_inputs, given or {}, (inputs, weights)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("unshared", "underived")}
+        return {name: value for name, value in self.__dict__.items() if name not in _MADE_AGAIN}
 
+
+_MADE_AGAIN = ("unshared", "underived", "_layers")  # not worth to be pickled
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

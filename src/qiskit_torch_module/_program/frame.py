@@ -11,8 +11,8 @@ import numpy as np
 from .._reading.paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, parity, unpacked
 from .._reading.polynomials import Polynomial
 from .dense import VirtualQubits
+from .layers import Rotation, X, Y, Z
 from .output import ExpectationValues
-from .schedule import Rotation, X, Y, Z
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.schema import MOST_GLUE_BITS
 from .._reading.polynomials import Polynomial
 from .gf2 import Basis, duals, is_odd, overlaps, sum_of
-from .schedule import Level, Run, Y
+from .layers import Layer, Run, Y
 
 # That the engine takes; in deeper circuits, a few layers are too little of the whole.
-_MOST_LEVELS = 12
+_MOST_LAYERS = 12
 _LEAST_QUBITS = 8
 
 
@@ -32,7 +32,7 @@ class Half:
     """One half as a circuit: its qubits, those of the glue behind them."""
 
     num_qubits: int
-    levels: list[Level]
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Index:
         """The parity of the old bits in ``z``."""
         return overlaps(z, self.flips)
 
-    def level(self, level: Level) -> Level:
-        runs = [Run(self.flip(run.x), self.parity(run.z), run.gates) for run in level.runs]
-        return Level(runs, {self.parity(mask): angle for mask, angle in level.phase.items()})
+    def layer(self, layer: Layer) -> Layer:
+        runs = tuple([Run(self.flip(run.x), self.parity(run.z), run.gates) for run in layer.runs])
+        return Layer(runs, {self.parity(mask): angle for mask, angle in layer.phase.items()})
 
 
 @dataclass(frozen=True)
@@ -72,22 +72,22 @@ class Halves:
     high: Half
     glue: int
     relative_cost: float
-    rest: list[Level]
+    rest: tuple[Layer, ...]
     index: Index
 
 
-def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halves | None:
+def halves_of(layers: Sequence[Layer], num_qubits: int, num_inputs: int) -> Halves | None:
     """The halves of a circuit, of as many of its first layers as is fastest; None where there are none.
 
     Args:
-        levels: The circuit, as `levels_of` finds it.
+        layers: The circuit.
         num_qubits: Number of qubits.
         num_inputs: Variables of a lower index differ from sample to sample; layers before them run once for a batch.
     """
-    if num_qubits < _LEAST_QUBITS or len(levels) > _MOST_LEVELS:
+    if num_qubits < _LEAST_QUBITS or len(layers) > _MOST_LAYERS:
         return None
     # The last layer is none of the halves': observables may absorb it.
-    full = list(itertools.takewhile(lambda level: len(level.runs) == num_qubits, levels[:-1]))
+    full = list(itertools.takewhile(lambda layer: len(layer.runs) == num_qubits, layers[:-1]))
     if len(full) < 2 or (num_inputs > 0 and not _varies(full[:2], num_inputs)):
         return None
     cuts: list[_Cut] = []
@@ -100,16 +100,19 @@ def halves_of(levels: Sequence[Level], num_qubits: int, num_inputs: int) -> Halv
         cuts.append(cut)
     if not cuts:
         return None
-    return min(cuts, key=lambda cut: cut.relative_cost(len(levels))).halves(levels)
+    return min(cuts, key=lambda cut: cut.relative_cost(len(layers))).halves(layers)
 
 
-def _move_runs(rest: Sequence[Level], half: Half, bits: range) -> None:
-    """Gives a half what it can do by itself of the layer after the halves, and of the factors in between.
+def _with_runs(half: Half, rest: Sequence[Layer], bits: range) -> tuple[Half, Sequence[Layer]]:
+    """A half with what it can do by itself of the layer after the halves, and of the factors in between.
 
     Args:
-        rest: The circuit after the halves; changed.
-        half: A half; changed.
-        bits: Where its own bits are in the index of the rest.
+        half: A half.
+        rest: The circuit after the halves.
+        bits: Where the half's own bits are in the index of the rest.
+
+    Returns:
+        The half with these, and the rest without.
     """
     between, following = rest[:2]
     own = sum(1 << bit for bit in bits)
@@ -122,23 +125,26 @@ def _move_runs(rest: Sequence[Level], half: Half, bits: range) -> None:
 
     moved, kept = [run for run in following.runs if moves(run)], [run for run in following.runs if not moves(run)]
     if not moved or not kept:
-        return
-    half.levels[-1].phase.update({mask >> bits[0]: angle for mask, angle in between.phase.items() if is_own(mask)})
-    half.levels.append(Level([Run(run.x >> bits[0], run.z >> bits[0], run.gates) for run in moved]))
-    between.phase = {mask: angle for mask, angle in between.phase.items() if not is_own(mask)}
-    following.runs = kept
+        return half, rest
+    *before, last = half.layers
+    own_phase = {mask >> bits[0]: angle for mask, angle in between.phase.items() if is_own(mask)}
+    last = replace(last, phase={**last.phase, **own_phase})
+    added = Layer(tuple([Run(run.x >> bits[0], run.z >> bits[0], run.gates) for run in moved]))
+    between = replace(between, phase={mask: angle for mask, angle in between.phase.items() if not is_own(mask)})
+    following = replace(following, runs=tuple(kept))
+    return replace(half, layers=(*before, last, added)), [between, following, *rest[2:]]
 
 
-def _varies(levels: Sequence[Level], num_inputs: int) -> bool:
-    angles = [angle for level in levels for run in level.runs for _, angle in run.gates]
-    angles += levels[0].phase.values()
+def _varies(layers: Sequence[Layer], num_inputs: int) -> bool:
+    angles = [angle for layer in layers for run in layer.runs for _, angle in run.gates]
+    angles += layers[0].phase.values()
     return any(index < num_inputs for angle in angles for variables, _ in angle.terms for index in variables)
 
 
 class _Step:
     """What lies between two layers. Functions are parities of the bits that the first one turns: bit k for run k."""
 
-    def __init__(self, before: Level, after: Level) -> None:
+    def __init__(self, before: Layer, after: Layer) -> None:
         flips = [run.x for run in before.runs]
         self.reached = [overlaps(run.z, flips) for run in after.runs]  # the bits that the second one turns
         self.factors = [(overlaps(mask, flips), angle) for mask, angle in before.phase.items() if angle.terms]
@@ -166,7 +172,7 @@ class _Cut:
             Basis([*(step.reached[place] & low for place in self.sides[1]), *across]),
         )
 
-    def relative_cost(self, num_levels: int) -> float:
+    def relative_cost(self, num_layers: int) -> float:
         """As fitted to training steps of 8 to 20 qubits, in layers: those that are left, the sum, and the halves.
 
         A first layer, a product state, takes a fourth less than others. Large states wait for memory, the sum does not.
@@ -175,23 +181,23 @@ class _Cut:
         depth = len(self.steps) + 1
         of_sum = max(0.02, 0.15 - 0.0165 * (size - 10)) * 2.0**self.glue
         of_halves = 1.05 * depth * sum(2.0 ** (len(side) + self.glue - size) for side in self.sides)
-        cost = num_levels - depth + of_sum + of_halves
-        return cost / (num_levels - 0.25)
+        cost = num_layers - depth + of_sum + of_halves
+        return cost / (num_layers - 0.25)
 
-    def halves(self, levels: Sequence[Level]) -> Halves:
+    def halves(self, layers: Sequence[Layer]) -> Halves:
         """Both halves, and the rest of the circuit by the new index."""
         depth = len(self.steps) + 1
-        last = levels[depth - 1]
+        last = layers[depth - 1]
         runs = [last.runs[place] for side in self.sides for place in side]
         index = Index(tuple(run.x for run in runs), tuple(run.z for run in runs))
-        rest = [index.level(level) for level in [Level([], last.phase), *levels[depth:]]]
-        low, high = (self._half(side, levels[:depth]) for side in (0, 1))
+        rest: Sequence[Layer] = [index.layer(layer) for layer in [Layer((), last.phase), *layers[depth:]]]
+        low, high = (self._half(side, layers[:depth]) for side in (0, 1))
         if len(rest) > 2:  # the last layer stays whole, as observables may absorb it
-            _move_runs(rest, low, range(len(self.sides[0])))
-            _move_runs(rest, high, range(len(self.sides[0]), len(runs)))
-        return Halves(low, high, self.glue, self.relative_cost(len(levels)), rest, index)
+            low, rest = _with_runs(low, rest, range(len(self.sides[0])))
+            high, rest = _with_runs(high, rest, range(len(self.sides[0]), len(runs)))
+        return Halves(low, high, self.glue, self.relative_cost(len(layers)), tuple(rest), index)
 
-    def _half(self, side: int, levels: Sequence[Level]) -> Half:
+    def _half(self, side: int, layers: Sequence[Layer]) -> Half:
         """Its bits: those that its runs of the last layer turn, then the glue, step by step."""
         own, size = self.sides[side], len(self.sides[side])
         # For each step, the bits of the glue that this half receives and those that it gives.
@@ -203,17 +209,17 @@ class _Cut:
             begin = bits[1].stop
         # From the last layer back: what the bits before a step flip at the end.
         flips = [1 << bit for bit in range(begin)]
-        runs = [[Run(flip, flip, levels[-1].runs[place].gates) for flip, place in zip(flips, own, strict=False)]]
+        runs = [[Run(flip, flip, layers[-1].runs[place].gates) for flip, place in zip(flips, own, strict=False)]]
         phases: list[dict[int, Polynomial]] = [{}]
         for number in reversed(range(len(self.steps))):
             flips = self._flips_before(number, side, flips, received[number], given[number])
             signs = duals(flips)
             phases.insert(0, self._phase(number, side, signs, received[number]))
-            gates = [levels[number].runs[place].gates for place in own]
+            gates = [layers[number].runs[place].gates for place in own]
             runs.insert(0, [Run(*one) for one in zip(flips, signs, gates, strict=False)])
         half_turn = Polynomial.constant(math.pi / 2)
-        runs[0] += [Run(flips[bit], signs[bit], [(Y, half_turn)]) for bits in received for bit in bits]
-        return Half(begin, [Level(*one) for one in zip(runs, phases, strict=True)])
+        runs[0] += [Run(flips[bit], signs[bit], ((Y, half_turn),)) for bits in received for bit in bits]
+        return Half(begin, tuple([Layer(tuple(of_layer), phase) for of_layer, phase in zip(runs, phases, strict=True)]))
 
     def _flips_before(
         self, number: int, side: int, flips: Sequence[int], received: Sequence[int], given: Sequence[int]

@@ -25,10 +25,10 @@ from .blocks import AmplitudeBlock
 from .dense import Diagonal, Matrix, VirtualQubits
 from .evolution import Evolution, angles_of
 from .gf2 import is_odd
+from .layers import Rotation, Z
 from .output import ExpectationValues
 from .passes import PASS_NAMES, Passes
 from .program import Program
-from .schedule import Rotation, Z
 
 # Raised whenever what older releases wrote or read changes.
 VERSION = 2

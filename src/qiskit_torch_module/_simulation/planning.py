@@ -11,13 +11,13 @@ from .._core.collector import without_collections
 from .._core.schema import HalvedArrays, ObservableArrays, ProgramArrays
 from .._core.timing import Stopwatch
 from .._engine import Engine
+from .._program.arrays import engine_arrays
 from .._program.dense import step_arrays
 from .._program.halves import Halves, halves_of
+from .._program.layers import Layer
 from .._program.output import ExpectationValues, grouped
 from .._program.passes import Passes
 from .._program.program import Program
-from .._program.schedule import Level, engine_arrays, levels_of
-from .._reading.polynomials import Polynomial
 
 
 def engine_of(program: Program) -> Engine:
@@ -28,32 +28,24 @@ def engine_of(program: Program) -> Engine:
     """
     engine: Engine | None = program.engine
     if engine is None:
-        engine = _stepwise_engine(program) if program.evolution.is_stepwise else _planned(program)[0]
+        engine = _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
         object.__setattr__(program, "engine", engine)
     return engine
 
 
-def whole_phase(program: Program) -> Polynomial:
-    """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
-    if program.evolution.is_stepwise:  # nothing is left out
-        return program.evolution.phase
-    return Polynomial.sum([program.evolution.phase, _planned(program)[1]])
-
-
 @lru_cache(maxsize=128)
 @without_collections
-def _planned(program: Program) -> tuple[Engine, Polynomial]:
-    """The engine, and the phase of rotations that it does not apply."""
+def _layered_engine(program: Program) -> Engine:
     evolution, output, stopwatch = program.evolution, _expectation_values(program), Stopwatch()
-    levels, dropped = levels_of(evolution.rotations, evolution.passes)
-    stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(levels):,} layers")
+    layers = evolution.layers
+    stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(layers):,} layers")
     num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
-    halves = halves_of(levels, num_qubits, num_inputs) if evolution.passes.halved_start else None
+    halves = halves_of(layers, num_qubits, num_inputs) if evolution.passes.halved_start else None
     halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
-    engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays_of(levels, evolution.passes, output)), halved)
+    engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays_of(layers, evolution.passes, output)), halved)
     stopwatch.stage(f"engine made for them and {len(output.terms):,} Pauli terms")
     stopwatch.stop(f"planning the simulation of {num_qubits} qubits, before its first value,")
-    return engine, dropped
+    return engine
 
 
 @without_collections
@@ -78,8 +70,8 @@ def halved_arrays(halves: Halves, passes: Passes, output: ExpectationValues) -> 
     return {
         "glue": halves.glue,
         "relative_cost": halves.relative_cost,
-        "low": (halves.low.num_qubits, arrays_of(halves.low.levels, passes)),
-        "high": (halves.high.num_qubits, arrays_of(halves.high.levels, passes)),
+        "low": (halves.low.num_qubits, arrays_of(halves.low.layers, passes)),
+        "high": (halves.high.num_qubits, arrays_of(halves.high.layers, passes)),
         "rest": arrays_of(halves.rest, passes, ExpectationValues(output.constants, terms)),
     }
 
@@ -87,9 +79,9 @@ def halved_arrays(halves: Halves, passes: Passes, output: ExpectationValues) -> 
 _NOTHING = ExpectationValues.none()
 
 
-def arrays_of(levels: Sequence[Level], passes: Passes, output: ExpectationValues = _NOTHING) -> ProgramArrays:
+def arrays_of(layers: Sequence[Layer], passes: Passes, output: ExpectationValues = _NOTHING) -> ProgramArrays:
     """All arrays of a circuit and what is observed after it."""
-    return {**engine_arrays(levels, passes), **observable_arrays(output)}
+    return {**engine_arrays(layers, passes), **observable_arrays(output)}
 
 
 def observable_arrays(output: ExpectationValues) -> ObservableArrays:

@@ -21,10 +21,10 @@ from .._core.plain import is_plain
 from .._engine import memory_budget
 from .._program.dense import Diagonal, Matrix, coset_table, row_table
 from .._program.evolution import Evolution, angles_of
+from .._program.layers import Rotation, X, Z
 from .._program.origins import least_unresolved
 from .._program.output import ExpectationValues, grouped
 from .._program.program import Program
-from .._program.schedule import Rotation, X, Z
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
 from .costs import PYTORCH

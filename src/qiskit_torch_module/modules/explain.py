@@ -7,18 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from .. import _engine
 from .._core.arguments import thread_count, whole_number
+from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.dense import Matrix, Step
+from .._program.layers import Rotation
 from .._program.output import ExpectationValues
 from .._program.program import Program
-from .._program.schedule import Rotation, engine_arrays, levels_of
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._reading.paulis import PauliTerms
@@ -181,9 +181,7 @@ def explain(
     evolution, engine = program.evolution, engine_of(program)
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
-    levels, _ = levels_of(() if evolution.is_stepwise else evolution.rotations, evolution.passes)
-    arrays = engine_arrays(levels, evolution.passes)
-    runs = tuple(len(level.runs) for level in levels)
+    runs = tuple(len(layer.runs) for layer in evolution.layers)
     absorbed = schedule["measured_runs"]
     halves = schedule["halves"]
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
@@ -212,7 +210,7 @@ def explain(
         num_relabellings=evolution.num_relabellings,
         num_rotations=len(evolution.rotations),
         runs_of_layers=runs,
-        characters_of_phases=tuple(int(count) for count in np.diff(arrays["phase_character_begin"])[1:]),
+        characters_of_phases=tuple(map(len, characters_of(evolution.layers, AngleTable()))),
         sweeps_of_layers=sweeps,
         halves=halves,
         prefix_layers=schedule["prefix_layers"],

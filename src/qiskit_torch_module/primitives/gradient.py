@@ -20,7 +20,7 @@ from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.columns import explained, with_derived_columns
-from .._simulation.planning import engine_of, whole_phase
+from .._simulation.planning import engine_of
 from .._simulation.threads import engine_threads
 from .estimator import AT_ONCE, FastEstimator
 from .rows import Columns, parameters_and_rows
@@ -151,7 +151,7 @@ class FastReverseEstimatorGradient:
         if imaginary and columns:
             # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
             values = engine_of(program).values(inputs, np.empty(0), threads)
-            found += 2.0 * values[:, :, None] * whole_phase(program).gradient(inputs)[:, None, :]
+            found += 2.0 * values[:, :, None] * program.evolution.whole_phase.gradient(inputs)[:, None, :]
         jacobian: npt.NDArray[np.float64] = found[:, :, columns]
         for m in range(program.output_size if program.evolution.has_derived and columns else 0):
             cotangent = torch.from_numpy(np.ascontiguousarray(found[:, m]))

@@ -1,9 +1,11 @@
-"""What the scheduler makes of rotations: fused runs, shared layers, phases."""
+"""What becomes of rotations: fused runs, shared layers, phases."""
 
 import itertools
+import pickle
 import random
 import re
 import sys
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -11,26 +13,27 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-import slow_planner
+import slow_layers
 from circuits_zoo import reuploading
 from conftest import NIGHTLY
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, explain
 from qiskit_torch_module._core import timing
+from qiskit_torch_module._program import evolution
 from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.layers import X, Y, Z, layers_of
 from qiskit_torch_module._program.passes import Passes
-from qiskit_torch_module._program.schedule import X, Y, Z, levels_of
 
 
-def levels(circuit, parameters=()):
-    return levels_of(compile_program(circuit, "individualZ", list(parameters), []).evolution.rotations)[0]
+def layers(circuit, parameters=()):
+    return layers_of(compile_program(circuit, "individualZ", list(parameters), []).evolution.rotations)[0]
 
 
 def test_the_reference_workload_is_one_layer_per_entangling_ring():
     case = reuploading(5, 3)
     program = compile_program(case.circuit, "individualZ", case.encoding, case.variational)
-    found, _ = levels_of(program.evolution.rotations)
-    assert [len(level.runs) for level in found] == [5] * 4
-    assert all(not level.phase for level in found)
+    found, _ = layers_of(program.evolution.rotations)
+    assert [len(layer.runs) for layer in found] == [5] * 4
+    assert all(not layer.phase for layer in found)
     # RY(c x) RZ(c x) RZ(b) RY(b) between two rings: three rotations, the two RZ in one.
     assert [[axis for axis, _ in run.gates] for run in found[1].runs] == [[Y, Z, Y]] * 5
 
@@ -40,7 +43,7 @@ def test_swaps_and_cx_cost_nothing():
     circuit.cx(0, 1)
     circuit.swap(1, 2)
     circuit.x(2)
-    assert levels(circuit) == []
+    assert layers(circuit) == ()
 
 
 def test_diagonal_gates_share_one_phase():
@@ -53,7 +56,7 @@ def test_diagonal_gates_share_one_phase():
     circuit.rzz(a[3], 0, 1)
     circuit.rx(a[4], 0)
     circuit.rx(a[5], 1)
-    first, second = levels(circuit, a)
+    first, second = layers(circuit, a)
     # The RZ of cp(0, 2) fuse into the Hadamards; what is left is one angle for each of 01, 12, 02.
     assert sorted(first.phase) == [0b011, 0b101, 0b110]
     assert [run.gates[-1][0] for run in second.runs] == [X, X]
@@ -65,7 +68,7 @@ def test_phases_on_the_zero_state_and_cancelling_rotations_vanish():
     circuit.cz(0, 1)
     circuit.rx(0.5, 1)
     circuit.rx(-0.5, 1)
-    assert levels(circuit) == []
+    assert layers(circuit) == ()
 
 
 def test_a_phase_before_a_rotation_of_its_qubit_joins_the_run():
@@ -74,9 +77,9 @@ def test_a_phase_before_a_rotation_of_its_qubit_joins_the_run():
     circuit.cx(0, 1)
     circuit.rz(0.4, 1)
     circuit.ry(0.2, 1)
-    found = levels(circuit)
+    found = layers(circuit)
     assert [axis for axis, _ in found[1].runs[0].gates] == [Z, Y]
-    assert not any(level.phase for level in found)
+    assert not any(layer.phase for layer in found)
 
 
 WORDS = ["rx", "ry", "rz", "rzz", "rxx", "rzx", "cx", "swap", "x"]
@@ -102,15 +105,15 @@ def random_rotations(seed):
 
 def plain(planned):
     found, phase = planned
-    return [([(run.x, run.z, run.gates) for run in one.runs], list(one.phase.items())) for one in found], phase
+    return [([(run.x, run.z, list(run.gates)) for run in one.runs], list(one.phase.items())) for one in found], phase
 
 
 @pytest.mark.parametrize("passes", [Passes(), Passes(fusion=False), Passes(product_state=False)], ids=repr)
-def test_levels_are_those_of_a_planner_that_looks_at_all_of_them(passes):
+def test_layers_are_those_of_a_planner_that_looks_at_all_of_them(passes):
     for seed in range(20_000 if NIGHTLY else 250):
         rotations = random_rotations(seed)
-        expected = plain(slow_planner.levels_of(rotations, passes))
-        assert plain(levels_of(rotations, passes)) == expected, f"seed {seed}"
+        expected = plain(slow_layers.layers_of(rotations, passes))
+        assert plain(layers_of(rotations, passes)) == expected, f"seed {seed}"
 
 
 def waiting(repetitions):
@@ -192,12 +195,37 @@ def lines_run(function, *arguments):
     return next(count)
 
 
+def test_layers_are_found_once_for_the_engine_its_phase_and_explain(monkeypatch):
+    calls = []
+    monkeypatch.setattr(evolution, "layers_of", lambda *arguments: calls.append(arguments) or layers_of(*arguments))
+    case = reuploading(3, 2)
+    case.circuit.rx(0.375, 0)
+    model = QuantumModule(case.circuit, case.encoding, case.variational)
+    explain(model)
+    model(torch.zeros(3))
+    found = model._program.evolution
+    assert (found.layers, found.whole_phase) == (found.layers, found.whole_phase)
+    assert len(calls) == 1
+    assert pickle.loads(pickle.dumps(found)).layers == found.layers
+    assert len(calls) == 2  # a pickle does not hold them
+
+
+def test_a_layer_cannot_be_changed():
+    circuit = QuantumCircuit(2)
+    circuit.h([0, 1])
+    layer, *_ = layers(circuit)
+    for value, name in ((layer, "runs"), (layer, "phase"), (layer.runs[0], "gates")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, ())
+    assert type(layer.runs) is type(layer.runs[0].gates) is tuple
+
+
 @pytest.mark.parametrize("build", [waiting, far_flips, growing])
 def test_planning_takes_steps_in_proportion_to_gates(build):
     def steps(repetitions):
         circuit = build(repetitions)
         return lines_run(
-            levels_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).evolution.rotations
+            layers_of, compile_program(circuit, "individualZ", [], [list(circuit.parameters)]).evolution.rotations
         )
 
     assert steps(800) < 3 * steps(400)
