@@ -7,6 +7,9 @@
 
 namespace qtm {
 
+// Where the share of thread i of count begins: shares differ by at most one.
+inline int64_t share(int64_t total, int64_t i, int64_t count) { return total * i / count; }
+
 // Every thread has a share of as many pieces. It takes those of its own share first, whose memory its cache may know;
 // then those that are left of others.
 class Claims {

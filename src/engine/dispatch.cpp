@@ -4,6 +4,9 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "tuning/narrow.hpp"
+#include "tuning/wide.hpp"
+
 namespace qtm {
 
 // As many as this build has.
@@ -64,12 +67,11 @@ const Implementation& implementation() {
     return *chosen;
 }
 
-bool outruns_caches() {
+const tuning::Costs& tuning_costs() {
 #if defined(QTM_AVX512)
-    return &implementation() == &avx512 && !__builtin_cpu_is("amd");
-#else
-    return false;
+    if (&implementation() == &avx512 && !__builtin_cpu_is("amd")) return tuning::wide;
 #endif
+    return tuning::narrow;
 }
 
 void force_implementation(const std::string& name) { current.store(name.empty() ? &choose() : &find(name)); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tile.hpp"
+#include "tuning/costs.hpp"
 
 namespace qtm {
 
@@ -14,9 +15,10 @@ std::vector<const Implementation*> supported_implementations();
 // The one in use. QTM_INSTRUCTION_SET forces one by name; throws std::invalid_argument where it names none.
 const Implementation& implementation();
 
-// Whether vectors of 64 bytes outrun the caches behind the first: Intel's do. AMD's Zen 4 works on them in two halves,
-// and is as fast with vectors half as long; later ones were not measured.
-bool outruns_caches();
+// What was measured of the family of processors that the one in use belongs to: vectors of 64 bytes outrun the caches
+// behind the first on Intel's. AMD's Zen 4 works on them in two halves, and is as fast with vectors half as long; later
+// ones were not measured.
+const tuning::Costs& tuning_costs();
 
 // Changes the one in use; an empty name chooses again as at start.
 void force_implementation(const std::string& name);

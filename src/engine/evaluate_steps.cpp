@@ -4,39 +4,27 @@
 #include <stdexcept>
 #include <vector>
 
+#include "budget.hpp"
 #include "claims.hpp"
 #include "evaluate.hpp"
 #include "memory.hpp"
 #include "processors.hpp"
 #include "threads.hpp"
+#include "tuning.hpp"
 
 namespace qtm {
 namespace {
-
-// A thread pays off from so many complex products on.
-constexpr double least_products_per_thread = 65536;
-
-int64_t share(int64_t total, int64_t i, int64_t count) { return total * i / count; }
-
-// Time of a vector's products to that of the widest; half as wide, there is as much to load for half the arithmetic.
-constexpr double narrow = 0.65;
-
-// The part of a call that one thread is expected to do alone, as others are late or busy elsewhere.
-constexpr double alone = 0.1;
 
 // Complex products for each amplitude, in vectors: of the longest share of a thread, and some of all.
 template <class Real>
 double call_cost(const Steps& steps, const Kernel<Real>& kernel, int64_t samples, int num_threads) {
     const int64_t tiles = kernel.lane_bits > 0 ? samples : (samples + kernel.lanes - 1) / kernel.lanes;
-    const double done = double((tiles + num_threads - 1) / num_threads) + alone * double(tiles);
+    const double done = double((tiles + num_threads - 1) / num_threads) + tuning::alone * double(tiles);
     // Amplitudes come together one by one where lanes are cosets.
     const double products =
-        kernel.lane_bits > 0 ? 1.5 * steps.products(kernel.lanes) / kernel.lanes : steps.products(1);
-    return done * products * (kernel.lanes == kernels<Real>().first->lanes ? 1 : narrow);
+        kernel.lane_bits > 0 ? tuning::spread_steps * steps.products(kernel.lanes) / kernel.lanes : steps.products(1);
+    return done * products * (kernel.lanes == kernels<Real>().first->lanes ? 1 : tuning::half_vector_of_steps);
 }
-
-// Pieces for each thread at most, each with sums of its own.
-constexpr int64_t most_pieces = 4;
 
 // How a batch becomes pieces: of whole tiles, so that one thread that does all of them does no more than it must.
 template <class Real>
@@ -46,7 +34,7 @@ struct Pieces {
     Pieces(const StepSchedule<Real>& how, int64_t batch_size)
         : samples(how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes),
           tiles((batch_size + samples - 1) / samples),
-          count(how.num_threads == 1 ? 1 : std::min(tiles, how.num_threads * most_pieces)) {}
+          count(how.num_threads == 1 ? 1 : std::min(tiles, how.num_threads * tuning::most_pieces)) {}
 };
 
 // Runs every sample: calls work(tile, piece, first sample) for every tile, with all but its outputs set.
@@ -87,7 +75,8 @@ StepSchedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t 
     const Steps& steps = *plan.steps();
     const int num_qubits = plan.view().num_qubits;
     const double products = steps.products(1) * double(batch_size) * double(size_t(1) << num_qubits);
-    const double most = std::min({double(num_threads), double(batch_size), products / least_products_per_thread});
+    const double most =
+        std::min({double(num_threads), double(batch_size), products / tuning::least_products_per_thread});
     const size_t matrix_bytes = steps.bytes<Real>();
     StepSchedule<Real> best{};
     double best_cost = std::numeric_limits<double>::infinity();

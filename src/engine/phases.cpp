@@ -6,14 +6,13 @@
 
 #include "parity.hpp"
 #include "sweeps.hpp"
+#include "tuning.hpp"
 
 namespace qtm {
-namespace {
 
-// The table of a phase has at most 2^10 entries: with those of 64 bytes, what the cache of a core holds beside a state.
-constexpr size_t most_table_bits = 10;
-// Characters whose rows index two tables, each for half of them.
-constexpr size_t most_group_characters = 12;
+using namespace tuning;
+
+namespace {
 
 // A table of `entries` made of groups of characters that have a table each: how many groups take the fewest products.
 size_t cheapest_groups(size_t characters, size_t entries) {

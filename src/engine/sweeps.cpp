@@ -4,21 +4,13 @@
 #include <cstddef>
 
 #include "parity.hpp"
+#include "tuning.hpp"
 
 namespace qtm {
+
+using namespace tuning;
+
 namespace {
-
-// Runs of a sweep. Blocks of bra and ket with 2^6 vectors of 64 bytes each fit half of a 32 KiB cache; up to 2^8 they
-// were measured to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
-// sweep and the second cache of a core takes most of it. Spread, tables for the parts of a single state would cost more
-// than they save; and a team shares cosets, which therefore must not be few.
-// A last layer that is measured, spread, is worth larger blocks: nothing is turned, and memory decides.
-constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, most_team_runs = 7,
-                 most_measured_runs = 10;
-
-// In sweeps of such a layer, so many bits more make four vectors side by side of each one, where no run does: vectors
-// far from one another wait for memory one by one, and push each other out of the caches.
-constexpr int most_near_bits = 2;
 
 // Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.
 size_t most_whole(int lane_bits) { return lane_bits > 2 ? most_whole_runs - 1 : most_whole_runs; }

@@ -127,17 +127,10 @@ struct Workspace {
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
     size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
 
-    // States of so many bytes stay in the cache of a core.
-    static constexpr size_t most_cached = size_t(512) << 10;
-
-    // From so many bytes a thread on, a bra that is written as a whole, while as much is read of the ket, has left even
-    // the share of a core in the last cache.
-    static constexpr size_t least_streamed = size_t(4) << 20;
-
     explicit Workspace(const Tile<Real>& tile)
         : Workspace(*tile.program, tile.storage, tile.scratch, tile.tape, tile.shared, tile.shared_tape) {
         team = tile.team;
-        streams_bra = !tile.program->in_order && dimension_ * sizeof(C) / size_t(team.size()) >= least_streamed;
+        streams_bra = !tile.program->in_order && dimension_ * sizeof(C) / size_t(team.size()) >= tuning::least_streamed;
     }
 
     // Lays the arrays out from pointers as in a tile (which may be null, to learn their size).
@@ -154,11 +147,11 @@ struct Workspace {
         const auto room = [&](int count) { return size_t(count < most_kets_ ? count : most_kets_); };
         const size_t num_shared = room(shared_kets_), num_kets = room(this->num_kets(program) - shared_kets_);
         undoes_kets_ = storage.mode == Mode::gradient_undoing_kets;
-        fetches_states = 2 * dimension * sizeof(C) > most_cached;
+        fetches_states = 2 * dimension * sizeof(C) > tuning::most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
         const size_t num_last = num_kets > 0;
         last_number_ = this->num_kets(program) - 1;
-        fetches_kets = kets_on_tape || (num_shared + num_kets) * dimension * sizeof(C) > most_cached;
+        fetches_kets = kets_on_tape || (num_shared + num_kets) * dimension * sizeof(C) > tuning::most_cached;
         Arena scratch(memory), taped(tape), together(shared), taped_together(shared_tape);
         Arena& states = storage.is_team ? together : scratch;
         Arena& taped_states = storage.is_team ? taped_together : taped;

@@ -10,6 +10,7 @@
 #endif
 
 #include "../tile.hpp"
+#include "../tuning.hpp"
 
 namespace qtm {
 namespace {

@@ -1,0 +1,213 @@
+#include "schedule.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "budget.hpp"
+#include "costs.hpp"
+#include "dispatch.hpp"
+#include "division.hpp"
+#include "memory.hpp"
+#include "prefix.hpp"
+#include "tuning.hpp"
+
+namespace qtm {
+
+template <class Real>
+std::pair<const Kernel<Real>*, int> kernels() {
+    const Implementation& chosen = implementation();
+    if constexpr (sizeof(Real) == 4)
+        return {chosen.float_kernels, chosen.num_float_kernels};
+    else
+        return {chosen.double_kernels, chosen.num_double_kernels};
+}
+
+namespace {
+
+std::atomic<Layouts> permitted_layouts{Layouts::any};
+std::atomic<bool> forces_halves{false};
+
+int useful_threads(const Plan& plan, int64_t batch_size, int num_threads) {
+    const double updates = double(batch_size) * double(plan.view().num_runs + 1) * double(1u << plan.view().num_qubits);
+    const double most = std::min({double(num_threads), double(batch_size), updates / tuning::least_work_per_thread});
+    return std::max(1, int(most));
+}
+
+// Threads that may share one state.
+int useful_team(const Plan& plan, int num_threads) {
+    return useful_threads(plan, std::numeric_limits<int32_t>::max(), num_threads) < num_threads
+               ? 1
+               : std::min(num_threads, int((1u << plan.view().num_qubits) / tuning::least_amplitudes_per_thread));
+}
+
+// Ways of storing states, best first, for a thread that runs `tiles` tiles. A single tile shares nothing.
+std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t tiles, bool is_team) {
+    std::vector<Storage> found;
+    const bool may_share = prefix_layers(view) > 0 && tiles >= tuning::least_tiles_to_share && !is_team;
+    for (const bool shares : {true, false}) {
+        if (shares && !may_share) continue;
+        if (purpose == Purpose::values) {
+            found.push_back({Mode::values, shares, Taped::nothing, is_team});
+            continue;
+        }
+        found.push_back({Mode::gradient_keeping_kets, shares, Taped::nothing, is_team});
+        found.push_back({Mode::gradient_undoing_kets, shares, Taped::nothing, is_team});
+    }
+    return found;
+}
+
+// What a forward call keeps for the backward call: as much as fits the limits.
+template <class Real>
+void choose_tape(Schedule<Real>& how, size_t budget) {
+    if (how.storage.mode == Mode::values) return;
+    const bool is_large = !how.view->in_order && 2 * sizeof(Real) << how.view->num_qubits >= tuning::least_large_ket;
+    for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
+        Storage storage = how.storage;
+        storage.taped = taped;
+        const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
+        const size_t own = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads);
+        const size_t bytes = (own + shared) * size_t(how.tiles);
+        const bool is_last_ket = taped == Taped::all && storage.mode == Mode::gradient_undoing_kets;
+        if (bytes >
+            (is_last_ket && is_large ? budget / tuning::ket_share : std::min(tuning::most_tape_bytes, budget / 4)))
+            continue;
+        how.storage.taped = taped;
+        how.tape_bytes = bytes;
+        how.shared_tape_bytes = shared;
+    }
+}
+
+// All that a schedule depends on.
+struct Question {
+    uint64_t plan = 0;  // no plan has this number
+    int64_t batch_size = 0;
+    int num_threads = 0;
+    Purpose purpose{};
+    Layouts allowed{};
+    bool forces_halves = false;
+    size_t limit = 0;
+    const Implementation* implementation = nullptr;
+
+    bool operator==(const Question&) const = default;
+};
+
+// The best way found so far to run a batch.
+template <class Real>
+struct Best {
+    Schedule<Real> how{};
+    double cost = std::numeric_limits<double>::infinity();
+    size_t least_bytes = std::numeric_limits<size_t>::max();  // of all ways
+};
+
+bool allows_absorption(Purpose purpose) { return purpose != Purpose::imaginary_gradient; }
+
+// All ways to run a batch of one plan.
+template <class Real>
+void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts allowed) {
+    const auto [kernel, count] = kernels<Real>();
+    const bool may_absorb = allows_absorption(asked.purpose);
+    const int threads = useful_threads(plan, asked.batch_size, asked.num_threads),
+              team = useful_team(plan, asked.num_threads);
+    for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
+        if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
+        const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
+        if (view_alone == nullptr) continue;
+        const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;
+        for (const Division<Real>& d : divisions(one, asked.batch_size, threads, team)) {
+            const ProgramView* view = d.is_team ? view_of_team : view_alone;
+            for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
+                const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
+                const size_t shared = one->shared_bytes(*view, storage);
+                const int64_t pieces = pieces_of_share(d, storage);
+                const size_t prefix = prefix_bytes<Real>(plan, storage, pieces * d.num_threads);
+                const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
+                best.least_bytes = std::min(best.least_bytes, all);
+                if (all > asked.limit) continue;
+                Schedule<Real> how{one,           d.rest_kernel, &plan,  view,    d.samples,
+                                   d.num_threads, d.tiles(),     pieces, storage, bytes,
+                                   shared,        prefix,        0,      0};
+                if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
+                const double cost = division_cost(*view, d, bytes + shared, how.storage);
+                if (cost >= best.cost) continue;
+                best.cost = cost;
+                best.how = how;
+            }
+        }
+    }
+}
+
+template <class Real>
+Schedule<Real> answer(const Plan& plan, const Question& asked) {
+    const auto [kernel, count] = kernels<Real>();
+    const bool may_absorb = allows_absorption(asked.purpose);
+    Layouts allowed = asked.allowed;
+    if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
+            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
+        }))
+        allowed = Layouts::any;
+    Best<Real> best;
+    const Plan* halved = plan.halved();
+    if (halved != nullptr) consider(best, *halved, asked, allowed);
+    if (best.how.kernel == nullptr || !asked.forces_halves) consider(best, plan, asked, allowed);
+    if (best.how.kernel == nullptr)
+        throw over_budget<Real>("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits", best.least_bytes,
+                                asked.limit);
+    return best.how;
+}
+
+}  // namespace
+
+void allow_layouts(Layouts layouts) { permitted_layouts.store(layouts); }
+Layouts allowed_layouts() { return permitted_layouts.load(); }
+
+int prefix_layers(const ProgramView& view) {
+    if (view.half[0] == nullptr) return view.prefix_layers;
+    return std::max(view.half[0]->prefix_layers, view.half[1]->prefix_layers);
+}
+
+void force_halves(bool forces) { forces_halves.store(forces); }
+
+namespace {
+
+template <class Real>
+Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+    // To try all ways takes some 10 us; a training loop asks for the same few again and again.
+    struct Known {
+        Question asked;
+        Schedule<Real> how{};
+    };
+    thread_local std::array<Known, 8> known;
+    thread_local size_t next = 0;
+    const Question asked{plan.number(),     batch_size,           num_threads, purpose,
+                         allowed_layouts(), forces_halves.load(), limit,       &implementation()};
+    for (const Known& one : known)
+        if (one.asked == asked) return one.how;
+    known[next] = {asked, answer<Real>(plan, asked)};
+    const Schedule<Real>& found = known[next].how;
+    next = (next + 1) % known.size();
+    return found;
+}
+
+}  // namespace
+
+template <class Real>
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+    return within_budget(
+        [&](size_t limit) { return schedule_within<Real>(limit, plan, batch_size, num_threads, purpose); },
+        [](const Schedule<Real>& how) {
+            return how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes + how.tape_bytes;
+        });
+}
+
+#define QTM_INSTANTIATE(Real)                                     \
+    template std::pair<const Kernel<Real>*, int> kernels<Real>(); \
+    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose);
+QTM_INSTANTIATE(float)
+QTM_INSTANTIATE(double)
+#undef QTM_INSTANTIATE
+
+}  // namespace qtm

@@ -1,0 +1,54 @@
+// How a batch will be run: what is possible, what is predicted to be the fastest, what fits the memory budget.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "plan.hpp"
+#include "tile.hpp"
+
+namespace qtm {
+
+// How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit
+// allows it), or what is faster.
+enum class Layouts { any, batched, spread };
+void allow_layouts(Layouts layouts);
+Layouts allowed_layouts();
+
+// The kernels in use, the spread one last.
+template <class Real>
+std::pair<const Kernel<Real>*, int> kernels();
+
+// Layers that are the same for the whole batch, of the circuit or of its halves.
+int prefix_layers(const ProgramView& view);
+
+// How a batch will be run, and the memory it takes.
+template <class Real>
+struct Schedule {
+    const Kernel<Real>* kernel;
+    const Kernel<Real>* rest_kernel;  // for the last samples of a thread, where they do not fill a tile of `kernel`
+    const Plan* plan;                 // the given one, or the same circuit from halves on
+    const ProgramView* view;
+    int samples, num_threads;  // samples in a tile
+    int64_t tiles;             // of the longest share of a thread, or of the team
+    int64_t pieces;            // that a share is claimed in, each with sums of its own
+    Storage storage;           // and what a forward call keeps for the backward call
+    size_t scratch_bytes;      // of each thread
+    size_t shared_bytes;       // of the team, if all threads evaluate every tile together
+    size_t prefix_bytes;       // of the adjoint pass through a shared prefix
+    size_t tape_bytes;         // for all tiles,
+    size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
+};
+
+// Gradients may come from a tape that the forward call has recorded.
+enum class Purpose { values, gradient, recorded_gradient, imaginary_gradient };
+
+// Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
+template <class Real>
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose);
+
+// Whether circuits start from halves wherever they can, or where that is faster.
+void force_halves(bool forces);
+
+}  // namespace qtm
