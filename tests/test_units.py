@@ -83,7 +83,7 @@ def mutants():
         begin, end = map(text.index, marks) if marks else (text.index("namespace qtm"), len(text))
         for found in re.finditer(r" (<|<=|>|>=|==|!=|&&|\|\|) ", text[begin:end]):
             line = text.rfind("\n", 0, begin + found.start()) + 1
-            if "for (" in text[line : begin + found.start()]:
+            if any(mark in text[line : begin + found.start()] for mark in ("for (", "//")):
                 continue
             at = begin + found.start(1)
             mutant = text[:at] + CHANGES[found[1]] + text[at + len(found[1]) :]

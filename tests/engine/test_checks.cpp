@@ -177,6 +177,7 @@ void phases() {
     REFUSED("source_index", a.source_index.pop_back());
     REFUSED("source_kind", a.source_kind[0] = 3);
     REFUSED("source_kind", a.source_kind[0] = -1);
+    ACCEPTED(a.source_index[0] = 0);
     REFUSED("source_index", a.source_index[0] = 2);                        // of two angles
     ACCEPTED(a.source_kind[0] = source_run_right; a.source_index[0] = 2);  // of three runs
     REFUSED("source_index", a.source_index[1] = 3);
