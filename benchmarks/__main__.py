@@ -1,4 +1,4 @@
-"""``python benchmarks``: the engine against the limits of the machine, its passes, and its memory.
+"""``python benchmarks``: the engine against the limits of the machine, its passes, its memory, and what methods cost.
 
 The figures and tables of the paper, with the rivals, are ``qtm reproduce``.
 """
@@ -12,13 +12,14 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import costs
 import kernel
 import memory
 import passes
 import typer
 from rich.console import Console
 
-BENCHMARKS = {"kernel": kernel.write, "passes": passes.write, "memory": memory.write}
+BENCHMARKS = {"kernel": kernel.write, "passes": passes.write, "memory": memory.write, "costs": costs.write}
 RESULTS = Path(__file__).parent / "results"
 
 Name = Enum("Name", {name: name for name in [*BENCHMARKS, "all"]})  # type: ignore[misc]

@@ -1,5 +1,6 @@
 """Where versions before had `explain`."""
 
-from .modules.explain import Explanation, Work, explain
+from ._simulation.costs import Work
+from .modules.explain import Explanation, explain
 
 __all__ = ["Explanation", "Work", "explain"]

@@ -1,16 +1,18 @@
-"""What methods are expected to take, from counts that need no planning.
+"""What is counted of a simulation: before it is planned, to choose a method, and after, to say what the engine does.
 
 A call takes a fixed time, one for each step (a rotation, or a column of a matrix), and one for each amplitude that a
-step touches. The numbers are those of two cores of a Xeon with AVX-512, fitted by ``python benchmarks costs``; methods
-are told apart by them, and no more.
+step touches. The rates are those of a core of a Xeon with AVX-512, fitted by ``python benchmarks costs``; methods are
+told apart by them, and no more. Of a plan, operations and bytes are counted; what the engine chooses by, is its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from .._program.dense import Matrix
 from .._program.evolution import Evolution
 from .method import Cost, Task
 
@@ -33,16 +35,83 @@ class Rates:
 
     def of(self, evolution: Evolution, task: Task) -> Cost:
         """The cost of a task."""
-        steps = len(evolution.rotations) + len(evolution.diagonals) + sum(one.columns for one in evolution.matrices)
-        amplitudes = task.batch_size * 2.0**evolution.num_qubits
+        steps, amplitudes = num_steps(evolution), task.batch_size * 2.0**evolution.num_qubits
         wide = 2 if task.dtype == torch.float64 else 1
         # On the way back over ket and bra; PyTorch does twice as much again for every further order.
         sweeps = (1 / 3, 1.0, 3.0, 9.0)[min(task.order, 3)]
         threads = max(1, min(task.num_threads, task.batch_size))
-        seconds = self.call + steps * (self.step + amplitudes * self.amplitude * wide * sweeps / threads)
         kept = steps if self.kept is None and task.order else self.kept or 2
-        return Cost(seconds, 8.0 * wide * amplitudes * kept)
+        return Cost(self.seconds(steps, amplitudes * wide * sweeps / threads), 8.0 * wide * amplitudes * kept)
+
+    def seconds(self, steps: int, amplitudes: float) -> float:
+        """The time of a call, of so many steps over so many amplitudes each."""
+        return self.call + steps * (self.step + amplitudes * self.amplitude)
 
 
-NATIVE = Rates(call=3e-5, step=2e-8, amplitude=6e-11, kept=3)
-PYTORCH = Rates(call=5e-4, step=8e-5, amplitude=1e-8, kept=None)
+def num_steps(evolution: Evolution) -> int:
+    """Rotations, diagonals, and columns of matrices."""
+    return len(evolution.rotations) + len(evolution.diagonals) + sum(one.columns for one in evolution.matrices)
+
+
+NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)
+PYTORCH = Rates(call=4.2e-4, step=1.4e-4, amplitude=1.8e-8, kept=None)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one sample: real floating-point operations and bytes of state read and written, as the sweeps are counted."""
+
+    flops: float
+    bytes: float
+
+
+# Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
+# And a product of amplitudes of two halves, added up.
+_PRODUCT, _ROTATION, _MOMENTS, _JOINED = 6, 4, 8, 8
+
+
+def work_of_layers(
+    num_qubits: int,
+    runs: Sequence[int],
+    sweeps: Sequence[int],
+    products: Sequence[int],
+    absorbed: int,
+    amplitude: int,
+    shared_layers: int,
+    batch_size: int,
+    branches: int | None,
+) -> tuple[Work, Work]:
+    """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer.
+
+    What halves take by themselves, which are small, is left out.
+    """
+    forward = backward = read = kept = 0.0
+    skipped = sweeps.count(0) if branches else 0
+    if branches:
+        forward, backward, read, kept = _JOINED * branches, 2 * _JOINED * branches, 1, 2
+    for layer, (count, passes, before) in enumerate(zip(runs, sweeps, products, strict=True)):
+        if layer < skipped:
+            continue
+        share = 1 / batch_size if layer < shared_layers else 1.0
+        phase = _PRODUCT * before
+        if absorbed and layer + 1 == len(runs):
+            forward += phase + _MOMENTS / 2 * absorbed
+            backward += phase + _ROTATION * absorbed
+            read, kept = read + 2 * passes, kept + 2 * passes
+            continue
+        applied = phase + _ROTATION * count if layer > 0 else 0
+        forward += share * applied
+        backward += share * (applied + _MOMENTS * count)
+        read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
+    size = float(2**num_qubits)
+    return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
+
+
+def work_of_steps(evolution: Evolution, amplitude: int) -> tuple[Work, Work]:
+    """As above: every step passes over the state; on the way back over ket and bra, after the way forward once more."""
+    steps = evolution.steps
+    flops = sum(8 * one.columns if isinstance(one, Matrix) else _PRODUCT for one in steps)
+    moments = sum(0 if isinstance(one, Matrix) else _ROTATION for one in steps)
+    size = float(2**evolution.num_qubits)
+    passes = 2 * amplitude * len(steps) * size
+    return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)

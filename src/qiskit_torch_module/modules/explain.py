@@ -15,7 +15,6 @@ from .. import _engine
 from .._core.arguments import thread_count, whole_number
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
-from .._program.dense import Matrix, Step
 from .._program.layers import Rotation
 from .._program.output import ExpectationValues
 from .._program.program import Program
@@ -23,18 +22,11 @@ from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._reading.paulis import PauliTerms
 from .._simulation.choose import choose, offers
+from .._simulation.costs import Work, work_of_layers, work_of_steps
 from .._simulation.method import Cost, Method, Refusal, Task
 from .._simulation.planning import engine_of
 from .hybrid import HybridModule
 from .module import QuantumModule
-
-
-@dataclass(frozen=True)
-class Work:
-    """Of one sample: real floating-point operations and bytes of state read and written, as the sweeps are counted."""
-
-    flops: float
-    bytes: float
 
 
 @dataclass(frozen=True)
@@ -189,9 +181,9 @@ def explain(
     shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
     amplitude = 16 if dtype == torch.float64 else 8
     if evolution.is_stepwise:
-        values, gradients = _work_of_steps(evolution.num_qubits, evolution.steps, amplitude)
+        values, gradients = work_of_steps(evolution, amplitude)
     else:
-        values, gradients = _work_of(
+        values, gradients = work_of_layers(
             evolution.num_qubits,
             runs,
             sweeps,
@@ -264,57 +256,6 @@ def _precision(given: Any) -> torch.dtype:
             f"dtype: expected torch.float32 or torch.float64, got {given!r}; halves are computed in torch.float32"
         )
     return torch.float32 if given is None else given
-
-
-# Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
-# And a product of amplitudes of two halves, added up.
-_PRODUCT, _ROTATION, _MOMENTS, _JOINED = 6, 4, 8, 8
-
-
-def _work_of(
-    num_qubits: int,
-    runs: Sequence[int],
-    sweeps: Sequence[int],
-    products: Sequence[int],
-    absorbed: int,
-    amplitude: int,
-    shared_layers: int,
-    batch_size: int,
-    branches: int | None,
-) -> tuple[Work, Work]:
-    """Operations and bytes as written in src/engine; bytes without a cache. `products`: of the phase before a layer.
-
-    What halves take by themselves, which are small, is left out.
-    """
-    forward = backward = read = kept = 0.0
-    skipped = sweeps.count(0) if branches else 0
-    if branches:
-        forward, backward, read, kept = _JOINED * branches, 2 * _JOINED * branches, 1, 2
-    for layer, (count, passes, before) in enumerate(zip(runs, sweeps, products, strict=True)):
-        if layer < skipped:
-            continue
-        share = 1 / batch_size if layer < shared_layers else 1.0
-        phase = _PRODUCT * before
-        if absorbed and layer + 1 == len(runs):
-            forward += phase + _MOMENTS / 2 * absorbed
-            backward += phase + _ROTATION * absorbed
-            read, kept = read + 2 * passes, kept + 2 * passes
-            continue
-        applied = phase + _ROTATION * count if layer > 0 else 0
-        forward += share * applied
-        backward += share * (applied + _MOMENTS * count)
-        read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
-    size = float(2**num_qubits)
-    return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
-
-
-def _work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tuple[Work, Work]:
-    """As above: every step passes over the state; on the way back over ket and bra, after the way forward once more."""
-    flops = sum(8 * one.columns if isinstance(one, Matrix) else _PRODUCT for one in steps)
-    moments = sum(0 if isinstance(one, Matrix) else _ROTATION for one in steps)
-    size = float(2**num_qubits)
-    passes = 2 * amplitude * len(steps) * size
-    return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)
 
 
 def _many(count: int, noun: str) -> str:

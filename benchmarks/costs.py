@@ -1,0 +1,158 @@
+"""What calls of each method take, and the rates in `_simulation/costs.py` that expect it: `method="auto"` goes by them.
+
+Training steps of a module, in single precision on one thread, over qubits, samples and steps of a program; the three
+rates of a method make the squared logarithms of measured to expected times as small as they can be.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from rich.console import Console
+from scipy.optimize import least_squares
+
+from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._simulation.costs import NATIVE, PYTORCH, Rates, num_steps
+from qiskit_torch_module.reproduce.runners.workload import Spec
+from qiskit_torch_module.reproduce.store import described, machine
+
+RATES = {"native": NATIVE, "pytorch": PYTORCH}
+QUBITS, BATCHES, DEPTHS = (2, 6, 10, 14), (1, 8, 64), (0, 1, 4, 16)
+QUICK_QUBITS, QUICK_BATCHES, QUICK_DEPTHS = (2, 8), (1, 8), (0, 1, 4)
+# Amplitudes times steps: what PyTorch keeps for the way back fits in memory.
+MOST = 10_000_000
+
+
+Circuit = tuple[QuantumCircuit, list[Parameter], list[Parameter]]
+
+
+def _reference(qubits: int, depth: int) -> Circuit:
+    """The reference workload: many rotations fuse."""
+    circuit, x, b, c = Spec(qubits, depth=depth).qiskit_circuit()
+    return circuit, list(x), [*b, *c]
+
+
+def _neighbours(qubits: int, depth: int) -> Circuit:
+    """Rotations about XX, YY and ZZ on neighbours: none fuse. Without any, what is left is a call."""
+    x, w = ParameterVector("x", 1), ParameterVector("w", 1 + 3 * depth * (qubits - 1))
+    circuit, weights = QuantumCircuit(qubits), iter(w)
+    circuit.ry(x[0] * next(weights), 0)
+    for _ in range(depth):
+        for first in range(qubits - 1):
+            for gate in (circuit.rxx, circuit.ryy, circuit.rzz):
+                gate(next(weights), first, first + 1)
+    return circuit, list(x), list(w)
+
+
+CIRCUITS: dict[str, Callable[[int, int], Circuit]] = {"reference": _reference, "neighbours": _neighbours}
+LEAST_DEPTH = {"reference": 1, "neighbours": 0}
+
+
+def _points(quick: bool) -> Iterator[dict[str, Any]]:
+    """Measured times (s)."""
+    for name, make in CIRCUITS.items():
+        for qubits in QUICK_QUBITS if quick else QUBITS:
+            for depth in QUICK_DEPTHS if quick else DEPTHS:
+                if depth < LEAST_DEPTH[name]:
+                    continue
+                circuit, x, w = make(qubits, depth)
+                for method in RATES:
+                    model = QuantumModule(circuit, x, w, method=method, seed_init=0)
+                    evolution = model._program.evolution
+                    simulated, steps = evolution.num_qubits, num_steps(evolution)
+                    for batch in QUICK_BATCHES if quick else BATCHES:
+                        if steps * batch << simulated <= MOST:
+                            point = {"circuit": name, "qubits": simulated, "steps": steps, "batch": batch}
+                            yield {**point, "method": method, "seconds": _seconds(model, batch)}
+
+
+def _seconds(model: QuantumModule, batch: int) -> float:
+    """The shortest of many training steps: processor time, of which others on the machine take none."""
+    inputs = torch.rand(batch, len(model.encoding_parameters))
+    model(inputs).sum().backward()
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < 0.1 and len(times) < 300):
+        start = time.process_time()
+        model(inputs).sum().backward()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def _expected(rates: Rates, point: dict[str, Any]) -> float:
+    return rates.seconds(point["steps"], point["batch"] * 2.0 ** point["qubits"])
+
+
+def _fit(points: Sequence[dict[str, Any]], start: Rates) -> Rates:
+    """Least squares of logarithms, from the rates that there are."""
+
+    def rates(logarithms: Any) -> Rates:
+        call, step, amplitude = map(float, np.exp(logarithms))
+        return replace(start, call=call, step=step, amplitude=amplitude)
+
+    def residuals(logarithms: Any) -> Any:
+        return [np.log(_expected(rates(logarithms), point) / point["seconds"]) for point in points]
+
+    return rates(least_squares(residuals, np.log([start.call, start.step, start.amplitude])).x)
+
+
+def _furthest(points: Sequence[dict[str, Any]], rates: Rates) -> float:
+    """The largest factor between measured and expected times, either way."""
+    return float(np.exp(max(abs(np.log(_expected(rates, point) / point["seconds"])) for point in points)))
+
+
+def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
+    """Measures every method, fits its rates, and says how far those in the package are off; writes JSON and a table."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "quick": quick}
+    results["points"] = list(_points(quick))
+    torch.set_num_threads(threads)
+    results["rates"] = {}
+    for method, rates in RATES.items():
+        points = [point for point in results["points"] if point["method"] == method]
+        fitted = _fit(points, rates)
+        results["rates"][method] = {
+            name: {"call": one.call, "step": one.step, "amplitude": one.amplitude, "factor": _furthest(points, one)}
+            for name, one in (("package", rates), ("fitted", fitted))
+        }
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "costs.json", folder / "costs.md"]
+    paths[0].write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    paths[1].write_text(_markdown(results), encoding="utf-8")
+    console.print(paths[1].read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    return paths
+
+
+def _markdown(results: dict[str, Any]) -> str:
+    lines = [
+        "# What methods take",
+        "",
+        f"{described(results)}; float32, values and gradients. Rates in seconds: of a call, of a step, and of an "
+        "amplitude of a sample in a step; and the largest factor between expected and measured times, either way.",
+        "",
+        "| method | rates | call | step | amplitude | factor |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for method, both in results["rates"].items():
+        for name, one in both.items():
+            numbers = " | ".join(f"{one[key]:.1e}" for key in ("call", "step", "amplitude"))
+            lines.append(f"| {method} | {name} | {numbers} | {one['factor']:.1f} |")
+    lines += [
+        "",
+        "| circuit | qubits | steps | batch | method | measured, ms | expected, ms |",
+        "| --- | ---: | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for point in results["points"]:
+        where = " | ".join(str(point[key]) for key in ("circuit", "qubits", "steps", "batch", "method"))
+        expected = _expected(RATES[point["method"]], point)
+        lines.append(f"| {where} | {1e3 * point['seconds']:.3g} | {1e3 * expected:.3g} |")
+    return "\n".join(lines) + "\n"
