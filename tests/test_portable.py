@@ -156,6 +156,65 @@ def test_what_is_wrong_is_refused(change):
         from_text(text)
 
 
+def rotation(*row):
+    return lambda p: p["rotations"].append(list(row))
+
+
+def derived(*nodes):
+    return lambda p: p.update(derived_inputs=[[list(nodes), "a"]])
+
+
+def dense(name, place, rest):
+    """A matrix or diagonal on the second qubit, in place ``place``."""
+    return lambda p: p[name].append([place, [[2], [2], [False]], *rest])
+
+
+def numbers(count):
+    return base64.b64encode(np.zeros(count, "<f8").tobytes()).decode()
+
+
+# Three qubits, three inputs, 18 weights, five observables: the last that is right, the first that is not.
+LIMITS = {
+    "mask of a rotation": (rotation(2, 0, 7, []), rotation(2, 0, 8, [])),
+    "flips of a rotation": (rotation(0, 7, 1, []), rotation(0, 9, 1, [])),
+    "a rotation of nothing": (rotation(2, 0, 1, []), rotation(2, 0, 0, [])),
+    "variable of an angle": (rotation(2, 0, 1, [[1.0, 20]]), rotation(2, 0, 1, [[1.0, 21]])),
+    "degree of an angle": (rotation(2, 0, 1, [[1.0, 0, 0, 0, 0]]), rotation(2, 0, 1, [[1.0, 0, 0, 0, 0, 0]])),
+    "observable of a term": (lambda p: terms(p, [4], [0], [1], [1.0]), lambda p: terms(p, [5], [0], [1], [1.0])),
+    "signs of a term": (lambda p: terms(p, [0], [0], [7], [1.0]), lambda p: terms(p, [0], [0], [8], [1.0])),
+    "flips of a term": (lambda p: terms(p, [0], [7], [0], [1.0]), lambda p: terms(p, [0], [8], [0], [1.0])),
+    "operand of a node": (
+        derived(["variable", 0], ["variable", 1], ["add", 0, 1]),
+        derived(["variable", 0], ["variable", 1], ["add", 0, 2]),
+    ),
+    "operands of a difference": (
+        derived(["variable", 0], ["sub", 0, 0]),
+        derived(["variable", 0], ["sub", 0, 0, 0]),
+    ),
+    "operands of a variable": (derived(["variable", 0]), derived(["variable", 0, 0])),
+    "operands of a sine": (derived(["variable", 0], ["sin", 0]), derived(["variable", 0], ["sin"])),
+    "entries of a matrix": (dense("matrices", 0, [2, numbers(8)]), dense("matrices", 0, [2, numbers(10)])),
+    "columns of a matrix": (dense("matrices", 0, [1, numbers(4)]), dense("matrices", 0, [4, numbers(16)])),
+    "energies of a diagonal": (
+        dense("diagonals", 0, [numbers(2), [[1.0, 0]]]),
+        dense("diagonals", 0, [numbers(3), [[1.0, 0]]]),
+    ),
+    "place of a matrix": (
+        lambda p: dense("matrices", len(p["rotations"]), [2, numbers(8)])(p),
+        lambda p: dense("matrices", len(p["rotations"]) + 1, [2, numbers(8)])(p),
+    ),
+    "parameter of an expression": (derived(["variable", 20]), derived(["variable", 21])),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong"), LIMITS.values(), ids=LIMITS.keys())
+def test_limits_are_where_they_should_be(right, wrong):
+    text = to_text(PROGRAMS[0])
+    from_text(changed(text, right))
+    with pytest.raises(ValueError, match="compiled program as text: "):
+        from_text(changed(text, wrong))
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{}", "[]", "null", "x", "[" * 10**5, '{"a":' * 10**5, "1" * 10**6, "[" + "1" * 10**6, '{"a":1,"a":1}', "NaN"],
