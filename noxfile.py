@@ -158,6 +158,13 @@ def sanitizers(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Whether tests notice when limits in validators and the planner move: other ones every day, in a quarter hour."""
+    session.install(TORCH, f"{wheel(session)}[test]", "cmake", "ninja", "nanobind>=2.4")
+    session.run("python", "tests/mutants.py", *session.posargs)
+
+
+@nox.session
 def nightly(session: nox.Session) -> None:
     """All tests in their long form on the newest Qiskit; on every minor line, all that touch Qiskit.
 
