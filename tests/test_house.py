@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,22 @@ def test_imports_run_down(path):
 def test_no_folder_is_forgotten():
     folders = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     assert folders == set(FLOORS)
+
+
+# What is done in one place only: the call, and the rooms that may have it.
+ONE_PLACE = {
+    r"\bplain_gate\(": {"_reading/gates.py", "_reading/walk.py"},
+    r"\blayers_of\(": {"_program/layers.py", "_program/evolution.py"},
+    r"\bElimination\(": {"_program/gf2.py"},
+    r"bit_count\(\) (& 1|% 2)": {"_program/gf2.py"},
+    r"\bRates\(": {"_simulation/costs.py"},
+}
+
+
+@pytest.mark.parametrize("call", ONE_PLACE)
+def test_one_thing_is_done_in_one_place(call):
+    rooms = {path.relative_to(SOURCE).as_posix() for path in ROOMS if re.search(call, path.read_text(encoding="utf-8"))}
+    assert rooms == ONE_PLACE[call]
 
 
 def test_few_names_at_the_top():

@@ -104,10 +104,10 @@ _contents: WeakValueDictionary[tuple[Hashable, ...], _Content] = WeakValueDictio
 
 def _interned(content: tuple[Hashable, ...]) -> _Content:
     with _lock:
-        found = _contents.get(content)
-        if found is None:
-            found = _contents[content] = _Content()
-        return found
+        interned = _contents.get(content)
+        if interned is None:
+            interned = _contents[content] = _Content()
+        return interned
 
 
 def _content(circuit: QuantumCircuit) -> tuple[Hashable, ...]:
@@ -156,18 +156,18 @@ class _Listing(Walk):
     def gate(self, gate: Gate, instruction: CircuitInstruction, qubits: list[int]) -> None:
         self.content += [instruction.name, *map(_angle, instruction.params), *qubits]
 
-    def operation(self, found: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
-        if isinstance(found, Circuits):
-            self.content += ["circuits", found.fresh, *qubits]
-            return found.circuits
-        if isinstance(found, (Dense, Steps)):
-            self.content += map(_angle, found.key)
-        elif isinstance(found, Amplitudes):
-            self.content += ["amplitudes", *map(_angle, found.amplitudes)]
-        elif isinstance(found, Bound):  # its code may answer differently the next time: never found again
+    def operation(self, kind: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
+        if isinstance(kind, Circuits):
+            self.content += ["circuits", kind.fresh, *qubits]
+            return kind.circuits
+        if isinstance(kind, (Dense, Steps)):
+            self.content += map(_angle, kind.key)
+        elif isinstance(kind, Amplitudes):
+            self.content += ["amplitudes", *map(_angle, kind.amplitudes)]
+        elif isinstance(kind, Bound):  # its code may answer differently the next time: never found again
             self.content.append(object())
-        elif isinstance(found, Matrix):
-            self.content += ["matrix", found.matrix.shape, array_key(found.matrix)]
+        elif isinstance(kind, Matrix):
+            self.content += ["matrix", kind.matrix.shape, array_key(kind.matrix)]
         else:
             self.content.append("reset")
         self.content += qubits
@@ -188,14 +188,14 @@ def _observables_key(observables: Observables | Output) -> Hashable | None:
         observables = [observables]
     if not isinstance(observables, Sequence):
         return None
-    keys = tuple([_key_of_one(one) for one in observables])
+    keys = tuple([_observable_key(observable) for observable in observables])
     return None if None in keys else keys
 
 
 _SPARSE = () if SparseObservable is None else (SparseObservable,)
 
 
-def _key_of_one(observable: Any) -> Hashable | None:
+def _observable_key(observable: Any) -> Hashable | None:
     if isinstance(observable, str):
         return observable
     if isinstance(observable, SparsePauliOp):

@@ -11,6 +11,7 @@ import numpy as np
 from .._reading.paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, parity, unpacked
 from .._reading.polynomials import Polynomial
 from .dense import VirtualQubits
+from .gf2 import is_odd
 from .layers import Rotation, X, Y, Z
 from .output import ExpectationValues
 
@@ -25,7 +26,7 @@ class _BasisPauli:
 
     @property
     def is_imaginary(self) -> bool:
-        return (self.x & self.z).bit_count() % 2 == 1
+        return is_odd(self.x & self.z)
 
 
 class Frame:

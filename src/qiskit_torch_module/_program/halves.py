@@ -216,7 +216,7 @@ class _Cut:
             signs = duals(flips)
             phases.insert(0, self._phase(number, side, signs, received[number]))
             gates = [layers[number].runs[place].gates for place in own]
-            runs.insert(0, [Run(*one) for one in zip(flips, signs, gates, strict=False)])
+            runs.insert(0, [Run(*parts) for parts in zip(flips, signs, gates, strict=False)])
         half_turn = Polynomial.constant(math.pi / 2)
         runs[0] += [Run(flips[bit], signs[bit], ((Y, half_turn),)) for bits in received for bit in bits]
         return Half(begin, tuple([Layer(tuple(of_layer), phase) for of_layer, phase in zip(runs, phases, strict=True)]))
@@ -227,26 +227,26 @@ class _Cut:
         """A step: own bits flip those after it and the glue that is given, glue that is received flips own bits."""
         own, reached, other = self.sides[side], self.steps[number].reached, self.masks[1 - side]
         incoming, outgoing = self.known[number][side], self.known[number][1 - side]
-        found = list(flips)
+        before = list(flips)
         for bit, place in enumerate(own):
-            found[bit] = sum_of(flips[i] for i, one in enumerate(own) if reached[one] >> place & 1)
-            found[bit] ^= sum_of(
-                flips[glue] for glue, one in zip(given, outgoing.elements, strict=True) if one >> place & 1
+            before[bit] = sum_of(flips[i] for i, other_place in enumerate(own) if reached[other_place] >> place & 1)
+            before[bit] ^= sum_of(
+                flips[glue] for glue, function in zip(given, outgoing.elements, strict=True) if function >> place & 1
             )
-        for i, one in enumerate(own):
-            parts = incoming.coordinates(reached[one] & other)
+        for i, place in enumerate(own):
+            parts = incoming.coordinates(reached[place] & other)
             for part, glue in enumerate(received):
-                found[glue] ^= flips[i] if parts >> part & 1 else 0
-        return found
+                before[glue] ^= flips[i] if parts >> part & 1 else 0
+        return before
 
     def _phase(self, number: int, side: int, signs: Sequence[int], received: Sequence[int]) -> dict[int, Polynomial]:
         """The factors of a step that are this half's."""
-        found = {}
+        phase = {}
         for function, angle in self.steps[number].factors:
             if bool(function & self.masks[1]) != bool(side):
                 continue
             known = self.known[number][side].coordinates(function & self.masks[1 - side])
             mask = sum_of(sign for sign, place in zip(signs, self.sides[side], strict=False) if function >> place & 1)
             mask ^= sum_of(signs[glue] for part, glue in enumerate(received) if known >> part & 1)
-            found[mask] = angle
-        return found
+            phase[mask] = angle
+        return phase

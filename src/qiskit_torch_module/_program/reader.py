@@ -62,38 +62,38 @@ class Reader(Walk):
     def gate(self, gate: Gate, instruction: CircuitInstruction, qubits: list[int]) -> None:
         self._take(gate.of(instruction, self._angle_of(instruction.name, qubits)), qubits)
 
-    def operation(self, found: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
-        if isinstance(found, Steps):
-            self._take(found.steps(self._angle_of(operation.name, qubits)), qubits)
+    def operation(self, kind: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
+        if isinstance(kind, Steps):
+            self._take(kind.steps(self._angle_of(operation.name, qubits)), qubits)
             return None
-        if isinstance(found, Amplitudes):
+        if isinstance(kind, Amplitudes):
             self._expect_zero(operation, qubits)
             read = self._angle_of(operation.name, qubits)
-            self._add(AmplitudeBlock(tuple(read(one) for one in found.amplitudes), _named(operation, qubits)), qubits)
+            self._add(AmplitudeBlock(tuple(read(one) for one in kind.amplitudes), _named(operation, qubits)), qubits)
             return None
-        if isinstance(found, Bound):
+        if isinstance(kind, Bound):
             self._bind(operation, qubits)
             return None
-        if isinstance(found, (Dense, Matrix)):
-            dense = self._dense(found, operation, qubits)
+        if isinstance(kind, (Dense, Matrix)):
+            dense = self._dense(kind, operation, qubits)
             if dense is not None:
                 self.live.update(dense.qubits)
                 self._steps.append(dense)
                 return None
-            if isinstance(found, Matrix):
-                return [UnitaryGate(found.matrix).definition]
-            found = of_its_own(operation, qubits)
-        if not isinstance(found, Circuits) or found.fresh:
+            if isinstance(kind, Matrix):
+                return [UnitaryGate(kind.matrix).definition]
+            kind = of_its_own(operation, qubits)
+        if not isinstance(kind, Circuits) or kind.fresh:
             self._expect_zero(operation, qubits)
-        return found.circuits if isinstance(found, Circuits) else None
+        return kind.circuits if isinstance(kind, Circuits) else None
 
-    def _dense(self, found: Dense | Matrix, operation: Any, qubits: list[int]) -> DenseOperation | None:
+    def _dense(self, kind: Dense | Matrix, operation: Any, qubits: list[int]) -> DenseOperation | None:
         """What may be applied as a matrix; None: it is taken apart."""
         lines = [self.line[qubit] for qubit in qubits]
-        if isinstance(found, Dense):
+        if isinstance(kind, Dense):
             fresh = [line not in self.live for line in lines]
             return dense_operation(operation, lines, fresh, self._angle_of(operation.name, qubits))
-        matrix = checked(found.matrix, operation.name, qubits)
+        matrix = checked(kind.matrix, operation.name, qubits)
         return unitary_operation(matrix, lines) if len(lines) >= _matrices.LEAST_QUBITS else None
 
     def settled(self) -> list[Step | DenseStep]:

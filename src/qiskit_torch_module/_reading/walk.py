@@ -51,8 +51,8 @@ class Walk(ABC):
                 self.gate(gate, instruction, qubits)
                 continue
             operation = instruction.operation
-            found = reading(operation, qubits)
-            inner = None if found is None else self.operation(found, operation, qubits)
+            kind = reading(operation, qubits)
+            inner = None if kind is None else self.operation(kind, operation, qubits)
             for entered in () if inner is None else inner:
                 inner_numbers = self.enter(entered, qubits)
                 if inner_numbers is not None:
@@ -78,7 +78,7 @@ class Walk(ABC):
         """A gate that Qiskit itself holds: no object is made of it."""
 
     @abstractmethod
-    def operation(self, found: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
+    def operation(self, kind: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
         """Any other operation that does something: which circuits it consists of; None: it is done with."""
 
     def leave(self, circuit: QuantumCircuit) -> None:
