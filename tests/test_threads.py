@@ -3,12 +3,14 @@
 import os
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, _engine
+from qiskit_torch_module._simulation import planning
 from qiskit_torch_module._simulation.planning import engine_of
 from test_engine import python
 
@@ -271,3 +273,25 @@ def test_a_child_of_fork_may_have_the_number_of_its_parent():
     if done.stdout.strip() == "none":
         pytest.skip("no namespaces here")
     assert done.stdout.strip() == "done", done.stdout + done.stderr
+
+
+def test_threads_that_come_first_together_share_an_engine(monkeypatch):
+    """An engine must not change between values and gradients: a tape is that of the engine that made it."""
+    case = reuploading(4, 1)
+    program = QuantumModule(case.circuit, case.encoding, case.variational, observables="XYZZ")._program
+    program, barrier = replace(program), threading.Barrier(4)
+
+    def make(program):
+        barrier.wait()  # all of them begin before the first one ends
+        return object()
+
+    monkeypatch.setattr(planning, "_layered_engine", make)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(planning.engine_of(program))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(map(id, found))) == 1
+    assert planning.engine_of(program) is found[0]

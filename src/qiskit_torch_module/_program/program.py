@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from .evolution import Evolution
 from .output import ExpectationValues, Output
@@ -24,7 +24,7 @@ class Program:
 
     evolution: Evolution
     output: ExpectationValues | Output
-    engine: Any = field(default=None, init=False, compare=False, repr=False)
+    engine: ClassVar[Any] = None  # until an object has its own
     text: str | None = field(default=None, init=False, compare=False, repr=False)
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
@@ -53,7 +53,7 @@ class Program:
         return {"evolution": self.evolution, "output": self.output}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(engine=None, text=None, **state)
+        self.__dict__.update(text=None, **state)
 
 
 def require_shape(program: Program) -> None:

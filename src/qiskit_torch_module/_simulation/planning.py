@@ -28,8 +28,9 @@ def engine_of(program: Program) -> Engine:
     """
     engine: Engine | None = program.engine
     if engine is None:
-        engine = _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
-        object.__setattr__(program, "engine", engine)
+        made = _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
+        # Of threads that make one at once, the first is taken at its word: an engine knows its own tapes only.
+        engine = program.__dict__.setdefault("engine", made)
     return engine
 
 
