@@ -1,6 +1,7 @@
 """Every pass of the compiler, on and off: the same values and gradients, other work."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from qiskit_torch_module import (
     explain,
     set_memory_budget,
 )
+from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.passes import PASS_NAMES
+from qiskit_torch_module._reading.paulis import PauliTerms
 from qiskit_torch_module._simulation.planning import engine_of
 
 
@@ -254,6 +257,24 @@ def test_gradients_from_the_last_ket_which_the_first_of_them_undoes(name, batch_
         with ThreadPoolExecutor(3) as pool:
             for found in pool.map(gradients, [tape] * 6):
                 np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_a_tape_serves_its_own_engine_only():
+    """Of another engine, even for an equal circuit, it would be read as what it is not."""
+    first, second = (engine_of(replace(module_of("reuploading", 4)._program, output=output)) for output in OUTPUTS)
+    inputs, weights = np.zeros((5, 4), np.float32), np.zeros(40, np.float32)
+    _, tape = first.record(inputs, weights, 1)
+    wanted = np.ones((5, 1), np.float32), np.ones(44, bool), 1, False
+    assert first.vector_jacobian_product(inputs, weights, *wanted, tape) is not None
+    with pytest.raises(ValueError, match="tape: expected one that this engine has recorded, got that of another"):
+        second.vector_jacobian_product(inputs, weights, *wanted, tape)
+
+
+TERM = [(0, np.int32), (0, np.uint32), (3, np.uint32), (1.0, np.float64)]
+OUTPUTS = [
+    ExpectationValues((constant,), PauliTerms(*(np.array([one], kind) for one, kind in TERM)))
+    for constant in (0.0, 1.0)
+]
 
 
 def test_a_tape_serves_its_own_batch_only():

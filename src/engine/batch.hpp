@@ -22,6 +22,7 @@ struct Batch {
 template <class Real>
 struct Tape {
     Schedule<Real> how;
+    uint64_t plan;  // its number
     int64_t size;
     Scratch memory;
     mutable std::atomic<bool> is_spent = false;  // a backward call has undone the kets

@@ -155,7 +155,9 @@ std::pair<NumpyMatrix<Real>, std::unique_ptr<Tape<Real>>> record(const qtm::Plan
 }
 
 template <class Real>
-void require_tape_of(const Tape<Real>* tape, int64_t size) {
+void require_tape_of(const Tape<Real>* tape, const qtm::Plan& plan, int64_t size) {
+    if (tape != nullptr && tape->plan != plan.number())
+        throw std::invalid_argument("tape: expected one that this engine has recorded, got that of another");
     if (tape != nullptr && tape->size != size)
         throw std::invalid_argument("tape: expected that of a batch of " + std::to_string(size) + ", got " +
                                     std::to_string(tape->size));
@@ -174,7 +176,7 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
         throw std::invalid_argument("cotangent: expected shape " +
                                     shape_text(inputs.shape(0), size_t(program.num_observables)) + ", got " +
                                     shape_text(cotangent.shape(0), cotangent.shape(1)));
-    require_tape_of(tape, batch.size);
+    require_tape_of(tape, plan, batch.size);
     const auto num_inputs = size_t(program.num_inputs), num_weights = size_t(program.num_weights);
     if (wanted.shape(0) != num_inputs + num_weights)
         throw std::invalid_argument("wanted: expected one flag for each input and weight");
@@ -263,7 +265,7 @@ nb::list tensor_gradients(const qtm::Plan& plan, nb::handle inputs, int64_t size
     const std::vector<Real> weights = joined(from_sets);
     const qtm::Batch<Real> batch = checked(program, from, size, weights, num_threads);
     const Real* seeds = seed.values(size_t(size) * size_t(program.num_observables));
-    require_tape_of(tape, size);
+    require_tape_of(tape, plan, size);
     if (wants.size() != 1 + from_sets.size())
         throw std::invalid_argument("wants: expected one flag for the inputs and for each set");
     nb::list gradients;

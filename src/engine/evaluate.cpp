@@ -65,7 +65,7 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
         qtm::values(plan, batch, values);
         return nullptr;
     }
-    std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, batch.size, Scratch(how.tape_bytes), {}, {}});
+    std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, plan.number(), batch.size, Scratch(how.tape_bytes), {}, {}});
     Schedule<Real> forward = how;
     if (how.storage.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
     const TeamResult team = run_values<Real>(forward, batch, tape.get(), values);
