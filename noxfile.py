@@ -8,6 +8,7 @@ minor lines with all that takes long.
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -22,6 +23,8 @@ COMPANIONS = {
     "1.0.2": ["numpy<2", "qiskit-algorithms==0.3.0", "qiskit-machine-learning==0.7.1"],
     "1.4.5": ["qiskit-algorithms==0.3.1", "qiskit-machine-learning==0.8.4"],
 }
+# Of other lines: those of the neighbour that they work with; the newest from Qiskit 2.0 on.
+COMPANIONS_OF = {"0.45.3": "0.44.3", "0.46.3": "0.44.3", "1.1.2": "1.0.2", "1.2.4": "1.4.5", "1.3.3": "1.4.5"}
 
 # What each line changed is why it is here.
 LINES = {
@@ -106,11 +109,17 @@ def requirements(qiskit: str) -> list[str]:
     return ["--no-deps", f"qiskit=={qiskit}", *symbols]
 
 
-def under(session: nox.Session, qiskit: str, tests: list[str], **environment: str) -> None:
+def under(
+    session: nox.Session, qiskit: str, tests: list[str], companions: Sequence[str] = (), **environment: str
+) -> None:
     """Runs tests with another Qiskit, which lies in front of the one that is installed: PyTorch is installed once."""
     folder = Path(session.create_tmp()).resolve() / qiskit
     if not folder.exists():
         session.run("python", "-m", "pip", "install", "--quiet", "--target", str(folder), *requirements(qiskit))
+        packages = [one for one in companions if not one.startswith("numpy")]  # which came with Qiskit
+        if packages:
+            packages += ["fastdtw", "sparse"]  # which the newest do without
+            session.run("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages)
     # Old versions of Qiskit warn of their own futures.
     session.run("pytest", "-q", "-W", "default", *tests, env={"PYTHONPATH": str(folder), **environment})
 
@@ -174,5 +183,6 @@ def nightly(session: nox.Session) -> None:
     long = {"QTM_NIGHTLY": "1", "HYPOTHESIS_PROFILE": "nightly"}
     session.run("pytest", env=long)
     for qiskit in [*LINES, *OTHERS]:
-        under(session, qiskit, QISKIT_TESTS)
+        companions = COMPANIONS.get(COMPANIONS_OF.get(qiskit, qiskit), [])
+        under(session, qiskit, QISKIT_TESTS, companions)
         under(session, qiskit, ["tests/test_reading.py", "tests/test_persistence.py"], **long)
