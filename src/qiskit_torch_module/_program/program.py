@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,13 +19,13 @@ class Program:
     Attributes:
         evolution: What the circuit does to its state.
         output: What is read from the final state.
-        engine: The native engine for it, once there is one; no part of its value.
+        make_engine: How the native engine for it is made: said by `_simulation`, which knows the engine.
         text: It as operators of PyTorch take it, once they do; no part of its value, either.
     """
 
     evolution: Evolution
     output: ExpectationValues | Output
-    engine: ClassVar[Any] = None  # until an object has its own
+    make_engine: ClassVar[Callable[[Program], Any]]
     text: str | None = field(default=None, init=False, compare=False, repr=False)
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
@@ -43,6 +44,15 @@ class Program:
     def expectation_values(self) -> ExpectationValues | None:
         """The output, if it is one of Pauli sums."""
         return self.output if isinstance(self.output, ExpectationValues) else None
+
+    @property
+    def engine(self) -> Any:
+        """The native engine for it, made when it is first asked for; no part of its value.
+
+        Of threads that make one at once, the first is taken at its word: an engine knows its own tapes only.
+        """
+        found = self.__dict__.get("_engine")
+        return self.__dict__.setdefault("_engine", type(self).make_engine(self)) if found is None else found
 
     @cached_property
     def unshared(self) -> Program:

@@ -26,12 +26,15 @@ def engine_of(program: Program) -> Engine:
     Raises:
         TypeError: the program reads something else than expectation values.
     """
-    engine: Engine | None = program.engine
-    if engine is None:
-        made = _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
-        # Of threads that make one at once, the first is taken at its word: an engine knows its own tapes only.
-        engine = program.__dict__.setdefault("engine", made)
+    engine: Engine = program.engine
     return engine
+
+
+def _made(program: Program) -> Engine:
+    return _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
+
+
+Program.make_engine = _made
 
 
 @lru_cache(maxsize=128)
