@@ -132,6 +132,7 @@ def test_models_of_version_2_0_are_evaluated(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
+@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="Ctrl-C is ignored, as in the background")
 def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     command = [sys.executable, "-m", "qiskit_torch_module.cli", "train", "digits", "--epochs", "10000"]
     found = None
@@ -142,7 +143,10 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
         assert "images for training" in process.stdout.readline()
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        try:
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == 130, output
         found = re.search(r"interrupted after (\d+) updates", output)
         if found:
