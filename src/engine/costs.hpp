@@ -53,13 +53,11 @@ double division_cost(const ProgramView& view, const Division<Real>& d, size_t by
     const double amplitudes = double(1u << view.num_qubits);
     const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
                         double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
-    // What others take in time is not free: a call may find their processors busy, and is divided alike all the same.
-    const double alone = 1 + tuning::alone_in_tiles * d.num_threads;
-    if (!d.is_team) return cost * alone + (d.num_threads > 1 ? tuning::start * d.num_threads / amplitudes : 0);
+    if (!d.is_team) return cost + (d.num_threads > 1 ? tuning::start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
     const double efficiency = storage.taped == Taped::all ? tuning::team_efficiency_with_kets : tuning::team_efficiency;
-    return cost * alone / (d.num_threads * efficiency) + double(d.tiles()) * meetings * tuning::meeting / amplitudes;
+    return cost / (d.num_threads * efficiency) + double(d.tiles()) * meetings * tuning::meeting / amplitudes;
 }
 
 }  // namespace qtm

@@ -27,10 +27,6 @@ inline constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85, te
 // The part of a call that one thread is expected to do alone, as others are late or busy elsewhere.
 inline constexpr double alone = 0.1;
 
-// The same for a batch in tiles, or a team: its division stays whoever comes, so that two threads have to promise a
-// fourth less time than one. Eight samples at 12 qubits took a tenth less, and beside a busy process 44 % more.
-inline constexpr double alone_in_tiles = 0.5;
-
 // --- Memory and tapes ----------------------------------------------------------------------------------------------
 
 // From so many tiles a thread on, one adjoint pass through the shared prefix saves more than its bookkeeping costs.
