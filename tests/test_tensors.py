@@ -232,7 +232,8 @@ def test_threads_are_asked_for_at_every_call():
             seen.append(threads)
             return original.tensor_values_float32(inputs, size, weights, threads, recorded)
 
-    model._program.__dict__["_engine"] = Spy()
+    runner = model._runners(inputs())
+    runner._engine = Spy()
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
@@ -244,5 +245,5 @@ def test_threads_are_asked_for_at_every_call():
         model(inputs())
     finally:
         torch.set_num_threads(before)
-        model._program.__dict__["_engine"] = original
+        runner._engine = original
     assert seen == [1, 1, 2, 2, 3]

@@ -101,8 +101,7 @@ class Runners:
             ValueError: the method refuses, or all do.
         """
         # Asked in every step: the name of a device takes half a microsecond.
-        device = "cpu" if inputs.is_cpu else inputs.device.type
-        size = inputs.shape[0]
+        device, size = "cpu" if inputs.is_cpu else inputs.device.type, inputs.shape[0]
         bits = size.bit_length() if type(size) is int else 1
         found = self._by_task.get((device, inputs.dtype, bits))
         if found is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .._engine import Tape32, Tape64
+from .._engine import Engine, Tape32, Tape64
 from .._program.program import Program
 from .columns import explained
 from .costs import NATIVE
@@ -47,6 +47,11 @@ class NativeRunner(Runner):
     """Calls of the native engine."""
 
     has_operators = True
+    _engine: Engine | None = None  # that of the program, at hand
+
+    def _made(self) -> Engine:
+        self._engine = engine_of(self.program)
+        return self._engine
 
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
@@ -56,7 +61,7 @@ class NativeRunner(Runner):
         Raises:
             TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
         """
-        engine, size, threads = engine_of(self.program), inputs.shape[0], engine_threads(num_threads)
+        engine, size, threads = self._engine or self._made(), inputs.shape[0], engine_threads(num_threads)
         # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
         try:
             if inputs.dtype is torch.float64:
@@ -81,7 +86,7 @@ class NativeRunner(Runner):
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.
         """
-        engine, size, threads = engine_of(self.program), inputs.shape[0], engine_threads(num_threads)
+        engine, size, threads = self._engine or self._made(), inputs.shape[0], engine_threads(num_threads)
         try:
             if inputs.dtype is torch.float64:
                 return engine.tensor_gradients_float64(inputs, size, weights, cotangent, wants, threads, tape)
