@@ -29,7 +29,7 @@ class Output(Hashable, ABC):
 
     @abstractmethod
     def read(self, state: torch.Tensor) -> torch.Tensor:
-        """Reads states by differentiable functions of PyTorch: (B, 2^n) amplitudes to (B, *shape).
+        """Reads states by differentiable functions of PyTorch: (B, 2^n) amplitudes to ``(B, *shape)``.
 
         Args:
             state: complex64 or complex128, normalised, up to a global phase; Qiskit's order, in which qubit 0 is the

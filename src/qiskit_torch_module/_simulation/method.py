@@ -89,7 +89,7 @@ class Runner(ABC):
             record: Whether `pull_back` will follow.
 
         Returns:
-            Shape (B, *shape of the output); and a tape for `pull_back`, which may be None.
+            Shape ``(B, *shape)`` of the output; and a tape for `pull_back`, which may be None.
         """
 
     def pull_back(

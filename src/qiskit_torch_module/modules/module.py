@@ -167,7 +167,7 @@ class QuantumModule(torch.nn.Module):
             input_tensor: What version 1.0 called the input.
 
         Returns:
-            Shape (..., output_size), or (..., *shape) for an `Output` of another shape. Its dtype is that of the
+            Shape (..., output_size), or ``(..., *shape)`` for an `Output` of another shape. Its dtype is that of the
             parameters, or ``torch.promote_types`` of this and the input's where that is a tensor of floating-point
             numbers: float64 with float32 gives float64, bfloat16 with bfloat16 gives bfloat16, bfloat16 with float32
             gives float32. Results in float16 and bfloat16 are computed in float32 and rounded at the end. A module
