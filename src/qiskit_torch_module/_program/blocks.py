@@ -1,6 +1,6 @@
 """Variables that are computed many at once: the angles of all rotations that a gate with parameters turns into.
 
-The rotations have a fixed form (`_synthesis`), so that one engine serves all samples. Their angles are no smooth
+The rotations have a fixed form (`synthesis`), so that one engine serves all samples. Their angles are no smooth
 function of the gate's parameters everywhere: amplitudes may be 0, unitaries have no global coordinates. Derivatives
 therefore do not go through them. Further rotations, by angles that are always 0, stand before them: together they
 generate every direction in which the state (or unitary) can move, so that gradients with respect to these *tangents*

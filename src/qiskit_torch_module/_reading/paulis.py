@@ -162,7 +162,7 @@ class PauliTerms(_OfArrays):
         return PauliTerms(self.observable[terms], self.x[terms], self.z[terms], self.coefficient[terms])
 
     def moved(self, flips: Sequence[int], parities: Sequence[int]) -> PauliTerms:
-        """By another index (`_halves.Index`): bit i of it is the parity of ``parities[i]``, ``flips[i]`` flips it."""
+        """By another index (`halves.Index`): bit i of it is the parity of ``parities[i]``, ``flips[i]`` flips it."""
         return PauliTerms(self.observable, overlaps(self.x, parities), overlaps(self.z, flips), self.coefficient)
 
 

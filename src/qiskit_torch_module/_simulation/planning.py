@@ -21,7 +21,7 @@ from .._program.program import Program
 
 
 def engine_of(program: Program) -> Engine:
-    """The native engine for a program: built once, shared by equal programs unless they hold matrices.
+    """The native engine for a program, `Program.engine` by its type: shared by equal ones unless they hold matrices.
 
     Raises:
         TypeError: the program reads something else than expectation values.

@@ -164,11 +164,7 @@ def explain(
     batch_size = whole_number(batch_size, "batch_size", 1)
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
-    task = Task(batch_size, dtype, (model.variational_ or model._without_weights())[0].device.type, 1, threads)
-    said = offers(model._program, task)
-    if isinstance(model.method, Method):
-        said[model.method.name] = model.method.cost(model._program, task)
-    chosen = model.method if isinstance(model.method, Method) else choose(model._program, task)
+    said, chosen = _offers(model, Task(batch_size, dtype, _own(model).device.type, 1, threads))
     program = model._program if model._program.expectation_values else _without_output(model._program)
     evolution, engine = program.evolution, engine_of(program)
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
@@ -221,6 +217,19 @@ def explain(
     )
 
 
+def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal], Method]:
+    """What the known methods, and that of the module, say of a task; and which is taken."""
+    said = offers(model._program, task)
+    if not isinstance(model.method, Method):
+        return said, choose(model._program, task)
+    return {**said, model.method.name: model.method.cost(model._program, task)}, model.method
+
+
+def _own(model: QuantumModule) -> torch.Tensor:
+    """What tells the dtype and device of a module."""
+    return (model.variational_ or model._without_weights())[0]
+
+
 def _without_output(program: Program) -> Program:
     """The evolution with one observable that is always 0, in place of an output that is not the engine's."""
     return Program(program.evolution, ExpectationValues((0.0,), PauliTerms.none()))
@@ -249,8 +258,7 @@ def _module(
 def _precision(given: Any) -> torch.dtype:
     """The dtype to compute in: as given, or that of a module."""
     if isinstance(given, QuantumModule):
-        own = (given.variational_ or given._without_weights())[0].dtype
-        return torch.promote_types(own, torch.float32)
+        return torch.promote_types(_own(given).dtype, torch.float32)
     if not any(given is one for one in (None, torch.float32, torch.float64)):
         raise ValueError(
             f"dtype: expected torch.float32 or torch.float64, got {given!r}; halves are computed in torch.float32"
