@@ -197,7 +197,8 @@ struct Absorb {
     // multiplies Z, by position in the part in `block_weight`, plus that of the part.
     struct Weights {
         V amount[16], z[16];
-        int begin, end;  // the outer bits
+        uint32_t flipped = 0;  // bits whose X counts: those of one run in a row of a Jacobian
+        int begin, end;        // the outer bits
 
         Weights(const ProgramView& p, const Space& space, int s)
             : begin(p.sweep_bits[s]), end(p.sweep_bits[s] + p.sweep_outer_bits[s]) {
@@ -215,6 +216,7 @@ struct Absorb {
                     const V c = cotangent(p, space, r);
                     amount[q] = c * Absorb::sine(space, r);
                     z[q] = c * Absorb::cosine(space, r) * signs(p, r);
+                    flipped |= uint32_t(any(c != 0)) << q;
                 }
                 for (size_t j = 0; q < begin && j < size_t(1) << q; ++j) {
                     weight[j + (size_t(1) << q)] = weight[j] - z[q];
@@ -257,12 +259,13 @@ struct Absorb {
 
     // bra -= sum_q amount_q (ket of the part across outer bit q), for `count` outer bits.
     template <int count>
-    [[gnu::noinline]] static void add_across(int bits, int first, const V* amount, const C* ket, size_t place, C* bra) {
+    [[gnu::noinline]] static void add_across(int bits, const int* outer, const V* amount, const C* ket, size_t place,
+                                             C* bra) {
         V a[count];
         const C* across[count];
         for (int q = 0; q < count; ++q) {
-            a[q] = amount[first + q];
-            across[q] = ket + (place ^ size_t(1) << (first + q));
+            a[q] = amount[outer[q]];
+            across[q] = ket + (place ^ size_t(1) << outer[q]);
         }
         for (size_t j = 0; j < size_t(1) << bits; ++j) {
             V re = bra[j].re, im = bra[j].im;
@@ -280,19 +283,29 @@ struct Absorb {
                          const C* ket, size_t place, C* bra) {
         const int near = p.sweep_near_bits[s], bits = p.sweep_bits[s], all = bits + p.sweep_outer_bits[s];
         const V *amount = weights.amount, *weight = space.block_weight, more = weights.of_part(place);
-        for_each_pass<false>(p, s, [&](int first, auto count) {
-            if (first == near && starts)
+        const auto add_first = [&](int first, auto count) {
+            if (starts)
                 add_flipped<count.value, true, true>(bits, first, amount, weight, more, ket + place, bra);
-            else if (first == near)
-                add_flipped<count.value, true>(bits, first, amount, weight, more, ket + place, bra);
             else
+                add_flipped<count.value, true>(bits, first, amount, weight, more, ket + place, bra);
+        };
+        for_each_pass<false>(p, s, [&](int first, auto count) {
+            const bool counts = weights.flipped >> first & ((1 << count.value) - 1);
+            if (first == near && counts)
+                add_first(first, count);
+            else if (first == near)
+                add_first(first, std::integral_constant<int, 0>{});
+            else if (counts)
                 add_flipped<count.value, false>(bits, first, amount, weight, more, ket + place, bra);
         });
-        int first = bits;
-        for (; first + 4 <= all; first += 4) add_across<4>(bits, first, amount, ket, place, bra);
-        if (all - first == 3) add_across<3>(bits, first, amount, ket, place, bra);
-        if (all - first == 2) add_across<2>(bits, first, amount, ket, place, bra);
-        if (all - first == 1) add_across<1>(bits, first, amount, ket, place, bra);
+        int across[16], count = 0;
+        for (int q = bits; q < all; ++q)
+            if (weights.flipped >> q & 1) across[count++] = q;
+        const int* bit = across;
+        for (; count >= 4; bit += 4, count -= 4) add_across<4>(bits, bit, amount, ket, place, bra);
+        if (count == 3) add_across<3>(bits, bit, amount, ket, place, bra);
+        if (count == 2) add_across<2>(bits, bit, amount, ket, place, bra);
+        if (count == 1) add_across<1>(bits, bit, amount, ket, place, bra);
         add_flipped_lanes(p, space, s, ket + place, bra);
     }
 

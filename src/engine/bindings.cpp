@@ -203,6 +203,47 @@ Gradients<Real> vector_jacobian_product(const qtm::Plan& plan, Matrix<Real> inpu
     return result;
 }
 
+template <class Real>
+using Cube = nb::ndarray<const Real, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+template <class Real>
+using NumpyCube = nb::ndarray<nb::numpy, Real, nb::ndim<3>>;
+
+template <class Real>
+std::tuple<std::optional<NumpyCube<Real>>, std::optional<NumpyMatrix<Real>>> vector_jacobian_products(
+    const qtm::Plan& plan, Matrix<Real> inputs, Row<Real> weights, Cube<Real> cotangents, Flags wanted, int num_threads,
+    bool imaginary) {
+    const qtm::ProgramView& program = plan.view();
+    const qtm::Batch<Real> batch = checked(program, inputs, weights, num_threads);
+    const size_t count = cotangents.shape(0), rows = inputs.shape(0), columns = size_t(program.num_observables);
+    if (cotangents.shape(1) != rows || cotangents.shape(2) != columns)
+        throw std::invalid_argument("cotangents: expected shape (any, " + std::to_string(rows) + ", " +
+                                    std::to_string(columns) + "), got (" + std::to_string(count) + ", " +
+                                    std::to_string(cotangents.shape(1)) + ", " + std::to_string(cotangents.shape(2)) +
+                                    ")");
+    const auto num_inputs = size_t(program.num_inputs), num_weights = size_t(program.num_weights);
+    if (wanted.shape(0) != num_inputs + num_weights)
+        throw std::invalid_argument("wanted: expected one flag for each input and weight");
+    const auto wants = [&](size_t begin, size_t end) {
+        return std::any_of(wanted.data() + begin, wanted.data() + end, [](bool one) { return one; });
+    };
+    std::tuple<std::optional<NumpyCube<Real>>, std::optional<NumpyMatrix<Real>>> result;
+    auto& [of_inputs, of_weights] = result;
+    if (wants(0, num_inputs)) of_inputs = make_array<NumpyCube<Real>, Real>({count, rows, num_inputs});
+    if (wants(num_inputs, num_inputs + num_weights))
+        of_weights = make_array<NumpyMatrix<Real>, Real>({count, num_weights});
+    Real* const input_gradient = of_inputs ? of_inputs->data() : nullptr;
+    Real* const weight_gradient = of_weights ? of_weights->data() : nullptr;
+    {
+        const qtm::GilReleased released;
+        qtm::require_resolved(program, batch);
+        qtm::vector_jacobian_products<Real>(plan, batch, int64_t(count), cotangents.data(),
+                                            imaginary ? qtm::Derivative::imaginary : qtm::Derivative::real,
+                                            reinterpret_cast<const uint8_t*>(wanted.data()), input_gradient,
+                                            weight_gradient);
+    }
+    return result;
+}
+
 // The calls that training makes, with tensors of PyTorch.
 
 using qtm::Tensor;
@@ -485,6 +526,12 @@ NB_MODULE(_engine, module) {
         .def("vector_jacobian_product", &vector_jacobian_product<double>, "inputs"_a.noconvert(),
              "weights"_a.noconvert(), "cotangent"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
              "tape"_a = nb::none())
+        .def("vector_jacobian_products", &vector_jacobian_products<float>, "inputs"_a.noconvert(),
+             "weights"_a.noconvert(), "cotangents"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false,
+             "The same for cotangents (any, batch, observables), from one way forward: for the inputs (any, batch, "
+             "inputs) and the weights (any, weights).")
+        .def("vector_jacobian_products", &vector_jacobian_products<double>, "inputs"_a.noconvert(),
+             "weights"_a.noconvert(), "cotangents"_a.noconvert(), "wanted"_a, "num_threads"_a, "imaginary"_a = false)
         .def("tensor_values_float32", &tensor_values<float>, "inputs"_a, "size"_a, "weights"_a, "num_threads"_a,
              "recorded"_a,
              "As `values` and, if recorded, `record`, of tensors of this dtype; weights come in sets. A new tensor, "

@@ -26,6 +26,13 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient);
 
+// The same for several cotangents [count, size, num_observables], from one way forward: gradients [count, size,
+// num_inputs] and [count, num_weights].
+template <class Real>
+void vector_jacobian_products(const Plan& plan, const Batch<Real>& batch, int64_t count, const Real* cotangent,
+                              Derivative derivative, const uint8_t* wanted_variable, Real* input_gradient,
+                              Real* weight_gradient);
+
 // How a batch of a circuit that holds matrices will be run: step by step, every thread with tiles of its own.
 template <class Real>
 struct StepSchedule {

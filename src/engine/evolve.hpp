@@ -349,7 +349,7 @@ struct Evolve {
         }
     }
 
-    static void vector_jacobian_product(const Tile<Real>& tile) {
+    static void vector_jacobian_products(const Tile<Real>& tile) {
         const ProgramView& p = *tile.program;
         Space space(tile);
         A::prepare(tile, space);
@@ -357,9 +357,37 @@ struct Evolve {
             forward(tile, space);
         else
             apply_shared_layers(tile, space);
-        for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
-        start_adjoint(tile, space);
-        finish_adjoint(tile, space);
+        Tile<Real> pass = tile;
+        for (int64_t number = 1;; ++number) {
+            if (number == 1 && number < tile.num_cotangents) copy_last_ket(tile, space, true);
+            for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
+            start_adjoint(pass, space);
+            finish_adjoint(pass, space);
+            if (number >= tile.num_cotangents) return;
+            space.team.meet();  // all are done with the bra
+            copy_last_ket(tile, space, false);
+            pass.cotangent += tile.stride.cotangent;
+            if (pass.input_gradient != nullptr) pass.input_gradient += tile.stride.input_gradient;
+            if (pass.weight_gradient != nullptr) pass.weight_gradient += tile.stride.weight_gradient;
+            if (pass.prefix_bra != nullptr) pass.prefix_bra += tile.stride.prefix_bra;
+        }
+    }
+
+    // The last ket, and those of the halves, before an adjoint pass undoes them; or back to where they were.
+    static void copy_last_ket(const Tile<Real>& tile, Space& space, bool saves) {
+        const ProgramView& p = *tile.program;
+        if (!tile.storage.saves_ket || tile.storage.mode != Mode::gradient_undoing_kets) return;
+        C* const last = space.ket(Space::num_kets(p) - 1);
+        C *const from = saves ? last : space.saved_ket, *const to = saves ? space.saved_ket : last;
+        space.team.meet();
+        const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
+        __builtin_memcpy(static_cast<void*>(to + begin), from + begin, (end - begin) * sizeof(C));
+        space.team.meet();
+        for (int i = 0; i < 2 && p.half[i] != nullptr; ++i) {
+            const Tile<Real> half = half_of(tile, space, i);
+            Space own(half);
+            copy_last_ket(half, own, saves);
+        }
     }
 
     // Whether the kets of the forward pass are not on the tape.
@@ -455,6 +483,6 @@ struct Evolve {
     static_assert(L::lane_bits <= most_lane_bits);
     static constexpr Kernel<Real> kernel{
         lanes,           L::lane_bits,         scratch_bytes, tape_bytes,
-        shared_bytes,    shared_tape_bytes,    values,        vector_jacobian_product,
+        shared_bytes,    shared_tape_bytes,    values,        vector_jacobian_products,
         prefix_gradient, Steps::scratch_bytes, Steps::values, Steps::vector_jacobian_product};
 };

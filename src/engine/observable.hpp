@@ -71,75 +71,117 @@ struct Observable {
                           Real(p.pauli_coefficient[t]) * Absorbed::expectation(p, space, p.term_run[t]));
     }
 
+    // What the cotangents of a term's samples multiply: nothing where they are all zero, as in most terms of a row of a
+    // Jacobian.
+    struct Cotangent {
+        V value{};
+        bool is_zero = true;
+
+        void read(const Tile<Real>& tile, int observable) {
+            is_zero = true;
+            for (int64_t lane = 0; lane < tile.num_samples; ++lane) {
+                const Real one = tile.cotangent[lane * tile.program->num_observables + observable];
+                value[lane] = one;
+                is_zero &= one == 0;
+            }
+        }
+    };
+
+    // Calls visit(term, cotangent * coefficient) for terms begin to end - 1 that count.
+    template <class Visit>
+    static void for_each_counting(const Tile<Real>& tile, int begin, int end, Visit visit) {
+        const ProgramView& p = *tile.program;
+        Cotangent cotangent;
+        for (int t = begin, observable = -1; t < end; ++t) {
+            if (is_absorbed(p, t)) continue;
+            if (p.pauli_observable[t] != observable) cotangent.read(tile, observable = p.pauli_observable[t]);
+            if (!cotangent.is_zero) visit(t, cotangent.value * Real(p.pauli_coefficient[t]));
+        }
+    }
+
+    // So many terms of a flip are added straight to the bra, if no transform is faster.
+    static constexpr int most_few = 8;
+
+    // The terms of a flip that count, as long as they are few: sign (-1)^{z.i} by the parity of i with `high`.
+    struct Few {
+        int count = 0;
+        uint32_t high[most_few];
+        V factor[most_few][2];
+
+        Few(const Tile<Real>& tile, int begin, int end, uint32_t x) {
+            for_each_counting(tile, begin, end, [&](int t, V term) {
+                if (count++ >= most_few) return;
+                const uint32_t z = tile.program->pauli_z[t];
+                if (spread) term = term[0] * lane_signs<Real, lanes>(z & L::lane_mask);
+                high[count - 1] = z >> L::lane_bits;
+                factor[count - 1][parity(z & x)] = term;
+                factor[count - 1][!parity(z & x)] = -term;
+            });
+        }
+        bool are_few(int bits) const { return count <= most_few && (count == 1 || !W::prefers_transform(count, bits)); }
+        // Of vector i ^ x of the ket, which goes to vector i of the bra.
+        V operator()(uint32_t i) const {
+            V sum = factor[0][parity(i & high[0])];
+            for (int t = 1; t < count; ++t) sum += factor[t][parity(i & high[t])];
+            return sum;
+        }
+    };
+
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
     static void weights(const Tile<Real>& tile, int begin, int end, V* weight) {
         const ProgramView& p = *tile.program;
-        const bool transformed = W::prefers_transform(end - begin, p.num_qubits);
         tile.team.meet();  // all are done with the weights before
         const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         __builtin_memset(static_cast<void*>(weight + first), 0, (last - first) * sizeof(V));
-        if (transformed) tile.team.meet();
-        V cotangent{};
-        for (int t = begin, observable = -1; t < end; ++t) {
-            if (is_absorbed(p, t)) continue;
-            if (p.pauli_observable[t] != observable) {
-                observable = p.pauli_observable[t];
-                for (int64_t lane = 0; lane < tile.num_samples; ++lane)
-                    cotangent[lane] = tile.cotangent[lane * p.num_observables + observable];
-            }
-            V term = cotangent * Real(p.pauli_coefficient[t]);
-            if (transformed && tile.team.rank > 0) break;
-            if (transformed) {
-                W::add_to_coefficient(weight, p.pauli_z[t], term);
-                continue;
-            }
-            if (spread) term = term[0] * lane_signs<Real, lanes>(p.pauli_z[t] & L::lane_mask);
-            for (uint32_t i = uint32_t(first); i < last; ++i) {
-                if (parity(i & p.pauli_z[t] >> L::lane_bits))
-                    weight[i] -= term;
-                else
-                    weight[i] += term;
-            }
-        }
-        if (transformed)
-            W::transform(tile.team, weight, p.num_qubits);
-        else
-            tile.team.meet();
+        tile.team.meet();
+        if (tile.team.rank == 0)
+            for_each_counting(tile, begin, end,
+                              [&](int t, V term) { W::add_to_coefficient(weight, p.pauli_z[t], term); });
+        W::transform(tile.team, weight, p.num_qubits);
     }
 
     // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables but what a last layer is absorbed by.
     static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
         bool started = false;
-        // The sum of `bra` so far, and the next term, for this thread's share.
-        const auto add = [&](uint32_t x, auto term_of) {
-            const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
-            for (uint32_t i = uint32_t(first); i < last; ++i) {
-                const C term =
-                    term_of(L::element(space.weight, i << L::lane_bits ^ x), L::element(ket, i << L::lane_bits ^ x));
-                bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
-            }
-            started = true;
-        };
-        for (int f = 0; f < p.num_flips; ++f) {
-            const int* begin = p.flip_term_begin + 2 * f;
-            const uint32_t x = p.flip_mask[f];
-            if (begin[0] < begin[1]) {
-                weights(tile, begin[0], begin[1], space.weight);
-                add(x, [](V w, const C& k) { return C{w * k.re, w * k.im}; });
-            }
-            if (begin[1] < begin[2]) {
-                // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
-                weights(tile, begin[1], begin[2], space.weight);
-                add(x, [](V w, const C& k) { return C{w * k.im, -(w * k.re)}; });
-            }
-        }
+        for (int part = 0; part < 2 * p.num_flips; ++part)
+            started |= part % 2 ? add_part<true>(tile, space, part, ket, bra, started)
+                                : add_part<false>(tile, space, part, ket, bra, started);
         if (!started) {
             const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
             __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
         }
         if (tile.derivative == Derivative::imaginary) turn(tile, ket, bra);
         tile.team.meet();
+    }
+
+    // Adds the real or the imaginary terms of a flip to this thread's share of the bra; returns whether there are any.
+    template <bool imaginary>
+    static bool add_part(const Tile<Real>& tile, Space& space, int part, const C* ket, C* bra, bool started) {
+        const ProgramView& p = *tile.program;
+        const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
+        if (begin == end) return false;
+        const uint32_t x = p.flip_mask[part / 2];
+        const Few few(tile, begin, end, x);
+        if (few.count == 0) return false;
+        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
+        const auto add = [&](auto weight_of) {
+            for (uint32_t i = uint32_t(first); i < last; ++i) {
+                const uint32_t source = i << L::lane_bits ^ x;
+                const V w = weight_of(i, source);
+                const C k = L::element(ket, source);
+                // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
+                const C term = imaginary ? C{w * k.im, -(w * k.re)} : C{w * k.re, w * k.im};
+                bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
+            }
+        };
+        if (few.are_few(p.num_qubits)) {
+            add([&](uint32_t i, uint32_t) { return few(i); });
+        } else {
+            weights(tile, begin, end, space.weight);
+            add([&](uint32_t, uint32_t source) { return L::element(space.weight, source); });
+        }
+        return true;
     }
 
     // For an imaginary derivative: adds what the identity contributes, and multiplies by i, because Im<ib|P|k> is

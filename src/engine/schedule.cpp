@@ -31,8 +31,9 @@ namespace {
 std::atomic<Layouts> permitted_layouts{Layouts::any};
 std::atomic<bool> forces_halves{false};
 
-int useful_threads(const Plan& plan, int64_t batch_size, int num_threads) {
-    const double updates = double(batch_size) * double(plan.view().num_runs + 1) * double(1u << plan.view().num_qubits);
+int useful_threads(const Plan& plan, int64_t batch_size, int num_threads, int64_t num_cotangents = 1) {
+    const double updates = double(num_cotangents) * double(batch_size) * double(plan.view().num_runs + 1) *
+                           double(1u << plan.view().num_qubits);
     const double most = std::min({double(num_threads), double(batch_size), updates / tuning::least_work_per_thread});
     return std::max(1, int(most));
 }
@@ -54,8 +55,9 @@ std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t 
             found.push_back({Mode::values, shares, Taped::nothing, is_team});
             continue;
         }
+        const bool several = purpose == Purpose::several_gradients || purpose == Purpose::several_imaginary_gradients;
         found.push_back({Mode::gradient_keeping_kets, shares, Taped::nothing, is_team});
-        found.push_back({Mode::gradient_undoing_kets, shares, Taped::nothing, is_team});
+        found.push_back({Mode::gradient_undoing_kets, shares, Taped::nothing, is_team, several});
     }
     return found;
 }
@@ -87,6 +89,7 @@ struct Question {
     int64_t batch_size = 0;
     int num_threads = 0;
     Purpose purpose{};
+    int64_t num_cotangents = 1;
     Layouts allowed{};
     bool forces_halves = false;
     size_t limit = 0;
@@ -103,14 +106,16 @@ struct Best {
     size_t least_bytes = std::numeric_limits<size_t>::max();  // of all ways
 };
 
-bool allows_absorption(Purpose purpose) { return purpose != Purpose::imaginary_gradient; }
+bool allows_absorption(Purpose purpose) {
+    return purpose != Purpose::imaginary_gradient && purpose != Purpose::several_imaginary_gradients;
+}
 
 // All ways to run a batch of one plan.
 template <class Real>
 void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts allowed) {
     const auto [kernel, count] = kernels<Real>();
     const bool may_absorb = allows_absorption(asked.purpose);
-    const int threads = useful_threads(plan, asked.batch_size, asked.num_threads),
+    const int threads = useful_threads(plan, asked.batch_size, asked.num_threads, asked.num_cotangents),
               team = useful_team(plan, asked.num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
         if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
@@ -123,17 +128,17 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
                 const int64_t pieces = pieces_of_share(d, storage);
-                const size_t prefix = prefix_bytes<Real>(plan, storage, pieces * d.num_threads);
+                const size_t prefix = prefix_bytes<Real>(plan, storage, pieces * d.num_threads * asked.num_cotangents);
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 if (all > asked.limit) continue;
                 Schedule<Real> how{one,           d.rest_kernel, &plan,  view,    d.samples,
                                    d.num_threads, d.tiles(),     pieces, storage, bytes,
-                                   shared,        prefix,        0,      0};
+                                   shared,        prefix,        0,      0,       0};
                 if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
                 const double cost = division_cost(*view, d, bytes + shared, how.storage);
                 if (cost >= best.cost) continue;
-                best.cost = cost;
+                best.cost = how.cost = cost;
                 best.how = how;
             }
         }
@@ -174,7 +179,8 @@ void force_halves(bool forces) { forces_halves.store(forces); }
 namespace {
 
 template <class Real>
-Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
+                               int64_t num_cotangents) {
     // To try all ways takes some 10 us; a training loop asks for the same few again and again.
     struct Known {
         Question asked;
@@ -182,7 +188,7 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
     };
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
-    const Question asked{plan.number(),     batch_size,           num_threads, purpose,
+    const Question asked{plan.number(),     batch_size,           num_threads, purpose,          num_cotangents,
                          allowed_layouts(), forces_halves.load(), limit,       &implementation()};
     for (const Known& one : known)
         if (one.asked == asked) return one.how;
@@ -195,9 +201,12 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
 }  // namespace
 
 template <class Real>
-Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
+                        int64_t num_cotangents) {
     return within_budget(
-        [&](size_t limit) { return schedule_within<Real>(limit, plan, batch_size, num_threads, purpose); },
+        [&](size_t limit) {
+            return schedule_within<Real>(limit, plan, batch_size, num_threads, purpose, num_cotangents);
+        },
         [](const Schedule<Real>& how) {
             return how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes + how.tape_bytes;
         });
@@ -205,7 +214,7 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
 
 #define QTM_INSTANTIATE(Real)                                     \
     template std::pair<const Kernel<Real>*, int> kernels<Real>(); \
-    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose);
+    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose, int64_t);
 QTM_INSTANTIATE(float)
 QTM_INSTANTIATE(double)
 #undef QTM_INSTANTIATE

@@ -39,14 +39,24 @@ struct Schedule {
     size_t prefix_bytes;       // of the adjoint pass through a shared prefix
     size_t tape_bytes;         // for all tiles,
     size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
+    double cost;               // by which it was chosen, of one adjoint pass
 };
 
-// Gradients may come from a tape that the forward call has recorded.
-enum class Purpose { values, gradient, recorded_gradient, imaginary_gradient };
+// Gradients may come from a tape that the forward call has recorded; several have kets in common.
+enum class Purpose {
+    values,
+    gradient,
+    recorded_gradient,
+    imaginary_gradient,
+    several_gradients,
+    several_imaginary_gradients
+};
 
-// Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
+// With `num_cotangents` adjoint passes, if there are several. Throws std::length_error, naming the bytes needed, where
+// no way of running the batch fits the memory budget.
 template <class Real>
-Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose);
+Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
+                        int64_t num_cotangents = 1);
 
 // Whether circuits start from halves wherever they can, or where that is faster.
 void force_halves(bool forces);

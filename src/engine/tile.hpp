@@ -21,7 +21,8 @@ struct Storage {
     Mode mode;
     bool shares_prefix;  // tiles start from, and add their bras up after, the layers that are the same for all
     Taped taped;
-    bool is_team;  // the states belong to several threads
+    bool is_team;            // the states belong to several threads
+    bool saves_ket = false;  // kets that are undone are there again for the next adjoint pass
 };
 
 template <class Real>
@@ -40,7 +41,11 @@ struct Tile {
     bool first;         // first tile that uses this scratch in this call: prepare what the batch shares
     // values
     Real* values;  // [num_samples, num_observables]
-    // vector-Jacobian product
+    // vector-Jacobian products: adjoint passes over the same kets, one for each cotangent
+    int64_t num_cotangents;
+    struct Strides {
+        int64_t cotangent, input_gradient, weight_gradient, prefix_bra;  // from one to the next
+    } stride;
     const Real* cotangent;  // [num_samples, num_observables]
     Derivative derivative;
     const Wanted* wanted;
@@ -60,7 +65,7 @@ struct Kernel {
     size_t (*shared_bytes)(const ProgramView&, const Storage&);
     size_t (*shared_tape_bytes)(const ProgramView&, const Storage&);
     void (*values)(const Tile<Real>&);
-    void (*vector_jacobian_product)(const Tile<Real>&);
+    void (*vector_jacobian_products)(const Tile<Real>&);
     // The rest of the adjoint pass, from tile.prefix_bra down.
     void (*prefix_gradient)(const Tile<Real>&);
     // Of a circuit that holds matrices. The adjoint pass goes down to step number `first_step`.

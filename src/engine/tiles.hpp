@@ -65,6 +65,7 @@ class Tiles {
         tile.scratch = scratch_.data() + how_.scratch_bytes * size_t(thread);
         tile.shared = scratch_.data() + how_.scratch_bytes * size_t(how_.num_threads);
         tile.team = team;
+        tile.num_cotangents = 1;
         return found;
     }
 

@@ -114,6 +114,7 @@ struct Workspace {
     V* weight;                      // [2^n]: Walsh-Hadamard transforms
     C* bra;                         // [2^n]
     C* next_bra;                    // where the bra before the sweep goes: [2^n] if states lie in order, else the bra
+    C* saved_ket;                   // the last one as it was: [2^n], if adjoint passes to come undo it once more
     uint32_t* row;                // [num_groups]: which characters of a group are odd at the base of the current coset
     uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
@@ -178,6 +179,7 @@ struct Workspace {
         scratch.take(run_cotangent, absorbed);
         (kets_on_tape ? taped_states : states).take(last_ket_, num_last * dimension);
         (kets_on_tape && keep ? taped_states : states).take(ket_, (num_kets - num_last) * dimension);
+        states.take(saved_ket, storage.saves_ket && undoes_kets_ ? num_last * dimension : 0);
         if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_last * dimension);
         kept.take(bloch, absorbed);
         for (int i = 0; i < 2 && program.half[i] != nullptr; ++i) {

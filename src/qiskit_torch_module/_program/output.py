@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from .._core.schema import TermArrays
 from .._reading.paulis import PauliTerms
@@ -57,6 +58,25 @@ class ExpectationValues:
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (M,)."""
         return (len(self.constants),)
+
+
+def distinct(output: ExpectationValues) -> tuple[ExpectationValues, npt.NDArray[np.float64]] | None:
+    """Those of T distinct terms and what each of M observables takes of them, (M, T), if these are fewer: T < M.
+
+    The identity is the last of them, where an observable has a part of it.
+    """
+    terms, constants = output.terms, np.array(output.constants)
+    keys = terms.x.astype(np.uint64) << np.uint64(32) | terms.z
+    _, first, term = np.unique(keys, return_index=True, return_inverse=True)
+    count, has_identity = len(first), bool(constants.any())
+    if count + has_identity >= len(constants):
+        return None
+    coefficients = np.zeros((len(constants), count + has_identity))
+    np.add.at(coefficients, (terms.observable, term), terms.coefficient)
+    if has_identity:
+        coefficients[:, count] = constants
+    own = PauliTerms(np.arange(count, dtype=np.int32), terms.x[first], terms.z[first], np.ones(count))
+    return ExpectationValues((0.0,) * count + (1.0,) * has_identity, own), coefficients
 
 
 def grouped(terms: PauliTerms) -> TermArrays:

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from .evolution import Evolution
-from .output import ExpectationValues, Output
+from .output import ExpectationValues, Output, distinct
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,40 @@ class Program:
         """The same with every variable as an input, so that weights may differ from sample to sample."""
         return Program(self.evolution.unshared, self.output)
 
+    @cached_property
+    def by_terms(self) -> ByTerms | None:
+        """Its terms one by one, for expectation values that are sums of fewer distinct terms than there are of them."""
+        output = self.expectation_values
+        found = None if output is None else distinct(output)
+        if found is None:
+            return None
+        terms, coefficients = found
+        return ByTerms(Program(self.evolution, terms), coefficients, 1.0 in terms.constants)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"evolution": self.evolution, "output": self.output}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(text=None, **state)
+
+
+@dataclass(frozen=True, eq=False)
+class ByTerms:
+    """Expectation values as sums of those of T distinct terms.
+
+    Attributes:
+        program: The same evolution and every term as an observable; the identity, if it is one of them, is the last.
+        coefficients: What each of the M observables takes of them, shape (M, T).
+        has_identity: Whether the last of them is the identity.
+    """
+
+    program: Program
+    coefficients: npt.NDArray[np.float64]
+    has_identity: bool
+
+    def num_passes(self, imaginary: bool) -> int:
+        """How many of the terms have derivatives: the identity has none but imaginary ones."""
+        return self.program.output_size - (self.has_identity and not imaginary)
 
 
 def require_shape(program: Program) -> None:

@@ -14,22 +14,17 @@ from qiskit.circuit import Parameter
 
 from .._core.arguments import flag, thread_count
 from .._program.cache import cached_program
-from .._program.program import Program
 from .._reading import compat
 from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.columns import explained, with_derived_columns
+from .._simulation.jacobian import engine_jacobian
 from .._simulation.planning import engine_of
 from .._simulation.threads import engine_threads
 from .estimator import AT_ONCE, FastEstimator
 from .rows import Columns, parameters_and_rows
 from .triples import Triples, triples
-
-# Samples of one native call of a Jacobian.
-_MAX_ROWS = 1024
-# From so many samples on, observables share the way forward.
-_LEAST_SHARED = 16
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ class FastReverseEstimatorGradient:
         extended, _ = with_derived_columns(program.evolution, at, at.new_empty(0))
         inputs = extended.detach().numpy()
         try:
-            found = _engine_jacobian(program, inputs, wanted, threads, imaginary)
+            found = engine_jacobian(program, inputs, wanted, threads, imaginary)
         except ValueError as error:
             raise explained(program.evolution, error, extended, at.new_empty(0)) from None
         if imaginary and columns:
@@ -219,33 +214,6 @@ def _part(derivative_type: Any) -> str:
         if len(name) >= 4 and part.startswith(name):
             return part
     raise ValueError(f"derivative_type: expected 'real', 'imaginary' or 'complex', got {derivative_type!r}")
-
-
-def _engine_jacobian(
-    program: Program, inputs: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_], threads: int, imaginary: bool
-) -> npt.NDArray[np.float64]:
-    """Shape (B, M, all inputs of the engine); zero where not wanted. Derived inputs are always wanted."""
-    engine, evolution = engine_of(program), program.evolution
-    flags = np.concatenate([wanted, np.full(evolution.num_all_inputs - evolution.num_inputs, wanted.any())])
-    batch, num_observables = len(inputs), program.output_size
-    jacobian = np.zeros((batch, num_observables, len(flags)))
-    if not flags.any():
-        return jacobian
-    # Large batches share the way forward: its kets are kept on a tape, and every observable goes back along it. Small
-    # ones fill lanes and threads better when several observables go in one call, each with its own copy of the samples.
-    tape, together = None, max(1, min(num_observables, _MAX_ROWS // max(1, batch)))
-    if batch >= _LEAST_SHARED and num_observables > 1 and not imaginary:
-        _, tape = engine.record(inputs, np.empty(0), threads)
-        together = together if tape is None else 1
-    for first in range(0, num_observables, together):
-        count = min(together, num_observables - first)
-        cotangent = np.zeros((count, batch, num_observables))
-        cotangent[np.arange(count), :, first + np.arange(count)] = 1.0
-        rows, seeds = np.tile(inputs, (count, 1)), cotangent.reshape(-1, num_observables)
-        gradient, _ = engine.vector_jacobian_product(rows, np.empty(0), seeds, flags, threads, imaginary, tape)
-        if gradient is not None:
-            jacobian[:, first : first + count] = gradient.reshape(count, batch, -1).swapaxes(0, 1)
-    return jacobian
 
 
 def _columns_of(

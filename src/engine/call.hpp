@@ -1,0 +1,31 @@
+// What a call of the engine decides before it runs anything.
+#pragma once
+
+#include <cstdint>
+
+#include "batch.hpp"
+#include "processors.hpp"
+#include "schedule.hpp"
+#include "threads.hpp"
+
+namespace qtm {
+
+// How a call will be run: by no more threads than processors, and by a team only as large as was worth it lately.
+template <class Real>
+Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose,
+                                int64_t num_cotangents = 1) {
+    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, purpose, num_cotangents);
+    if (how.num_threads == 1 || batch.is_fixed) return how;
+    int most = usable_threads(how.num_threads);
+    if (how.storage.is_team) most = worthwhile_threads(most);
+    return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
+}
+
+// The same batch for one thread.
+template <class Real>
+Batch<Real> alone(Batch<Real> batch) {
+    batch.num_threads = 1;
+    return batch;
+}
+
+}  // namespace qtm

@@ -1,0 +1,61 @@
+"""Jacobians of expectation values: what goes back, and in how many passes.
+
+A pass takes one cotangent back through the circuit; all passes share one way forward. An observable is a pass. Where M
+observables are sums of fewer distinct terms, such as many Hamiltonians of the same lattice, a term is one: the rest is
+a product of matrices. Directions would take their place here where fewer parameters than either are wanted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .._program.program import Program
+from .planning import engine_of
+
+Array = npt.NDArray[np.float64]
+
+# Numbers in the cotangents of a call: 32 MiB.
+_MOST_NUMBERS = 1 << 22
+
+
+def engine_jacobian(
+    program: Program, inputs: Array, wanted: npt.NDArray[np.bool_], threads: int, imaginary: bool
+) -> Array:
+    """Gradients (B, M, all inputs of the engine) of M observables; zero where not wanted.
+
+    Args:
+        program: One without weights.
+        inputs: Shape (B, all inputs of the engine).
+        wanted: Which inputs, those that are derived left out: these are wanted if any is.
+        threads: As the engine takes them.
+        imaginary: 2 Im <psi|O|d psi> in place of the derivative, up to the global phase of the state.
+    """
+    evolution, num_observables = program.evolution, program.output_size
+    flags = np.concatenate([wanted, np.full(evolution.num_all_inputs - evolution.num_inputs, wanted.any())])
+    terms = program.by_terms
+    # The identity has a derivative in the imaginary part alone; it is the last of the terms, if it is one.
+    passes = num_observables if terms is None else terms.num_passes(imaginary)
+    if not (flags.any() and passes and len(inputs)):
+        return np.zeros((len(inputs), num_observables, len(flags)))
+    if terms is None:
+        found = _passes(program, num_observables, inputs, flags, threads, imaginary)
+        return found.swapaxes(0, 1)
+    found = _passes(terms.program, passes, inputs, flags, threads, imaginary)
+    return np.tensordot(terms.coefficients[:, :passes], found, 1).swapaxes(0, 1)
+
+
+def _passes(
+    program: Program, count: int, inputs: Array, flags: npt.NDArray[np.bool_], threads: int, imaginary: bool
+) -> Array:
+    """Gradients (count, B, inputs) of the first observables of a program."""
+    engine, batch, width = engine_of(program), len(inputs), program.output_size
+    found = np.empty((count, batch, len(flags)))
+    at_once = max(1, _MOST_NUMBERS // (batch * width))
+    for first in range(0, count, at_once):
+        some = min(at_once, count - first)
+        cotangents = np.zeros((some, batch, width))
+        cotangents[np.arange(some), :, first + np.arange(some)] = 1.0
+        gradients, _ = engine.vector_jacobian_products(inputs, np.empty(0), cotangents, flags, threads, imaginary)
+        found[first : first + some] = gradients
+    return found

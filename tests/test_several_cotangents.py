@@ -1,0 +1,211 @@
+"""Several cotangents from one way forward: Jacobians, and rows of them, against one cotangent at a time."""
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from circuits_zoo import cases, fixed_and_free, qaoa, reuploading
+from conftest import NIGHTLY
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _engine, set_memory_budget
+from qiskit_torch_module._simulation.planning import engine_of
+
+NAMES = ["reuploading", "qaoa", "fixed_and_free"]
+BATCHES = [0, 1, 15, 16, 48]
+
+
+def circuit_of(name, n):
+    made = {"reuploading": reuploading(n, 2), "qaoa": qaoa(n, 1), "fixed_and_free": fixed_and_free(n, 5)}
+    return made[name].circuit
+
+
+def strings(n, count, letters="IXYZ", seed=0):
+    rng = np.random.default_rng(seed)
+    return ["".join(rng.choice(list(letters), n)) for _ in range(count)]
+
+
+def observables_of(kind, n):
+    rng = np.random.default_rng(1)
+    if kind == "strings":
+        return strings(n, 9)
+    if kind == "Y":
+        return ["Y" * n, "Y" + "I" * (n - 1), "I" * (n - 1) + "Y", "Z" * (n - 1) + "Y"]
+    if kind == "local":
+        return ["I" * (n - 1 - q) + "Z" + "I" * q for q in range(n)]
+    if kind == "mixed":  # an absorbed term beside one that is not, twice the same, and the identity
+        return ["Z" + "I" * (n - 1), "Z" * n, "Z" * n, "I" * n, "X" + "I" * (n - 1)]
+    shared = [*strings(n, 3, seed=2), "I" * n]  # sums of fewer terms than there are of them
+    return [SparsePauliOp(shared, rng.normal(size=4)) for _ in range(7)]
+
+
+KINDS = ["strings", "Y", "local", "mixed", "sums"]
+
+
+def rows_of(circuit, batch_size):
+    return np.random.default_rng(batch_size).uniform(-np.pi, np.pi, (batch_size, circuit.num_parameters))
+
+
+def separately(gradient, circuit, observables, rows):
+    return np.concatenate([gradient._derivatives(circuit, [one], rows, None) for one in observables], axis=1)
+
+
+@pytest.mark.parametrize("batch_size", BATCHES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_jacobian_is_that_of_its_observables_one_by_one(name, kind, batch_size):
+    circuit, observables = circuit_of(name, 6), observables_of(kind, 6)
+    rows = rows_of(circuit, batch_size)
+    for part in ("real", "complex") if NIGHTLY or batch_size == 15 else ("real",):
+        gradient = FastReverseEstimatorGradient(part, num_threads=2)
+        found = gradient._derivatives(circuit, observables, rows, None)
+        assert found.shape == (batch_size, len(observables), circuit.num_parameters)
+        np.testing.assert_allclose(found, separately(gradient, circuit, observables, rows), atol=1e-11)
+
+
+@pytest.mark.usefixtures("instruction_set")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_instruction_set_and_layout(kind):
+    for name, n in (("reuploading", 7), ("fixed_and_free", 5)):
+        circuit, observables = circuit_of(name, n), observables_of(kind, n)
+        for batch_size in (1, 17):
+            for part in ("real", "imaginary"):
+                gradient, rows = FastReverseEstimatorGradient(part, num_threads=2), rows_of(circuit, batch_size)
+                found = gradient._derivatives(circuit, observables, rows, None)
+                np.testing.assert_allclose(found, separately(gradient, circuit, observables, rows), atol=1e-11)
+
+
+@pytest.mark.usefixtures("instruction_set")
+@pytest.mark.parametrize("kind", KINDS)
+def test_against_parameter_shift(kind):
+    n = 4
+    x = ParameterVector("x", 2 * n)
+    circuit = QuantumCircuit(n)
+    for q in range(n):
+        circuit.ry(x[q], q)
+        circuit.rx(x[n + q], q)
+        circuit.cx(q, (q + 1) % n)
+    observables, rows = observables_of(kind, n), rows_of(circuit, 3)
+
+    def values(at):
+        return FastEstimator(exact=True).expectation_values(circuit, observables, at)
+
+    shift = np.pi / 2 * np.eye(circuit.num_parameters)
+    expected = np.stack([values(rows + one) - values(rows - one) for one in shift], axis=-1) / 2
+    found = FastReverseEstimatorGradient().jacobian(circuit, observables, rows)
+    np.testing.assert_allclose(found, expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("halves", [False, True])
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("name", ["reuploading", "qaoa", "deep prefix"])
+def test_kets_are_kept_or_undone_again_and_again(name, keeps, halves):
+    """Where no memory is left for all kets, every pass undoes the last one anew, with halves and without."""
+    engine, inputs, weights, cotangents, wanted = engine_and_arguments(name, 8, 20, 5)
+    needed = engine.schedule_float64(20, 1, True)["scratch_bytes"]
+    _engine.force_halves(halves)
+    try:
+        expected = one_by_one(engine, inputs, weights, cotangents, wanted)
+        if not keeps:
+            set_memory_budget(int(0.9 * needed))
+        compare(engine.vector_jacobian_products(inputs, weights, cotangents, wanted, 1), expected)
+    finally:
+        set_memory_budget(None)
+        _engine.force_halves(False)
+
+
+def engine_and_arguments(name, n, batch_size, count):
+    if name == "deep prefix":
+        circuit, x, w = QuantumCircuit(n), ParameterVector("x", n), ParameterVector("w", 3 * n)
+        for layer in range(3):
+            for q in range(n):
+                circuit.ry(w[layer * n + q], q)
+            for q in range(n - 1):
+                circuit.cx(q, q + 1)
+        for q in range(n):
+            circuit.rx(x[q], q)
+            circuit.ry(x[q] + 1, q)
+        model = QuantumModule(circuit, x, w, seed_init=0)
+    else:
+        case = cases(n)[name]
+        model = QuantumModule(case.circuit, case.encoding, case.variational, seed_init=0)
+    engine, rng = engine_of(model._program), np.random.default_rng(0)
+    inputs = rng.normal(size=(batch_size, model.input_size))
+    weights = rng.normal(size=model.num_trainable_parameters)
+    cotangents = rng.normal(size=(count, batch_size, model.output_size))
+    return engine, inputs, weights, cotangents, np.ones(inputs.shape[1] + len(weights), bool)
+
+
+def one_by_one(engine, inputs, weights, cotangents, wanted):
+    found = [engine.vector_jacobian_product(inputs, weights, one, wanted, 1) for one in cotangents]
+    return [None if parts[0] is None else np.array(parts) for parts in zip(*found, strict=True)]
+
+
+def compare(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(one, other, atol=1e-11)
+
+
+@pytest.mark.parametrize("wants", ["inputs", "weights", "both", "nothing"])
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_inputs_weights_or_both(wants, batch_size):
+    for name in ("reuploading", "deep prefix"):
+        engine, inputs, weights, cotangents, wanted = engine_and_arguments(name, 6, batch_size, 5)
+        wanted[: inputs.shape[1]] = wants in ("inputs", "both")
+        wanted[inputs.shape[1] :] = wants in ("weights", "both")
+        found = engine.vector_jacobian_products(inputs, weights, cotangents, wanted, 2)
+        compare(found, one_by_one(engine, inputs, weights, cotangents, wanted))
+
+
+def test_threads_that_share_a_state():
+    engine, inputs, weights, cotangents, wanted = engine_and_arguments("reuploading", 14, 1, 3)
+    _engine.allow_layouts(_engine.Layouts.spread)
+    try:
+        found = engine.vector_jacobian_products(inputs, weights, cotangents, wanted, -2)
+        compare(found, one_by_one(engine, inputs, weights, cotangents, wanted))
+    finally:
+        _engine.allow_layouts(_engine.Layouts.any)
+
+
+def test_circuits_with_matrices():
+    x = ParameterVector("x", 3)
+    circuit = QuantumCircuit(3)
+    for q in range(3):
+        circuit.rx(x[q], q)
+    circuit.unitary(np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0], range(3))
+    for q in range(3):
+        circuit.ry(2 * x[q], q)
+    gradient = FastReverseEstimatorGradient()
+    for batch_size in BATCHES:
+        rows, observables = rows_of(circuit, batch_size), strings(3, 5)
+        expected = separately(gradient, circuit, observables, rows)
+        np.testing.assert_allclose(gradient.jacobian(circuit, observables, rows), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 5, 3), (0, 1, 4)])
+def test_cotangents_of_another_shape_are_refused(shape):
+    engine, inputs, weights, _, wanted = engine_and_arguments("reuploading", 4, 5, 1)
+    with pytest.raises(ValueError, match=r"cotangents: expected shape \(any, 5, 4\), got"):
+        engine.vector_jacobian_products(inputs, weights, np.ones(shape), wanted, 1)
+
+
+def test_no_cotangents():
+    engine, inputs, weights, cotangents, wanted = engine_and_arguments("reuploading", 4, 5, 1)
+    of_inputs, of_weights = engine.vector_jacobian_products(inputs, weights, cotangents[:0], wanted, 1)
+    assert of_inputs.shape == (0, 5, 4)
+    assert of_weights.shape == (0, len(weights))
+
+
+def test_terms_that_many_sums_share_go_back_once():
+    """Hundred sums of the same three strings take what three strings take, not thirty times as much."""
+    circuit, rng = circuit_of("reuploading", 6), np.random.default_rng(0)
+    sums = [SparsePauliOp(["XIIIII", "YYIIII", "IIIIZZ"], rng.normal(size=3)) for _ in range(40)]
+    model = QuantumModule(circuit, circuit.parameters, None, observables=sums)
+    terms = model._program.by_terms
+    assert terms.program.output_size == terms.num_passes(imaginary=True) == 3
+    assert terms.coefficients.shape == (40, 3)
+    assert QuantumModule(circuit, circuit.parameters, None, observables=sums[:3])._program.by_terms is None
+    expected = np.sort(np.abs([one.coeffs.real for one in sums]), axis=1)
+    np.testing.assert_allclose(np.sort(np.abs(terms.coefficients), axis=1), expected)
