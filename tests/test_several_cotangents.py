@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
+from torch.func import functional_call, jacrev, vjp, vmap
 
 from circuits_zoo import cases, fixed_and_free, qaoa, reuploading
 from conftest import NIGHTLY
@@ -209,3 +211,70 @@ def test_terms_that_many_sums_share_go_back_once():
     assert QuantumModule(circuit, circuit.parameters, None, observables=sums[:3])._program.by_terms is None
     expected = np.sort(np.abs([one.coeffs.real for one in sums]), axis=1)
     np.testing.assert_allclose(np.sort(np.abs(terms.coefficients), axis=1), expected)
+
+
+def module_and_arguments(batch_size, observables):
+    case = cases(4)["reuploading"]
+    model = QuantumModule(case.circuit, case.encoding, case.variational, observables=observables, seed_init=0)
+    inputs = torch.rand(batch_size, model.input_size, generator=torch.manual_seed(0))
+    weights = {name: one.detach() for name, one in model.named_parameters()}
+    return lambda w, x: functional_call(model, w, (x,)), weights, inputs
+
+
+def rows_of_jacobian(run, weights, inputs):
+    """One cotangent at a time, by autograd."""
+    leaves = [*(one.clone().requires_grad_() for one in weights.values()), inputs.clone().requires_grad_()]
+    values = run(dict(zip(weights, leaves, strict=False)), leaves[-1])
+    units = torch.eye(values.numel()).reshape(-1, *values.shape)
+    rows = [torch.autograd.grad(values, leaves, one, retain_graph=True) for one in units]
+    return [torch.stack(parts).reshape(*values.shape, *parts[0].shape) for parts in zip(*rows, strict=True)]
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("observables", ["individualZ", ["XYZX", "YYII", "IIZZ", "XYZX", "IIIX"]])
+@pytest.mark.parametrize("batch_size", [1, 3, 20])
+def test_jacrev_is_autograd_row_by_row(batch_size, observables):
+    run, weights, inputs = module_and_arguments(batch_size, observables)
+    of_weights, of_inputs = jacrev(run, argnums=(0, 1))(weights, inputs)
+    expected = rows_of_jacobian(run, weights, inputs)
+    torch.testing.assert_close([*of_weights.values(), of_inputs], expected)
+    only = jacrev(run, argnums=1)(weights, inputs)
+    torch.testing.assert_close(only, expected[-1])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_pull_backs_of_many_cotangents_are_mapped(batch_size):
+    run, weights, inputs = module_and_arguments(batch_size, "individualZ")
+    values, pull_back = vjp(run, weights, inputs)
+    cotangents = torch.randn(6, *values.shape)
+    for dim in (0, 2):
+        moved = cotangents.movedim(0, dim)
+        found = vmap(pull_back, in_dims=dim)(moved)
+        expected = [pull_back(one) for one in cotangents]
+        torch.testing.assert_close(found[1], torch.stack([one[1] for one in expected]))
+        for name in weights:
+            torch.testing.assert_close(found[0][name], torch.stack([one[0][name] for one in expected]))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("batch_size", [1, 9])
+def test_backward_through_a_jacobian(batch_size):
+    """Second derivatives of what went back together: those of plain PyTorch."""
+    run, weights, inputs = module_and_arguments(batch_size, "individualZ")
+    leaf = inputs.clone().requires_grad_()
+    jacrev(run, argnums=1)(weights, leaf).square().sum().backward()
+    other = inputs.clone().requires_grad_()
+    values = run(weights, other)
+    units = torch.eye(values.numel()).reshape(-1, *values.shape)
+    rows = [torch.autograd.grad(values, other, one, create_graph=True)[0] for one in units]
+    torch.stack(rows).square().sum().backward()
+    torch.testing.assert_close(leaf.grad, other.grad)
+
+
+def test_what_cannot_be_computed_is_named():
+    run, weights, inputs = module_and_arguments(9, "individualZ")
+    _, pull_back = vjp(run, weights, inputs)
+    inputs[2, 1] = torch.nan
+    with pytest.raises(ValueError, match="inputs: expected finite values"):
+        vmap(pull_back)(torch.ones(3, 9, 4))

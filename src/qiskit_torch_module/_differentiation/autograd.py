@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .._core.plain import is_plain, is_tracing
-from .._core.transforms import is_forward_twice, is_functionalized, transforms_active
+from .._core.transforms import is_forward_twice, is_functionalized, leading, transforms_active
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, Optional, Tensors, chosen, joined
@@ -27,6 +27,7 @@ from .derivatives import (
     pushed_forward,
     values_function,
 )
+from .several import several_gradients
 from .sharding import prepare_for
 
 # Private names of PyTorch; without them every call goes the general way.
@@ -238,6 +239,12 @@ class Gradients(torch.autograd.Function):
         cotangent: torch.Tensor,
         *variables: torch.Tensor,
     ) -> tuple[Tensors, tuple[int, ...]]:
+        if isinstance(runner, NativeRunner) and all(dim is None for dim in in_dims[4:]):
+            cotangents = leading(cotangent, in_dims[3], info.batch_size)
+            if is_plain((cotangents, *variables)):  # no other transform looks on
+                several = several_gradients(runner, num_threads, wants, cotangents, *variables)
+                return several, (0,) * len(several)
+
         def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
             return differentiable_gradients(runner, num_threads, (True,), cotangent, inputs)[0]
 

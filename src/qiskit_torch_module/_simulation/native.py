@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 
 from .._engine import Engine, Tape32, Tape64
@@ -14,6 +15,9 @@ from .costs import NATIVE
 from .method import Cost, Method, Refusal, Runner, Task
 from .planning import engine_of
 from .threads import engine_threads
+
+# Batches of fewer rows do not fill the lanes: gradients of weights are found row by row, and then added up.
+_LEAST_SUMMED = 8
 
 Tape = Tape32 | Tape64
 Optional = Sequence[torch.Tensor | None]
@@ -93,6 +97,40 @@ class NativeRunner(Runner):
             return engine.tensor_gradients_float32(inputs, size, weights, cotangent, wants, threads, tape)
         except ValueError as error:
             raise self._explained(error, inputs, weights) from None
+
+    def pull_backs(
+        self,
+        cotangents: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+    ) -> Optional:
+        """As `pull_back` for V cotangents (V, B, M) of the same values, from one way forward.
+
+        Returns:
+            Gradients (V, B, N) with respect to the inputs, and (V, W_i) for each set; None where not wanted.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as `values`.
+        """
+        widths = [inputs.shape[1], *map(len, weights)]
+        if any(wants[1:]) and len(inputs) < _LEAST_SUMMED:
+            together = torch.cat([inputs, *(one.expand(len(inputs), -1) for one in weights)], dim=1)
+            [found] = cast(NativeRunner, self.unshared).pull_backs(cotangents, together, (), (True,), num_threads)
+            first, *rest = torch.split(cast(torch.Tensor, found), widths, dim=2)
+            parts: list[torch.Tensor | None] = [first, *(one.sum(1) for one in rest)]
+            return [part if want else None for part, want in zip(parts, wants, strict=True)]
+        engine, wanted = self._engine or self._made(), np.repeat(np.array(wants, dtype=np.bool_), widths)
+        rows, row, seeds = (one.detach().contiguous().numpy() for one in (inputs, joined(weights, inputs), cotangents))
+        try:
+            gradients = engine.vector_jacobian_products(rows, row, seeds, wanted, engine_threads(num_threads))
+        except ValueError as error:
+            raise self._explained(error, inputs, weights) from None
+        of_inputs, of_weights = (None if one is None else torch.from_numpy(one) for one in gradients)
+        sets = [None] * len(weights) if of_weights is None else torch.split(of_weights, widths[1:], dim=1)
+        parts = [of_inputs, *sets]
+        return [part if want else None for part, want in zip(parts, wants, strict=True)]
 
     def _explained(self, error: ValueError, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> ValueError:
         if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
