@@ -32,7 +32,7 @@ any name.
 
 What the engine does without taking the gate apart. `R_P(a)` is the rotation exp(-i a/2 P) about a Pauli word P, its
 letters on the qubits named in brackets; `cx`, `swap` and `x` only relabel basis states and cost nothing; phases common
-to the whole state are left out.
+to the whole state are not shown.
 
 | gate | class | qubits | steps, in order of time |
 | --- | --- | --- | --- |

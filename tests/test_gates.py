@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import qiskit
+import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import PauliEvolutionGate, RYGate, XGate
 from qiskit.quantum_info import Clifford, SparsePauliOp, Statevector, random_clifford
@@ -15,6 +16,7 @@ from circuits_zoo import random_observables
 from gate_zoo import BROKEN, IDLE, REFUSED, T, operation_classes, specimens
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
 from qiskit_torch_module._reading import compat
+from qiskit_torch_module.outputs import State
 
 CLASSES = operation_classes()
 
@@ -36,20 +38,27 @@ def closed(circuit):
     return circuit
 
 
-def judged(circuit, observables, time):
-    """Values by Qiskit; product formulas as their own definition says, since their matrix is the exact exponential."""
+def final(circuit, time):
+    """By Qiskit; product formulas as their own definition says, since their matrix is the exact exponential."""
     bound = circuit.assign_parameters({T: time}) if T in circuit.parameters else circuit
     while any(isinstance(one.operation, PauliEvolutionGate) for one in bound.data):
         bound = bound.decompose(gates_to_decompose=PauliEvolutionGate)
-    psi = Statevector(bound)
+    return Statevector(bound)
+
+
+def judged(circuit, observables, time):
+    psi = final(circuit, time)
     return np.array([psi.expectation_value(one).real for one in observables])
 
 
 def check(circuit, time=0.37):
-    """Values and the derivative with respect to T."""
+    """The state with its global phase, values, and the derivative with respect to T."""
     observables = random_observables(circuit.num_qubits, 3)[:3]
     expected = judged(circuit, observables, time)
     row = [[time]] if T in circuit.parameters else None
+    model = QuantumModule(circuit, [T] if row else None, None, observables=State()).double()
+    found = model(torch.tensor(row, dtype=torch.float64)) if row else model()
+    np.testing.assert_allclose(found.reshape(-1).detach(), final(circuit, time).data, atol=1e-9)
     np.testing.assert_allclose(FastEstimator().expectation_values(circuit, observables, row), [expected], atol=1e-9)
     if T in circuit.parameters:
         jacobian = FastReverseEstimatorGradient().jacobian(circuit, observables, row)

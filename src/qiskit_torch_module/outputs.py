@@ -1,5 +1,5 @@
 """Outputs: what is read from the final state. `QuantumModule` takes one in place of observables."""
 
-from ._program.output import Output
+from ._program.output import Output, State
 
-__all__ = ["Output"]
+__all__ = ["Output", "State"]

@@ -99,7 +99,7 @@ def compile_evolution(
             num_inputs=len(encoding),
             num_weights=len(variables) - len(encoding),
             rotations=tuple(steps.rotations),
-            phase=Polynomial.sum(reader.phases),
+            phase=Polynomial.sum([*reader.phases, Polynomial.constant(steps.phase)]),
             frame=steps.frame.of([place.get(line) for line in reader.line]),
             num_relabellings=steps.num_relabellings,
             passes=steps.passes,
@@ -120,11 +120,12 @@ class _Steps:
         passes: What the compiler does.
         frame: The gates folded so far.
         num_relabellings: How many those are.
+        phase: A factor exp(i phase) of the rest.
         rotations, matrices, diagonals: All others.
     """
 
     def __init__(self, num_qubits: int, passes: Passes) -> None:
-        self.passes, self.frame, self.num_relabellings = passes, Frame(num_qubits), 0
+        self.passes, self.frame, self.num_relabellings, self.phase = passes, Frame(num_qubits), 0, 0.0
         self.rotations: list[Rotation] = []
         self.matrices: list[Matrix] = []
         self.diagonals: list[Diagonal] = []
@@ -146,12 +147,14 @@ class _Steps:
             self.frame.relabel(name, qubits)
             self.num_relabellings += 1
         else:
-            for letters, pair, constant in _as_rotations(name, qubits):
+            parts = [*_as_rotations(name, qubits)]
+            self.phase += pi / 2 if name == "x" else pi / 4 * (len(parts) // 3)
+            for letters, pair, constant in parts:
                 self.rotations += self.frame.rotations(letters, pair, Polynomial.constant(constant))
 
 
 def _as_rotations(name: str, qubits: Sequence[int]) -> Iterator[tuple[str, Sequence[int], float]]:
-    """X, CX and SWAP as rotations of Pauli words, up to a constant phase: CX is exp(i pi/4 (1 - Z)(1 - X))."""
+    """X, CX and SWAP as rotations of Pauli words, up to a phase: X is exp(i pi/2 (1 - X)), CX exp(i pi/4 (1 - Z)(1 - X))."""
     if name == "x":
         yield "X", qubits, pi
         return

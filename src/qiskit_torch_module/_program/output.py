@@ -33,9 +33,27 @@ class Output(Hashable, ABC):
         """Reads states by differentiable functions of PyTorch: (B, 2^n) amplitudes to ``(B, *shape)``.
 
         Args:
-            state: complex64 or complex128, normalised, up to a global phase; Qiskit's order, in which qubit 0 is the
-                lowest bit of an index.
+            state: complex64 or complex128, normalised, its global phase that of the circuit; Qiskit's order, in which
+                qubit 0 is the lowest bit of an index.
         """
+
+
+@dataclass(frozen=True)
+class State(Output):
+    """The final state: complex amplitudes (2^n,) of n qubits, with the global phase of the circuit.
+
+    In Qiskit's order, qubit 0 the lowest bit of an index, they are those of ``qiskit.quantum_info.Statevector``. They
+    are complex64 where parameters are float32, complex128 where they are float64; the gradient of a real loss L with
+    respect to them is PyTorch's, dL/dRe + i dL/dIm.
+    """
+
+    def shape(self, num_qubits: int) -> tuple[int, ...]:
+        """Shape (2^n,)."""
+        return (1 << num_qubits,)
+
+    def read(self, state: torch.Tensor) -> torch.Tensor:
+        """The states as they are."""
+        return state
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,7 @@ class Annotation:
         if isinstance(base, GlobalPhaseGate):
             return lambda read: self._controlled([("phase", (), read(base.params[0]))])
         gate = native_gate(base)
-        # Without angles, steps may leave out phases, which under controls are seen.
-        return None if gate is None or gate.num_angles == 0 else lambda read: self._controlled(gate.of(base, read))
+        return None if gate is None else lambda read: self._controlled(gate.of(base, read))
 
     def _controlled(self, steps: Iterable[Step]) -> list[Step]:
         return [one for step in steps for one in _controlled(_shifted(step, self.num_controls), self._signs)]

@@ -1,8 +1,8 @@
 """The native gates: what each is made of. One record serves compiler, documentation and tests.
 
 Everything comes down to Pauli rotations exp(-i angle/2 P) and to CX, SWAP and X, which only relabel basis states; all
-other gates are taken apart by Qiskit's own definitions. A global phase is kept where it depends on an angle, because
-imaginary derivatives see it.
+other gates are taken apart by Qiskit's own definitions. Global phases are kept: states and imaginary derivatives show
+them.
 """
 
 from __future__ import annotations
@@ -80,8 +80,18 @@ def _fixed(angle: float) -> Polynomial:
     return Polynomial.constant(angle)
 
 
+def _power_of_z(angle: float) -> list[Step]:
+    """diag(1, exp(i angle))."""
+    return [_rz(_fixed(angle)), _phase(_fixed(angle / 2))]
+
+
+def _power_of_x(angle: float) -> list[Step]:
+    """The same between |+> and |->."""
+    return [_rx(_fixed(angle)), _phase(_fixed(angle / 2))]
+
+
 def _h(qubit: int = 0) -> list[Step]:
-    return [_rz(_fixed(pi), qubit), _ry(_fixed(pi / 2), qubit)]
+    return [_rz(_fixed(pi), qubit), _ry(_fixed(pi / 2), qubit), _phase(_fixed(pi / 2))]
 
 
 def _u(theta: Polynomial, phi: Polynomial, lam: Polynomial) -> list[Step]:
@@ -119,15 +129,15 @@ _X: Step = ("x", (0,), _NO_ANGLE)
 GATES: dict[str, Gate] = {
     "id": Gate("IGate", 1, 0, lambda: []),
     "x": Gate("XGate", 1, 0, lambda: [_X]),
-    "y": Gate("YGate", 1, 0, lambda: [_rz(_fixed(pi)), _X]),
-    "z": Gate("ZGate", 1, 0, lambda: [_rz(_fixed(pi))]),
+    "y": Gate("YGate", 1, 0, lambda: [_rz(_fixed(pi)), _X, _phase(_fixed(pi))]),
+    "z": Gate("ZGate", 1, 0, lambda: _power_of_z(pi)),
     "h": Gate("HGate", 1, 0, _h),
-    "s": Gate("SGate", 1, 0, lambda: [_rz(_fixed(pi / 2))]),
-    "sdg": Gate("SdgGate", 1, 0, lambda: [_rz(_fixed(-pi / 2))]),
-    "t": Gate("TGate", 1, 0, lambda: [_rz(_fixed(pi / 4))]),
-    "tdg": Gate("TdgGate", 1, 0, lambda: [_rz(_fixed(-pi / 4))]),
-    "sx": Gate("SXGate", 1, 0, lambda: [_rx(_fixed(pi / 2))]),
-    "sxdg": Gate("SXdgGate", 1, 0, lambda: [_rx(_fixed(-pi / 2))]),
+    "s": Gate("SGate", 1, 0, lambda: _power_of_z(pi / 2)),
+    "sdg": Gate("SdgGate", 1, 0, lambda: _power_of_z(-pi / 2)),
+    "t": Gate("TGate", 1, 0, lambda: _power_of_z(pi / 4)),
+    "tdg": Gate("TdgGate", 1, 0, lambda: _power_of_z(-pi / 4)),
+    "sx": Gate("SXGate", 1, 0, lambda: _power_of_x(pi / 2)),
+    "sxdg": Gate("SXdgGate", 1, 0, lambda: _power_of_x(-pi / 2)),
     "rx": Gate("RXGate", 1, 1, lambda angle: [_rx(angle)]),
     "ry": Gate("RYGate", 1, 1, lambda angle: [_ry(angle)]),
     "rz": Gate("RZGate", 1, 1, lambda angle: [_rz(angle)]),
@@ -184,10 +194,11 @@ def diagonal_steps(angles: np.ndarray[Any, np.dtype[np.float64]]) -> list[Step]:
         spectrum = np.stack([first + second, first - second], axis)
     flat = spectrum.reshape(-1) / angles.size
     words = [tuple(q for q in range(num_qubits) if mask >> q & 1) for mask in range(angles.size)]
-    return [
+    rotations: list[Step] = [
         ("Z" * len(qubits), qubits, _fixed(-2.0 * float(coefficient)))
         for qubits, coefficient in zip(words[1:], flat[1:], strict=True)
     ]
+    return [*rotations, _phase(_fixed(float(flat[0])))]
 
 
 def evolution_terms(operation: Any) -> list[tuple[str, tuple[int, ...], Any]] | None:

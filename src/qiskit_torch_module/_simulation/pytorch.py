@@ -23,7 +23,7 @@ from .._program.dense import Diagonal, Matrix, coset_table, row_table
 from .._program.evolution import Evolution, angles_of
 from .._program.layers import Rotation, X, Z
 from .._program.origins import least_unresolved
-from .._program.output import ExpectationValues, grouped
+from .._program.output import ExpectationValues, Output, grouped
 from .._program.program import Program
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
@@ -75,14 +75,23 @@ def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> tor
         real, imaginary = _final_states(program.evolution, angles, inputs)
         if isinstance(program.output, ExpectationValues):
             return _values(program.evolution.num_qubits, program.output, real, imaginary)
-        state = in_frame(program.evolution, torch.complex(real, imaginary))
-        found = program.output.read(state)
-        expected = (len(inputs), *program.shape)
-        if found.shape != expected:
-            raise ValueError(
-                f"observables: expected {program.output} to read shape {expected}, got {tuple(found.shape)}"
-            )
-        return found
+        phase = angles(program.evolution.phase, 2.0 * math.pi)[..., None]
+        factor = torch.complex(torch.cos(phase), torch.sin(phase))
+        return read(program, in_frame(program.evolution, factor * torch.complex(real, imaginary)))
+
+
+def read(program: Program, states: torch.Tensor) -> torch.Tensor:
+    """What the output of a program, one that reads states, makes of them.
+
+    Raises:
+        ValueError: it is of another shape than the output says.
+    """
+    assert isinstance(program.output, Output)
+    found = program.output.read(states)
+    expected = (len(states), *program.shape)
+    if found.shape != expected:
+        raise ValueError(f"observables: expected {program.output} to read shape {expected}, got {tuple(found.shape)}")
+    return found
 
 
 def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
