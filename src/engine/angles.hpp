@@ -110,10 +110,10 @@ struct Angles {
         return {vanishes ? broadcast<Real, lanes>(1) : V(z.re * inverse), vanishes ? V{} : V(z.im * inverse)};
     }
 
-    // Multiplies the rotations of a run up to a|0><0| + b|1><0| + ... in SU(2) and splits it into diagonals and RY.
-    // Below the smallest angle the split is arbitrary, but left * right is not: the product stays exact.
-    static void factor_run(const ProgramView& p, Space& space, int r) {
-        C a{broadcast<Real, lanes>(1), V{}}, b{V{}, V{}};
+    // Multiplies the rotations of a run up to a|0><0| + b|1><0| + ... in SU(2).
+    [[gnu::always_inline]] static void multiply_up(const ProgramView& p, const Space& space, int r, C& a, C& b) {
+        a = {broadcast<Real, lanes>(1), V{}};
+        b = {V{}, V{}};
         for (int g = p.run_gate_begin[r]; g < p.run_gate_begin[r + 1]; ++g) {
             const auto [s, c] = space.half[p.gate_angle[g]];
             const C a0 = a, b0 = b;
@@ -131,6 +131,13 @@ struct Angles {
                     b = {c * b0.re - s * b0.im, c * b0.im + s * b0.re};
             }
         }
+    }
+
+    // The same, split into diagonals and RY. Below the smallest angle the split is arbitrary, but left * right is not:
+    // the product stays exact.
+    static void factor_run(const ProgramView& p, Space& space, int r) {
+        C a, b;
+        multiply_up(p, space, r, a, b);
         auto& run = space.run[r];
         if (p.run_is_real[r]) {
             run.cosine = a.re;

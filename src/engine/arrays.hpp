@@ -19,6 +19,10 @@ struct ProgramArrays {
 #define QTM_SWITCH(name) bool name = true;
     QTM_SWITCHES(QTM_SWITCH)
 #undef QTM_SWITCH
+
+    bool reads_state() const { return !state_flip.empty(); }
+    // Whether signs that no observable would show matter.
+    bool needs_all() const { return is_half || reads_state(); }
 };
 
 }  // namespace qtm

@@ -11,14 +11,15 @@ namespace {
 // Returns what became of the team.
 template <class Real>
 TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
-    const int64_t num_observables = how.view->num_observables;
-    Outputs<Real> outputs(how, values, batch.size * num_observables);
+    const int64_t num_values = how.view->num_values;
+    const bool adds_up = how.view->output == Output::expectation_values;
+    Sums<Real> sums(how, values, batch.size * num_values, adds_up);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
-        tile.values = outputs.of(part) + sample * num_observables;
+        tile.values = sums.of(part) + sample * num_values;
         kernel.values(tile);
     };
     const TeamResult team = Tiles(how, batch, tape, work).run();
-    outputs.finish();
+    sums.finish();
     return team;
 }
 

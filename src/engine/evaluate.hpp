@@ -10,7 +10,7 @@
 
 namespace qtm {
 
-// values: [size, num_observables], row-major.
+// values: [size, num_values], row-major: what is read from every final state.
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values);
 
@@ -26,7 +26,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient);
 
-// The same for several cotangents [count, size, num_observables], from one way forward: gradients [count, size,
+// The same for several cotangents [count, size, num_values], from one way forward: gradients [count, size,
 // num_inputs] and [count, num_weights].
 template <class Real>
 void vector_jacobian_products(const Plan& plan, const Batch<Real>& batch, int64_t count, const Real* cotangent,

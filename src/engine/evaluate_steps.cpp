@@ -132,7 +132,7 @@ void step_values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     const StepsView<Real>& steps = plan.steps()->view<Real>();
     const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
     run_tiles(how, view, batch, Mode::values, [&](Tile<Real>& tile, int64_t, int64_t sample) {
-        tile.values = values + sample * view.num_observables;
+        tile.values = values + sample * view.num_values;
         how.kernel->step_values(tile, steps);
     });
 }
@@ -156,7 +156,7 @@ void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, co
         run_tiles(how, view, batch, mode, [&](Tile<Real>& tile, int64_t piece, int64_t sample) {
             tile.wanted = &selection.wanted;
             tile.derivative = derivative;
-            tile.cotangent = cotangent + sample * view.num_observables;
+            tile.cotangent = cotangent + sample * view.num_values;
             if (weight_gradient != nullptr) tile.weight_gradient = sums.data() + piece * num_weights;
             if (input_gradient != nullptr) tile.input_gradient = input_gradient + sample * num_inputs;
             how.kernel->step_vector_jacobian_product(tile, steps, first_step);

@@ -13,6 +13,7 @@ struct Evolve {
     using S = Sweep<Real, lanes, spread>;
     using B = BraKet<Real, lanes, spread>;
     using O = Observable<Real, lanes, spread>;
+    using Out = Outputs<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Absorbed = Absorb<Real, lanes, spread>;
     using J = Join<Real, lanes, spread>;
@@ -300,7 +301,7 @@ struct Evolve {
     static void values(const Tile<Real>& tile) {
         Space space(tile);
         A::prepare(tile, space);
-        O::values(tile, space, forward(tile, space));
+        Out::read(tile, space, forward(tile, space));
     }
 
     // The bra before an absorbed last layer, or before a last phase that acts, and the gradients of that layer.
@@ -314,7 +315,7 @@ struct Evolve {
                 if (tile.wanted->run[r] && p.run_is_measured[r])
                     run_gradients(p, space, r, Absorbed::moments(p, space, r));
             if (tile.wanted->first_layer >= p.num_layers - 1) return;
-            if (p.has_unabsorbed_terms) O::adjoint_state(tile, space, last, space.bra);
+            if (p.has_unabsorbed_terms) O::seed(tile, space, last, space.bra);
             // What comes from halves has no runs before it that would need it.
             const int layer = p.num_layers - 1;
             const bool is_used = layer > 1 || p.half[0] == nullptr || tile.wanted->phase[1];
@@ -322,7 +323,7 @@ struct Evolve {
             if (!is_used || !space.undoes_ket(p, layer)) ket_before = nullptr;
             return Absorbed::adjoint_state(p, space, last, ket_before, p.has_unabsorbed_terms);
         }
-        O::adjoint_state(tile, space, last, space.bra);
+        Out::seed(tile, space, last, space.bra);
         if (p.last_phase_acts && p.num_layers > 0) undo_last_phase(tile, space);
     }
 

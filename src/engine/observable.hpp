@@ -24,7 +24,7 @@ struct Observable {
         }
     }
 
-    static void values(const Tile<Real>& tile, Space& space, const C* ket) {
+    static void read(const Tile<Real>& tile, Space& space, const C* ket) {
         const ProgramView& p = *tile.program;
         const int bits = p.num_qubits, num_observables = p.num_observables;
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
@@ -141,7 +141,7 @@ struct Observable {
     }
 
     // bra = sum_m cotangent[m] O_m ket: one adjoint state for all observables but what a last layer is absorbed by.
-    static void adjoint_state(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
+    static void seed(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
         bool started = false;
         for (int part = 0; part < 2 * p.num_flips; ++part)

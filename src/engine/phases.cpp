@@ -73,7 +73,7 @@ void Sweeps::add_phase(int phase) {
     }
     // Between layers there is always a phase: it carries the scale of the next one.
     const bool acts = phase > 0 && (phase + 1 < int(layer_sweep_begin_.size()) || !differing.empty() ||
-                                    !constant.empty() || given_.is_half);
+                                    !constant.empty() || given_.needs_all());
     const size_t table_bits = acts ? bits + variants.dimension() : 0;
     for (size_t i = 0; i < basis.size(); ++i) {
         uint32_t step = 0;

@@ -132,6 +132,8 @@ void Plan::link() {
     common_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
     common_.num_observables = int32_t(a.observable_constant.size());
     common_.num_flips = int32_t(a.flip_mask.size());
+    common_.output = a.reads_state() ? Output::state : Output::expectation_values;
+    common_.num_values = a.reads_state() ? int64_t(2) << a.num_qubits : common_.num_observables;
     common_.last_phase_acts = last_phase_acts(a);
     for (int32_t i = 0; i < common_.num_angles; ++i) {
         double scale = std::abs(a.angle_constant[size_t(i)]);

@@ -80,7 +80,7 @@ class PrefixBras {
 template <class Real>
 struct Products {
     int64_t count;          // of cotangents
-    const Real* cotangent;  // [count, size, num_observables]
+    const Real* cotangent;  // [count, size, num_values]
     Derivative derivative;
     const uint8_t* wanted_variable;
     Real* input_gradient;   // [count, size, num_inputs], or null
@@ -97,15 +97,15 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
     PrefixBras<Real> prefix(how, selection, asked.count);
     const size_t stride = num_parts(how) * num_weights;
     std::vector<double> sums(size_t(asked.count) * stride, 0.0);  // weight gradients of each part
-    const typename Tile<Real>::Strides strides{batch.size * view.num_observables, batch.size * view.num_inputs,
+    const typename Tile<Real>::Strides strides{batch.size * view.num_values, batch.size * view.num_inputs,
                                                int64_t(stride), prefix.stride()};
-    Outputs<Real> inputs(how, asked.input_gradient, asked.count * strides.input_gradient);
+    Sums<Real> inputs(how, asked.input_gradient, asked.count * strides.input_gradient);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
         tile.wanted = &selection.wanted;
         tile.derivative = asked.derivative;
         tile.num_cotangents = asked.count;
         tile.stride = strides;
-        tile.cotangent = asked.cotangent + sample * view.num_observables;
+        tile.cotangent = asked.cotangent + sample * view.num_values;
         if (asked.weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(part) * num_weights;
         if (asked.input_gradient != nullptr) tile.input_gradient = inputs.of(part) + sample * view.num_inputs;
         tile.prefix_bra = prefix.of(part);
@@ -151,7 +151,7 @@ void run_together(const Plan& plan, const Batch<Real>& batch, const Products<Rea
     if (plan.steps() != nullptr) {
         const ProgramView& view = plan.view();
         for (int64_t c = 0; c < asked.count; ++c)
-            step_vector_jacobian_product<Real>(plan, batch, asked.cotangent + c * batch.size * view.num_observables,
+            step_vector_jacobian_product<Real>(plan, batch, asked.cotangent + c * batch.size * view.num_values,
                                                asked.derivative, asked.wanted_variable,
                                                advanced(asked.input_gradient, c * batch.size * view.num_inputs),
                                                advanced(asked.weight_gradient, c * view.num_weights));
@@ -186,7 +186,7 @@ template <class Real>
 void run_copies(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked, int64_t most_copies) {
     const ProgramView& view = plan.view();
     const int64_t passes = (asked.count + most_copies - 1) / most_copies, copies = (asked.count + passes - 1) / passes;
-    const int64_t given = batch.size * view.num_inputs, seeds = batch.size * view.num_observables;
+    const int64_t given = batch.size * view.num_inputs, seeds = batch.size * view.num_values;
     std::vector<Real> inputs, cotangent, gradient;
     for (int64_t c = 0; c < copies; ++c) inputs.insert(inputs.end(), batch.inputs, batch.inputs + given);
     Batch<Real> wide = batch;

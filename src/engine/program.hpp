@@ -21,13 +21,19 @@ namespace qtm {
 
 inline constexpr int most_lane_bits = 5;  // index bits in the lanes of a vector
 
+// What is read from the final state, and the bra starts the way back with.
+enum class Output { expectation_values, state };
+
 // A batch-invariant view of everything the kernels read. Plain pointers, so that code compiled for one instruction
 // set shares no template instantiation with code compiled for another.
+
 struct ProgramView {
+    Output output;       // what is read from the final state
+    int64_t num_values;  // real numbers that are read from a sample: observables, or real and imaginary parts
     int32_t num_qubits, num_inputs, num_weights, num_angles, num_runs, num_layers, num_observables;
 
-    // As they came from the compiler; of these, the masks of characters and observables are those of places where kets
-    // lie in the order of their sweep.
+    // As they came from the compiler; of these, the masks of characters, observables and the state that is read are
+    // those of places where kets lie in the order of their sweep.
 #define QTM_ARRAY(Scalar, name) const Scalar* name;
     QTM_PROGRAM_ARRAYS(QTM_ARRAY)
 #undef QTM_ARRAY
@@ -118,7 +124,7 @@ struct ProgramView {
 
     // Scratch sizes, in vectors.
     int32_t max_block_bits, num_groups, table_vectors, filling_vectors;
-    uint8_t last_phase_acts;  // phase L matters: an observable flips bits, or the circuit is a half of another
+    uint8_t last_phase_acts;  // phase L matters: an observable flips bits, or all of the state matters
 };
 
 // Which part of 2 <k|O|dk> a gradient is made of: the real part is the derivative of the expectation value; the

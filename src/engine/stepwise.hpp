@@ -6,7 +6,7 @@ struct Stepwise {
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
     using A = Angles<Real, lanes, spread>;
-    using O = Observable<Real, lanes, spread>;
+    using Out = Outputs<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
     using Step = StepView<Real>;
@@ -26,17 +26,17 @@ struct Stepwise {
     static void values(const Tile<Real>& tile, const Steps& steps) {
         Space space(tile);
         C* ket = forward(tile, steps, space);
-        O::values(tile, space, ket);
+        Out::read(tile, space, ket);
     }
 
     // Undoes ket and bra together, step by step, down to step number `first_step`.
     static void vector_jacobian_product(const Tile<Real>& tile, const Steps& steps, int first_step) {
         const ProgramView& p = *tile.program;
-        if (first_step == steps.num_steps) return;
+        if (first_step == steps.num_steps && !Out::has_gradient(tile)) return;
         Space space(tile);
         C* ket = forward(tile, steps, space);
         for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
-        O::adjoint_state(tile, space, ket, space.bra);
+        Out::seed(tile, space, ket, space.bra);
         for (int s = steps.num_steps; s-- > first_step;) {
             const Step& step = steps.step[s];
             if (step.kind == step_matrix) {
@@ -232,7 +232,7 @@ struct Stepwise {
        private:
         V theta_;
         uint32_t row_ = ~uint32_t(0);
-        SineCosine<Real, lanes> found_;
+        SineCosine<Real, lanes> found_{};
     };
 
     static void turn_diagonal(const Tile<Real>& tile, Space& space, const Step& step, C* state) {

@@ -22,7 +22,7 @@ size_t most_sweep_runs(int lane_bits, bool is_team) {
 }  // namespace
 
 bool last_phase_acts(const ProgramArrays& a) {
-    if (a.is_half) return true;
+    if (a.needs_all()) return true;
     const size_t last = a.layer_run_begin.size() - 1;
     return a.phase_character_begin[last] < a.phase_character_begin[last + 1] &&
            std::any_of(a.flip_mask.begin(), a.flip_mask.end(), [](uint32_t mask) { return mask != 0; });
@@ -170,6 +170,7 @@ void Sweeps::lie_in_order() {
     character_mask_ = given_.character_mask;
     flip_mask_ = given_.flip_mask;
     pauli_z_ = given_.pauli_z;
+    state_flip_ = given_.state_flip;
     for (int32_t r : product_run_) product_flip_.push_back(given_.run_x[size_t(r)]);
     if (!in_order_) return;
     Span first = span(0);
@@ -191,6 +192,7 @@ void Sweeps::lie_in_order() {
     const size_t last = last_phase_acts(given_) ? num_layers : num_layers - 1;
     Span last_span = span(last);
     for (uint32_t& mask : flip_mask_) mask = *last_span.coordinates(mask);
+    for (uint32_t& mask : state_flip_) mask = *last_span.coordinates(mask);
     for (uint32_t& mask : pauli_z_) mask = parities(mask, order(last));
 }
 
@@ -225,6 +227,7 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(character_mask);
     QTM_LINK(flip_mask);
     QTM_LINK(pauli_z);
+    QTM_LINK(state_flip);
     QTM_LINK(phase_table_bits);
     QTM_LINK(phase_table_begin);
     QTM_LINK(phase_variant_begin);

@@ -40,7 +40,7 @@ class Sweeps {
         sweep_basis_begin_{0}, sweep_ket_;
     std::vector<uint32_t> sweep_offset_, sweep_basis_;
     bool in_order_ = false;
-    std::vector<uint32_t> sweep_order_, character_mask_, flip_mask_, pauli_z_;
+    std::vector<uint32_t> sweep_order_, character_mask_, flip_mask_, pauli_z_, state_flip_;
     std::vector<int32_t> product_run_;
     std::vector<uint32_t> product_flip_;
     int32_t num_product_lane_runs_ = 0;
@@ -55,7 +55,7 @@ class Sweeps {
 // Blocks have so many bits at least: fewer vectors make none.
 inline constexpr size_t least_block_bits = 3;
 
-// Whether the last phase shows: where an observable flips bits.
+// Whether the last phase shows: where an observable flips bits, or all of the state matters.
 bool last_phase_acts(const ProgramArrays& arrays);
 
 }  // namespace qtm

@@ -40,13 +40,13 @@ struct Tile {
     void* shared_tape;  // shared_tape_bytes(program, storage), aligned to 64, likewise
     bool first;         // first tile that uses this scratch in this call: prepare what the batch shares
     // values
-    Real* values;  // [num_samples, num_observables]
+    Real* values;  // [num_samples, num_values]
     // vector-Jacobian products: adjoint passes over the same kets, one for each cotangent
     int64_t num_cotangents;
     struct Strides {
         int64_t cotangent, input_gradient, weight_gradient, prefix_bra;  // from one to the next
     } stride;
-    const Real* cotangent;  // [num_samples, num_observables]
+    const Real* cotangent;  // [num_samples, num_values]
     Derivative derivative;
     const Wanted* wanted;
     bool recorded;            // the tape is there from the forward call

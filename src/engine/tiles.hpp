@@ -131,12 +131,14 @@ class Tiles {
     const bool is_recorded_;  // the tape holds what the forward call has seen
 };
 
-// In a team, every thread has `count` numbers of its own, which are added up at the end; otherwise all share them.
+// In a team, every thread has `count` numbers of its own, which are added up at the end; otherwise, and where every
+// thread writes others, all share them.
 template <class Real>
-class Outputs {
+class Sums {
    public:
-    Outputs(const Schedule<Real>& how, Real* target, int64_t count) : target_(target), count_(size_t(count)) {
-        if (how.storage.is_team && target != nullptr) own_.assign(count_ * size_t(how.num_threads), Real(0));
+    Sums(const Schedule<Real>& how, Real* target, int64_t count, bool adds_up = true)
+        : target_(target), count_(size_t(count)) {
+        if (how.storage.is_team && target != nullptr && adds_up) own_.assign(count_ * size_t(how.num_threads), Real(0));
     }
     Real* of(int64_t rank) { return own_.empty() ? target_ : own_.data() + count_ * size_t(rank); }
     void finish() {

@@ -197,6 +197,39 @@ void observables() {
     ACCEPTED(a.pauli_z[0] = 3);
 }
 
+// The same circuit, of which the state is read in the order of two other qubits, the second of them negative.
+std::string verdict_of_state(const Change& change) {
+    return verdict([&](ProgramArrays& a) {
+        a.observable_constant = {};
+        a.flip_mask = a.pauli_z = {};
+        a.flip_term_begin = {0};
+        a.pauli_observable = {}, a.pauli_coefficient = {};
+        a.state_flip = {3, 2, 2};
+        a.state_phase = {1};
+        change(a);
+    });
+}
+
+#define STATE_REFUSED(what, ...) \
+    CHECK(verdict_of_state([]([[maybe_unused]] ProgramArrays& a) { __VA_ARGS__; }) == "inconsistent program: " what)
+
+void states() {
+    CHECK(verdict_of_state([](ProgramArrays&) {}).empty());
+    STATE_REFUSED("state_flip", a.state_flip.pop_back());
+    STATE_REFUSED("state_flip", a.state_flip.push_back(0));
+    STATE_REFUSED("state_flip", a.state_flip[0] = 7);
+    STATE_REFUSED("state_flip", a.state_flip[2] = 4);
+    STATE_REFUSED("bits of the state must be independent", a.state_flip[0] = 2);
+    STATE_REFUSED("bits of the state must be independent", a.state_flip[0] = 0);
+    STATE_REFUSED("state_phase", a.state_phase = {});
+    STATE_REFUSED("state_phase", a.state_phase = {1, 1});
+    STATE_REFUSED("state_phase", a.state_phase = {2});
+    STATE_REFUSED("state_phase", a.state_phase = {-1});
+    STATE_REFUSED("state_phase", a.state_flip = {});
+    STATE_REFUSED("one output", a.is_half = true);
+    STATE_REFUSED("one output", a.observable_constant = {0.5});
+}
+
 // A circuit of `num_qubits` from halves of `low` and `high` qubits, in which the rest has one layer.
 std::string verdict_of_halves(int num_qubits, int low, int high, int glue, const Change& change_rest = {},
                               const Change& change_half = {}) {
@@ -298,6 +331,6 @@ void steps() {
 }  // namespace
 
 int main() {
-    return check::run(
-        {TEST(sizes), TEST(angles), TEST(runs), TEST(phases), TEST(observables), TEST(halves), TEST(steps)});
+    return check::run({TEST(sizes), TEST(angles), TEST(runs), TEST(phases), TEST(observables), TEST(states),
+                       TEST(halves), TEST(steps)});
 }

@@ -24,6 +24,8 @@ namespace {
 #include "../walsh.hpp"
 #include "../absorb.hpp"
 #include "../observable.hpp"
+#include "../state.hpp"
+#include "../outputs.hpp"
 #include "../stepwise.hpp"
 #include "../join.hpp"
 #include "../evolve.hpp"

@@ -99,6 +99,17 @@ class ObservableArrays(TermArrays):
     observable_constant: Doubles  # [num_observables]
 
 
+class StateArrays(TypedDict):
+    """The final state as what is read; both are empty where none is."""
+
+    state_flip: Masks  # [num_qubits + 1]: what bit q of an index flips in the engine's own; that of index 0
+    state_phase: Ints  # [1]: the angle that is twice the global phase; rotations bring their own phases
+
+
+class OutputArrays(ObservableArrays, StateArrays):
+    """What is read: observables, or the state."""
+
+
 class Switches(TypedDict):
     """Passes that may be switched off."""
 
@@ -111,8 +122,8 @@ class CircuitArrays(AngleArrays, RunArrays, PhaseArrays, Switches):
     """A circuit, before anything is observed."""
 
 
-class ProgramArrays(CircuitArrays, ObservableArrays):
-    """All of a circuit and its observables."""
+class ProgramArrays(CircuitArrays, OutputArrays):
+    """All of a circuit and of what is read from it."""
 
 
 class HalvedArrays(TypedDict):

@@ -18,6 +18,7 @@ from .._core.transforms import is_forward_twice, is_functionalized, leading, tra
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, Optional, Tensors, chosen, joined
+from .._simulation.reading import read
 from . import operators
 from .derivatives import (
     gradient_function,
@@ -48,6 +49,8 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
     """
+    if runner.states is not None:
+        return read(runner.program, values(runner.states, num_threads, inputs, *weights))
     if runner.is_differentiable:
         found: torch.Tensor = _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
         return found

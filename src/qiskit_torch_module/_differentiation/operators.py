@@ -15,7 +15,7 @@ import torch
 from .._program.portable import from_text, to_text
 from .._program.program import Program
 from .._simulation.method import Runner
-from .._simulation.native import Native, NativeRunner, chosen
+from .._simulation.native import Native, chosen
 from .._simulation.pytorch import values as plain_values
 from .derivatives import gradient_function, mapped_gradients, mapped_values, pulled_back
 
@@ -36,7 +36,7 @@ text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=128)  # as many as there are engines
-def runner_of(text: str) -> NativeRunner:
+def runner_of(text: str) -> Runner:
     """The runner of a program that is given as text."""
     return Native().prepare(from_text(text))
 
@@ -50,7 +50,7 @@ _GRADIENTS = "(Tensor cotangent, Tensor inputs, Tensor weights, str program, int
 def values(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    """Expectation values (B, M) of inputs (B, N) and weights (W,)."""
+    """Expectation values (B, M), or states (B, 2^n), of inputs (B, N) and weights (W,)."""
     if not inputs.is_cpu:
         return plain_values(runner_of(program).program, inputs, weights)
     return runner_of(program).values(inputs, [weights], num_threads)[0]
@@ -60,7 +60,9 @@ def values(
 def _(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    return inputs.new_empty(inputs.shape[0], *runner_of(program).program.shape)
+    found = runner_of(program).program
+    dtype = inputs.dtype if found.expectation_values is not None else inputs.dtype.to_complex()
+    return inputs.new_empty(inputs.shape[0], *found.shape, dtype=dtype)
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=(), schema=_GRADIENTS)

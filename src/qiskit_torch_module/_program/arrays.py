@@ -71,10 +71,12 @@ def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
     return np.asarray(values, dtype=np.uint32)
 
 
-def engine_arrays(layers: Sequence[Layer], passes: Passes | None = None) -> CircuitArrays:
-    """The circuit's share of what the engine takes."""
+def engine_arrays(
+    layers: Sequence[Layer], passes: Passes | None = None, angles: AngleTable | None = None
+) -> CircuitArrays:
+    """The circuit's share of what the engine takes; the angles of what is read are in the table already."""
     passes = passes or Passes()
-    angles = AngleTable()
+    angles = angles or AngleTable()
     runs = [run for layer in layers for run in layer.runs]
     in_runs: RunArrays = {
         "run_x": _masks([run.x for run in runs]),

@@ -154,7 +154,7 @@ class _Steps:
 
 
 def _as_rotations(name: str, qubits: Sequence[int]) -> Iterator[tuple[str, Sequence[int], float]]:
-    """X, CX and SWAP as rotations of Pauli words, up to a phase: X is exp(i pi/2 (1 - X)), CX exp(i pi/4 (1 - Z)(1 - X))."""
+    """X, CX and SWAP as rotations, up to a phase: X is exp(i pi/2 (1 - X)), CX exp(i pi/4 (1 - Z)(1 - X))."""
     if name == "x":
         yield "X", qubits, pi
         return

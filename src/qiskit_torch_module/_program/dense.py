@@ -124,9 +124,12 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
     return steps
 
 
-def step_arrays(steps: Sequence[Step]) -> tuple[CircuitArrays, StepArrays]:
-    """What the engine takes: the arrays of a circuit without layers, and its steps."""
-    angles = AngleTable()
+def step_arrays(steps: Sequence[Step], angles: AngleTable | None = None) -> tuple[CircuitArrays, StepArrays]:
+    """What the engine takes: the arrays of a circuit without layers, and its steps.
+
+    The angles of what is read are in the table already.
+    """
+    angles = angles or AngleTable()
     qubits = [one.qubits if not isinstance(one, Rotation) else _NO_QUBITS for one in steps]
     entries = [_numbers(one) for one in steps]
     arrays: StepArrays = {

@@ -33,7 +33,7 @@ class Evolution:
         num_inputs: Number of inputs, which differ from sample to sample.
         num_weights: Number of weights, shared by the batch.
         rotations: In order of time.
-        phase: Global phase of the circuit, up to a constant.
+        phase: Global phase of the circuit; in files of older releases up to a constant.
         frame: What the qubits of the circuit are in the end; those that are not simulated, and in |0>, have no mask.
             None: it comes from a file of an older release, and is not known.
         derived_inputs: Variables computed from inputs and weights; in them, inputs come first, then weights.
@@ -83,8 +83,22 @@ class Evolution:
         return self._layers[0]
 
     @property
+    def known_frame(self) -> VirtualQubits:
+        """What the qubits of the circuit are in the end.
+
+        Raises:
+            ValueError: it is not known.
+        """
+        if self.frame is None:
+            raise ValueError(
+                "model: its file is of a release that kept no more than expectation values need; build it from its "
+                "circuit"
+            )
+        return self.frame
+
+    @property
     def whole_phase(self) -> Polynomial:
-        """The global phase, with that of rotations that act on |0...0> as nothing else, up to a constant."""
+        """The global phase, with that of rotations that act on |0...0> as nothing else."""
         return Polynomial.sum([self.phase, self._layers[1]])
 
     @cached_property

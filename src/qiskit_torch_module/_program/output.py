@@ -47,6 +47,9 @@ class State(Output):
     respect to them is PyTorch's, dL/dRe + i dL/dIm.
     """
 
+    def __hash__(self) -> int:
+        return hash(State)
+
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (2^n,)."""
         return (1 << num_qubits,)

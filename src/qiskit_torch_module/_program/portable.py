@@ -26,7 +26,7 @@ from .dense import Diagonal, Matrix, VirtualQubits
 from .evolution import Evolution, angles_of
 from .gf2 import is_odd
 from .layers import Rotation, Z
-from .output import ExpectationValues
+from .output import ExpectationValues, State
 from .passes import PASS_NAMES, Passes
 from .program import Program
 
@@ -333,13 +333,17 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A program: the fields of its evolution, and those of its observables under names of their own."""
+    """A program: the fields of its evolution, and those of its observables under names of their own.
+
+    No observables: it reads the state.
+    """
 
     def write(self, value: Program) -> Any:
-        output = value.expectation_values
-        if output is None:
+        output = ExpectationValues.none() if isinstance(value.output, State) else value.output
+        if not isinstance(output, ExpectationValues):
             raise ValueError(
-                f"observables: only sums of Paulis can be written, not {value.output!r}; save the state_dict()"
+                f"observables: only sums of Paulis and the state can be written, not {value.output!r}; save the "
+                "state_dict()"
             )
         observables = _Record(ExpectationValues).write(output)
         renamed = {_OBSERVABLE + name: written for name, written in observables.items()}
@@ -353,7 +357,7 @@ class _Whole:
             _Record(kind).read(part, where, reading)
             for kind, part in zip((Evolution, ExpectationValues), parts, strict=True)
         )
-        return Program(evolution, output)
+        return Program(evolution, output if output.constants else State())
 
 
 _OBSERVABLE = "observable_"
@@ -428,13 +432,12 @@ def _require_sound(program: Program, length: int) -> None:
     Raises:
         ValueError: the parts of the program do not belong together.
     """
-    evolution, output = program.evolution, program.expectation_values
-    assert output is not None
+    evolution, output = program.evolution, program.expectation_values or ExpectationValues.none()
     if evolution.num_inputs + evolution.num_weights > length + MAX_UNUSED:
         sizes = f"{evolution.num_inputs} inputs and {evolution.num_weights} weights"
         raise ValueError(f"{sizes}, most of which nothing uses")
-    if not output.constants:
-        raise ValueError("expected at least one observable")
+    if program.expectation_values is None and evolution.frame is None:
+        raise ValueError("a state in an order that is not known")
     _require_masks(evolution, output)
     _require_dense(evolution)
     _require_frame(evolution)

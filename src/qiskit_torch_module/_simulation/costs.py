@@ -14,6 +14,7 @@ import torch
 
 from .._program.dense import Matrix
 from .._program.evolution import Evolution
+from .._program.program import Program
 from .method import Cost, Task
 
 
@@ -51,6 +52,17 @@ class Rates:
 def num_steps(evolution: Evolution) -> int:
     """Rotations, diagonals, and columns of matrices."""
     return len(evolution.rotations) + len(evolution.diagonals) + sum(one.columns for one in evolution.matrices)
+
+
+def num_read_qubits(program: Program) -> int:
+    """Those of the states that outputs read: all qubits of the circuit, where they are known."""
+    frame = program.evolution.frame
+    return program.evolution.num_qubits if frame is None else len(frame)
+
+
+def state_bytes(program: Program, task: Task) -> float:
+    """What the states of a batch take that are read whole."""
+    return task.batch_size * 2.0 ** num_read_qubits(program) * (16 if task.dtype == torch.float64 else 8)
 
 
 NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)

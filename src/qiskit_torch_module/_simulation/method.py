@@ -66,12 +66,15 @@ class Runner(ABC):
     Attributes:
         is_differentiable: Whether `values` is made of functions that PyTorch differentiates by itself, to any order;
             `pull_back` is not called then.
+        states: Of programs that read the state by functions of PyTorch: computes the state itself; else None. Whoever
+            builds a graph takes it, and reads what it gives (`reading.read`).
         has_operators: Whether operators of PyTorch stand for it, which take tensors that are no plain memory: those of
             `Native` alone.
     """
 
     is_differentiable = False
     has_operators = False
+    states: Runner | None = None
 
     def __init__(self, program: Program, method: Method) -> None:
         self.program, self.method = program, method

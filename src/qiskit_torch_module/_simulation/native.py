@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from .._engine import Engine, Tape32, Tape64
+from .._engine import Engine, Tape32, Tape64, memory_budget
 from .._program.program import Program
 from .columns import explained
-from .costs import NATIVE
+from .costs import NATIVE, num_read_qubits, state_bytes
 from .method import Cost, Method, Refusal, Runner, Task
 from .planning import engine_of
 from .threads import engine_threads
@@ -25,9 +25,10 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 class Native(Method):
-    """State vectors in the native engine on the CPU: expectation values and their first gradients.
+    """State vectors in the native engine on the CPU: expectation values, states, and their first gradients.
 
-    Derivatives of gradients, and tensors elsewhere, come from the same simulation in plain PyTorch.
+    Other outputs are read from its states by PyTorch. Derivatives of gradients, and tensors elsewhere, come from the
+    same simulation in plain PyTorch.
 
     Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
     """
@@ -36,15 +37,27 @@ class Native(Method):
 
     def cost(self, program: Program, task: Task) -> Cost | Refusal:
         """From the number of steps; nothing is planned."""
-        if program.expectation_values is None:
-            return Refusal(f"it reads expectation values only, not {program.output!r}; use method='pytorch'")
         if task.device not in ("cpu", "meta"):
             return Refusal(f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()")
-        return NATIVE.of(program.evolution, task)
+        found = NATIVE.of(program.evolution, task)
+        if program.expectation_values is not None:
+            return found
+        whole, budget = state_bytes(program, task), memory_budget()
+        if whole > budget:
+            return Refusal(
+                f"states of {num_read_qubits(program)} qubits take {whole / 2**30:.3g} GiB in a batch of "
+                f"{task.batch_size}, more than the memory budget of {budget / 2**30:.3g} GiB; use smaller batches or "
+                "fewer qubits"
+            )
+        return Cost(found.seconds, found.bytes + whole)
 
-    def prepare(self, program: Program) -> NativeRunner:
+    def prepare(self, program: Program) -> Runner:
         """Plans nothing yet: the engine is made for the first values."""
-        return NativeRunner(program, self)
+        if program.expectation_values is not None:
+            return NativeRunner(program, self)
+        from .states import runner_of_states
+
+        return runner_of_states(program, self)
 
 
 class NativeRunner(Runner):

@@ -23,13 +23,14 @@ from .._program.dense import Diagonal, Matrix, coset_table, row_table
 from .._program.evolution import Evolution, angles_of
 from .._program.layers import Rotation, X, Z
 from .._program.origins import least_unresolved
-from .._program.output import ExpectationValues, Output, grouped
+from .._program.output import ExpectationValues, grouped
 from .._program.program import Program
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
 from .costs import PYTORCH
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import joined
+from .reading import read
 
 # Real and imaginary parts (B, 2^n).
 State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
@@ -78,20 +79,6 @@ def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> tor
         phase = angles(program.evolution.phase, 2.0 * math.pi)[..., None]
         factor = torch.complex(torch.cos(phase), torch.sin(phase))
         return read(program, in_frame(program.evolution, factor * torch.complex(real, imaginary)))
-
-
-def read(program: Program, states: torch.Tensor) -> torch.Tensor:
-    """What the output of a program, one that reads states, makes of them.
-
-    Raises:
-        ValueError: it is of another shape than the output says.
-    """
-    assert isinstance(program.output, Output)
-    found = program.output.read(states)
-    expected = (len(states), *program.shape)
-    if found.shape != expected:
-        raise ValueError(f"observables: expected {program.output} to read shape {expected}, got {tuple(found.shape)}")
-    return found
 
 
 def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -217,11 +204,7 @@ def in_frame(evolution: Evolution, states: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: the frame is not known.
     """
-    frame = evolution.frame
-    if frame is None:
-        raise ValueError(
-            "model: its file is of a release that kept no more than expectation values need; build it from its circuit"
-        )
+    frame = evolution.known_frame
     places = torch.from_numpy(row_table(evolution.num_qubits, frame)).to(states.device)
     return states.new_zeros(len(states), 1 << len(frame)).index_add(1, places, states)
 

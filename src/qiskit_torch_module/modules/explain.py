@@ -16,15 +16,13 @@ from .._core.arguments import thread_count, whole_number
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.layers import Rotation
-from .._program.output import ExpectationValues
-from .._program.program import Program
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
-from .._reading.paulis import PauliTerms
 from .._simulation.choose import choose, offers
 from .._simulation.costs import Work, work_of_layers, work_of_steps
 from .._simulation.method import Cost, Method, Refusal, Task
 from .._simulation.planning import engine_of
+from .._simulation.states import states_of
 from .hybrid import HybridModule
 from .module import QuantumModule
 
@@ -165,7 +163,7 @@ def explain(
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
     said, chosen = _offers(model, Task(batch_size, dtype, _own(model).device.type, 1, threads))
-    program = model._program if model._program.expectation_values else _without_output(model._program)
+    program = model._program if model._program.expectation_values else states_of(model._program)
     evolution, engine = program.evolution, engine_of(program)
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
@@ -228,11 +226,6 @@ def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal]
 def _own(model: QuantumModule) -> torch.Tensor:
     """What tells the dtype and device of a module."""
     return (model.variational_ or model._without_weights())[0]
-
-
-def _without_output(program: Program) -> Program:
-    """The evolution with one observable that is always 0, in place of an output that is not the engine's."""
-    return Program(program.evolution, ExpectationValues((0.0,), PauliTerms.none()))
 
 
 def _module(

@@ -15,7 +15,7 @@ from .._core.arguments import flag, thread_count
 from .._core.transforms import is_differentiated
 from .._differentiation import autograd, operators
 from .._program.cache import cached_program
-from .._program.output import Output
+from .._program.output import ExpectationValues, Output, State
 from .._program.program import Program
 from .._reading.definitions import copied
 from .._reading.observables import Observables
@@ -132,7 +132,8 @@ class QuantumModule(torch.nn.Module):
         self._program, self._runners = program, Runners(program, method)
         self._runners.require_method()
         # What the compiler of PyTorch may trace: operators stand for the native engine alone.
-        self._has_operators = program.expectation_values is not None and (method is None or isinstance(method, Native))
+        is_engine_s = isinstance(program.output, (ExpectationValues, State))
+        self._has_operators = is_engine_s and (method is None or isinstance(method, Native))
 
     def _register(self, seed: int | None) -> None:
         with seeded(seed):

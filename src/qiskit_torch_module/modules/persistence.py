@@ -19,6 +19,7 @@ from .._core.arguments import MOST_THREADS, flag
 from .._core.schema import MAX_QUBITS as MOST_SIMULATED
 from .._differentiation.autograd import values as values_of
 from .._program.compile import compile_program
+from .._program.output import State
 from .._program.passes import compiler_passes
 from .._program.portable import from_text, to_text
 from .._program.program import Program
@@ -270,9 +271,14 @@ def _written_initial(initial: Any) -> Any:
     return "uniform" if callable(initial) and not isinstance(initial, torch.Tensor) else initial
 
 
+_STATE = "state"  # in place of observables; no label of Paulis
+
+
 def _written_observables(model: QuantumModule) -> Any:
     """Labels as they are, everything else as sums of Paulis: bits of X and Z of every term, and coefficients."""
     given = model.observables
+    if isinstance(given, State):
+        return _STATE
     if isinstance(given, str):
         return given
     if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
@@ -304,6 +310,8 @@ def _written_method(model: QuantumModule) -> str:
 
 
 def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
+    if plain == _STATE:
+        return State()
     if isinstance(plain, str):
         return plain
     if isinstance(plain, list):

@@ -1,0 +1,72 @@
+"""The state of a circuit as the engine reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core.schema import StateArrays
+from .._reading.polynomials import Polynomial
+from .arrays import AngleTable
+from .evolution import Evolution
+from .gf2 import overlaps, sum_of
+
+
+@dataclass(frozen=True)
+class Amplitudes:
+    """Those of the qubits that are simulated, in the order of the qubits of the circuit.
+
+    Attributes:
+        flips: What each bit of an index flips on the basis states of the evolution.
+        base: The basis state of index 0.
+        phase: Global phase, beside that of the rotations.
+    """
+
+    flips: tuple[int, ...]
+    base: int
+    phase: Polynomial
+
+    @staticmethod
+    def of(evolution: Evolution) -> Amplitudes:
+        """Those of an evolution.
+
+        Raises:
+            ValueError: its frame is not known.
+        """
+        frame = evolution.known_frame
+        base = sum_of(flip for flip, negative in zip(frame.flips, frame.negatives, strict=True) if negative)
+        flips = tuple(flip for flip in frame.flips if flip)
+        return Amplitudes(flips or (1,), base, evolution.whole_phase)  # one qubit is simulated where none is live
+
+    def moved(self, parities: Sequence[int]) -> Amplitudes:
+        """By another index of basis states (`halves.Index`)."""
+        flips = tuple(overlaps(flip, parities) for flip in self.flips)
+        return Amplitudes(flips, overlaps(self.base, parities), self.phase)
+
+    def arrays(self, angles: AngleTable) -> StateArrays:
+        """As the engine takes them."""
+        return {
+            "state_flip": np.asarray([*self.flips, self.base], dtype=np.uint32),
+            "state_phase": np.asarray([angles.row(2.0 * self.phase)], dtype=np.int32),
+        }
+
+
+NO_STATE: StateArrays = {"state_flip": np.empty(0, dtype=np.uint32), "state_phase": np.empty(0, dtype=np.int32)}
+
+
+def places(evolution: Evolution) -> npt.NDArray[np.int64] | None:
+    """Where the amplitudes of the simulated qubits are among those of all qubits; None: they are all.
+
+    Qubits that are not simulated are in |0>.
+    """
+    flips = evolution.known_frame.flips
+    live = [qubit for qubit, flip in enumerate(flips) if flip]
+    if len(live) == len(flips):
+        return None
+    found = np.zeros(1, dtype=np.int64)
+    for qubit in live:
+        found = np.concatenate([found, found + (1 << qubit)])
+    return found
