@@ -240,6 +240,7 @@ def test_transforms():
         lambda m: torch.func.jvp(lambda w: call(m, rows, w), (weights,), (ensemble[1],))[1],
         lambda m: torch.func.vjp(lambda w: call(m, rows, w), weights)[1]((1 + 2j) * found[1])[0],
         lambda m: torch.func.jacrev(lambda w: torch.view_as_real(call(m, rows, w)))(weights),
+        lambda m: torch.func.jacrev(lambda w: torch.view_as_real(call(m, rows.repeat(5, 1), w)))(weights),
     ):
         torch.testing.assert_close(derivative(model), derivative(judge))
 

@@ -47,11 +47,26 @@ class StateRunner(NativeRunner):
         num_threads: int = 0,
         tape: Any = None,
     ) -> Optional:
+        return super().pull_back(self._numbers(cotangent), inputs, weights, wants, num_threads, tape)
+
+    def pull_backs(
+        self,
+        cotangents: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+    ) -> Optional:
+        # Real where another runner of states has made numbers of them.
+        numbers = self._numbers(cotangents) if cotangents.is_complex() else cotangents
+        return super().pull_backs(numbers, inputs, weights, wants, num_threads)
+
+    def _numbers(self, cotangent: torch.Tensor) -> torch.Tensor:
+        """Real and imaginary parts (..., 2 * 2^k), side by side, for the k simulated qubits."""
         if self._places is not None:
-            some = cotangent.index_select(1, self._places)
-            cotangent = torch.nn.functional.pad(some, (0, (1 << self.program.evolution.num_qubits) - some.shape[1]))
-        numbers = torch.view_as_real(cotangent.resolve_conj()).flatten(1)
-        return super().pull_back(numbers, inputs, weights, wants, num_threads, tape)
+            some = cotangent.index_select(-1, self._places)
+            cotangent = torch.nn.functional.pad(some, (0, (1 << self.program.evolution.num_qubits) - some.shape[-1]))
+        return torch.view_as_real(cotangent.resolve_conj()).flatten(-2)
 
 
 class ReadingRunner(Runner):
