@@ -135,6 +135,8 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
         if isinstance(array, bool):
             continue
         for broken in (np.append(array, array[-1:]), array[:-1], np.full_like(array, 10**6)):
+            if np.array_equal(broken, array):
+                continue  # empty: what only another output has
             if name.endswith(("constant", "coefficient")) and len(broken) == len(array):
                 continue  # any number will do there
             if name == "observable_constant" and len(broken) > len(array):

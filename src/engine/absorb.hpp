@@ -7,6 +7,7 @@
 
 template <class Real, int lanes, bool spread>
 struct Absorb {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
@@ -20,7 +21,7 @@ struct Absorb {
     static V cosine(const Space& space, int r) {
         return space.run[r].cosine * space.run[r].cosine - space.run[r].sine * space.run[r].sine;
     }
-    static V sine(const Space& space, int r) { return Real(2) * space.run[r].cosine * space.run[r].sine; }
+    static V sine(const Space& space, int r) { return Number(2) * space.run[r].cosine * space.run[r].sine; }
 
     static Bloch& bloch(const ProgramView& p, const Space& space, int r) {
         return space.bloch[r - p.layer_run_begin[p.num_layers - 1]];
@@ -72,9 +73,9 @@ struct Absorb {
         for (size_t j = 0; j < size_t(1) << bits; ++j) {
             const C k = block[j];
             const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
-            found.x += Real(0.5) * (k.re * flipped.re + k.im * flipped.im);
-            found.y += Real(0.5) * (k.re * flipped.im - k.im * flipped.re);
-            found.z += Real(0.5) * square[j];
+            found.x += Number(0.5) * (k.re * flipped.re + k.im * flipped.im);
+            found.y += Number(0.5) * (k.re * flipped.im - k.im * flipped.re);
+            found.z += Number(0.5) * square[j];
         }
     }
 
@@ -149,14 +150,14 @@ struct Absorb {
                 for_each_pass<true>(p, s, [&](int first, auto count) { add_pass(bits + outer, first, count, whole); });
             });
             const auto keep = [&](int r, Bloch b) {
-                bloch(p, space, r) = {W::sum_over_state(Real(2) * b.x), W::sum_over_state(Real(2) * b.y * signs(p, r)),
+                bloch(p, space, r) = {W::sum_over_state(Number(2) * b.x), W::sum_over_state(Number(2) * b.y * signs(p, r)),
                                       W::sum_over_state(b.z * signs(p, r))};
             };
             for (int i = p.sweep_run_begin[s]; i < p.sweep_run_begin[s + 1]; ++i)
                 keep(p.sweep_run[i], found[p.sweep_near_bits[s] + i - p.sweep_run_begin[s]]);
             for (int i = lane_begin; i < lane_end; ++i) {
                 Bloch& b = found_in_lanes[i - lane_begin];
-                keep(p.sweep_lane_run[i], {b.x, b.y, Real(2) * b.z});
+                keep(p.sweep_lane_run[i], {b.x, b.y, Number(2) * b.z});
             }
         }
     }
@@ -179,10 +180,10 @@ struct Absorb {
         for (int t = p.flip_term_begin[0]; t < p.flip_term_begin[1]; ++t) {
             if (p.term_run[t] < 0) continue;
             V& sum = cotangent(p, space, p.term_run[t]);
-            const Real coefficient = Real(p.pauli_coefficient[t]);
+            const Number coefficient = Number(p.pauli_coefficient[t]);
             for (int64_t lane = 0; lane < (spread ? lanes : tile.num_samples); ++lane)
                 sum[lane] +=
-                    coefficient * tile.cotangent[(spread ? 0 : lane) * p.num_observables + p.pauli_observable[t]];
+                    tile.cotangent[(spread ? 0 : lane) * p.num_observables + p.pauli_observable[t]] * coefficient;
         }
     }
 
@@ -216,7 +217,7 @@ struct Absorb {
                     const V c = cotangent(p, space, r);
                     amount[q] = c * Absorb::sine(space, r);
                     z[q] = c * Absorb::cosine(space, r) * signs(p, r);
-                    flipped |= uint32_t(any(c != 0)) << q;
+                    flipped |= uint32_t(any(value_of(c) != 0)) << q;
                 }
                 for (size_t j = 0; q < begin && j < size_t(1) << q; ++j) {
                     weight[j + (size_t(1) << q)] = weight[j] - z[q];

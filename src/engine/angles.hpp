@@ -2,8 +2,11 @@
 
 template <class Real, int lanes, bool spread>
 struct Angles {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
+    using Value = Vector<Number, lanes>;
+    using Unit = Complex<Number, lanes>;
     using Space = Workspace<Real, lanes, spread>;
 
     static void load_inputs(const Tile<Real>& tile, Space& space) {
@@ -22,26 +25,42 @@ struct Angles {
 
     // In double precision at all times: terms cancel. Doubles come in vectors of as many bytes as a V, because
     // compilers take wider ones apart lane by lane; in single precision that is half of the lanes at a time.
-    static constexpr int parts = int(sizeof(double) / sizeof(Real));
-    using D = Vector<double, lanes / parts>;
-    using Part = Vector<Real, lanes / parts>;
+    static constexpr int parts = int(sizeof(double) / sizeof(Number));
+    using D = Vector<DoubleOf<Real>, lanes / parts>;
+    using Doubles = Vector<double, lanes / parts>;
+    using Part = Vector<Number, lanes / parts>;
 
-    static D as_double(const V& x, int part) {
+    static Doubles as_doubles(const Value& x, int part) {
         Part some;
         __builtin_memcpy(&some, reinterpret_cast<const char*>(&x) + size_t(part) * sizeof(Part), sizeof(Part));
-        return __builtin_convertvector(some, D);
+        return __builtin_convertvector(some, Doubles);
+    }
+    static D as_double(const V& x, int part) {
+        if constexpr (is_jet<Real>) {
+            D found;
+            for (int k = 0; k <= order_of<Real>; ++k) found.term[k] = as_doubles(x.term[k], part);
+            return found;
+        } else {
+            return as_doubles(x, part);
+        }
     }
 
-    static void set_part(V& x, int part, D value) {
+    static void set_numbers(Value& x, int part, Doubles value) {
         const Part some = __builtin_convertvector(value, Part);
         __builtin_memcpy(reinterpret_cast<char*>(&x) + size_t(part) * sizeof(Part), &some, sizeof(Part));
+    }
+    static void set_part(V& x, int part, const D& value) {
+        if constexpr (is_jet<Real>)
+            for (int k = 0; k <= order_of<Real>; ++k) set_numbers(x.term[k], part, value.term[k]);
+        else
+            set_numbers(x, part, value);
     }
 
     static D exact_angle(const Tile<Real>& tile, const Space& space, int index, int part) {
         const ProgramView& p = *tile.program;
-        D theta = broadcast<double, lanes / parts>(p.angle_constant[index]);
+        D theta = broadcast<DoubleOf<Real>, lanes / parts>(p.angle_constant[index]);
         for (int t = p.angle_term_begin[index]; t < p.angle_term_begin[index + 1]; ++t) {
-            D term = broadcast<double, lanes / parts>(p.term_coefficient[t]);
+            D term = broadcast<DoubleOf<Real>, lanes / parts>(p.term_coefficient[t]);
             for (int f = p.term_factor_begin[t]; f < p.term_factor_begin[t + 1]; ++f)
                 term *= as_double(variable(tile, space, p.factor_variable[f]), part);
             theta += term;
@@ -63,7 +82,7 @@ struct Angles {
     // A term, or its derivative with respect to one of its factors.
     static V term_of(const Tile<Real>& tile, const Space& space, int term, int without = -1) {
         const ProgramView& p = *tile.program;
-        V product = broadcast<Real, lanes>(Real(p.term_coefficient[term]));
+        V product = broadcast<Real, lanes>(Number(p.term_coefficient[term]));
         for (int f = p.term_factor_begin[term]; f < p.term_factor_begin[term + 1]; ++f)
             if (f != without) product *= variable(tile, space, p.factor_variable[f]);
         return product;
@@ -73,18 +92,20 @@ struct Angles {
     static V half_angle(const Tile<Real>& tile, const Space& space, int index) {
         const ProgramView& p = *tile.program;
         if (is_product(p, index)) {
-            const V half = term_of(tile, space, p.angle_term_begin[index]) * Real(0.5);
+            const V half = term_of(tile, space, p.angle_term_begin[index]) * Number(0.5);
             // A large one is wrong by its rounding, however right its factors are.
-            const Real large = 32;
-            if (sizeof(Real) == 8 || !any(~((half < large) & (half > -large)))) return half;
+            const Number large = 32;
+            const Value& value = value_of(half);
+            if (!is_single<Real> || !any(~((value < large) & (value > -large)))) return half;
         }
         V result;
         for (int part = 0; part < parts; ++part) {
             D half = exact_angle(tile, space, index, part) * 0.5;
-            if constexpr (sizeof(Real) == 4) {
+            if constexpr (is_single<Real>) {
                 const double round = 6755399441055744.0;  // 1.5 * 2^52: the sum is rounded to an integer
-                const D turns = (half * 0.15915494309189535 + round) - round;
-                half = (half - turns * 6.283185307179586) - turns * 2.4492935982947064e-16;
+                Doubles& value = value_of(half);
+                const Doubles turns = (value * 0.15915494309189535 + round) - round;
+                value = (value - turns * 6.283185307179586) - turns * 2.4492935982947064e-16;
             }
             set_part(result, part, half);
         }
@@ -96,27 +117,28 @@ struct Angles {
         const ProgramView& p = *tile.program;
         for (int a = 0; a < p.num_angles; ++a)
             if (bool(p.angle_varies[a]) == varying)
-                space.half[a] = sine_cosine<Real, lanes, sizeof(Real) == 4>(half_angle(tile, space, a));
+                space.half[a] = sine_cosine<Real, lanes, is_single<Real>>(half_angle(tile, space, a));
     }
 
     // z / |z|, or 1 where z vanishes; also |z|.
-    static C unit(C z, V& modulus) {
-        const V square = z.re * z.re + z.im * z.im;
-        const auto vanishes = square < Real(sizeof(Real) == 4 ? 1e-36 : 1e-290);
-        const V safe = vanishes ? broadcast<Real, lanes>(1) : square;
-        const V root = square_root<Real, lanes>(safe);
-        const V inverse = Real(1) / root;
-        modulus = vanishes ? V{} : root;
-        return {vanishes ? broadcast<Real, lanes>(1) : V(z.re * inverse), vanishes ? V{} : V(z.im * inverse)};
+    static Unit unit(Unit z, Value& modulus) {
+        const Value square = z.re * z.re + z.im * z.im;
+        const auto vanishes = square < Number(is_single<Real> ? 1e-36 : 1e-290);
+        const Value safe = vanishes ? broadcast<Number, lanes>(1) : square;
+        const Value root = square_root<Number, lanes>(safe);
+        const Value inverse = Number(1) / root;
+        modulus = vanishes ? Value{} : root;
+        return {vanishes ? broadcast<Number, lanes>(1) : Value(z.re * inverse),
+                vanishes ? Value{} : Value(z.im * inverse)};
     }
 
     // Multiplies the rotations of a run up to a|0><0| + b|1><0| + ... in SU(2).
-    [[gnu::always_inline]] static void multiply_up(const ProgramView& p, const Space& space, int r, C& a, C& b) {
-        a = {broadcast<Real, lanes>(1), V{}};
-        b = {V{}, V{}};
+    [[gnu::always_inline]] static void multiply_up(const ProgramView& p, const Space& space, int r, Unit& a, Unit& b) {
+        a = {broadcast<Number, lanes>(1), Value{}};
+        b = {Value{}, Value{}};
         for (int g = p.run_gate_begin[r]; g < p.run_gate_begin[r + 1]; ++g) {
-            const auto [s, c] = space.half[p.gate_angle[g]];
-            const C a0 = a, b0 = b;
+            const Value s = value_of(space.half[p.gate_angle[g]].sine), c = value_of(space.half[p.gate_angle[g]].cosine);
+            const Unit a0 = a, b0 = b;
             switch (p.gate_axis[g]) {
                 case axis_x:
                     a = {c * a0.re + s * b0.im, c * a0.im - s * b0.re};
@@ -136,36 +158,83 @@ struct Angles {
     // The same, split into diagonals and RY. Below the smallest angle the split is arbitrary, but left * right is not:
     // the product stays exact.
     static void factor_run(const ProgramView& p, Space& space, int r) {
-        C a, b;
+        Unit a, b;
         multiply_up(p, space, r, a, b);
         auto& run = space.run[r];
         if (p.run_is_real[r]) {
             run.cosine = a.re;
             run.sine = b.re;
         } else {
-            const C unit_a = unit(a, run.cosine), unit_b = unit(b, run.sine);
-            run.left = product<true, Real, lanes>(unit_a, unit_b);
-            run.right = product<false, Real, lanes>(unit_a, unit_b);
+            const Unit unit_a = unit(a, run.cosine), unit_b = unit(b, run.sine);
+            run.left = product<true, Number, lanes>(unit_a, unit_b);
+            run.right = product<false, Number, lanes>(unit_a, unit_b);
             run.right.im = -run.right.im;
         }
+        if constexpr (is_jet<Real>) run.motion = motion(p, space, r);
+    }
+
+    // (a, b) turned as the first two axes are by a rotation about the third.
+    template <class Cosine>
+    static void turn(V& a, V& b, const Cosine& cosine, const Cosine& sine) {
+        const V before = a;
+        a = before * cosine - b * sine;
+        b = before * sine + b * cosine;
+    }
+
+    // d(theta / 2) / dt, from its sine and cosine: one power less than those.
+    static V half_slope(const SineCosine<Real, lanes>& half) {
+        V slope{};
+        const auto &s = half.sine.term, &c = half.cosine.term;
+        slope.term[0] = c[0] * s[1] - s[0] * c[1];
+        if constexpr (order_of<Real> > 1) slope.term[1] = Number(2) * (c[0] * s[2] - s[0] * c[2]);
+        return slope;
+    }
+
+    // Every gate adds its axis, which the gates after it turn.
+    static Motion<Real, lanes> motion(const ProgramView& p, const Space& space, int r) {
+        Motion<Real, lanes> found{false, V{}, V{}, V{}};
+        for (int g = p.run_gate_begin[r]; g < p.run_gate_begin[r + 1]; ++g) {
+            const auto& half = space.half[p.gate_angle[g]];
+            const V slope = half_slope(half);
+            const V cosine = half.cosine * half.cosine - half.sine * half.sine,
+                    sine = Number(2) * (half.cosine * half.sine);
+            switch (p.gate_axis[g]) {
+                case axis_x:
+                    turn(found.y, found.z, cosine, sine);
+                    found.x += slope;
+                    break;
+                case axis_y:
+                    turn(found.z, found.x, cosine, sine);
+                    found.y += slope;
+                    break;
+                default:
+                    turn(found.x, found.y, cosine, sine);
+                    found.z += slope;
+            }
+            for (int k = 0; k < order_of<Real>; ++k) found.moves |= any(slope.term[k] != 0);
+        }
+        // To before the left diagonal.
+        const auto& left = space.run[r].left;
+        if (!p.run_is_real[r]) turn(found.x, found.y, left.re, -left.im);
+        return found;
     }
 
     // Decides which runs of a layer are applied by their tangent: as long as the product of the cosines, which the
     // amplitudes gain until the next phase, stays far from the limits of the exponent.
     static void scale_layer(const ProgramView& p, Space& space, int layer) {
-        const Real least_cosine = Real(1.0 / 16), least_scale = Real(1.0 / (1 << 24));
-        V scale = broadcast<Real, lanes>(1);
+        const Number least_cosine = Number(1.0 / 16), least_scale = Number(1.0 / (1 << 24));
+        Value scale = broadcast<Number, lanes>(1);
         for (int r = p.layer_run_begin[layer]; r < p.layer_run_begin[layer + 1]; ++r) {
             auto& run = space.run[r];
-            const V next = scale * run.cosine;
+            const Value next = scale * run.cosine;
             const auto small = ((run.cosine < least_cosine) & (run.cosine > -least_cosine)) |
                                ((next < least_scale) & (next > -least_scale));
-            run.by_tangent = layer > 0 && !(p.absorbs && layer + 1 == p.num_layers) && !any(small);
+            run.by_tangent = layer > 0 && !(absorbs<Real>(p) && layer + 1 == p.num_layers) && !any(small);
             if (run.by_tangent) scale = next;
-            run.applied_cosine = run.by_tangent ? broadcast<Real, lanes>(1) : run.cosine;
+            run.applied_cosine = run.by_tangent ? broadcast<Number, lanes>(1) : run.cosine;
             run.applied_sine = run.by_tangent ? run.sine / run.cosine : run.sine;
             if constexpr (spread)
-                run.applied_sine *= lane_signs<Real, lanes>(p.run_z[r] & Layout<lanes, spread>::lane_mask);
+                run.applied_sine *= lane_signs<Number, lanes>(p.run_z[r] & Layout<lanes, spread>::lane_mask);
         }
         space.layer_scale[layer] = scale;
     }
@@ -202,13 +271,13 @@ struct Angles {
         const int index = p.source_index[source];
         switch (p.source_kind[source]) {
             case source_run_left:
-                return space.run[index].left;
+                return C{space.run[index].left.re, space.run[index].left.im};
             case source_run_right:
-                return space.run[index].right;
+                return C{space.run[index].right.re, space.run[index].right.im};
             default: {
                 // exp(-i theta/2 Z) is diag(1, exp(i theta)) up to a phase; exp(i theta) = (c + is)^2.
                 const auto [s, c] = space.half[index];
-                return {c * c - s * s, Real(2) * c * s};
+                return {c * c - s * s, Number(2) * c * s};
             }
         }
     }
@@ -307,7 +376,7 @@ struct Angles {
         for (int a = 0; a < p.num_angles; ++a) {
             if (!tile.wanted->angle[a]) continue;
             const V gradient = space.angle_gradient[a];
-            if (sizeof(Real) == 4 && may_cancel(p, a)) {
+            if (is_single<Real> && may_cancel(p, a)) {
                 pull_back_together(tile, space, a, gradient);
                 continue;
             }
@@ -340,7 +409,7 @@ struct Angles {
     // The derivative of a term with respect to one of its factors.
     static D slope(const Tile<Real>& tile, const Space& space, int term, int factor, int part) {
         const ProgramView& p = *tile.program;
-        D slope = broadcast<double, lanes / parts>(p.term_coefficient[term]);
+        D slope = broadcast<DoubleOf<Real>, lanes / parts>(p.term_coefficient[term]);
         for (int other = p.term_factor_begin[term]; other < p.term_factor_begin[term + 1]; ++other)
             if (other != factor) slope *= as_double(variable(tile, space, p.factor_variable[other]), part);
         return slope;
@@ -377,7 +446,8 @@ struct Angles {
         if (variable >= num_inputs) {
             if (tile.weight_gradient == nullptr) return;
             for (int64_t lane = tile.num_samples; lane < (spread ? 1 : lanes); ++lane) slope[lane] = 0;
-            tile.weight_gradient[variable - num_inputs] += double(spread ? slope[0] : sum_of_lanes<Real, lanes>(slope));
+            const Real sum = spread ? Real(slope[0]) : sum_of_lanes<Real, lanes>(slope);
+            tile.weight_gradient[variable - num_inputs] += DoubleOf<Real>(sum);
         } else if (tile.input_gradient != nullptr) {
             for (int lane = 0; lane < tile.num_samples; ++lane)
                 tile.input_gradient[lane * num_inputs + variable] += slope[lane];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 
 #include "batch.hpp"
 #include "processors.hpp"
@@ -19,6 +20,10 @@ Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purp
     int most = usable_threads(how.num_threads);
     if (how.storage.is_team) most = worthwhile_threads(most);
     return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
+}
+
+inline void require_no_steps(const Plan& plan) {
+    if (plan.steps() != nullptr) throw std::invalid_argument("circuits that hold matrices have no series");
 }
 
 // The same batch for one thread.

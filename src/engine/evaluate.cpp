@@ -28,7 +28,10 @@ TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
-    if (plan.steps() != nullptr) return step_values(plan, batch, values);
+    if constexpr (is_jet<Real>)
+        require_no_steps(plan);
+    else if (plan.steps() != nullptr)
+        return step_values(plan, batch, values);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::values);
     if (run_values<Real>(how, batch, nullptr, values).size == 0) qtm::values(plan, alone(batch), values);
 }
@@ -37,7 +40,7 @@ template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
     if (plan.steps() != nullptr) {
-        step_values(plan, batch, values);
+        qtm::values(plan, batch, values);
         return nullptr;
     }
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::recorded_gradient);
@@ -61,6 +64,13 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
     template std::unique_ptr<Tape<Real>> record(const Plan&, const Batch<Real>&, Real*);
 QTM_INSTANTIATE(float)
 QTM_INSTANTIATE(double)
+#undef QTM_INSTANTIATE
+
+#define QTM_INSTANTIATE(Real) template void values(const Plan&, const Batch<Real>&, Real*);
+QTM_INSTANTIATE(FirstJet<float>)
+QTM_INSTANTIATE(FirstJet<double>)
+QTM_INSTANTIATE(SecondJet<float>)
+QTM_INSTANTIATE(SecondJet<double>)
 #undef QTM_INSTANTIATE
 
 }  // namespace qtm

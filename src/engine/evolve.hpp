@@ -5,8 +5,10 @@
 
 template <class Real, int lanes, bool spread>
 struct Evolve {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
+    using Value = Vector<Number, lanes>;
     using Space = Workspace<Real, lanes, spread>;
     using A = Angles<Real, lanes, spread>;
     using L = Layout<lanes, spread>;
@@ -38,10 +40,11 @@ struct Evolve {
     static void product_state(const ProgramView& p, const Space& space, C* ket) {
         const int num_runs = p.num_layers == 0 ? 0 : p.layer_run_begin[1];
         const Team& team = space.team;
-        if (p.product_is_scattered) {
-            if (team.rank == 0) scatter_product(p, space, ket);
-            return team.meet();
-        }
+        if constexpr (spread)
+            if (p.product_is_scattered) {
+                if (team.rank == 0) scatter_product(p, space, ket);
+                return team.meet();
+            }
         if (num_runs < p.num_qubits) {
             const auto [begin, end] = team.share(L::vectors(p.num_qubits));
             __builtin_memset(static_cast<void*>(ket + begin), 0, (end - begin) * sizeof(C));
@@ -58,10 +61,12 @@ struct Evolve {
         for (int r = 0; r < num_runs; ++r) {
             // Runs that flip lanes only come first, then those that reach new vectors.
             const auto& run = space.run[p.product_run[r]];
+            const Column column = column_of(run);
             const uint32_t flip = p.product_flip[r];
             if (r < p.num_product_lane_runs) {
                 if (team.rank > 0) continue;
-                ket[0].re = run.cosine * ket[0].re + run.sine * flip_lanes<Real, lanes>(ket[0].re, flip);
+                if constexpr (spread)
+                    ket[0].re = run.cosine * ket[0].re + run.sine * flip_lanes<Real, lanes>(ket[0].re, flip);
                 continue;
             }
             const uint32_t* reached = p.product_flip + p.num_product_lane_runs;
@@ -75,18 +80,44 @@ struct Evolve {
                 if ((share.begin ^ share.begin >> 1) >> bit & 1) index ^= reached[bit];
             for (uint64_t j = share.begin; j < share.end; ++j) {
                 if (j > share.begin) index ^= reached[__builtin_ctzll(j)];
-                const V amplitude = ket[index >> L::lane_bits].re;
+                const C amplitude = ket[index >> L::lane_bits];
                 const uint32_t flipped = index ^ flip;
-                ket[index >> L::lane_bits] = {run.cosine * amplitude, V{}};
-                ket[flipped >> L::lane_bits] = {run.sine * L::element(&amplitude, flip & L::lane_mask), V{}};
+                ket[index >> L::lane_bits] = column.zero(amplitude);
+                ket[flipped >> L::lane_bits] = column.one(L::element(&amplitude, flip & L::lane_mask));
             }
             if (count >= least_shared_vectors) team.meet();
         }
         team.meet();
     }
 
+    // The state of a qubit after the RY of a run, from |0>: real, unless it moves.
+    struct StillColumn {
+        V cosine, sine;
+        [[gnu::always_inline]] C zero(const C& amplitude) const { return {cosine * amplitude.re, V{}}; }
+        [[gnu::always_inline]] C one(const C& amplitude) const { return {sine * amplitude.re, V{}}; }
+    };
+    struct MovedColumn {
+        C first, second;
+        [[gnu::always_inline]] C zero(const C& k) const { return product<false, Real, lanes>(first, k); }
+        [[gnu::always_inline]] C one(const C& k) const { return product<false, Real, lanes>(second, k); }
+    };
+    using Column = std::conditional_t<is_jet<Real>, MovedColumn, StillColumn>;
+    static Column column_of(const RunFactors<Real, lanes>& run) {
+        if constexpr (is_jet<Real>) {
+            Column column{{run.cosine, V{}}, {run.sine, V{}}};
+            MoveOf<Real, lanes>::template pair<false>(run.motion, column.first.re, column.first.im, column.second.re,
+                                                      column.second.im);
+            return column;
+        } else {
+            return {run.cosine, run.sine};
+        }
+    }
+
     // The same one amplitude at a time, where flips reach no vectors of their own.
-    static void scatter_product(const ProgramView& p, const Space& space, C* ket) {
+    static void scatter_product([[maybe_unused]] const ProgramView& p, [[maybe_unused]] const Space& space,
+                                [[maybe_unused]] C* ket)
+        requires spread
+    {
         __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
         ket[0].re[0] = 1;
         for (int r = 0; r < p.layer_run_begin[1]; ++r) {
@@ -155,12 +186,12 @@ struct Evolve {
     static C* forward(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
         apply_shared_layers(tile, space);
-        const int last = Space::num_kets(p) - 1, end = p.absorbs ? p.num_layers - 1 : p.num_layers;
+        const int last = Space::num_kets(p) - 1, end = absorbs<Real>(p) ? p.num_layers - 1 : p.num_layers;
         if (p.half[0] != nullptr) join_halves(tile, space);
         apply_layers(p, space, p.half[0] != nullptr ? 1 : space.shared_layers, end);
-        if (p.absorbs && tile.recorded)
+        if (absorbs<Real>(p) && tile.recorded)
             Absorbed::apply_phase(p, space, space.ket(last - 1), space.ket(last));
-        else if (p.absorbs)
+        else if (absorbs<Real>(p))
             Absorbed::measure(tile, space, space.ket(last - 1), space.ket(last));
         if (p.last_phase_acts && p.num_layers > 0)
             S::forward(p, space, p.layer_sweep_begin[p.num_layers], p.num_layers, space.ket(last - 1), space.ket(last));
@@ -185,10 +216,15 @@ struct Evolve {
         space.team.meet();
     }
 
-    // Moments after the RY of a run from those before it.
+    // Moments after the RY of a run, and what moves there, from those before it.
     static Moments<Real, lanes> turned(const Space& space, int r, const Moments<Real, lanes>& before) {
         const V cosine = Absorbed::cosine(space, r), sine = Absorbed::sine(space, r);
-        return {cosine * before.x + sine * before.z, before.y, cosine * before.z - sine * before.x};
+        const Moments<Real, lanes> after{cosine * before.x + sine * before.z, before.y,
+                                         cosine * before.z - sine * before.x};
+        if constexpr (is_jet<Real>)
+            return MoveOf<Real, lanes>::template bloch<false>(space.run[r].motion, after);
+        else
+            return after;
     }
 
     // From the moments of a run right after its RY to the gradient of every rotation in it: carry the moments, which
@@ -205,7 +241,7 @@ struct Evolve {
         for (int g = p.run_gate_begin[r + 1] - 1; g >= p.run_gate_begin[r]; --g) {
             const int angle = p.gate_angle[g];
             const auto [s, c] = space.half[angle];
-            const V cosine = c * c - s * s, sine = -(Real(2) * c * s);
+            const V cosine = c * c - s * s, sine = -(Number(2) * c * s);
             switch (p.gate_axis[g]) {
                 case axis_x:
                     space.angle_gradient[angle] += x;
@@ -225,7 +261,7 @@ struct Evolve {
     // One sweep of the adjoint pass: gradients of its runs, then the bra, and the ket if it is the only one, go back
     // before it. The first of several sweeps has no ket after it that is kept: there the bra goes first, to meet the
     // ket before the layer.
-    static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, bool undo, V scale) {
+    static void adjoint_sweep(const Tile<Real>& tile, Space& space, int s, int layer, bool undo, Value scale) {
         const ProgramView& p = *tile.program;
         const bool undo_ket = undo && space.undoes_ket(p, layer);
         const bool is_first = s == p.layer_sweep_begin[layer], is_last = s + 1 == p.layer_sweep_begin[layer + 1];
@@ -258,7 +294,7 @@ struct Evolve {
                               is_loaded);
         });
         if (undo) space.take_next_bra();
-        const V square = scale * scale;
+        const Value square = scale * scale;
         for_each_run(p, s, [&](int r, int position) {
             if (!tile.wanted->run[r]) return;
             Moments<Real, lanes> found =
@@ -289,7 +325,7 @@ struct Evolve {
         const bool undo_ket = undo && space.undoes_ket(p, layer);
         // What bra and ket both lack since sweeps of this layer were undone by tangent. A kept ket has gained from the
         // sweeps up to its own what the bra lacks from those after it.
-        V scale = broadcast<Real, lanes>(1);
+        Value scale = broadcast<Number, lanes>(1);
         for (int s = p.layer_sweep_begin[layer + 1] - 1; s >= p.layer_sweep_begin[layer]; --s) {
             adjoint_sweep(tile, space, s, layer, undo, scale);
             for_each_run(p, s, [&](int r, int) {
@@ -309,7 +345,7 @@ struct Evolve {
         const ProgramView& p = *tile.program;
         const int number = Space::num_kets(p) - 1;
         C* last = space.ket(number);
-        if (p.absorbs) {
+        if (absorbs<Real>(p)) {
             Absorbed::sum_cotangents(tile, space);
             for (int r = p.layer_run_begin[p.num_layers - 1]; r < p.layer_run_begin[p.num_layers]; ++r)
                 if (tile.wanted->run[r] && p.run_is_measured[r])
@@ -398,7 +434,7 @@ struct Evolve {
     static void finish_adjoint(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
         const int first = tile.wanted->first_layer, shared = space.shared_layers;
-        adjoint_layers(tile, space, first > shared ? first : shared, p.absorbs ? p.num_layers - 1 : p.num_layers);
+        adjoint_layers(tile, space, first > shared ? first : shared, absorbs<Real>(p) ? p.num_layers - 1 : p.num_layers);
         if (first < shared) {
             if (tile.wanted->phase[shared]) phase_gradients(tile, space, shared - 1);
             add_to_prefix(tile, space);
@@ -480,10 +516,18 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    using Steps = Stepwise<Real, lanes, spread>;
+    // Matrices have no jets.
+    static constexpr Kernel<Real> with_steps(Kernel<Real> kernel) {
+        if constexpr (!is_jet<Real>) {
+            using Steps = Stepwise<Real, lanes, spread>;
+            kernel.step_scratch_bytes = Steps::scratch_bytes;
+            kernel.step_values = Steps::values;
+            kernel.step_vector_jacobian_product = Steps::vector_jacobian_product;
+        }
+        return kernel;
+    }
     static_assert(L::lane_bits <= most_lane_bits);
-    static constexpr Kernel<Real> kernel{
-        lanes,           L::lane_bits,         scratch_bytes, tape_bytes,
-        shared_bytes,    shared_tape_bytes,    values,        vector_jacobian_products,
-        prefix_gradient, Steps::scratch_bytes, Steps::values, Steps::vector_jacobian_product};
+    static constexpr Kernel<Real> kernel =
+        with_steps({lanes, L::lane_bits, scratch_bytes, tape_bytes, shared_bytes, shared_tape_bytes, values,
+                    vector_jacobian_products, prefix_gradient, nullptr, nullptr, nullptr});
 };

@@ -4,6 +4,7 @@
 
 template <class Real, int lanes, bool spread>
 struct Join {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using Space = Workspace<Real, lanes, spread>;
@@ -12,12 +13,12 @@ struct Join {
     // Sizes as vectors of the low half and amplitudes of the high one; half 0 is low.
     struct Shape {
         size_t row, rows;
-        Real scale;
+        Number scale;
 
         explicit Shape(const ProgramView& p)
             : row(L::vectors(p.half[0]->num_qubits - p.glue_bits)),
               rows(size_t(1) << (p.half[1]->num_qubits - p.glue_bits)),
-              scale(Real(1 << p.glue_bits / 2) * Real(p.glue_bits % 2 == 0 ? 1 : 1.41421356237309504880)) {}
+              scale(Number(1 << p.glue_bits / 2) * Number(p.glue_bits % 2 == 0 ? 1 : 1.41421356237309504880)) {}
     };
 
     // state = the sum, for this thread's share of the rows; then waits for the others.

@@ -5,6 +5,7 @@
 
 template <class Real, int lanes, bool spread>
 struct Observable {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
@@ -12,7 +13,7 @@ struct Observable {
     using Space = Workspace<Real, lanes, spread>;
     using Absorbed = Absorb<Real, lanes, spread>;
 
-    static bool is_absorbed(const ProgramView& p, int term) { return p.absorbs && p.term_run[term] >= 0; }
+    static bool is_absorbed(const ProgramView& p, int term) { return absorbs<Real>(p) && p.term_run[term] >= 0; }
 
     // overlap[i] = Re or Im of conj(ket[i ^ x]) ket[i]
     template <bool imaginary>
@@ -30,11 +31,11 @@ struct Observable {
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
             for (int m = 0; m < num_observables; ++m)
                 tile.values[lane * num_observables + m] =
-                    space.team.rank > 0 ? Real(0) : Real(p.observable_constant[m]);
-        if (p.absorbs) absorbed_values(tile, space);
+                    space.team.rank > 0 ? Number(0) : Number(p.observable_constant[m]);
+        if (absorbs<Real>(p)) absorbed_values(tile, space);
         for (int part = 0; part < 2 * p.num_flips; ++part) {
             const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
-            if (begin == end || (p.absorbs && !p.has_unabsorbed_terms)) continue;
+            if (begin == end || (absorbs<Real>(p) && !p.has_unabsorbed_terms)) continue;
             if (part % 2)
                 overlaps<true>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
             else
@@ -49,7 +50,7 @@ struct Observable {
                     if (is_absorbed(p, t)) continue;
                     const V sum = transformed ? W::coefficient(space.team, space.weight, p.pauli_z[t])
                                               : W::signed_sum(space.team, space.weight, bits, p.pauli_z[t]);
-                    total += Real(p.pauli_coefficient[t]) * sum;
+                    total += Number(p.pauli_coefficient[t]) * sum;
                 }
                 add_value(tile, observable, total);
             }
@@ -68,7 +69,7 @@ struct Observable {
         for (int t = p.flip_term_begin[0]; t < p.flip_term_begin[1]; ++t)
             if (is_absorbed(p, t))
                 add_value(tile, p.pauli_observable[t],
-                          Real(p.pauli_coefficient[t]) * Absorbed::expectation(p, space, p.term_run[t]));
+                          Number(p.pauli_coefficient[t]) * Absorbed::expectation(p, space, p.term_run[t]));
     }
 
     // What the cotangents of a term's samples multiply: nothing where they are all zero, as in most terms of a row of a
@@ -82,7 +83,7 @@ struct Observable {
             for (int64_t lane = 0; lane < tile.num_samples; ++lane) {
                 const Real one = tile.cotangent[lane * tile.program->num_observables + observable];
                 value[lane] = one;
-                is_zero &= one == 0;
+                is_zero &= vanishes(one);
             }
         }
     };
@@ -95,7 +96,7 @@ struct Observable {
         for (int t = begin, observable = -1; t < end; ++t) {
             if (is_absorbed(p, t)) continue;
             if (p.pauli_observable[t] != observable) cotangent.read(tile, observable = p.pauli_observable[t]);
-            if (!cotangent.is_zero) visit(t, cotangent.value * Real(p.pauli_coefficient[t]));
+            if (!cotangent.is_zero) visit(t, cotangent.value * Number(p.pauli_coefficient[t]));
         }
     }
 
@@ -112,7 +113,7 @@ struct Observable {
             for_each_counting(tile, begin, end, [&](int t, V term) {
                 if (count++ >= most_few) return;
                 const uint32_t z = tile.program->pauli_z[t];
-                if (spread) term = term[0] * lane_signs<Real, lanes>(z & L::lane_mask);
+                if constexpr (spread) term = term[0] * lane_signs<Real, lanes>(z & L::lane_mask);
                 high[count - 1] = z >> L::lane_bits;
                 factor[count - 1][parity(z & x)] = term;
                 factor[count - 1][!parity(z & x)] = -term;
@@ -191,8 +192,8 @@ struct Observable {
         V constant{};
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
             for (int m = 0; m < p.num_observables; ++m)
-                constant[lane] += tile.cotangent[lane * p.num_observables + m] * Real(p.observable_constant[m]);
-        if (spread) constant = broadcast<Real, lanes>(constant[0]);
+                constant[lane] += tile.cotangent[lane * p.num_observables + m] * Number(p.observable_constant[m]);
+        if constexpr (spread) constant = broadcast<Real, lanes>(constant[0]);
         const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         for (uint64_t i = first; i < last; ++i)
             bra[i] = {-(bra[i].im + constant * ket[i].im), bra[i].re + constant * ket[i].re};

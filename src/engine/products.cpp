@@ -15,7 +15,7 @@ namespace {
 // What the tiles of every part have left of the adjoint pass is one state, for which the prefix is done once.
 template <class Real>
 void prefix_gradient(const Plan& plan, const Batch<Real>& batch, const Wanted& wanted, Real* bra,
-                     double* weight_gradient) {
+                     DoubleOf<Real>* weight_gradient) {
     const Kernel<Real>* kernel = prefix_kernel<Real>(plan);
     Tile<Real> tile{};
     tile.program = plan.view(kernel->lane_bits, true, false);
@@ -57,7 +57,7 @@ class PrefixBras {
     Real* of(int64_t part) { return bras_.empty() ? nullptr : bras_.data() + size_t(part) * length_; }
     // From one cotangent to the next.
     int64_t stride() const { return int64_t(stride_); }
-    void finish(const Batch<Real>& batch, int64_t cotangent, double* weight_gradient) {
+    void finish(const Batch<Real>& batch, int64_t cotangent, DoubleOf<Real>* weight_gradient) {
         if (bras_.empty()) return;
         Real* bras = bras_.data() + size_t(cotangent) * stride_;
         for (size_t i = length_; i < stride_; ++i) bras[i % length_] += bras[i];
@@ -96,7 +96,7 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
     const auto selection = how.plan->select(asked.wanted_variable, asked.derivative);
     PrefixBras<Real> prefix(how, selection, asked.count);
     const size_t stride = num_parts(how) * num_weights;
-    std::vector<double> sums(size_t(asked.count) * stride, 0.0);  // weight gradients of each part
+    std::vector<DoubleOf<Real>> sums(size_t(asked.count) * stride, DoubleOf<Real>(0.0));  // weight gradients of each part
     const typename Tile<Real>::Strides strides{batch.size * view.num_values, batch.size * view.num_inputs,
                                                int64_t(stride), prefix.stride()};
     Sums<Real> inputs(how, asked.input_gradient, asked.count * strides.input_gradient);
@@ -115,11 +115,11 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
     inputs.finish();
     if (num_weights == 0) return true;
     for (int64_t c = 0; c < asked.count; ++c) {
-        double* own = sums.data() + size_t(c) * stride;
+        DoubleOf<Real>* own = sums.data() + size_t(c) * stride;
         prefix.finish(batch, c, own);
         if (asked.weight_gradient == nullptr) continue;
         for (size_t w = 0; w < num_weights; ++w) {
-            double sum = 0;
+            DoubleOf<Real> sum(0.0);
             for (size_t at = w; at < stride; at += num_weights) sum += own[at];
             asked.weight_gradient[size_t(c) * num_weights + w] = Real(sum);
         }
@@ -212,7 +212,9 @@ template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient) {
-    if (plan.steps() != nullptr)
+    if constexpr (is_jet<Real>)
+        require_no_steps(plan);
+    else if (plan.steps() != nullptr)
         return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, input_gradient,
                                             weight_gradient);
     const Products<Real> asked{1, cotangent, derivative, wanted_variable, input_gradient, weight_gradient};
@@ -250,6 +252,15 @@ void vector_jacobian_products(const Plan& plan, const Batch<Real>& batch, int64_
                                            const uint8_t*, Real*, Real*);
 QTM_INSTANTIATE(float)
 QTM_INSTANTIATE(double)
+#undef QTM_INSTANTIATE
+
+#define QTM_INSTANTIATE(Real)                                                                                       \
+    template void vector_jacobian_product(const Plan&, const Batch<Real>&, const Real*, Derivative, const uint8_t*, \
+                                          const Tape<Real>*, Real*, Real*);
+QTM_INSTANTIATE(FirstJet<float>)
+QTM_INSTANTIATE(FirstJet<double>)
+QTM_INSTANTIATE(SecondJet<float>)
+QTM_INSTANTIATE(SecondJet<double>)
 #undef QTM_INSTANTIATE
 
 }  // namespace qtm

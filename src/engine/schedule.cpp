@@ -5,6 +5,7 @@
 #include <atomic>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "budget.hpp"
@@ -17,10 +18,29 @@
 
 namespace qtm {
 
+namespace {
+
+// Implementations have one of each: where few samples would leave lanes empty, a narrower one serves as well.
+template <class Real>
+std::pair<const Kernel<Real>*, int> kernels_of_jets(const Implementation& chosen) {
+    static const std::vector<const Implementation*> supported = supported_implementations();
+    static const std::vector<Kernel<Real>> all = [] {
+        std::vector<Kernel<Real>> found;
+        for (const Implementation* one : supported) found.push_back(*std::get<const Kernel<Real>*>(one->jet_kernels));
+        return found;
+    }();
+    const auto first = std::find(supported.begin(), supported.end(), &chosen) - supported.begin();
+    return {all.data() + first, int(all.size()) - int(first)};
+}
+
+}  // namespace
+
 template <class Real>
 std::pair<const Kernel<Real>*, int> kernels() {
     const Implementation& chosen = implementation();
-    if constexpr (sizeof(Real) == 4)
+    if constexpr (is_jet<Real>)
+        return kernels_of_jets<Real>(chosen);
+    else if constexpr (is_single<Real>)
         return {chosen.float_kernels, chosen.num_float_kernels};
     else
         return {chosen.double_kernels, chosen.num_double_kernels};
@@ -106,15 +126,16 @@ struct Best {
     size_t least_bytes = std::numeric_limits<size_t>::max();  // of all ways
 };
 
+template <class Real>
 bool allows_absorption(Purpose purpose) {
-    return purpose != Purpose::imaginary_gradient && purpose != Purpose::several_imaginary_gradients;
+    return purpose != Purpose::imaginary_gradient && purpose != Purpose::several_imaginary_gradients && !is_jet<Real>;
 }
 
 // All ways to run a batch of one plan.
 template <class Real>
 void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts allowed) {
     const auto [kernel, count] = kernels<Real>();
-    const bool may_absorb = allows_absorption(asked.purpose);
+    const bool may_absorb = allows_absorption<Real>(asked.purpose);
     const int threads = useful_threads(plan, asked.batch_size, asked.num_threads, asked.num_cotangents),
               team = useful_team(plan, asked.num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
@@ -148,8 +169,8 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
 template <class Real>
 Schedule<Real> answer(const Plan& plan, const Question& asked) {
     const auto [kernel, count] = kernels<Real>();
-    const bool may_absorb = allows_absorption(asked.purpose);
-    Layouts allowed = asked.allowed;
+    const bool may_absorb = allows_absorption<Real>(asked.purpose);
+    Layouts allowed = is_jet<Real> ? Layouts::any : asked.allowed;
     if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
             return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
         }))
@@ -217,6 +238,10 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
     template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose, int64_t);
 QTM_INSTANTIATE(float)
 QTM_INSTANTIATE(double)
+QTM_INSTANTIATE(FirstJet<float>)
+QTM_INSTANTIATE(FirstJet<double>)
+QTM_INSTANTIATE(SecondJet<float>)
+QTM_INSTANTIATE(SecondJet<double>)
 #undef QTM_INSTANTIATE
 
 }  // namespace qtm

@@ -11,6 +11,7 @@ struct Evolve;
 
 template <class Real, int lanes, bool spread>
 struct State {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
@@ -42,7 +43,7 @@ struct State {
 
     // bra = half of the gradient with respect to the state, with the phases that the ket lacks taken away.
     static void seed(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
-        const C phase = lacking_phase(tile, space), half{Real(0.5) * phase.re, Real(0.5) * phase.im};
+        const C phase = lacking_phase(tile, space), half{Number(0.5) * phase.re, Number(0.5) * phase.im};
         const int64_t rows = spread ? 1 : tile.num_samples;
         const bool meets_ket = has_gradient(tile);
         V overlap{};  // Im<b|k>
@@ -96,7 +97,10 @@ struct State {
     static Real lane_of(const V& x, int lane) { return x[lane]; }
     // Without touching the lanes beside it.
     static void set_lane(V& x, int lane, Real value) {
-        __builtin_memcpy(reinterpret_cast<char*>(&x) + size_t(lane) * sizeof(Real), &value, sizeof(Real));
+        if constexpr (is_jet<Real>)
+            x[lane] = value;
+        else
+            __builtin_memcpy(reinterpret_cast<char*>(&x) + size_t(lane) * sizeof(Real), &value, sizeof(Real));
     }
 
     // Amplitudes first to first + size - 1; number j lies at `place ^ offset[j]`.
@@ -142,7 +146,10 @@ struct State {
     static C phase_of_rotations(const ProgramView& p, const Space& space) {
         C found{broadcast<Real, lanes>(1), V{}};
         for (int r = 0; r < p.num_runs; ++r)
-            if (!p.run_is_real[r]) found = product<false, Real, lanes>(phase_of_run(p, space, r), found);
+            if (!p.run_is_real[r]) {
+                const auto phase = phase_of_run(p, space, r);
+                found = product<false, Real, lanes>({phase.re, phase.im}, found);
+            }
         const int sources = p.character_source_begin[p.phase_character_begin[p.num_layers + 1]];
         for (int s = 0; s < sources; ++s) {
             if (p.source_kind[s] != source_rotation) continue;
@@ -153,13 +160,13 @@ struct State {
     }
 
     // What a run has beside diag(1, left) RY diag(1, right): by its larger entry, the other one may be lost in
-    // rounding.
-    static C phase_of_run(const ProgramView& p, const Space& space, int r) {
-        C a, b;
+    // rounding. What moves is no part of the split.
+    static Complex<Number, lanes> phase_of_run(const ProgramView& p, const Space& space, int r) {
+        Complex<Number, lanes> a, b;
         A::multiply_up(p, space, r, a, b);
-        const C turned = product<true, Real, lanes>(space.run[r].left, b);
+        const auto turned = product<true, Number, lanes>(space.run[r].left, b);
         const auto is_first = a.re * a.re + a.im * a.im > b.re * b.re + b.im * b.im;
-        V modulus;
+        Vector<Number, lanes> modulus;
         return A::unit({is_first ? a.re : turned.re, is_first ? a.im : turned.im}, modulus);
     }
 };

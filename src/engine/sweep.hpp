@@ -8,6 +8,7 @@ template <class Real, int lanes, bool spread>
 struct Sweep {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
+    using Value = Vector<NumberOf<Real>, lanes>;
     using Run = RunFactors<Real, lanes>;
     using L = Layout<lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
@@ -293,11 +294,15 @@ struct Sweep {
         with_phase(p, space, phase, bits, coset, [&](const auto& to) { copy_block(block, bits, to); });
     }
 
+    // Whether runs of a pass move: after their RY, or back before its inverse.
+    enum class Moved { none, after, before };
+
     // RY on `count` bits of a block, all in registers on the way from source to target. By tangent it is
     // [[1, -t], [t, 1]]; otherwise cosine and sine are those of the bit.
-    template <int count, bool by_tangent, class Source, class Target>
-    static inline void rotate_bits(int bits, int first, const V* cosine, const V* sine, Source source, Target target) {
-        V c[count + 1], s[count + 1];
+    template <int count, bool by_tangent, Moved moved, class Source, class Target>
+    static inline void rotate_bits(int bits, int first, const Value* cosine, const Value* sine,
+                                   const Motion<Real, lanes>* motion, Source source, Target target) {
+        Value c[count + 1], s[count + 1];
         for (int q = 0; q < count; ++q) {
             c[q] = cosine[q];
             s[q] = sine[q];
@@ -319,8 +324,11 @@ struct Sweep {
 #pragma GCC unroll 8
                 for (int i = 0; i < 1 << count; ++i) {
                     if (i >> q & 1) continue;
-                    rotate_pair<by_tangent>(c[q], s[q], re[i], re[i | 1 << q]);
-                    rotate_pair<by_tangent>(c[q], s[q], im[i], im[i | 1 << q]);
+                    const int j = i | 1 << q;
+                    if constexpr (moved == Moved::before) MoveOf<Real, lanes>::template pair<true>(motion[q], re[i], im[i], re[j], im[j]);
+                    rotate_pair<by_tangent>(c[q], s[q], re[i], re[j]);
+                    rotate_pair<by_tangent>(c[q], s[q], im[i], im[j]);
+                    if constexpr (moved == Moved::after) MoveOf<Real, lanes>::template pair<false>(motion[q], re[i], im[i], re[j], im[j]);
                 }
             }
             const Target to = target.moved(index);
@@ -330,7 +338,7 @@ struct Sweep {
     }
 
     template <bool by_tangent>
-    [[gnu::always_inline]] static inline void rotate_pair(V c, V s, V& x0, V& x1) {
+    [[gnu::always_inline]] static inline void rotate_pair(Value c, Value s, V& x0, V& x1) {
         const V before = x0;
         if constexpr (by_tangent) {
             x0 = x0 - s * x1;
@@ -342,31 +350,44 @@ struct Sweep {
     }
 
     // Bits that one pass over a block rotates: their amplitudes, real and imaginary, stay in registers.
-    static constexpr int bits_a_pass = num_registers == 32 ? 3 : 2;
+    static constexpr int bits_a_pass = (num_registers == 32 ? 3 : 2) - is_jet<Real>;
 
     // Runs first to first + count - 1 of a sweep (or their inverses); run q of the sweep turns bit q.
     template <bool inverse, int count, class Source, class Target>
     [[gnu::noinline]] static void rotate_pass(int bits, const Run* run, const int32_t* runs, int first, Source source,
                                               Target target) {
-        V cosine[count + 1], sine[count + 1];
-        bool by_tangent = true;
+        Value cosine[count + 1], sine[count + 1];
+        Motion<Real, lanes> motion[count + 1];
+        [[maybe_unused]] bool by_tangent = true, moves = false;
         for (int q = 0; q < count; ++q) {
             const Run& r = run[runs[first + q]];
             by_tangent &= r.by_tangent;
+            moves |= r.motion.moves;
             cosine[q] = r.applied_cosine;
             sine[q] = inverse ? -r.applied_sine : r.applied_sine;
+            motion[q] = r.motion;
         }
-        if (by_tangent)
-            rotate_bits<count, true>(bits, first, cosine, sine, source, target);
-        else
-            rotate_bits<count, false>(bits, first, cosine, sine, source, target);
+        if constexpr (is_jet<Real>) {
+            // By tangent the applied cosine is 1: one body less.
+            constexpr Moved moved = count == 0 ? Moved::none : inverse ? Moved::before : Moved::after;
+            if (moves)
+                rotate_bits<count, false, moved>(bits, first, cosine, sine, motion, source, target);
+            else
+                rotate_bits<count, false, Moved::none>(bits, first, cosine, sine, motion, source, target);
+        } else if (by_tangent) {
+            rotate_bits<count, true, Moved::none>(bits, first, cosine, sine, motion, source, target);
+        } else {
+            rotate_bits<count, false, Moved::none>(bits, first, cosine, sine, motion, source, target);
+        }
     }
 
     template <bool inverse, class Source, class Target>
     static void rotate_some(int bits, const Run* run, const int32_t* runs, int first, int count, Source source,
                             Target target) {
-        if (count == 3) rotate_pass<inverse, bits_a_pass>(bits, run, runs, first, source, target);
-        if (count == 2) rotate_pass<inverse, 2>(bits, run, runs, first, source, target);
+        if constexpr (bits_a_pass > 2)
+            if (count == 3) rotate_pass<inverse, 3>(bits, run, runs, first, source, target);
+        if constexpr (bits_a_pass > 1)
+            if (count == 2) rotate_pass<inverse, 2>(bits, run, runs, first, source, target);
         if (count == 1) rotate_pass<inverse, 1>(bits, run, runs, first, source, target);
         if (count == 0) rotate_pass<inverse, 0>(bits, run, runs, first, source, target);
     }
@@ -377,7 +398,7 @@ struct Sweep {
                                                const C* block, Target target) {
         const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
         const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
-        V cosine[8], sine[8];
+        Value cosine[8], sine[8];
         uint32_t flip[8];
         for (int i = 0; i < count; ++i) {
             const Run& r = space.run[runs[i]];

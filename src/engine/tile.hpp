@@ -1,6 +1,9 @@
 // One tile: the few samples that lie side by side in the lanes of a vector, evaluated by one thread.
 #pragma once
 
+#include <tuple>
+
+#include "jet.hpp"
 #include "program.hpp"
 #include "step.hpp"
 #include "team.hpp"
@@ -51,7 +54,7 @@ struct Tile {
     const Wanted* wanted;
     bool recorded;            // the tape is there from the forward call
     Real* input_gradient;     // [num_samples, num_inputs], or null
-    double* weight_gradient;  // [num_weights], added to, or null
+    DoubleOf<Real>* weight_gradient;  // [num_weights], added to, or null
     Real* prefix_bra;         // [2, 2^n]: the bras after the shared prefix are added to it, real and imaginary part
 };
 
@@ -74,6 +77,10 @@ struct Kernel {
     void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<Real>&, int first_step);
 };
 
+// For derivatives along a direction: a sample in every lane.
+using JetKernels = std::tuple<const Kernel<FirstJet<float>>*, const Kernel<FirstJet<double>>*,
+                              const Kernel<SecondJet<float>>*, const Kernel<SecondJet<double>>*>;
+
 // Every implementation offers, per precision, kernels with a sample in every lane and one that is spread.
 struct Implementation {
     const char* name;
@@ -82,6 +89,7 @@ struct Implementation {
     int num_float_kernels;
     const Kernel<double>* double_kernels;
     int num_double_kernels;
+    JetKernels jet_kernels;
 };
 
 }  // namespace qtm

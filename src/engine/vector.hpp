@@ -1,5 +1,5 @@
 // One vector type for every width, and the few operations on it that operators do not spell.
-// Included by isa/*.cpp inside an unnamed namespace: nothing here may have external linkage.
+// Included by isa/*.cpp inside an unnamed namespace: nothing here may have external linkage. For jets, see jets.hpp.
 
 template <class Real, int lanes>
 struct VectorOf {
@@ -14,6 +14,7 @@ template <class Real, int lanes>
 using IntegerVector = typename VectorOf<Real, lanes>::Integer;
 
 template <class Real, int lanes>
+    requires(!is_jet<Real>)
 inline Vector<Real, lanes> broadcast(Real value) {
     return Vector<Real, lanes>{} + value;
 }
@@ -63,6 +64,7 @@ inline V flip_lane_bit(V x, std::index_sequence<lane...>) {
 
 // x with lane i taken from lane i ^ flip.
 template <class Real, int lanes>
+    requires(!is_jet<Real>)
 inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
 #if defined(__clang__)
     constexpr std::make_index_sequence<lanes> all{};
@@ -80,6 +82,7 @@ inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
 }
 
 template <class Real, int lanes>
+    requires(!is_jet<Real>)
 inline Real sum_of_lanes(Vector<Real, lanes> x) {
 #pragma GCC unroll 4
     for (int flip = lanes / 2; flip > 0; flip /= 2) x += flip_lanes<Real, lanes>(x, uint32_t(flip));
@@ -106,6 +109,7 @@ inline int parity(uint32_t bits) { return __builtin_parity(bits); }
 
 // (-1)^{mask.i} in lane i.
 template <class Real, int lanes>
+    requires(!is_jet<Real>)
 inline Vector<Real, lanes> lane_signs(uint32_t mask) {
     Vector<Real, lanes> signs;
     for (int i = 0; i < lanes; ++i) signs[i] = parity(mask & uint32_t(i)) ? Real(-1) : Real(1);
@@ -121,6 +125,7 @@ struct SineCosine {
 // relative error a few units in the last place. Arguments too large for the reduction go through libm, unless it is
 // known that there are none.
 template <class Real, int lanes, bool is_small = false>
+    requires(!is_jet<Real>)
 inline SineCosine<Real, lanes> sine_cosine(Vector<Real, lanes> x) {
     using V = Vector<Real, lanes>;
     using I = IntegerVector<Real, lanes>;

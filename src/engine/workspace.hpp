@@ -34,16 +34,25 @@ template <bool conjugate, class Real, int lanes>
         return {z.re * w.re - z.im * w.im, z.re * w.im + z.im * w.re};
 }
 
-// What a run comes down to: exp(i.) diag(1, left) RY diag(1, right), with RY = [[cosine, -sine], [sine, cosine]].
+// What a run comes down to: exp(i.) diag(1, left) RY diag(1, right), with RY = [[cosine, -sine], [sine, cosine]]. Where
+// it moves, that is where it starts from: the split has no derivative where the cosine or the sine vanishes.
 template <class Real, int lanes>
 struct RunFactors {
-    Vector<Real, lanes> cosine, sine;
-    Complex<Real, lanes> left, right;
+    using Value = Vector<NumberOf<Real>, lanes>;
+    Value cosine, sine;
+    Complex<NumberOf<Real>, lanes> left, right;
     // RY as it is applied: [[cosine, -sine], [sine, cosine]], or, where that is safe, [[1, -tangent], [tangent, 1]];
     // the cosine then goes into the phase. Spread, the sign is that of the virtual qubit in each lane.
     bool by_tangent;
-    Vector<Real, lanes> applied_cosine, applied_sine;
+    Value applied_cosine, applied_sine;
+    [[no_unique_address]] Motion<Real, lanes> motion;
 };
+
+// Whether a last layer is absorbed by the observables: never where it may move.
+template <class Real>
+[[gnu::always_inline]] inline bool absorbs(const ProgramView& p) {
+    return !is_jet<Real> && p.absorbs;
+}
 
 // How a state lies in memory. Not spread: every lane is a sample, so vector i holds amplitude i of all of them.
 // Spread: the lanes are the lowest bits of the index of a single state.
@@ -73,12 +82,6 @@ struct Layout {
     }
 };
 
-// <P> for P = X, Y, Z of a virtual qubit; or moments Im<b|P|k>.
-template <class Real, int lanes>
-struct Moments {
-    Vector<Real, lanes> x, y, z;
-};
-
 // The factor of a group of characters, by its row (see program.hpp).
 template <class Real, int lanes>
 struct Factors {
@@ -104,7 +107,7 @@ struct Workspace {
     V* input;                       // [num_inputs]
     SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
     RunFactors<Real, lanes>* run;   // [num_runs]
-    V* layer_scale;                 // [num_layers]: product of the cosines left out of the layer
+    Vector<NumberOf<Real>, lanes>* layer_scale;  // [num_layers]: product of the cosines left out of the layer
     C* table;                       // of all phases and of groups that are applied; a tape keeps all of this
     C* filling;                     // tables of the groups that the table of a phase is made of
     V* angle_gradient;              // [num_angles]
@@ -173,7 +176,7 @@ struct Workspace {
         states.take(bra, gradient ? dimension : 0);
         states.take(next_bra, gradient && program.in_order ? dimension : 0);
         if (!program.in_order) next_bra = bra;
-        const size_t absorbed = program.absorbs ? program.layer_run_begin[program.num_layers] -
+        const size_t absorbed = absorbs<Real>(program) ? program.layer_run_begin[program.num_layers] -
                                                       program.layer_run_begin[program.num_layers - 1]
                                                 : 0;
         scratch.take(run_cotangent, absorbed);
@@ -219,7 +222,7 @@ struct Workspace {
     }
     static int num_kets(const ProgramView& p) {
         if (p.num_layers == 0) return 1;
-        return ket_after_layer(p, p.num_layers - 1) + 1 + (p.absorbs ? 0 : p.last_phase_acts);
+        return ket_after_layer(p, p.num_layers - 1) + 1 + (absorbs<Real>(p) ? 0 : p.last_phase_acts);
     }
 
    private:

@@ -12,6 +12,7 @@ using Engine = nanobind::class_<Plan>;
 void bind_plan(Engine& engine);
 void bind_values(Engine& engine);
 void bind_gradients(Engine& engine);
+void bind_series(Engine& engine);
 void bind_schedule(Engine& engine);
 void bind_settings(nanobind::module_& module);
 

@@ -16,6 +16,7 @@ NB_MODULE(_engine, module) {
     qtm::bindings::bind_plan(engine);
     qtm::bindings::bind_values(engine);
     qtm::bindings::bind_gradients(engine);
+    qtm::bindings::bind_series(engine);
     qtm::bindings::bind_schedule(engine);
     qtm::bindings::bind_settings(module);
 }

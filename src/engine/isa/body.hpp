@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 
+#include "../jet.hpp"
 #include "../tile.hpp"
 #include "../tuning.hpp"
 
@@ -17,6 +18,8 @@ namespace {
 
 // clang-format off: each builds on those before
 #include "../vector.hpp"
+#include "../jets.hpp"
+#include "../motion.hpp"
 #include "../workspace.hpp"
 #include "../angles.hpp"
 #include "../sweep.hpp"
