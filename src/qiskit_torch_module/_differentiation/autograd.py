@@ -1,8 +1,8 @@
 """Runners as differentiable PyTorch functions.
 
-Values and gradients come from the runner; derivatives of gradients, and forward-mode derivatives, from what it says is
-the same in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an ensemble) becomes one call in
-which the weights are inputs.
+Values and gradients come from the runner, as do their derivatives along directions where it has them; all else from
+what it says is the same in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an ensemble)
+becomes one call in which the weights are inputs.
 """
 
 from __future__ import annotations
@@ -14,21 +14,14 @@ from typing import Any
 import torch
 
 from .._core.plain import is_plain, is_tracing
-from .._core.transforms import is_forward_twice, is_functionalized, leading, transforms_active
+from .._core.transforms import is_forward_twice, is_functionalized, transforms_active
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
-from .._simulation.native import NativeRunner, Optional, Tensors, chosen, joined
+from .._simulation.native import NativeRunner, joined
 from .._simulation.reading import read
 from . import operators
-from .derivatives import (
-    gradient_function,
-    mapped_gradients,
-    mapped_values,
-    pulled_back,
-    pushed_forward,
-    values_function,
-)
-from .several import several_gradients
+from .derivatives import mapped_values, pushed_forward, values_function
+from .gradients import Curved, Gradients, Pushed, differentiable_gradients, gradients, pushed, text_of
 from .sharding import prepare_for
 
 # Private names of PyTorch; without them every call goes the general way.
@@ -87,40 +80,8 @@ def _elsewhere(
 def _operator_values(
     runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    found: torch.Tensor = operators.values(inputs, joined(weights, inputs), _text_of(runner), *num_threads)
+    found: torch.Tensor = operators.values(inputs, joined(weights, inputs), text_of(runner), *num_threads)
     return found
-
-
-def _text_of(runner: Runner) -> str:
-    """The program as operators take it.
-
-    Raises:
-        NotImplementedError: no operators stand for the method.
-    """
-    if not runner.has_operators:
-        raise NotImplementedError(
-            f"method '{runner.method.name}' takes plain tensors only, none that are traced, fake or of other classes; "
-            "use method='auto' there"
-        )
-    return operators.text_of(runner.program)
-
-
-def _gradients(
-    runner: Runner,
-    num_threads: int,
-    wants: Sequence[bool],
-    cotangent: torch.Tensor,
-    inputs: torch.Tensor,
-    weights: Sequence[torch.Tensor],
-    tape: Any = None,
-) -> Optional:
-    """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
-    if not torch.compiler.is_compiling() and is_plain((cotangent, inputs, *weights)):
-        return runner.pull_back(cotangent, inputs, weights, wants, num_threads, tape)
-    text = _text_of(runner)
-    first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
-    parts = (first, *torch.split(second, [len(one) for one in weights]))
-    return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
 
 
 def _remember(
@@ -156,11 +117,15 @@ class Values(torch.autograd.Function):
             found = iter(differentiable_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, *weights))
             return (None, None, *(next(found) if want else None for want in wants))
         tape = getattr(ctx, "tape", None)
-        return (None, None, *_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, weights, tape))
+        return (None, None, *gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, weights, tape))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
-        return pushed_forward(values_function(ctx.runner), ctx.saved_tensors, tangents[2:])[0]
+        if ctx.runner.highest_power < 1:
+            return pushed_forward(values_function(ctx.runner), ctx.saved_tensors, tangents[2:])[0]
+        found = pushed(ctx.runner, ctx.num_threads, ctx.saved_tensors, tangents[2:])
+        assert found is not None  # PyTorch asks where something moves
+        return found
 
 
 # `apply` without the Python that PyTorch has around it for the sake of torch.func, which takes 3 us.
@@ -207,63 +172,6 @@ class TransformableValues(Values):
         return mapped_values(info, in_dims[2:], runner, variables, values_of)
 
 
-class Gradients(torch.autograd.Function):
-    """Gradients of sum(cotangent * values) with respect to inputs and sets where wanted: differentiable themselves."""
-
-    @staticmethod
-    def forward(
-        runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
-    ) -> Tensors:
-        inputs, *weights = variables
-        return chosen(_gradients(runner, num_threads, wants, cotangent, inputs, weights))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.runner, ctx.wants = inputs[0], inputs[2]
-        ctx.save_for_backward(*inputs[3:])
-        ctx.save_for_forward(*inputs[3:])
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-        _, pull_back = pulled_back(gradient_function(ctx.runner, ctx.wants), *ctx.saved_tensors)
-        return (None, None, None, *pull_back(cotangents))
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
-        return pushed_forward(gradient_function(ctx.runner, ctx.wants), ctx.saved_tensors, tangents[3:])
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[Any, ...],
-        runner: Runner,
-        num_threads: int,
-        wants: tuple[bool, ...],
-        cotangent: torch.Tensor,
-        *variables: torch.Tensor,
-    ) -> tuple[Tensors, tuple[int, ...]]:
-        if isinstance(runner, NativeRunner) and all(dim is None for dim in in_dims[4:]):
-            cotangents = leading(cotangent, in_dims[3], info.batch_size)
-            if is_plain((cotangents, *variables)):  # no other transform looks on
-                several = several_gradients(runner, num_threads, wants, cotangents, *variables)
-                return several, (0,) * len(several)
-
-        def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-            return differentiable_gradients(runner, num_threads, (True,), cotangent, inputs)[0]
-
-        found = mapped_gradients(info, in_dims[3:], runner, cotangent, variables, gradient_of)
-        wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
-        return wanted, (0,) * len(wanted)
-
-
-def differentiable_gradients(
-    runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
-) -> Tensors:
-    """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
-    found: Tensors = Gradients.apply(runner, num_threads, wants, cotangent, *variables)  # type: ignore[no-untyped-call]
-    return found
-
-
 def _hide_from_compiler(functions: Iterable[Any]) -> None:
     """Lets ``torch.compile`` run functions as they are: it cannot trace the engine, and operators stand for it.
 
@@ -282,14 +190,16 @@ _hide_from_compiler(
             Runners.__call__,
             _elsewhere,
             _operator_values,
-            _gradients,
+            gradients,
             NativeRunner.values,
             NativeRunner.pull_back,
+            NativeRunner.values_along,
+            NativeRunner.pull_back_along,
         ),
         differentiable_gradients,
         *(
             function.__func__
-            for kind in (Values, WatchedValues, TransformableValues, Gradients)
+            for kind in (Values, WatchedValues, TransformableValues, Gradients, Pushed, Curved)
             for name, function in kind.__dict__.items()
             if name in ("forward", "backward")
         ),

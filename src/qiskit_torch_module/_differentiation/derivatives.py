@@ -38,6 +38,27 @@ def gradient_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[..., 
     return gradients
 
 
+def pushed_function(runner: Runner) -> Callable[..., Tensors]:
+    """Values along directions, of variables and directions, as a tuple of one."""
+
+    def pushed(*arguments: torch.Tensor) -> Tensors:
+        middle = len(arguments) // 2
+        return pushed_forward(values_function(runner), arguments[:middle], arguments[middle:])
+
+    return pushed
+
+
+def curvature_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
+    """Wanted gradients along directions, of a cotangent, variables and directions."""
+
+    def curvature(cotangent: torch.Tensor, *arguments: torch.Tensor) -> Tensors:
+        middle = len(arguments) // 2
+        at, along = (cotangent, *arguments[:middle]), (None, *arguments[middle:])
+        return pushed_forward(gradient_function(runner, wants), at, along)
+
+    return curvature
+
+
 def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:
     """Forward-mode derivative from two reverse ones: the pull-back is linear, and its transpose pushes forward."""
     outputs, pull_back = pulled_back(function, *at)
@@ -97,3 +118,71 @@ def mapped_gradients(
     gradient = gradient_of(runner.unshared, cotangents, flat)
     first, *rest = torch.split(gradient.reshape(info.batch_size, -1, gradient.shape[1]), sizes, dim=-1)
     return [first, *(part.sum(1) for part in rest)]
+
+
+def mapped_pushed(
+    info: Any,
+    in_dims: Sequence[int | None],
+    runner: Runner,
+    arguments: Sequence[torch.Tensor | None],
+    along: Callable[..., torch.Tensor],
+) -> tuple[torch.Tensor, int]:
+    """Values along mapped directions from one call ``along(runner, variables, directions)``."""
+    variables, directions = _with_directions(in_dims, arguments)
+    of_sets = [
+        dim
+        for (_, dim), (one, along_dim) in zip(variables[1:], directions[1:], strict=True)
+        for dim in (dim, along_dim if one is not None else None)
+    ]
+    if all(dim is None for dim in of_sets):
+        rows = [_flat(info, *one) for one in (variables[0], directions[0])]
+        at = (rows[0], *(one for one, _ in variables[1:]))
+        values = along(runner, at, (rows[1], *(one for one, _ in directions[1:])))
+    else:
+        flat, moved = (_columns(info, part, variables) for part in (variables, directions))
+        values = along(runner.unshared, (flat,), (moved,))
+    return values.reshape(info.batch_size, -1, *values.shape[1:]), 0
+
+
+def mapped_curvature(
+    info: Any,
+    in_dims: Sequence[int | None],
+    runner: Runner,
+    cotangent: torch.Tensor,
+    arguments: Sequence[torch.Tensor | None],
+    curvature_of: Callable[..., torch.Tensor],
+) -> list[torch.Tensor]:
+    """As `mapped_gradients`, along directions, from one call ``curvature_of(runner, cotangent, inputs, direction)``."""
+    variables, directions = _with_directions(in_dims[1:], arguments)
+    moved = _columns(info, directions, variables)
+
+    def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        return curvature_of(runner, cotangent, inputs, moved)
+
+    dims = [in_dims[0], *(dim for _, dim in variables)]
+    return mapped_gradients(info, dims, runner, cotangent, [one for one, _ in variables], gradient_of)
+
+
+_Mapped = tuple[torch.Tensor, int | None]
+
+
+def _with_directions(
+    in_dims: Sequence[int | None], arguments: Sequence[torch.Tensor | None]
+) -> tuple[list[Any], list[Any]]:
+    """Variables and directions, each with the dimension that is mapped."""
+    pairs = list(zip(arguments, in_dims, strict=True))
+    middle = len(pairs) // 2
+    return pairs[:middle], pairs[middle:]
+
+
+def _flat(info: Any, one: torch.Tensor | None, dim: int | None) -> torch.Tensor | None:
+    return None if one is None else leading(one, dim, info.batch_size).flatten(0, 1).contiguous()
+
+
+def _columns(info: Any, part: Sequence[Any], variables: Sequence[_Mapped]) -> torch.Tensor:
+    """As `unshared`; zeros in place of directions that are None."""
+    filled = [of if one[0] is None else one for one, of in zip(part, variables, strict=True)]
+    tensors = [
+        torch.zeros_like(tensor) if one[0] is None else tensor for one, (tensor, _) in zip(part, filled, strict=True)
+    ]
+    return unshared(info, [dim for _, dim in filled], tensors)

@@ -17,7 +17,16 @@ from .._program.program import Program
 from .._simulation.method import Runner
 from .._simulation.native import Native, chosen
 from .._simulation.pytorch import values as plain_values
-from .derivatives import gradient_function, mapped_gradients, mapped_values, pulled_back
+from .derivatives import (
+    curvature_function,
+    gradient_function,
+    mapped_curvature,
+    mapped_gradients,
+    mapped_pushed,
+    mapped_values,
+    pulled_back,
+    pushed_function,
+)
 
 
 def text_of(program: Program) -> str:
@@ -41,9 +50,19 @@ def runner_of(text: str) -> Runner:
     return Native().prepare(from_text(text))
 
 
+def value_dtype(program: Program, dtype: torch.dtype) -> torch.dtype:
+    """The dtype of values that are computed in a real one: amplitudes are complex."""
+    return dtype if program.expectation_values is not None else dtype.to_complex()
+
+
 # Written out: PyTorch 2.4 reads no annotations that are text.
 _VALUES = "(Tensor inputs, Tensor weights, str program, int num_threads, int num_threads_backward) -> Tensor"
 _GRADIENTS = "(Tensor cotangent, Tensor inputs, Tensor weights, str program, int num_threads) -> (Tensor, Tensor)"
+
+_CURVATURE = (
+    "(Tensor cotangent, Tensor inputs, Tensor weights, Tensor inputs_direction, Tensor weights_direction, "
+    "str program, int num_threads) -> (Tensor, Tensor, Tensor)"
+)
 
 
 @torch.library.custom_op("qiskit_torch_module::values", mutates_args=(), schema=_VALUES)
@@ -61,8 +80,7 @@ def _(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
     found = runner_of(program).program
-    dtype = inputs.dtype if found.expectation_values is not None else inputs.dtype.to_complex()
-    return inputs.new_empty(inputs.shape[0], *found.shape, dtype=dtype)
+    return inputs.new_empty(inputs.shape[0], *found.shape, dtype=value_dtype(found, inputs.dtype))
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=(), schema=_GRADIENTS)
@@ -85,6 +103,44 @@ def _(
     return inputs.new_empty(inputs.shape), weights.new_empty(weights.shape)  # contiguous, unlike `empty_like`
 
 
+@torch.library.custom_op("qiskit_torch_module::curvature", mutates_args=(), schema=_CURVATURE)
+def curvature(
+    cotangent: torch.Tensor,
+    inputs: torch.Tensor,
+    weights: torch.Tensor,
+    inputs_direction: torch.Tensor,
+    weights_direction: torch.Tensor,
+    program: str,
+    num_threads: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Values, and gradients of sum(cotangent * values) with respect to inputs and weights, along a direction."""
+    runner = runner_of(program)
+    if not inputs.is_cpu or not runner.highest_power:
+        along = (inputs, weights, inputs_direction, weights_direction)
+        (first,) = pushed_function(runner)(*along)
+        second, third = curvature_function(runner, (True, True))(cotangent, *along)
+        return first.clone(), second.clone(), third.clone()
+    curve = (inputs, inputs_direction), ((weights,), (weights_direction,))
+    values = runner.values_along(*curve, num_threads)[1]
+    second, third = chosen(runner.pull_back_along((cotangent, None), *curve, (True, True), num_threads)[1])
+    return values, second, third
+
+
+@curvature.register_fake
+def _(
+    cotangent: torch.Tensor,
+    inputs: torch.Tensor,
+    weights: torch.Tensor,
+    inputs_direction: torch.Tensor,
+    weights_direction: torch.Tensor,
+    program: str,
+    num_threads: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    found = runner_of(program).program
+    values = inputs.new_empty(inputs.shape[0], *found.shape, dtype=value_dtype(found, inputs.dtype))
+    return values, inputs.new_empty(inputs.shape), weights.new_empty(weights.shape)
+
+
 def _keep_for_values(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(*inputs[:2])
     ctx.program, ctx.num_threads = inputs[2], inputs[4]
@@ -96,11 +152,25 @@ def _values_backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
 
 def _keep_for_gradients(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     ctx.save_for_backward(*inputs[:3])
-    ctx.program = inputs[3]
+    ctx.program, ctx.num_threads = inputs[3:]
 
 
 def _gradients_backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-    _, pull_back = pulled_back(gradient_function(runner_of(ctx.program), (True, True)), *ctx.saved_tensors)
+    return (*curvature(*ctx.saved_tensors, *cotangents, ctx.program, ctx.num_threads), None, None)
+
+
+def _keep_for_curvature(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(*inputs[:5])
+    ctx.program = inputs[5]
+
+
+def _curvature_backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
+    runner = runner_of(ctx.program)
+
+    def function(cotangent: torch.Tensor, *along: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (*pushed_function(runner)(*along), *curvature_function(runner, (True, True))(cotangent, *along))
+
+    _, pull_back = pulled_back(function, *ctx.saved_tensors)
     return (*pull_back(cotangents), None, None)
 
 
@@ -139,8 +209,37 @@ def _gradients_vmap(
     return (first, second), (0, 0)
 
 
+def _curvature_vmap(
+    info: Any,
+    in_dims: tuple[Any, ...],
+    cotangent: torch.Tensor,
+    *arguments: Any,
+) -> tuple[tuple[torch.Tensor, ...], tuple[int, ...]]:
+    *along, program, num_threads = arguments
+    runner, dims, none = runner_of(program), in_dims[1:5], along[0].new_empty(0)
+
+    def pushed_of(runner: Runner, variables: Any, directions: Any) -> torch.Tensor:
+        at, moved = ((*part, none)[:2] for part in (variables, directions))
+        seeds = at[0].new_zeros(len(at[0]), *runner.program.shape, dtype=value_dtype(runner.program, at[0].dtype))
+        found: torch.Tensor = curvature(seeds, *at, *moved, text_of(runner.program), num_threads)[0]
+        return found
+
+    def curvature_of(
+        runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor, direction: torch.Tensor
+    ) -> torch.Tensor:
+        text = text_of(runner.program)
+        found: torch.Tensor = curvature(cotangent, inputs, none, direction, none, text, num_threads)[1]
+        return found
+
+    values, _ = mapped_pushed(info, dims, runner, along, pushed_of)
+    gradients = mapped_curvature(info, in_dims[:5], runner, cotangent, along, curvature_of)
+    return (values, *gradients), (0, 0, 0)
+
+
 values.register_autograd(_values_backward, setup_context=_keep_for_values)
 gradients.register_autograd(_gradients_backward, setup_context=_keep_for_gradients)
+curvature.register_autograd(_curvature_backward, setup_context=_keep_for_curvature)
 if hasattr(values, "register_vmap"):  # from PyTorch 2.5 on
     values.register_vmap(_values_vmap)
     gradients.register_vmap(_gradients_vmap)
+    curvature.register_vmap(_curvature_vmap)

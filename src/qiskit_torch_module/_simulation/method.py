@@ -12,6 +12,10 @@ import torch
 
 from .._program.program import Program
 
+# Gradients of which some are not wanted; powers of a parameter of which some are zero.
+Optional = Sequence[torch.Tensor | None]
+Powers = Sequence[torch.Tensor | None]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -70,10 +74,13 @@ class Runner(ABC):
             builds a graph takes it, and reads what it gives (`reading.read`).
         has_operators: Whether operators of PyTorch stand for it, which take tensors that are no plain memory: those of
             `Native` alone.
+        highest_power: Up to which power `values_along` and `pull_back_along` go; 0: there are none, and derivatives of
+            gradients come from `function`.
     """
 
     is_differentiable = False
     has_operators = False
+    highest_power = 0
     states: Runner | None = None
 
     def __init__(self, program: Program, method: Method) -> None:
@@ -103,7 +110,7 @@ class Runner(ABC):
         wants: Sequence[bool],
         num_threads: int = 0,
         tape: Any = None,
-    ) -> Sequence[torch.Tensor | None]:
+    ) -> Optional:
         """Gradients of ``(cotangent * values).sum()`` with respect to the inputs and each set; None where not wanted.
 
         Args:
@@ -115,6 +122,35 @@ class Runner(ABC):
             tape: What `values` recorded for the same arguments; None: nothing.
         """
         raise NotImplementedError(f"method '{self.method.name}' has no gradients; use method='auto'")
+
+    def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
+        """Values along a curve, in powers of its parameter t: ``values(t) = found[0] + found[1] t + ...``.
+
+        Args:
+            inputs: Powers 0, 1, ... of the inputs, each (B, N); None: zero.
+            weights: Powers of the sets, one sequence for each power.
+            num_threads: As for `values`.
+        """
+        raise NotImplementedError
+
+    def pull_back_along(
+        self,
+        cotangent: Powers,
+        inputs: Powers,
+        weights: Sequence[Optional],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+    ) -> Sequence[Optional]:
+        """Gradients, as `pull_back` has them, along a curve: one sequence for each power.
+
+        Args:
+            cotangent: Powers of the cotangent; None: zero.
+            inputs: As for `values_along`.
+            weights: As for `values_along`.
+            wants: As for `pull_back`.
+            num_threads: As for `values`.
+        """
+        raise NotImplementedError
 
     def function(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """The values as a function of inputs and all weights that PyTorch differentiates, for further derivatives.

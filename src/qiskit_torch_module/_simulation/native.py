@@ -12,7 +12,7 @@ from .._engine import Engine, Tape32, Tape64, memory_budget
 from .._program.program import Program
 from .columns import explained
 from .costs import NATIVE, num_read_qubits, state_bytes
-from .method import Cost, Method, Refusal, Runner, Task
+from .method import Cost, Method, Optional, Powers, Refusal, Runner, Task
 from .planning import engine_of
 from .threads import engine_threads
 
@@ -20,15 +20,14 @@ from .threads import engine_threads
 _LEAST_SUMMED = 8
 
 Tape = Tape32 | Tape64
-Optional = Sequence[torch.Tensor | None]
 Tensors = tuple[torch.Tensor, ...]
 
 
 class Native(Method):
-    """State vectors in the native engine on the CPU: expectation values, states, and their first gradients.
+    """State vectors in the native engine on the CPU: expectation values, states, their gradients; all along directions.
 
-    Other outputs are read from its states by PyTorch. Derivatives of gradients, and tensors elsewhere, come from the
-    same simulation in plain PyTorch.
+    Other outputs are read from its states by PyTorch. Higher derivatives, those of circuits that hold matrices, and
+    tensors elsewhere, come from the same simulation in plain PyTorch.
 
     Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
     """
@@ -145,10 +144,55 @@ class NativeRunner(Runner):
         parts = [of_inputs, *sets]
         return [part if want else None for part, want in zip(parts, wants, strict=True)]
 
-    def _explained(self, error: ValueError, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> ValueError:
+    @property
+    def highest_power(self) -> int:  # type: ignore[override]
+        """Two, but for circuits that hold matrices."""
+        return 0 if self.program.evolution.is_stepwise else 2
+
+    def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
+        """As `Runner.values_along`; at most two powers beside the values.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as `values`.
+        """
+        at = _first(inputs)
+        engine, size, threads = self._engine or self._made(), at.shape[0], engine_threads(num_threads)
+        call = engine.series_values_float64 if at.dtype is torch.float64 else engine.series_values_float32
+        try:
+            return call(len(inputs) - 1, inputs, size, weights, threads)
+        except ValueError as error:
+            raise self._explained(error, at, weights[0]) from None
+
+    def pull_back_along(
+        self,
+        cotangent: Powers,
+        inputs: Powers,
+        weights: Sequence[Optional],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+    ) -> Sequence[Optional]:
+        """As `Runner.pull_back_along`; at most two powers beside the gradients.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as `values`.
+        """
+        at = _first(inputs)
+        engine, size, threads = self._engine or self._made(), at.shape[0], engine_threads(num_threads)
+        call = engine.series_gradients_float64 if at.dtype is torch.float64 else engine.series_gradients_float32
+        try:
+            return call(len(inputs) - 1, inputs, size, weights, cotangent, wants, threads)
+        except ValueError as error:
+            raise self._explained(error, at, weights[0]) from None
+
+    def _explained(self, error: ValueError, inputs: torch.Tensor, weights: Any) -> ValueError:
         if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
             return error
         return explained(self.program.evolution, error, inputs, joined(weights, inputs))
+
+
+def _first(inputs: Powers) -> torch.Tensor:
+    assert inputs[0] is not None
+    return inputs[0]
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,8 @@ import torch
 from .._program.amplitudes import places
 from .._program.output import Output, State
 from .._program.program import Program
-from .method import Method, Runner
-from .native import NativeRunner, Optional, Tape
+from .method import Method, Optional, Powers, Runner
+from .native import NativeRunner, Tape
 from .reading import read
 
 
@@ -32,11 +32,15 @@ class StateRunner(NativeRunner):
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
     ) -> tuple[torch.Tensor, Tape | None]:
         numbers, tape = super().values(inputs, weights, num_threads, record)
+        return self._states(numbers), tape
+
+    def _states(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Amplitudes (B, 2^n) from real and imaginary parts (B, 2 * 2^k), side by side, for the k simulated qubits."""
         states = torch.view_as_complex(numbers.view(len(numbers), 1 << self.program.evolution.num_qubits, 2))
         if self._places is None:
-            return states, tape
+            return states
         whole = states.new_zeros(len(states), *self.program.shape)
-        return whole.index_copy_(1, self._places, states[:, : len(self._places)]), tape
+        return whole.index_copy_(1, self._places, states[:, : len(self._places)])
 
     def pull_back(
         self,
@@ -60,6 +64,20 @@ class StateRunner(NativeRunner):
         # Real where another runner of states has made numbers of them.
         numbers = self._numbers(cotangents) if cotangents.is_complex() else cotangents
         return super().pull_backs(numbers, inputs, weights, wants, num_threads)
+
+    def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
+        return [self._states(power) for power in super().values_along(inputs, weights, num_threads)]
+
+    def pull_back_along(
+        self,
+        cotangent: Powers,
+        inputs: Powers,
+        weights: Sequence[Optional],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+    ) -> Sequence[Optional]:
+        seeds = [None if power is None else self._numbers(power) for power in cotangent]
+        return super().pull_back_along(seeds, inputs, weights, wants, num_threads)
 
     def _numbers(self, cotangent: torch.Tensor) -> torch.Tensor:
         """Real and imaginary parts (..., 2 * 2^k), side by side, for the k simulated qubits."""

@@ -1,0 +1,345 @@
+"""Gradients, and derivatives along directions, as functions that PyTorch differentiates.
+
+With f the values and c a cotangent of them, derivatives of <c, f> along directions u, v of all variables are symmetric
+multilinear forms, and the derivative of one is another one:
+
+    Gradients  g  = d<c, f>    its derivatives along u: Pushed D_u f (for c) and Curved D_u g (for the variables)
+    Pushed     D_u f           pulled back: Curved (for the variables) and Gradients (for u)
+    Curved     D_u g           pulled back along v: D_u D_v f and D_u D_v g, and Curved along v (for u)
+
+The engine has all of these natively, as powers of t on the curve x + t u. What lies beyond goes through plain PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .._core.plain import is_plain
+from .._core.transforms import leading, transforms_active
+from .._simulation.method import Optional, Runner
+from .._simulation.native import NativeRunner, Tensors, chosen, joined
+from . import operators
+from .derivatives import (
+    curvature_function,
+    gradient_function,
+    mapped_curvature,
+    mapped_gradients,
+    mapped_pushed,
+    pulled_back,
+    pushed_forward,
+    pushed_function,
+)
+from .second import twice
+from .several import several_gradients
+
+
+def text_of(runner: Runner) -> str:
+    """The program as operators take it.
+
+    Raises:
+        NotImplementedError: no operators stand for the method.
+    """
+    if not runner.has_operators:
+        raise NotImplementedError(
+            f"method '{runner.method.name}' takes plain tensors only, none that are traced, fake or of other classes; "
+            "use method='auto' there"
+        )
+    return operators.text_of(runner.program)
+
+
+def gradients(
+    runner: Runner,
+    num_threads: int,
+    wants: Sequence[bool],
+    cotangent: torch.Tensor,
+    inputs: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+    tape: Any = None,
+) -> Optional:
+    """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
+    if not torch.compiler.is_compiling() and is_plain((cotangent, inputs, *weights)):
+        return runner.pull_back(cotangent, inputs, weights, wants, num_threads, tape)
+    text = text_of(runner)
+    first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
+    parts = (first, *torch.split(second, [len(one) for one in weights]))
+    return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
+
+
+def differentiable_gradients(
+    runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
+) -> Tensors:
+    """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
+    found: Tensors = Gradients.apply(runner, num_threads, wants, cotangent, *variables)  # type: ignore[no-untyped-call]
+    return found
+
+
+def pushed(runner: Runner, num_threads: int, variables: Tensors, directions: Optional) -> torch.Tensor | None:
+    """Values along directions of inputs and sets, with a graph; None where all directions are."""
+    if all(one is None for one in directions):
+        return None
+    found: torch.Tensor = Pushed.apply(runner, num_threads, *variables, *directions)  # type: ignore[no-untyped-call]
+    return found
+
+
+def curved(
+    runner: Runner,
+    num_threads: int,
+    wants: tuple[bool, ...],
+    cotangent: torch.Tensor,
+    variables: Tensors,
+    directions: Optional,
+) -> Optional:
+    """Wanted gradients along directions of inputs and sets, with a graph; None where not wanted."""
+    if not any(wants) or all(one is None for one in directions):
+        return (None,) * len(wants)
+    found = iter(Curved.apply(runner, num_threads, wants, cotangent, *variables, *directions))  # type: ignore[no-untyped-call]
+    return tuple(next(found) if want else None for want in wants)
+
+
+def _sum(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor | None:
+    return first if second is None else second if first is None else first + second
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], first: int) -> None:
+    """Remembers the runner, the number of threads, and the tensors from argument number `first` on."""
+    ctx.runner, ctx.num_threads = inputs[:2]
+    ctx.save_for_backward(*inputs[first:])
+    ctx.save_for_forward(*inputs[first:])
+    ctx.set_materialize_grads(False)
+
+
+class Gradients(torch.autograd.Function):
+    """Gradients of sum(cotangent * values) with respect to inputs and sets where wanted: differentiable themselves."""
+
+    @staticmethod
+    def forward(
+        runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
+    ) -> Tensors:
+        inputs, *weights = variables
+        return chosen(gradients(runner, num_threads, wants, cotangent, inputs, weights))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _keep(ctx, inputs, 3)
+        ctx.wants = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
+        cotangent, *variables = ctx.saved_tensors
+        if all(one is None for one in cotangents):
+            return (None,) * (4 + len(variables))
+        if ctx.runner.highest_power < 1:
+            found = _filled(cotangents, ctx.wants, variables)
+            _, pull_back = pulled_back(gradient_function(ctx.runner, ctx.wants), cotangent, *variables)
+            return (None, None, None, *pull_back(found))
+        directions = _placed(cotangents, ctx.wants)
+        along = pushed(ctx.runner, ctx.num_threads, variables, directions) if ctx.needs_input_grad[3] else None
+        wants = tuple(ctx.needs_input_grad[4:])
+        return (None, None, None, along, *curved(ctx.runner, ctx.num_threads, wants, cotangent, variables, directions))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
+        cotangent, *variables = ctx.saved_tensors
+        if ctx.runner.highest_power < 1:
+            return pushed_forward(gradient_function(ctx.runner, ctx.wants), ctx.saved_tensors, tangents[3:])
+        _, _, _, moved, *directions = tangents
+        bent = curved(ctx.runner, ctx.num_threads, ctx.wants, cotangent, variables, directions)
+        turned: Optional = (None,) * len(variables)
+        if moved is not None:
+            turned = _placed(
+                differentiable_gradients(ctx.runner, ctx.num_threads, ctx.wants, moved, *variables), ctx.wants
+            )
+        sums = [_sum(first, second) for first, second in zip(bent, turned, strict=True)]
+        found = zip(sums, variables, ctx.wants, strict=True)
+        return tuple(torch.zeros_like(of) if one is None else one for one, of, want in found if want)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        runner: Runner,
+        num_threads: int,
+        wants: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *variables: torch.Tensor,
+    ) -> tuple[Tensors, tuple[int, ...]]:
+        if isinstance(runner, NativeRunner) and all(dim is None for dim in in_dims[4:]):
+            cotangents = leading(cotangent, in_dims[3], info.batch_size)
+            if is_plain((cotangents, *variables)):  # no other transform looks on
+                several = several_gradients(runner, num_threads, wants, cotangents, *variables)
+                return several, (0,) * len(several)
+
+        def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+            return differentiable_gradients(runner, num_threads, (True,), cotangent, inputs)[0]
+
+        found = mapped_gradients(info, in_dims[3:], runner, cotangent, variables, gradient_of)
+        wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
+        return wanted, (0,) * len(wanted)
+
+
+class Pushed(torch.autograd.Function):
+    """Derivative of the values along directions of inputs and sets; a direction that is None is zero."""
+
+    @staticmethod
+    def forward(runner: Runner, num_threads: int, *arguments: torch.Tensor | None) -> torch.Tensor:
+        variables, directions = _halved(arguments)
+        inputs, *weights = variables
+        if is_plain([one for one in arguments if one is not None]):
+            powers = runner.values_along((inputs, directions[0]), (weights, directions[1:]), num_threads)
+            return powers[1]
+        shape = (len(inputs), *runner.program.shape)
+        cotangent = inputs.new_zeros(shape, dtype=operators.value_dtype(runner.program, inputs.dtype))
+        return _curvature_operator(runner, num_threads, cotangent, variables, directions)[0]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _keep(ctx, inputs, 2)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
+        variables, directions = _halved(ctx.saved_tensors)
+        if cotangent is None:
+            return (None,) * (2 + 2 * len(variables))
+        wants, of_directions = _halved(ctx.needs_input_grad[2:])
+        bent = curved(ctx.runner, ctx.num_threads, tuple(wants), cotangent, variables, directions)
+        if not any(of_directions):
+            return (None, None, *bent, *(None for _ in variables))
+        found = differentiable_gradients(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, *variables)
+        return (None, None, *bent, *_placed(found, of_directions))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
+        variables, directions = _zeroed(ctx.saved_tensors)
+        return pushed_forward(pushed_function(ctx.runner), (*variables, *directions), tangents[2:])[0]
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], runner: Runner, num_threads: int, *arguments: torch.Tensor | None
+    ) -> tuple[torch.Tensor, int]:
+        def along(runner: Runner, variables: Tensors, directions: Optional) -> torch.Tensor:
+            found = pushed(runner, num_threads, variables, directions)
+            assert found is not None
+            return found
+
+        return mapped_pushed(info, in_dims[2:], runner, arguments, along)
+
+
+class Curved(torch.autograd.Function):
+    """Derivative of the wanted gradients along directions of inputs and sets; a direction that is None is zero."""
+
+    @staticmethod
+    def forward(
+        runner: Runner,
+        num_threads: int,
+        wants: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *arguments: torch.Tensor | None,
+    ) -> Tensors:
+        variables, directions = _halved(arguments)
+        inputs, *weights = variables
+        if is_plain([one for one in (cotangent, *arguments) if one is not None]):
+            powers = runner.pull_back_along(
+                (cotangent, None), (inputs, directions[0]), (weights, directions[1:]), wants, num_threads
+            )
+            return chosen(powers[1])
+        _, *found = _curvature_operator(runner, num_threads, cotangent, variables, directions)
+        return tuple(one for one, want in zip(found, wants, strict=True) if want)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _keep(ctx, inputs, 3)
+        ctx.wants = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
+        cotangent, *arguments = ctx.saved_tensors
+        variables, directions = _halved(arguments)
+        if all(one is None for one in cotangents):
+            return (None,) * (4 + len(arguments))
+        wants_first, *needed = ctx.needs_input_grad[3:]
+        wants, of_directions = _halved(needed)
+        with_graph = torch.is_grad_enabled() or transforms_active()
+        if with_graph or not is_plain([one for one in (cotangent, *arguments, *cotangents) if one is not None]):
+            variables, directions = _zeroed(arguments)
+            _, pull_back = pulled_back(curvature_function(ctx.runner, ctx.wants), cotangent, *variables, *directions)
+            return (None, None, None, *pull_back(_filled(cotangents, ctx.wants, variables)))
+        second = _placed(cotangents, ctx.wants)
+        along, bent = twice(
+            ctx.runner, ctx.num_threads, (wants_first, *wants), cotangent, variables, (directions, second)
+        )
+        of = curved(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, variables, second)
+        return (None, None, None, along, *bent, *of)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
+        cotangent, *arguments = ctx.saved_tensors
+        variables, directions = _zeroed(arguments)
+        at = (cotangent, *variables, *directions)
+        return pushed_forward(curvature_function(ctx.runner, ctx.wants), at, tangents[3:])
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        runner: Runner,
+        num_threads: int,
+        wants: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *arguments: torch.Tensor | None,
+    ) -> tuple[Tensors, tuple[int, ...]]:
+        def curvature_of(
+            runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor, direction: torch.Tensor
+        ) -> torch.Tensor:
+            found = curved(runner, num_threads, (True,), cotangent, (inputs,), (direction,))[0]
+            assert found is not None
+            return found
+
+        found = mapped_curvature(info, in_dims[3:], runner, cotangent, arguments, curvature_of)
+        wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
+        return wanted, (0,) * len(wanted)
+
+
+def _halved(arguments: Sequence[Any]) -> tuple[Any, Any]:
+    """Variables, and what belongs to each of them."""
+    middle = len(arguments) // 2
+    return tuple(arguments[:middle]), tuple(arguments[middle:])
+
+
+def _zeroed(arguments: Sequence[torch.Tensor | None]) -> tuple[Tensors, Tensors]:
+    """Variables, and directions with zeros in place of None."""
+    variables, directions = _halved(arguments)
+    pairs = zip(variables, directions, strict=True)
+    return variables, tuple(torch.zeros_like(of) if one is None else one for of, one in pairs)
+
+
+def _placed(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
+    """What is wanted, where it belongs; None elsewhere."""
+    found = iter(wanted)
+    return tuple(next(found) if want else None for want in wants)
+
+
+def _filled(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool], variables: Tensors) -> Tensors:
+    """What is wanted, with zeros in place of None."""
+    of = (one for one, want in zip(variables, wants, strict=True) if want)
+    return tuple(torch.zeros_like(like) if one is None else one for one, like in zip(wanted, of, strict=True))
+
+
+def _curvature_operator(
+    runner: Runner, num_threads: int, cotangent: torch.Tensor, variables: Tensors, directions: Optional
+) -> Tensors:
+    """Values, and gradients with respect to inputs and each set, along directions: by the operator."""
+    inputs, *weights = variables
+    along = [torch.zeros_like(of) if one is None else one for of, one in zip(variables, directions, strict=True)]
+    found = operators.curvature(
+        cotangent,
+        inputs,
+        joined(weights, inputs),
+        along[0],
+        joined(along[1:], inputs),
+        text_of(runner),
+        num_threads,
+    )
+    return (found[0], found[1], *torch.split(found[2], [len(one) for one in weights]))

@@ -1,0 +1,105 @@
+"""Second derivatives along two directions from the engine's, which go along one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from .._simulation.method import Optional, Runner
+from .._simulation.native import Tensors
+
+# Directions this close, in units of the last place, are taken to be parallel.
+_ULPS = 4.0
+
+
+def twice(
+    runner: Runner,
+    num_threads: int,
+    wants: tuple[bool, ...],
+    cotangent: torch.Tensor,
+    variables: Tensors,
+    directions: tuple[Optional, Optional],
+) -> tuple[torch.Tensor | None, Optional]:
+    """Values, and gradients of sum(cotangent * values), along both directions.
+
+    Along one direction twice, they are twice the second power of a series. Where one direction is a multiple of the
+    other for each sample, as in ``f''(x)``, that factor goes into the cotangent; otherwise, with w = u + v and u - v,
+    the second derivatives along u and v are the difference of those along w, divided by four.
+
+    Args:
+        runner: Who computes.
+        num_threads: Most threads.
+        wants: What is wanted: the values, the gradients with respect to the inputs and to each set.
+        cotangent: Of the values.
+        variables: Inputs and sets.
+        directions: Two directions of the variables; None: zero.
+    """
+    first, second = directions
+    if not any(wants) or not _moves(first) or not _moves(second):
+        return None, (None,) * len(variables)
+    factor = _row_factor(first, second)
+    if factor is not None:
+        factor = factor.reshape(-1, *(1 for _ in cotangent.shape[1:]))
+        values, gradients = _square(runner, num_threads, wants, cotangent * factor, variables, first)
+        return None if values is None else values * factor, gradients
+    # Of the same length, so that neither drowns in the other.
+    scale = _length(first) / _length(second)
+    stretched = [None if one is None else one * scale for one in second]
+    found = []
+    for sign in (1.0, -1.0):
+        both = [_plus(one, other, sign) for one, other in zip(first, stretched, strict=True)]
+        values, gradients = _square(runner, num_threads, wants, cotangent, variables, both)
+        found.append((values, *gradients))
+    values, *gradients = (
+        None if plus is None or minus is None else (plus - minus) / (4.0 * scale)
+        for plus, minus in zip(*found, strict=True)
+    )
+    return values, tuple(gradients)
+
+
+def _square(
+    runner: Runner,
+    num_threads: int,
+    wants: tuple[bool, ...],
+    cotangent: torch.Tensor,
+    variables: Tensors,
+    direction: Optional,
+) -> tuple[torch.Tensor | None, Optional]:
+    """Second derivatives of values and gradients along one direction."""
+    inputs, *weights = variables
+    along, *of_weights = direction
+    still = [None] * len(weights)
+    curve = (inputs, along, None), (weights, of_weights, still)
+    values = 2.0 * runner.values_along(*curve, num_threads)[2] if wants[0] else None
+    gradients: Optional = (None,) * len(variables)
+    if any(wants[1:]):
+        powers = runner.pull_back_along((cotangent, None, None), *curve, wants[1:], num_threads)
+        gradients = tuple(None if one is None else 2.0 * one for one in powers[2])
+    return values, gradients
+
+
+def _moves(direction: Optional) -> bool:
+    return any(one is not None and bool(one.any()) for one in direction)
+
+
+def _length(direction: Optional) -> float:
+    return math.sqrt(sum(float(one.square().sum()) for one in direction if one is not None))
+
+
+def _plus(first: torch.Tensor | None, second: torch.Tensor | None, sign: float) -> torch.Tensor | None:
+    if second is None:
+        return first
+    return second * sign if first is None else first + second * sign
+
+
+def _row_factor(first: Optional, second: Optional) -> torch.Tensor | None:
+    """Factors (B,) that take the first direction to the second, if only inputs move and there are such factors."""
+    of_weights = (one for direction in (first, second) for one in direction[1:])
+    if first[0] is None or second[0] is None or any(one is not None and bool(one.any()) for one in of_weights):
+        return None
+    square = first[0].square().sum(1)
+    factor = torch.where(square > 0, (first[0] * second[0]).sum(1) / torch.where(square > 0, square, 1.0), 0.0)
+    rest = (second[0] - factor[:, None] * first[0]).abs()
+    near = _ULPS * torch.finfo(factor.dtype).eps * second[0].abs()
+    return factor if bool((rest <= near).all()) else None
