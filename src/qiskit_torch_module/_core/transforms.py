@@ -11,6 +11,10 @@ transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transf
 _is_wrapped: Callable[[torch.Tensor], bool] = getattr(
     torch._C._functorch, "is_functorch_wrapped_tensor", lambda tensor: True
 )
+# The tensor in a wrapper that outlives its transform.
+unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
+    torch._C._functorch, "unwrap_if_dead", lambda tensor: tensor
+)
 
 
 def is_forward_twice(tensors: Sequence[torch.Tensor]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .._core.plain import is_plain, is_tracing
-from .._core.transforms import is_forward_twice, is_functionalized, transforms_active
+from .._core.transforms import is_forward_twice, is_functionalized, transforms_active, unwrap_if_dead
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, joined
@@ -27,9 +27,6 @@ from .sharding import prepare_for
 # Private names of PyTorch; without them every call goes the general way.
 _is_old_batch: Callable[[torch.Tensor], bool] = getattr(
     torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
-)
-_unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
-    torch._C._functorch, "unwrap_if_dead", lambda tensor: tensor
 )
 
 
@@ -50,7 +47,7 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
-        return _apply(runner, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+        return _apply(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
     if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
         return _operator_values(runner, num_threads, inputs, weights)
     if transforms_active():
@@ -59,7 +56,7 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         found = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
         return found
     prepare_for((inputs, *weights))
-    return _apply_watched(runner, num_threads, *map(_unwrap_if_dead, (inputs, *weights)))
+    return _apply_watched(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
 
 
 def _undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from .._core.plain import is_plain
-from .._core.transforms import leading, transforms_active
+from .._core.transforms import leading, transforms_active, unwrap_if_dead
 from .._simulation.method import Optional, Runner
 from .._simulation.native import NativeRunner, Tensors, chosen, joined
 from . import operators
@@ -72,15 +72,26 @@ def differentiable_gradients(
     runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
 ) -> Tensors:
     """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
-    found: Tensors = Gradients.apply(runner, num_threads, wants, cotangent, *variables)  # type: ignore[no-untyped-call]
+    found: Tensors = _applied(Gradients, runner, num_threads, wants, cotangent, *variables)
     return found
+
+
+def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
+    """``function.apply`` without the Python that PyTorch has around it for torch.func, which takes 40 us."""
+    if transforms_active():
+        return function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return super(torch.autograd.Function, function).apply(*map(_unwrapped, arguments))
+
+
+def _unwrapped(argument: Any) -> Any:
+    return unwrap_if_dead(argument) if isinstance(argument, torch.Tensor) else argument
 
 
 def pushed(runner: Runner, num_threads: int, variables: Tensors, directions: Optional) -> torch.Tensor | None:
     """Values along directions of inputs and sets, with a graph; None where all directions are."""
     if all(one is None for one in directions):
         return None
-    found: torch.Tensor = Pushed.apply(runner, num_threads, *variables, *directions)  # type: ignore[no-untyped-call]
+    found: torch.Tensor = _applied(Pushed, runner, num_threads, *variables, *directions)
     return found
 
 
@@ -95,7 +106,7 @@ def curved(
     """Wanted gradients along directions of inputs and sets, with a graph; None where not wanted."""
     if not any(wants) or all(one is None for one in directions):
         return (None,) * len(wants)
-    found = iter(Curved.apply(runner, num_threads, wants, cotangent, *variables, *directions))  # type: ignore[no-untyped-call]
+    found = iter(_applied(Curved, runner, num_threads, wants, cotangent, *variables, *directions))
     return tuple(next(found) if want else None for want in wants)
 
 
