@@ -1,4 +1,4 @@
-"""``python benchmarks``: the engine against the limits of the machine, its passes, its memory, and what methods cost.
+"""``python benchmarks``: the engine against the limits of the machine, passes, memory, costs of methods, Jacobians.
 
 The figures and tables of the paper, with the rivals, are ``qtm reproduce``.
 """
@@ -13,13 +13,20 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).parent))
 
 import costs
+import jacobians
 import kernel
 import memory
 import passes
 import typer
 from rich.console import Console
 
-BENCHMARKS = {"kernel": kernel.write, "passes": passes.write, "memory": memory.write, "costs": costs.write}
+BENCHMARKS = {
+    "kernel": kernel.write,
+    "passes": passes.write,
+    "memory": memory.write,
+    "costs": costs.write,
+    "jacobians": jacobians.write,
+}
 RESULTS = Path(__file__).parent / "results"
 
 Name = Enum("Name", {name: name for name in [*BENCHMARKS, "all"]})  # type: ignore[misc]
