@@ -202,17 +202,28 @@ def test_no_cotangents():
     assert of_weights.shape == (0, len(weights))
 
 
-def test_terms_that_many_sums_share_go_back_once():
-    """Hundred sums of the same three strings take what three strings take, not thirty times as much."""
+def test_terms_that_many_observables_share_go_back_once():
     circuit, rng = circuit_of("reuploading", 6), np.random.default_rng(0)
     sums = [SparsePauliOp(["XIIIII", "YYIIII", "IIIIZZ"], rng.normal(size=3)) for _ in range(40)]
     model = QuantumModule(circuit, circuit.parameters, None, observables=sums)
     terms = model._program.by_terms
     assert terms.program.output_size == terms.num_passes(imaginary=True) == 3
-    assert terms.coefficients.shape == (40, 3)
-    assert QuantumModule(circuit, circuit.parameters, None, observables=sums[:3])._program.by_terms is None
+    assert terms.are_sums
     expected = np.sort(np.abs([one.coeffs.real for one in sums]), axis=1)
     np.testing.assert_allclose(np.sort(np.abs(terms.coefficients), axis=1), expected)
+    assert QuantumModule(circuit, circuit.parameters, None, observables=sums[:3])._program.by_terms is None
+
+
+@pytest.mark.parametrize("observables", [["ZI", "ZI", "II"], ["II", "II"], [SparsePauliOp(["ZI", "II"], [0.5, 2])] * 3])
+def test_the_identity_has_imaginary_derivatives_only(observables):
+    circuit, x = QuantumCircuit(2, global_phase=0.3), ParameterVector("x", 2)
+    circuit.ry(x[0], 0)
+    circuit.rz(x[1], 0)
+    circuit.cx(0, 1)
+    for part in ("real", "imaginary"):
+        gradient, rows = FastReverseEstimatorGradient(part), rows_of(circuit, 3)
+        found = gradient._derivatives(circuit, observables, rows, None)
+        np.testing.assert_allclose(found, separately(gradient, circuit, observables, rows), atol=1e-12)
 
 
 def module_and_arguments(batch_size, observables):

@@ -93,9 +93,24 @@ class ByTerms:
     coefficients: npt.NDArray[np.float64]
     has_identity: bool
 
+    @cached_property
+    def are_sums(self) -> bool:
+        """Whether any observable is a sum of several of them."""
+        return bool((np.count_nonzero(self.coefficients, axis=1) > 1).any())
+
     def num_passes(self, imaginary: bool) -> int:
         """How many of the terms have derivatives: the identity has none but imaginary ones."""
         return self.program.output_size - (self.has_identity and not imaginary)
+
+    def added_up(self, found: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What the terms that have derivatives have, (passes, B, N), for the observables: (M, B, N)."""
+        coefficients = self.coefficients[:, : len(found)]
+        if self.are_sums:
+            sums: npt.NDArray[np.float64] = np.tensordot(coefficients, found, 1)
+            return sums
+        term = np.abs(coefficients).argmax(1)
+        scaled: npt.NDArray[np.float64] = found[term] * np.take_along_axis(coefficients, term[:, None], 1)[..., None]
+        return scaled
 
 
 def require_shape(program: Program) -> None:

@@ -15,6 +15,8 @@ from .planning import engine_of
 
 Array = npt.NDArray[np.float64]
 
+# What a pass does for each amplitude and gradient, to a number that is multiplied by a coefficient and added up.
+_WORK_OF_PASS = 5
 # Numbers in the cotangents of a call: 32 MiB.
 _MOST_NUMBERS = 1 << 22
 
@@ -38,11 +40,10 @@ def engine_jacobian(
     passes = num_observables if terms is None else terms.num_passes(imaginary)
     if not (flags.any() and passes and len(inputs)):
         return np.zeros((len(inputs), num_observables, len(flags)))
-    if terms is None:
-        found = _passes(program, num_observables, inputs, flags, threads, imaginary)
-        return found.swapaxes(0, 1)
-    found = _passes(terms.program, passes, inputs, flags, threads, imaginary)
-    return np.tensordot(terms.coefficients[:, :passes], found, 1).swapaxes(0, 1)
+    saved = (num_observables - passes) * 2**evolution.num_qubits * _WORK_OF_PASS
+    if terms is None or (terms.are_sums and saved < num_observables * passes):
+        return _passes(program, num_observables, inputs, flags, threads, imaginary).swapaxes(0, 1)
+    return terms.added_up(_passes(terms.program, passes, inputs, flags, threads, imaginary)).swapaxes(0, 1)
 
 
 def _passes(
