@@ -80,7 +80,7 @@ def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """``function.apply`` without the Python that PyTorch has around it for torch.func, which takes 40 us."""
     if transforms_active():
         return function.apply(*arguments)  # type: ignore[no-untyped-call]
-    return super(torch.autograd.Function, function).apply(*map(_unwrapped, arguments))
+    return super(torch.autograd.Function, function).apply(*map(_unwrapped, arguments))  # type: ignore[misc]
 
 
 def _unwrapped(argument: Any) -> Any:
