@@ -37,7 +37,10 @@ def program(tmp_path_factory):
     schema = ENGINE.parent / "qiskit_torch_module" / "_core" / "schema.py"
     subprocess.run([sys.executable, ENGINE / "make_schema.py", schema, folder / "schema.hpp"], check=True)
     sources = [one for one in ENGINE.glob("*.cpp") if one.name != "gil.cpp"]
-    sources += [ENGINE / "isa" / "baseline.cpp", Path(__file__).parent / "cross" / "evaluate_file.cpp"]
+    sources += [
+        *(ENGINE / "isa" / f"{name}.cpp" for name in ("baseline", "baseline_jets")),
+        Path(__file__).parent / "cross" / "evaluate_file.cpp",
+    ]
     flags = ["-std=c++20", "-O1", "-fno-math-errno", "-ffp-contract=fast", "-static", "-pthread", "-DQTM_BASELINE"]
     subprocess.run([COMPILER, *flags, f"-I{folder}", *map(str, sources), "-o", str(path)], check=True)
     return path

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <limits>
 #include <string>
-#include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "budget.hpp"
@@ -20,13 +20,25 @@ namespace qtm {
 
 namespace {
 
+template <class Real>
+const Kernel<Real>& kernel_of(const JetKernels& jets) {
+    if constexpr (std::is_same_v<Real, FirstJet<float>>)
+        return *jets.first_float;
+    else if constexpr (std::is_same_v<Real, FirstJet<double>>)
+        return *jets.first_double;
+    else if constexpr (std::is_same_v<Real, SecondJet<float>>)
+        return *jets.second_float;
+    else
+        return *jets.second_double;
+}
+
 // Implementations have one of each: where few samples would leave lanes empty, a narrower one serves as well.
 template <class Real>
 std::pair<const Kernel<Real>*, int> kernels_of_jets(const Implementation& chosen) {
     static const std::vector<const Implementation*> supported = supported_implementations();
     static const std::vector<Kernel<Real>> all = [] {
         std::vector<Kernel<Real>> found;
-        for (const Implementation* one : supported) found.push_back(*std::get<const Kernel<Real>*>(one->jet_kernels));
+        for (const Implementation* one : supported) found.push_back(kernel_of<Real>(*one->jets));
         return found;
     }();
     const auto first = std::find(supported.begin(), supported.end(), &chosen) - supported.begin();

@@ -1,8 +1,6 @@
 // One tile: the few samples that lie side by side in the lanes of a vector, evaluated by one thread.
 #pragma once
 
-#include <tuple>
-
 #include "jet.hpp"
 #include "program.hpp"
 #include "step.hpp"
@@ -77,9 +75,13 @@ struct Kernel {
     void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<Real>&, int first_step);
 };
 
-// For derivatives along a direction: a sample in every lane.
-using JetKernels = std::tuple<const Kernel<FirstJet<float>>*, const Kernel<FirstJet<double>>*,
-                              const Kernel<SecondJet<float>>*, const Kernel<SecondJet<double>>*>;
+// For derivatives along a direction: a sample in every lane. In a file of their own, which takes as long to build.
+struct JetKernels {
+    const Kernel<FirstJet<float>>* first_float;
+    const Kernel<FirstJet<double>>* first_double;
+    const Kernel<SecondJet<float>>* second_float;
+    const Kernel<SecondJet<double>>* second_double;
+};
 
 // Every implementation offers, per precision, kernels with a sample in every lane and one that is spread.
 struct Implementation {
@@ -89,7 +91,7 @@ struct Implementation {
     int num_float_kernels;
     const Kernel<double>* double_kernels;
     int num_double_kernels;
-    JetKernels jet_kernels;
+    const JetKernels* jets;
 };
 
 }  // namespace qtm

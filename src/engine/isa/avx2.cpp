@@ -9,14 +9,10 @@ bool supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_suppor
 constexpr Kernel<float> float_kernels[] = {Evolve<float, 8, false>::kernel, Evolve<float, 8, true>::kernel};
 constexpr Kernel<double> double_kernels[] = {Evolve<double, 4, false>::kernel, Evolve<double, 4, true>::kernel};
 
-template <class Real, int lanes>
-constexpr Kernel<Real> jet_kernel = Evolve<Real, lanes, false>::kernel;
-const JetKernels jet_kernels{&jet_kernel<FirstJet<float>, 8>, &jet_kernel<FirstJet<double>, 4>,
-                             &jet_kernel<SecondJet<float>, 8>, &jet_kernel<SecondJet<double>, 4>};
-
 }  // namespace
 
+extern const JetKernels avx2_jets;
 extern const Implementation avx2;
-const Implementation avx2{"avx2", supported, float_kernels, 2, double_kernels, 2, jet_kernels};
+const Implementation avx2{"avx2", supported, float_kernels, 2, double_kernels, 2, &avx2_jets};
 
 }  // namespace qtm

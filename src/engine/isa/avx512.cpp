@@ -14,14 +14,10 @@ constexpr Kernel<float> float_kernels[] = {Evolve<float, 16, false>::kernel, Evo
 constexpr Kernel<double> double_kernels[] = {Evolve<double, 8, false>::kernel, Evolve<double, 4, false>::kernel,
                                              Evolve<double, 8, true>::kernel};
 
-template <class Real, int lanes>
-constexpr Kernel<Real> jet_kernel = Evolve<Real, lanes, false>::kernel;
-const JetKernels jet_kernels{&jet_kernel<FirstJet<float>, 16>, &jet_kernel<FirstJet<double>, 8>,
-                             &jet_kernel<SecondJet<float>, 16>, &jet_kernel<SecondJet<double>, 8>};
-
 }  // namespace
 
+extern const JetKernels avx512_jets;
 extern const Implementation avx512;
-const Implementation avx512{"avx512", supported, float_kernels, 3, double_kernels, 3, jet_kernels};
+const Implementation avx512{"avx512", supported, float_kernels, 3, double_kernels, 3, &avx512_jets};
 
 }  // namespace qtm
