@@ -230,7 +230,6 @@ def test_pubs_from_a_generator_and_pub_objects():
 
 
 @needs_v2
-@pytest.mark.skipif(compat.SparseObservable is None, reason="this Qiskit has no projectors")
 def test_projectors():
     circuit = QuantumCircuit(2)
     circuit.ry(0.7, 0)

@@ -137,14 +137,13 @@ def test_many_at_once_are_what_each_is_alone():
         SparsePauliOp(["XXII", "XXII"], [1, -1]),
         *(dict.fromkeys(labels_of(2, 4, "YZ", seed), 0.5) for seed in range(2)),
     ]
+    several += [{label: random.normal() for label in labels_of(3, 4, "IXYZ01+-rl", seed)} for seed in range(9)]
     if SparseObservable is not None:
-        several += [{label: random.normal() for label in labels_of(3, 4, "IXYZ01+-rl", seed)} for seed in range(9)]
         several += [SparseObservable.from_list([(label, 0.5) for label in labels_of(4, 4, "IX01+-rl", 3)])]
     for together, alone in zip(pauli_sums(several, 4), several, strict=True):
         assert [together] == list(pauli_sums([alone], 4))
 
 
-@pytest.mark.skipif(SparseObservable is None, reason="this Qiskit has no SparseObservable")
 @pytest.mark.parametrize("num_qubits", [1, 3, 9])
 def test_projectors_are_multiplied_out(num_qubits):
     one = {
@@ -177,11 +176,7 @@ def test_the_wrong_one_among_many_is_named(wrong):
 @pytest.mark.parametrize(
     ("observables", "num_qubits"),
     [
-        pytest.param(
-            {"0" * 60: 1.0},
-            60,
-            marks=pytest.mark.skipif(SparseObservable is None, reason="this Qiskit knows no projectors"),
-        ),
+        ({"0" * 60: 1.0}, 60),
         (scipy.sparse.coo_array((np.ones(2**12), (np.zeros(2**12, int), np.arange(2**12))), shape=(2**13, 2**13)), 13),
     ],
     ids=["projectors", "matrix"],
@@ -199,10 +194,7 @@ def test_what_takes_too_much_memory_is_refused_before_it_is_taken(observables, n
     [
         lambda n: np.diag(np.arange(2.0**n)) + np.add.outer(np.arange(2.0**n) ** 2, np.arange(2.0**n) ** 2) ** 0.5,
         lambda n: SparsePauliOp(labels_of(4**n, n, "IXYZ", 0)),
-        pytest.param(
-            lambda n: {"0" * 2 * n: 1.0},
-            marks=pytest.mark.skipif(SparseObservable is None, reason="this Qiskit knows no projectors"),
-        ),
+        lambda n: {"0" * 2 * n: 1.0},
     ],
     ids=["matrix", "operator", "projector"],
 )

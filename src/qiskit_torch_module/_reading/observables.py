@@ -65,7 +65,7 @@ _EXPECTED = (
     "a Pauli label, a Qiskit operator such as SparsePauliOp, a mapping from Pauli label to coefficient or a matrix"
 )
 _LABEL = re.compile("[IXYZ]+")
-_LABEL_WITH_PROJECTORS = re.compile("[" + re.escape("".join(CODES)) + "]+") if SparseObservable is not None else _LABEL
+_LABEL_WITH_PROJECTORS = re.compile("[" + re.escape("".join(CODES)) + "]+")
 
 
 class _Reader:
@@ -226,7 +226,7 @@ def _hermitian(strings: Strings) -> Strings:
 
 
 def _labelled(index: int, observable: Any) -> Any:
-    """Unusual labels, or a mapping from them to coefficients; from Qiskit 1.3 on also with projectors."""
+    """Unusual labels, or a mapping from them to coefficients."""
     try:
         if not isinstance(observable, Mapping):
             return SparsePauliOp(observable)
