@@ -60,7 +60,7 @@ def gradients(
     tape: Any = None,
 ) -> Optional:
     """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
-    if not torch.compiler.is_compiling() and is_plain((cotangent, inputs, *weights)):
+    if is_plain((cotangent, inputs, *weights)):
         return runner.pull_back(cotangent, inputs, weights, wants, num_threads, tape)
     text = text_of(runner)
     first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)

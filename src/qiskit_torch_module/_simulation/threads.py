@@ -1,6 +1,13 @@
 """How many threads the engine is given."""
 
+from collections.abc import Callable
+
 import torch
+
+# Asked in every step; the public function stands around the private one.
+_is_deterministic: Callable[[], bool] = getattr(
+    torch._C, "_get_deterministic_algorithms", torch.are_deterministic_algorithms_enabled
+)
 
 
 def engine_threads(num_threads: int) -> int:
@@ -13,4 +20,4 @@ def engine_threads(num_threads: int) -> int:
         num_threads: 0: as ``torch.get_num_threads()``.
     """
     count = num_threads or torch.get_num_threads()
-    return -count if torch.are_deterministic_algorithms_enabled() else count
+    return -count if _is_deterministic() else count
