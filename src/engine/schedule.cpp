@@ -14,6 +14,7 @@
 #include "division.hpp"
 #include "memory.hpp"
 #include "prefix.hpp"
+#include "require.hpp"
 #include "tuning.hpp"
 
 namespace qtm {
@@ -62,6 +63,7 @@ namespace {
 
 std::atomic<Layouts> permitted_layouts{Layouts::any};
 std::atomic<bool> forces_halves{false};
+std::atomic<int> preferred_storage{-1};
 
 int useful_threads(const Plan& plan, int64_t batch_size, int num_threads, int64_t num_cotangents = 1) {
     const double updates = double(num_cotangents) * double(batch_size) * double(plan.view().num_runs + 1) *
@@ -99,7 +101,9 @@ template <class Real>
 void choose_tape(Schedule<Real>& how, size_t budget) {
     if (how.storage.mode == Mode::values) return;
     const bool is_large = !how.view->in_order && 2 * sizeof(Real) << how.view->num_qubits >= tuning::least_large_ket;
+    const int preferred = preferred_storage.load();
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
+        if (preferred >= 0 && taped > legal_storages[size_t(preferred)].taped) continue;
         Storage storage = how.storage;
         storage.taped = taped;
         const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
@@ -124,6 +128,7 @@ struct Question {
     int64_t num_cotangents = 1;
     Layouts allowed{};
     bool forces_halves = false;
+    int preferred_storage = -1;
     size_t limit = 0;
     const Implementation* implementation = nullptr;
 
@@ -174,7 +179,10 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
                                    0,         0,
                                    0,         0};
                 if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
-                const double cost = division_cost(*view, d, bytes + shared, how.storage);
+                require(is_legal(how.storage), "storage");
+                double cost = division_cost(*view, d, bytes + shared, how.storage);
+                if (asked.preferred_storage >= 0 && how.storage != legal_storages[size_t(asked.preferred_storage)])
+                    cost += 1e30;
                 if (cost >= best.cost) continue;
                 best.cost = how.cost = cost;
                 best.how = how;
@@ -215,6 +223,11 @@ int prefix_layers(const ProgramView& view) {
 
 void force_halves(bool forces) { forces_halves.store(forces); }
 
+void prefer_storage(int number) {
+    require(number >= -1 && number < int(num_legal_storages), "a storage by its number");
+    preferred_storage.store(number);
+}
+
 namespace {
 
 template <class Real>
@@ -228,7 +241,7 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
     const Question asked{plan.number(),     batch_size,           num_threads, purpose,          num_cotangents,
-                         allowed_layouts(), forces_halves.load(), limit,       &implementation()};
+                         allowed_layouts(), forces_halves.load(), preferred_storage.load(), limit, &implementation()};
     for (const Known& one : known)
         if (one.asked == asked) return one.how;
     known[next] = {asked, answer<Real>(plan, asked)};

@@ -59,6 +59,9 @@ template <class Real>
 Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
                         int64_t num_cotangents = 1);
 
+// For tests: batches are stored in this one of `legal_storages` wherever they can be, or as is fastest (-1).
+void prefer_storage(int number);
+
 // Whether circuits start from halves wherever they can, or where that is faster.
 void force_halves(bool forces);
 

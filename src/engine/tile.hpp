@@ -4,27 +4,10 @@
 #include "jet.hpp"
 #include "program.hpp"
 #include "step.hpp"
+#include "storage.hpp"
 #include "team.hpp"
 
 namespace qtm {
-
-// What a tile is evaluated for, and so what its scratch must hold. The adjoint pass needs the ket after every sweep:
-// it either keeps all of them or undoes them along with the bra.
-enum class Mode { values, gradient_keeping_kets, gradient_undoing_kets };
-
-// What a tape keeps from a forward call to the backward call that follows: angles, run factors, phase tables and what
-// was measured; also kets, or the last one where kets are undone. The first backward call undoes it there: those that
-// follow find the kets spent, and have kets in their scratch.
-enum class Taped { nothing, all_but_kets, all, all_but_spent_kets };
-
-// What the scratch of a thread holds.
-struct Storage {
-    Mode mode;
-    bool shares_prefix;  // tiles start from, and add their bras up after, the layers that are the same for all
-    Taped taped;
-    bool is_team;            // the states belong to several threads
-    bool saves_ket = false;  // kets that are undone are there again for the next adjoint pass
-};
 
 template <class Real>
 struct Tile {

@@ -47,6 +47,16 @@ std::optional<size_t> bytes_of(nb::handle given) {
     return size_t(bytes);
 }
 
+nb::list storages() {
+    constexpr const char* modes[] = {"values", "gradient_keeping_kets", "gradient_undoing_kets"};
+    constexpr const char* taped[] = {"nothing", "all_but_kets", "all", "all_but_spent_kets"};
+    nb::list found;
+    for (const Storage& one : legal_storages)
+        found.append(nb::make_tuple(modes[size_t(one.mode)], taped[size_t(one.taped)], one.shares_prefix, one.is_team,
+                                    one.saves_ket));
+    return found;
+}
+
 std::vector<std::string> instruction_sets() {
     std::vector<std::string> names;
     for (const Implementation* implementation : supported_implementations()) names.emplace_back(implementation->name);
@@ -67,6 +77,11 @@ void bind_settings(nb::module_& module) {
     module.def("allow_layouts", &allow_layouts, "layouts"_a, "For tests and measurements.");
     module.def("force_halves", &force_halves, "forces"_a,
                "For tests and measurements: circuits start from halves wherever they can.");
+    module.def("legal_storages", &storages,
+               "Every way in which a batch may be stored: mode, what a tape keeps, whether tiles share a prefix, whether "
+               "threads share a state, whether kets are saved from one adjoint pass to the next.");
+    module.def("prefer_storage", &prefer_storage, "number"_a,
+               "For tests: batches are stored in this one of them wherever they can be; -1: as is fastest.");
     module.def("poison_scratch", &poison_scratch, "poisons"_a,
                "For tests: scratch memory starts as NaN, so that nothing is read before it is written.");
     module.def("memory_budget", &memory_budget, "Most bytes of scratch memory that one call may take.");
