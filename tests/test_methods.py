@@ -315,3 +315,21 @@ def test_random_states_are_read_as_they_are(page):
     state = random_statevector(2**4, seed=1)
     found = page["Purity"]((0, 2)).read(torch.from_numpy(state.data[None]))
     assert found.item() == pytest.approx(partial_trace(state, [1, 3]).purity().real)
+
+
+class OnlyElsewhere(methods.Method):
+    """One that computes on GPUs alone."""
+
+    name = "elsewhere"
+
+    def cost(self, program, task):
+        return methods.Refusal("it computes on GPUs") if task.device == "cpu" else methods.Cost(1.0)
+
+    def prepare(self, program):
+        raise AssertionError("there is none")
+
+
+def test_a_method_for_other_devices_refuses_when_it_is_used():
+    made = module(method=OnlyElsewhere())
+    with pytest.raises(ValueError, match="'elsewhere': it computes on GPUs"):
+        made(torch.rand(1, 2, dtype=torch.float64))

@@ -12,6 +12,7 @@ from .native import Native
 from .pytorch import PyTorch
 
 AUTO = "auto"
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
 _known: dict[str, Method] = {}
 
 
@@ -110,12 +111,20 @@ class Runners:
         return found
 
     def require_method(self) -> None:
-        """Checks that there is a method for the smallest task.
+        """Checks that there is a method for the smallest task, on whichever device a module may be moved to.
 
         Raises:
-            ValueError: the method refuses, or all do.
+            ValueError: the method refuses, or all do; it says why on the CPU.
         """
-        self._chosen(Task())
+        refusals = []
+        for device in _DEVICES:
+            try:
+                self._chosen(Task(device=device))
+            except ValueError as error:
+                refusals.append(error)
+            else:
+                return
+        raise refusals[0]
 
     def _chosen(self, task: Task) -> Method:
         if self.method is None:
