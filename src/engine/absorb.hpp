@@ -150,7 +150,8 @@ struct Absorb {
                 for_each_pass<true>(p, s, [&](int first, auto count) { add_pass(bits + outer, first, count, whole); });
             });
             const auto keep = [&](int r, Bloch b) {
-                bloch(p, space, r) = {W::sum_over_state(Number(2) * b.x), W::sum_over_state(Number(2) * b.y * signs(p, r)),
+                bloch(p, space, r) = {W::sum_over_state(Number(2) * b.x),
+                                      W::sum_over_state(Number(2) * b.y * signs(p, r)),
                                       W::sum_over_state(b.z * signs(p, r))};
             };
             for (int i = p.sweep_run_begin[s]; i < p.sweep_run_begin[s + 1]; ++i)

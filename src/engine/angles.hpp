@@ -137,7 +137,8 @@ struct Angles {
         a = {broadcast<Number, lanes>(1), Value{}};
         b = {Value{}, Value{}};
         for (int g = p.run_gate_begin[r]; g < p.run_gate_begin[r + 1]; ++g) {
-            const Value s = value_of(space.half[p.gate_angle[g]].sine), c = value_of(space.half[p.gate_angle[g]].cosine);
+            const Value s = value_of(space.half[p.gate_angle[g]].sine),
+                        c = value_of(space.half[p.gate_angle[g]].cosine);
             const Unit a0 = a, b0 = b;
             switch (p.gate_axis[g]) {
                 case axis_x:

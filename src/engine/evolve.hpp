@@ -434,7 +434,8 @@ struct Evolve {
     static void finish_adjoint(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
         const int first = tile.wanted->first_layer, shared = space.shared_layers;
-        adjoint_layers(tile, space, first > shared ? first : shared, absorbs<Real>(p) ? p.num_layers - 1 : p.num_layers);
+        adjoint_layers(tile, space, first > shared ? first : shared,
+                       absorbs<Real>(p) ? p.num_layers - 1 : p.num_layers);
         if (first < shared) {
             if (tile.wanted->phase[shared]) phase_gradients(tile, space, shared - 1);
             add_to_prefix(tile, space);

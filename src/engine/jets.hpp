@@ -91,7 +91,8 @@ template <class Number, int lanes, int order>
 }
 
 template <class Number, int lanes, int order>
-[[gnu::always_inline]] inline void stream(JetVector<Number, lanes, order>& to, const JetVector<Number, lanes, order>& x) {
+[[gnu::always_inline]] inline void stream(JetVector<Number, lanes, order>& to,
+                                          const JetVector<Number, lanes, order>& x) {
     for (int k = 0; k <= order; ++k) stream(to.term[k], x.term[k]);
 }
 

@@ -1,8 +1,9 @@
-// How a run moves where derivatives are wanted, and what that does to amplitudes and Bloch vectors. Included by isa/*.cpp.
+// How a run moves where derivatives are wanted, and what that does to amplitudes and Bloch vectors. Included by
+// isa/*.cpp.
 //
 // U(t) = W(t) U(0) with W' = G W, G(t) = -i (x(t) X + y(t) Y + z(t) Z). The factors of U(0) take all powers of a state
-// along; W is added on top: W = 1 + G0 t + (G0^2 + G1) t^2 / 2 for G = G0 + G1 t, and its inverse is that of -G. (Jets of
-// the factors themselves would not do: the split into diagonals and RY has no derivative where an entry vanishes.)
+// along; W is added on top: W = 1 + G0 t + (G0^2 + G1) t^2 / 2 for G = G0 + G1 t, and its inverse is that of -G. (Jets
+// of the factors themselves would not do: the split into diagonals and RY has no derivative where an entry vanishes.)
 
 // <P> for P = X, Y, Z of a virtual qubit; or moments Im<b|P|k>.
 template <class Real, int lanes>

@@ -96,7 +96,8 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
     const auto selection = how.plan->select(asked.wanted_variable, asked.derivative);
     PrefixBras<Real> prefix(how, selection, asked.count);
     const size_t stride = num_parts(how) * num_weights;
-    std::vector<DoubleOf<Real>> sums(size_t(asked.count) * stride, DoubleOf<Real>(0.0));  // weight gradients of each part
+    std::vector<DoubleOf<Real>> sums(size_t(asked.count) * stride,
+                                     DoubleOf<Real>(0.0));  // weight gradients of each part
     const typename Tile<Real>::Strides strides{batch.size * view.num_values, batch.size * view.num_inputs,
                                                int64_t(stride), prefix.stride()};
     Sums<Real> inputs(how, asked.input_gradient, asked.count * strides.input_gradient);

@@ -325,10 +325,12 @@ struct Sweep {
                 for (int i = 0; i < 1 << count; ++i) {
                     if (i >> q & 1) continue;
                     const int j = i | 1 << q;
-                    if constexpr (moved == Moved::before) MoveOf<Real, lanes>::template pair<true>(motion[q], re[i], im[i], re[j], im[j]);
+                    if constexpr (moved == Moved::before)
+                        MoveOf<Real, lanes>::template pair<true>(motion[q], re[i], im[i], re[j], im[j]);
                     rotate_pair<by_tangent>(c[q], s[q], re[i], re[j]);
                     rotate_pair<by_tangent>(c[q], s[q], im[i], im[j]);
-                    if constexpr (moved == Moved::after) MoveOf<Real, lanes>::template pair<false>(motion[q], re[i], im[i], re[j], im[j]);
+                    if constexpr (moved == Moved::after)
+                        MoveOf<Real, lanes>::template pair<false>(motion[q], re[i], im[i], re[j], im[j]);
                 }
             }
             const Target to = target.moved(index);

@@ -33,10 +33,10 @@ struct Tile {
     const Real* cotangent;  // [num_samples, num_values]
     Derivative derivative;
     const Wanted* wanted;
-    bool recorded;            // the tape is there from the forward call
-    Real* input_gradient;     // [num_samples, num_inputs], or null
+    bool recorded;                    // the tape is there from the forward call
+    Real* input_gradient;             // [num_samples, num_inputs], or null
     DoubleOf<Real>* weight_gradient;  // [num_weights], added to, or null
-    Real* prefix_bra;         // [2, 2^n]: the bras after the shared prefix are added to it, real and imaginary part
+    Real* prefix_bra;  // [2, 2^n]: the bras after the shared prefix are added to it, real and imaginary part
 };
 
 // The engine compiled for one instruction set and number of lanes.

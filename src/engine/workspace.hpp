@@ -104,20 +104,20 @@ struct Workspace {
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
 
-    V* input;                       // [num_inputs]
-    SineCosine<Real, lanes>* half;  // [num_angles]: of theta / 2
-    RunFactors<Real, lanes>* run;   // [num_runs]
+    V* input;                                    // [num_inputs]
+    SineCosine<Real, lanes>* half;               // [num_angles]: of theta / 2
+    RunFactors<Real, lanes>* run;                // [num_runs]
     Vector<NumberOf<Real>, lanes>* layer_scale;  // [num_layers]: product of the cosines left out of the layer
-    C* table;                       // of all phases and of groups that are applied; a tape keeps all of this
-    C* filling;                     // tables of the groups that the table of a phase is made of
-    V* angle_gradient;              // [num_angles]
-    C* block_ket;                   // [2^max_block_bits], unless states lie in order
-    C* block_bra;                   // likewise
-    V* block_weight;                // [2^max_block_bits]
-    V* weight;                      // [2^n]: Walsh-Hadamard transforms
-    C* bra;                         // [2^n]
-    C* next_bra;                    // where the bra before the sweep goes: [2^n] if states lie in order, else the bra
-    C* saved_ket;                   // the last one as it was: [2^n], if adjoint passes to come undo it once more
+    C* table;                     // of all phases and of groups that are applied; a tape keeps all of this
+    C* filling;                   // tables of the groups that the table of a phase is made of
+    V* angle_gradient;            // [num_angles]
+    C* block_ket;                 // [2^max_block_bits], unless states lie in order
+    C* block_bra;                 // likewise
+    V* block_weight;              // [2^max_block_bits]
+    V* weight;                    // [2^n]: Walsh-Hadamard transforms
+    C* bra;                       // [2^n]
+    C* next_bra;                  // where the bra before the sweep goes: [2^n] if states lie in order, else the bra
+    C* saved_ket;                 // the last one as it was: [2^n], if adjoint passes to come undo it once more
     uint32_t* row;                // [num_groups]: which characters of a group are odd at the base of the current coset
     uint32_t variant = 0;         // of the phase's table, there
     Moments<Real, lanes>* bloch;  // [num_runs of the last layer], before it, if it is absorbed
@@ -177,8 +177,8 @@ struct Workspace {
         states.take(next_bra, gradient && program.in_order ? dimension : 0);
         if (!program.in_order) next_bra = bra;
         const size_t absorbed = absorbs<Real>(program) ? program.layer_run_begin[program.num_layers] -
-                                                      program.layer_run_begin[program.num_layers - 1]
-                                                : 0;
+                                                             program.layer_run_begin[program.num_layers - 1]
+                                                       : 0;
         scratch.take(run_cotangent, absorbed);
         (kets_on_tape ? taped_states : states).take(last_ket_, num_last * dimension);
         (kets_on_tape && keep ? taped_states : states).take(ket_, (num_kets - num_last) * dimension);

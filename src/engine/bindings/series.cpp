@@ -72,7 +72,8 @@ class Powers {
         for (const J& one : jets_)
             for (const Number& term : one.term) sum += term * Number(0);
         if (sum != 0)
-            throw std::invalid_argument(std::string(what) + ": expected finite values along the direction; clean the data");
+            throw std::invalid_argument(std::string(what) +
+                                        ": expected finite values along the direction; clean the data");
     }
 
    private:
@@ -109,7 +110,7 @@ struct Series {
     using J = Jet<Number, order>;
 
     const ProgramView& program;
-    Tensor<Number> first;                     // the inputs
+    Tensor<Number> first;                    // the inputs
     std::vector<Tensor<Number>> first_sets;  // the weights
     Powers<Number, order> inputs, weights;
     Batch<J> batch;
@@ -184,8 +185,7 @@ nb::list gradients_of(const Plan& plan, const nb::sequence& inputs, int64_t size
 }
 
 void require_order(int order) {
-    if (order != 1 && order != 2)
-        throw std::invalid_argument("order: expected 1 or 2, got " + std::to_string(order));
+    if (order != 1 && order != 2) throw std::invalid_argument("order: expected 1 or 2, got " + std::to_string(order));
 }
 
 template <class Number>
@@ -211,13 +211,15 @@ void bind_series(Engine& engine) {
     engine
         .def("series_values_float32", &series_values<float>, "order"_a, "inputs"_a, "size"_a, "weights"_a,
              "num_threads"_a,
-             "Values along a curve: powers 0 to `order` (1 or 2) of its parameter, as tensors. Inputs and sets of weights "
+             "Values along a curve: powers 0 to `order` (1 or 2) of its parameter, as tensors. Inputs and sets of "
+             "weights "
              "come as sequences of their powers; None: zero.")
         .def("series_values_float64", &series_values<double>, "order"_a, "inputs"_a, "size"_a, "weights"_a,
              "num_threads"_a)
         .def("series_gradients_float32", &series_gradients<float>, "order"_a, "inputs"_a, "size"_a, "weights"_a,
              "cotangent"_a, "wants"_a, "num_threads"_a,
-             "Gradients of sum(cotangent * values) along a curve, on which the cotangent may move as well: for each power "
+             "Gradients of sum(cotangent * values) along a curve, on which the cotangent may move as well: for each "
+             "power "
              "those with respect to the inputs and each set, None where not wanted.")
         .def("series_gradients_float64", &series_gradients<double>, "order"_a, "inputs"_a, "size"_a, "weights"_a,
              "cotangent"_a, "wants"_a, "num_threads"_a);

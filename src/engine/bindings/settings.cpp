@@ -77,9 +77,10 @@ void bind_settings(nb::module_& module) {
     module.def("allow_layouts", &allow_layouts, "layouts"_a, "For tests and measurements.");
     module.def("force_halves", &force_halves, "forces"_a,
                "For tests and measurements: circuits start from halves wherever they can.");
-    module.def("legal_storages", &storages,
-               "Every way in which a batch may be stored: mode, what a tape keeps, whether tiles share a prefix, whether "
-               "threads share a state, whether kets are saved from one adjoint pass to the next.");
+    module.def(
+        "legal_storages", &storages,
+        "Every way in which a batch may be stored: mode, what a tape keeps, whether tiles share a prefix, whether "
+        "threads share a state, whether kets are saved from one adjoint pass to the next.");
     module.def("prefer_storage", &prefer_storage, "number"_a,
                "For tests: batches are stored in this one of them wherever they can be; -1: as is fastest.");
     module.def("poison_scratch", &poison_scratch, "poisons"_a,

@@ -10,7 +10,7 @@ constexpr Kernel<Real> kernel = Evolve<Real, lanes, false>::kernel;
 }  // namespace
 
 extern const JetKernels avx2_jets;
-const JetKernels avx2_jets{&kernel<FirstJet<float>, 8>, &kernel<FirstJet<double>, 4>,
-                             &kernel<SecondJet<float>, 8>, &kernel<SecondJet<double>, 4>};
+const JetKernels avx2_jets{&kernel<FirstJet<float>, 8>, &kernel<FirstJet<double>, 4>, &kernel<SecondJet<float>, 8>,
+                           &kernel<SecondJet<double>, 4>};
 
 }  // namespace qtm

@@ -10,7 +10,7 @@ constexpr Kernel<Real> kernel = Evolve<Real, lanes, false>::kernel;
 }  // namespace
 
 extern const JetKernels baseline_jets;
-const JetKernels baseline_jets{&kernel<FirstJet<float>, 4>, &kernel<FirstJet<double>, 2>,
-                             &kernel<SecondJet<float>, 4>, &kernel<SecondJet<double>, 2>};
+const JetKernels baseline_jets{&kernel<FirstJet<float>, 4>, &kernel<FirstJet<double>, 2>, &kernel<SecondJet<float>, 4>,
+                               &kernel<SecondJet<double>, 2>};
 
 }  // namespace qtm
