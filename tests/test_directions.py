@@ -435,3 +435,24 @@ def test_the_operator_keeps_its_promises():
     torch.library.opcheck(
         torch.ops.qiskit_torch_module.curvature.default, (cotangent, inputs, weights, *directions, text, 0)
     )
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_compiled_losses_with_derivatives():
+    model = QuantumModule(*_three(reuploading(2, 1)), seed_init=1)
+    x = torch.rand(3, 2)
+
+    def by_grad(x):
+        return (vmap(grad(lambda row: model(row[None]).sum()))(x) - 1).square().mean()
+
+    def by_jvp(x):
+        return (jvp(model, (x,), (torch.ones_like(x),))[1] - 1).square().mean()
+
+    for loss in (by_grad, by_jvp):
+        results = []
+        for function in (loss, torch.compile(loss, backend="aot_eager")):
+            model.zero_grad()
+            value = function(x)
+            value.backward()
+            results.append([value.detach(), *(one.grad.clone() for one in model.variational_)])
+        torch.testing.assert_close(*results)

@@ -78,7 +78,7 @@ def differentiable_gradients(
 
 def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """``function.apply`` without the Python that PyTorch has around it for torch.func, which takes 40 us."""
-    if transforms_active():
+    if transforms_active() or torch.compiler.is_compiling():
         return function.apply(*arguments)  # type: ignore[no-untyped-call]
     return super(torch.autograd.Function, function).apply(*map(_unwrapped, arguments))  # type: ignore[misc]
 
