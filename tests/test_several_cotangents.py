@@ -11,6 +11,7 @@ from torch.func import functional_call, jacrev, vjp, vmap
 from circuits_zoo import cases, fixed_and_free, qaoa, reuploading
 from conftest import NIGHTLY
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _engine, set_memory_budget
+from qiskit_torch_module._simulation import jacobian
 from qiskit_torch_module._simulation.planning import engine_of
 
 NAMES = ["reuploading", "qaoa", "fixed_and_free"]
@@ -291,3 +292,20 @@ def test_what_cannot_be_computed_is_named():
     inputs[2, 1] = torch.nan
     with pytest.raises(ValueError, match="inputs: expected finite values"):
         vmap(pull_back)(torch.ones(3, 9, 4))
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_few_parameters_of_many_observables_go_forward(monkeypatch, batch_size):
+    case, strings = reuploading(4, 1), ["ZIII", "IZII", "IIZI", "IIIZ", "ZZII", "IZZI", "IIZZ", "ZIIZ", "ZZZZ", "ZZZI"]
+    rows = np.random.default_rng(1).uniform(-1, 1, (batch_size, len(case.circuit.parameters)))
+    chosen = list(case.circuit.parameters)[1:4]
+    gradient = FastReverseEstimatorGradient()
+    expected = gradient.jacobian(case.circuit, strings, rows)[:, :, 1:4]
+
+    def backward(*arguments):
+        raise AssertionError("went back")
+
+    monkeypatch.setattr(jacobian, "_passes", backward)
+    np.testing.assert_allclose(gradient.jacobian(case.circuit, strings, rows, chosen), expected, atol=1e-13)
+    with pytest.raises(AssertionError, match="went back"):
+        gradient.jacobian(case.circuit, strings, rows)

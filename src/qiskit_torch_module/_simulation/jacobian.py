@@ -2,13 +2,15 @@
 
 A pass takes one cotangent back through the circuit; all passes share one way forward. An observable is a pass. Where M
 observables are sums of fewer distinct terms, such as many Hamiltonians of the same lattice, a term is one: the rest is
-a product of matrices. Directions would take their place here where fewer parameters than either are wanted.
+a product of matrices. Where far fewer parameters than either are wanted, each is a direction, along which all
+observables move at once.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from .._program.program import Program
 from .planning import engine_of
@@ -17,6 +19,8 @@ Array = npt.NDArray[np.float64]
 
 # What a pass does for each amplitude and gradient, to a number that is multiplied by a coefficient and added up.
 _WORK_OF_PASS = 5
+# What a way forward along a direction takes, to a pass: the way, and reading all terms that flip the same qubits.
+_WAY_OF_DIRECTION, _READING_OF_DIRECTION = 1.5, 0.3
 # Numbers in the cotangents of a call: 32 MiB.
 _MOST_NUMBERS = 1 << 22
 
@@ -40,10 +44,37 @@ def engine_jacobian(
     passes = num_observables if terms is None else terms.num_passes(imaginary)
     if not (flags.any() and passes and len(inputs)):
         return np.zeros((len(inputs), num_observables, len(flags)))
+    if not (imaginary or evolution.is_stepwise) and int(flags.sum()) * _cost_of_direction(program) < passes:
+        return _along(program, inputs, flags, threads)
     saved = (num_observables - passes) * 2**evolution.num_qubits * _WORK_OF_PASS
     if terms is None or (terms.are_sums and saved < num_observables * passes):
         return _passes(program, num_observables, inputs, flags, threads, imaginary).swapaxes(0, 1)
     return terms.added_up(_passes(terms.program, passes, inputs, flags, threads, imaginary)).swapaxes(0, 1)
+
+
+def _cost_of_direction(program: Program) -> float:
+    """In passes."""
+    assert program.expectation_values is not None
+    return _WAY_OF_DIRECTION + _READING_OF_DIRECTION * len(np.unique(program.expectation_values.terms.x))
+
+
+def _along(program: Program, inputs: Array, flags: npt.NDArray[np.bool_], threads: int) -> Array:
+    """Gradients (B, M, inputs) along each wanted input, whose copies of the samples go side by side."""
+    engine, batch, width = engine_of(program), len(inputs), program.output_size
+    found = np.zeros((batch, width, len(flags)))
+    columns = np.flatnonzero(flags)
+    at_once = max(1, _MOST_NUMBERS // (batch * (width + len(flags))))
+    for first in range(0, len(columns), at_once):
+        some = columns[first : first + at_once]
+        directions = np.zeros((len(some), batch, len(flags)))
+        directions[np.arange(len(some)), :, some] = 1.0
+        curve = [
+            torch.from_numpy(np.tile(inputs, (len(some), 1))),
+            torch.from_numpy(directions.reshape(-1, len(flags))),
+        ]
+        _, along = engine.series_values_float64(1, curve, len(some) * batch, ([], []), threads)
+        found[:, :, some] = np.moveaxis(along.numpy().reshape(len(some), batch, width), 0, 2)
+    return found
 
 
 def _passes(
