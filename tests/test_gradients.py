@@ -1,5 +1,6 @@
 """Gradients against central differences, the parameter-shift rule and torch.autograd.gradcheck."""
 
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -220,3 +221,41 @@ def test_rotation_with_z_only_in_the_last_phase_has_no_gradient():
     model().sum().backward()
     assert model.variational_0.grad[1].item() == 0.0
     assert model.variational_0.grad[0].item() == pytest.approx(-torch.sin(model.variational_0[0]).item(), abs=1e-12)
+
+
+SPECIAL_ANGLES = [0.0, np.pi, -np.pi / 2, 2 * np.pi, 1e-9, 0.7]
+
+
+@lru_cache
+def about_y_and_then_z(n):
+    """Circuit, observables, rows of angles where sines or cosines vanish, and gradients by differences."""
+    x, rng = ParameterVector("x", 5 * n), np.random.default_rng(0)
+    circuit, free = QuantumCircuit(n), iter(x)
+    for q in range(n):
+        circuit.ry(next(free), q)
+        circuit.rz(next(free), q)
+    for q in range(n - 1):
+        circuit.cx(q, q + 1)
+    for q in range(n):
+        circuit.ry(next(free), q)
+        circuit.rz(next(free), q)
+        circuit.rz(next(free), q)
+    observables = random_observables(n, 0)[:2]
+    rows = np.stack([np.zeros(5 * n), rng.choice(SPECIAL_ANGLES, 5 * n)])
+
+    def values(row):
+        bound = circuit.assign_parameters(dict(zip(x, row, strict=True)))
+        return reference.expectation_values(bound, observables)
+
+    return circuit, x, observables, rows, np.array([reference.central_differences(values, row).T for row in rows])
+
+
+@pytest.mark.usefixtures("instruction_set", "float64")
+def test_runs_about_y_and_then_z_at_special_angles():
+    circuit, x, observables, rows, expected = about_y_and_then_z(5)
+    model = QuantumModule(circuit, x, None, observables=observables)
+    inputs = torch.from_numpy(rows).requires_grad_()
+    values = model(inputs)
+    for m in range(len(observables)):
+        found = torch.autograd.grad(values[:, m].sum(), inputs, retain_graph=True)[0]
+        np.testing.assert_allclose(found.numpy(), expected[:, m], atol=1e-9)

@@ -157,7 +157,8 @@ struct Angles {
     }
 
     // The same, split into diagonals and RY. Below the smallest angle the split is arbitrary, but left * right is not:
-    // the product stays exact.
+    // the product stays exact. RY, then RZ, is split as it is, at every angle: moments right after the RY are those of
+    // its gates.
     static void factor_run(const ProgramView& p, Space& space, int r) {
         Unit a, b;
         multiply_up(p, space, r, a, b);
@@ -165,6 +166,12 @@ struct Angles {
         if (p.run_is_real[r]) {
             run.cosine = a.re;
             run.sine = b.re;
+        } else if (p.run_is_turned[r]) {
+            const Unit half = half_turn(p, space, r);
+            run.cosine = product<false, Number, lanes>(half, a).re;
+            run.sine = product<true, Number, lanes>(half, b).re;
+            run.left = product<false, Number, lanes>(half, half);
+            run.right = {broadcast<Number, lanes>(1), Value{}};
         } else {
             const Unit unit_a = unit(a, run.cosine), unit_b = unit(b, run.sine);
             run.left = product<true, Number, lanes>(unit_a, unit_b);
@@ -172,6 +179,17 @@ struct Angles {
             run.right.im = -run.right.im;
         }
         if constexpr (is_jet<Real>) run.motion = motion(p, space, r);
+    }
+
+    // exp(i theta / 2), with theta the sum of the angles about Z of a run.
+    static Unit half_turn(const ProgramView& p, const Space& space, int r) {
+        Unit found{broadcast<Number, lanes>(1), Value{}};
+        for (int g = p.run_gate_begin[r]; g < p.run_gate_begin[r + 1]; ++g) {
+            if (p.gate_axis[g] != axis_z) continue;
+            const auto& half = space.half[p.gate_angle[g]];
+            found = product<false, Number, lanes>({value_of(half.cosine), value_of(half.sine)}, found);
+        }
+        return found;
     }
 
     // (a, b) turned as the first two axes are by a rotation about the third.

@@ -137,13 +137,13 @@ struct BraKet {
                 sum(component, std::true_type{}, found);
 #pragma GCC unroll 2
                 for (int q = 0; q < count; ++q) y[q] += found[q];
-                if constexpr (!with_x) return;
                 if constexpr (with_z)
 #pragma GCC unroll 4
                     for (int i = 0; i < size; ++i) {
                         const V one = flipped[i] * k[size_t(i) << first].*other;
                         sign[i] = is_real ? one : sign[i] - one;
                     }
+                if constexpr (!with_x) return;
                 sum(other, std::false_type{}, found);
 #pragma GCC unroll 2
                 for (int q = 0; q < count; ++q) x[q] = is_real ? x[q] + found[q] : x[q] - found[q];
@@ -202,7 +202,7 @@ struct BraKet {
 
     // What the runs of a sweep gather on its cosets.
     struct Gathered {
-        bool with_x;  // X and Z are wanted, not only Y
+        bool with_z, with_x;  // Z is wanted, not only Y; and X
         Moments moments[16] = {}, lane_moments[8] = {};
     };
 
@@ -237,14 +237,20 @@ struct BraKet {
                 load_pair<2>(bits, pair, bra, ket, folded, found.moments);
             else
                 load_pair<1>(bits, pair, bra, ket, folded, found.moments);
-        } else if (found.with_x) {
+        } else if (found.with_z) {
+            const auto add = [&](auto count) {
+                if (found.with_x)
+                    add_moments<count.value, true, true>(bits, 0, bra, ket, found.moments, folded);
+                else
+                    add_moments<count.value, false, true>(bits, 0, bra, ket, found.moments, folded);
+            };
             if (first == 2)
-                add_moments<2, true, true>(bits, 0, bra, ket, found.moments, folded);
+                add(std::integral_constant<int, 2>{});
             else
-                add_moments<1, true, true>(bits, 0, bra, ket, found.moments, folded);
+                add(std::integral_constant<int, 1>{});
             done = first;
         }
-        if (found.with_x) {
+        if (found.with_z) {
             fold_signs(bits, first, folded, found.moments);
             if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = folded[0];
         }
@@ -256,7 +262,7 @@ struct BraKet {
     static void add_outer_moments(const ProgramView& p, Space& space, int s, Pair<Block> blocks, Gathered& found) {
         const int inner = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
         if (outer == 0) return;
-        if (found.with_x) fold_signs(outer, 0, totals(p, space, s), found.moments + inner);
+        if (found.with_z) fold_signs(outer, 0, totals(p, space, s), found.moments + inner);
         add_passes(inner + outer, inner, inner + outer, blocks.bra.block, blocks.ket.block, found);
     }
 

@@ -275,7 +275,10 @@ struct Evolve {
         bool wanted = false;
         for_each_run(p, s, [&](int r, int) {
             wanted |= bool(tile.wanted->run[r]);
-            gathered.with_x |= tile.wanted->run[r] && !p.run_is_real[r];
+            const bool with_z = tile.wanted->run[r] && !p.run_is_real[r];
+            gathered.with_z |= with_z;
+            // Moments before a run need X to turn them, and so do those of angles that move.
+            gathered.with_x |= with_z && (is_jet<Real> || meets_before || !p.run_is_turned[r]);
         });
         if (!wanted && !undo) return;
         C* ket_before = p.in_order && undo_ket ? space.ket(Space::ket_after_layer(p, layer - 1)) : ket;

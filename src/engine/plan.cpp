@@ -81,6 +81,11 @@ void Plan::derive_variation() {
             varies |= bool(angle_varies_[a.gate_angle[g]]);
         }
         run_is_real_.push_back(real);
+        const auto axes = a.gate_axis.begin() + a.run_gate_begin[r],
+                   end = a.gate_axis.begin() + a.run_gate_begin[r + 1];
+        const auto turn = std::find_if(axes, end, [](auto axis) { return axis != axis_y; });
+        run_is_turned_.push_back(turn != axes && turn != end &&
+                                 std::all_of(turn, end, [](auto axis) { return axis == axis_z; }));
         run_varies_.push_back(varies);
     }
     const size_t num_layers = a.layer_run_begin.size() - 1;
@@ -152,6 +157,7 @@ void Plan::link() {
 #define QTM_LINK(name) common_.name = name##_.data()
     QTM_LINK(angle_varies);
     QTM_LINK(run_is_real);
+    QTM_LINK(run_is_turned);
     QTM_LINK(run_varies);
     QTM_LINK(layer_varies);
     QTM_LINK(phase_varies);

@@ -72,7 +72,7 @@ class Plan {
     Halves halves_;
     std::unique_ptr<const Plan> halved_;
     std::unique_ptr<const Steps> steps_;
-    std::vector<uint8_t> angle_varies_, run_is_real_, run_varies_, layer_varies_, phase_varies_;
+    std::vector<uint8_t> angle_varies_, run_is_real_, run_is_turned_, run_varies_, layer_varies_, phase_varies_;
     std::vector<int32_t> term_run_;
     std::vector<uint8_t> run_is_measured_;
     bool can_absorb_ = false;

@@ -43,8 +43,9 @@ struct ProgramView {
     double angle_scale;
     int32_t angle_degree;
 
-    const uint8_t* run_is_real;  // [num_runs]: only RY, so no diagonals
-    const uint8_t* run_varies;   // [num_runs]
+    const uint8_t* run_is_real;    // [num_runs]: only RY, so no diagonals
+    const uint8_t* run_is_turned;  // [num_runs]: RY, then RZ, so that gradients need no X
+    const uint8_t* run_varies;     // [num_runs]
 
     const uint8_t* layer_varies;  // [num_layers]
 

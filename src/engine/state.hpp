@@ -164,9 +164,11 @@ struct State {
     static Complex<Number, lanes> phase_of_run(const ProgramView& p, const Space& space, int r) {
         Complex<Number, lanes> a, b;
         A::multiply_up(p, space, r, a, b);
-        const auto turned = product<true, Number, lanes>(space.run[r].left, b);
+        const auto& run = space.run[r];
+        const auto turned = product<true, Number, lanes>(run.left, b);
         const auto is_first = a.re * a.re + a.im * a.im > b.re * b.re + b.im * b.im;
         Vector<Number, lanes> modulus;
-        return A::unit({is_first ? a.re : turned.re, is_first ? a.im : turned.im}, modulus);
+        const Vector<Number, lanes> signed_by = is_first ? run.cosine : run.sine;
+        return A::unit({signed_by * (is_first ? a.re : turned.re), signed_by * (is_first ? a.im : turned.im)}, modulus);
     }
 };
