@@ -1,23 +1,29 @@
 """Gates and circuits: every native gate, decomposed ones, and those that are refused by name."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter, ParameterVector, library
 from qiskit.circuit.library import CRYGate, MCXGate
-from qiskit.quantum_info import random_unitary
+from qiskit.quantum_info import SparsePauliOp, random_unitary
 
 try:
     from qiskit.circuit.library import UnitaryGate
 except ImportError:  # before Qiskit 0.45
     from qiskit.extensions import UnitaryGate
 
+import itertools
+
 import reference
 from circuits_zoo import random_observables
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._reading.gates import GATES, native_gate
+from qiskit_torch_module._simulation.choose import choose
+from qiskit_torch_module._simulation.method import Task
 from qiskit_torch_module._simulation.planning import engine_of
 
 
@@ -170,3 +176,33 @@ def test_mutating_the_circuit_later_changes_nothing():
     circuit.x(0)
     assert model().tolist() == [1.0]
     torch.testing.assert_close(QuantumModule(circuit, None, None)(), torch.tensor([-1.0]))
+
+
+def test_masks_of_any_width():
+    """A circuit of 100 qubits is a program like any other, which no method holds as a state vector yet."""
+    circuit, small = QuantumCircuit(100), QuantumCircuit(3)
+    theta = Parameter("t")
+    for made, qubits in ((circuit, (0, 50, 99)), (small, (0, 1, 2))):
+        for one, other in itertools.pairwise(qubits):
+            made.rx(theta, one)
+            made.cx(one, other)
+        made.rzz(theta, qubits[0], qubits[2])
+    circuit.h(range(1, 40))
+    strings = SparsePauliOp.from_sparse_list([("YXZ", [0, 50, 99], 2.0), ("Z", [99], 1.0)], 100)
+    wide = compile_program(circuit, [strings], [theta], [])
+    narrow = compile_program(small, [SparsePauliOp(["ZXY", "ZII"], [2.0, 1.0])], [theta], [])
+    assert wide.output.terms.x.dtype == object
+    assert wide.evolution.num_qubits == 42
+    # Bits of the qubits in question, in the order of the simulated ones: 0, 1 to 39, 50, 99.
+    places = (0, 40, 41)
+    for found, expected in ((wide.output.terms.x, narrow.output.terms.x), (wide.output.terms.z, narrow.output.terms.z)):
+        taken = [sum((int(mask) >> place & 1) << i for i, place in enumerate(places)) for mask in found]
+        assert taken == expected.tolist()
+    np.testing.assert_array_equal(wide.output.terms.coefficient, narrow.output.terms.coefficient)
+    again = compile_program(circuit, [strings], [theta], [])
+    assert wide == again
+    assert hash(wide) == hash(again)
+    assert pickle.loads(pickle.dumps(wide)) == wide
+    for use in (engine_of, lambda program: choose(program, Task())):
+        with pytest.raises(ValueError, match="^circuit: expected gates on 1 to 30 qubits, got gates on 42 of 100$"):
+            use(wide)

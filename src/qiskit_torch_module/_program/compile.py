@@ -8,7 +8,6 @@ from math import pi
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from .._core.schema import MAX_QUBITS
 from .._core.timing import Stopwatch
 from .._reading.gates import Step
 from .._reading.matrices import DenseStep, MatrixStep
@@ -83,10 +82,6 @@ def compile_evolution(
     reader = Reader(variables, circuit.num_qubits)
     reader.over(circuit)
     lines = sorted(reader.live)
-    if len(lines) > MAX_QUBITS:
-        raise ValueError(
-            f"circuit: expected gates on 1 to {MAX_QUBITS} qubits, got gates on {len(lines)} of {circuit.num_qubits}"
-        )
     place = {line: index for index, line in enumerate(lines)}
     steps = _Steps(len(lines), current_passes())
     for step in reader.settled():

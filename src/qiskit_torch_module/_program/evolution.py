@@ -10,6 +10,7 @@ from typing import Any
 from qiskit.circuit import Parameter
 
 from .._core.collector import without_collections
+from .._core.schema import MAX_QUBITS
 from .._reading.expressions import Derived, variables_in
 from .._reading.polynomials import Polynomial
 from .blocks import Block
@@ -71,6 +72,14 @@ class Evolution:
         parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
         object.__setattr__(self, "has_derived", any(map(len, parts)))
         object.__setattr__(self, "periods", self._periods() if self.derived_inputs or self.derived_weights else ())
+
+    @property
+    def too_wide(self) -> str | None:
+        """Why state vectors do not hold it, if they do not."""
+        if self.num_qubits <= MAX_QUBITS:
+            return None
+        all_qubits = self.num_qubits if self.frame is None else len(self.frame)
+        return f"circuit: expected gates on 1 to {MAX_QUBITS} qubits, got gates on {self.num_qubits} of {all_qubits}"
 
     @property
     def is_stepwise(self) -> bool:

@@ -8,7 +8,7 @@ from math import pi
 
 import numpy as np
 
-from .._reading.paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, parity, unpacked
+from .._reading.paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, masks_of, parity, unpacked
 from .._reading.polynomials import Polynomial
 from .dense import VirtualQubits
 from .gf2 import is_odd
@@ -115,9 +115,10 @@ def expectation_values_in(frame: VirtualQubits, sums: PauliSums) -> ExpectationV
 
     Of qubits that are not simulated, and so in |0>, Z is 1 and X and Y are 0.
     """
-    flips, signs = (np.array(masks, dtype=np.uint32) for masks in (frame.flips, frame.signs))
+    width = max(map(int.bit_length, (*frame.flips, *frame.signs)), default=0)
+    flips, signs = (masks_of(masks, width) for masks in (frame.flips, frame.signs))
     negatives, idle = np.array(frame.negatives), flips == 0
-    x, z = np.empty(sums.num_strings, dtype=np.uint32), np.empty(sums.num_strings, dtype=np.uint32)
+    x, z = np.empty(sums.num_strings, dtype=flips.dtype), np.empty(sums.num_strings, dtype=flips.dtype)
     negative, vanishes = np.empty(sums.num_strings, dtype=bool), np.empty(sums.num_strings, dtype=bool)
     for begin in range(0, sums.num_strings, MASKS_AT_ONCE):
         part = slice(begin, begin + MASKS_AT_ONCE)

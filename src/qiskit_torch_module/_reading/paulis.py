@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,23 @@ class PauliString:
     coefficient: float
 
 
+# Masks of as many bits fit a machine word.
+MOST_BITS = 32
+# Masks of basis states: machine words, or whole numbers of Python where there are more bits.
+Masks: TypeAlias = npt.NDArray[Any]
+
+
+def masks_of(values: Sequence[int], num_bits: int) -> Masks:
+    """Masks of so many bits."""
+    return np.array(values, dtype=np.uint32 if num_bits <= MOST_BITS else object)
+
+
+def _hashable(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return tuple(value) if value.dtype == object else value.tobytes()
+
+
 class _OfArrays:
     """A frozen dataclass that holds arrays: they are read only, and compared and hashed by what is in them."""
 
@@ -51,7 +68,7 @@ class _OfArrays:
     def __hash__(self) -> int:
         found = self.__dict__.get("_hash")
         if found is None:
-            found = hash(tuple(one.tobytes() if isinstance(one, np.ndarray) else one for one in self._values()))
+            found = hash(tuple(map(_hashable, self._values())))
             self.__dict__["_hash"] = found
         return found
 
@@ -141,8 +158,8 @@ class PauliTerms(_OfArrays):
     """
 
     observable: npt.NDArray[np.int32]
-    x: npt.NDArray[np.uint32]
-    z: npt.NDArray[np.uint32]
+    x: Masks
+    z: Masks
     coefficient: npt.NDArray[np.float64]
 
     @staticmethod
@@ -185,8 +202,11 @@ def num_bits(masks: Bytes) -> npt.NDArray[np.int64]:
 _BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1).astype(np.uint8)
 
 
-def parity(masks: npt.NDArray[np.uint32]) -> Bits:
+def parity(masks: Masks) -> Bits:
     """Whether each mask has an odd number of bits."""
+    if masks.dtype == object:
+        odd: Bits = np.fromiter(map(int.bit_count, masks), dtype=np.int64, count=len(masks)) % 2 != 0
+        return odd
     for shift in (16, 8, 4, 2, 1):
         masks = masks ^ (masks >> np.uint32(shift))
     return (masks & np.uint32(1)).astype(bool)

@@ -74,7 +74,10 @@ def choose(program: Program, task: Task) -> Method:
     said = {name: one for name, one in offers(program, task).items() if _known[name].is_exact}
     costs = {name: one.seconds for name, one in said.items() if isinstance(one, Cost)}
     if not costs:
-        reasons = "; ".join(f"{name}: {one.reason}" for name, one in said.items() if isinstance(one, Refusal))
+        refusals = {name: one.reason for name, one in said.items() if isinstance(one, Refusal)}
+        if len(set(refusals.values())) == 1:
+            raise ValueError(next(iter(refusals.values())))
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refusals.items())
         raise ValueError(f"method: none can compute this circuit ({reasons})")
     return _known[min(costs, key=costs.__getitem__)]
 

@@ -38,6 +38,8 @@ class Native(Method):
         """From the number of steps; nothing is planned."""
         if task.device not in ("cpu", "meta"):
             return Refusal(f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()")
+        if (reason := program.evolution.too_wide) is not None:
+            return Refusal(reason)
         found = NATIVE.of(program.evolution, task)
         if program.expectation_values is not None:
             return found

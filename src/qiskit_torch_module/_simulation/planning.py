@@ -33,6 +33,8 @@ def engine_of(program: Program) -> Engine:
 
 
 def _made(program: Program) -> Engine:
+    if (reason := program.evolution.too_wide) is not None:
+        raise ValueError(reason)
     return _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
 
 

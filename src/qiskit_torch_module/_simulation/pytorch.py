@@ -43,6 +43,8 @@ class PyTorch(Method):
 
     def cost(self, program: Program, task: Task) -> Cost | Refusal:
         """From the number of steps. Refused is what not even values have room for."""
+        if (reason := program.evolution.too_wide) is not None:
+            return Refusal(reason)
         least, budget = PYTORCH.of(program.evolution, replace(task, order=0)).bytes, memory_budget()
         if least > budget:
             return Refusal(
