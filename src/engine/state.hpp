@@ -23,63 +23,28 @@ struct State {
     // those who read it.
     static void read(const Tile<Real>& tile, const Space& space, const C* ket) {
         const C phase = lacking_phase(tile, space);
-        const int64_t rows = spread ? 1 : tile.num_samples;
         for_each_block(tile, [&](const Block& block) {
-            Real numbers[row_count][2 * at_once];
-            for (int j = 0; j < block.size; ++j) {
-                const uint32_t place = block.place ^ block.offset[j];
-                const C amplitude = product<false, Real, lanes>(phase, ket[place >> L::lane_bits]);
-                for (int row = 0; row < row_count; ++row) {
-                    const int lane = spread ? int(place & L::lane_mask) : row;
-                    numbers[row][2 * j] = lane_of(amplitude.re, lane);
-                    numbers[row][2 * j + 1] = lane_of(amplitude.im, lane);
-                }
-            }
-            for (int64_t row = 0; row < rows; ++row)
-                __builtin_memcpy(tile.values + row * tile.program->num_values + 2 * block.first, numbers[row],
-                                 2 * size_t(block.size) * sizeof(Real));
+            C amplitude[vectors] = {};
+            for (int j = 0; j < block.vectors; ++j)
+                amplitude[j] = product<false, Real, lanes>(phase, block.load(ket, j));
+            store_numbers(tile, amplitude, tile.values + 2 * block.first, block.numbers);
         });
     }
 
     // bra = half of the gradient with respect to the state, with the phases that the ket lacks taken away.
     static void seed(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
-        const C phase = lacking_phase(tile, space), half{Number(0.5) * phase.re, Number(0.5) * phase.im};
-        const int64_t rows = spread ? 1 : tile.num_samples;
+        const C phase = lacking_phase(tile, space), factor{Number(0.5) * phase.re, Number(0.5) * phase.im};
         const bool meets_ket = has_gradient(tile);
         V overlap{};  // Im<b|k>
         for_each_block(tile, [&](const Block& block) {
-            Real numbers[row_count][2 * at_once];
-            for (int64_t row = 0; row < row_count; ++row) {
-                if (row < rows)
-                    __builtin_memcpy(numbers[row], tile.cotangent + row * tile.program->num_values + 2 * block.first,
-                                     2 * size_t(block.size) * sizeof(Real));
-                else
-                    __builtin_memset(static_cast<void*>(numbers[row]), 0, sizeof(numbers[row]));
-            }
-            for (int j = 0; j < block.size; ++j) {
-                const uint32_t place = block.place ^ block.offset[j];
-                C given;
-                for (int lane = 0; lane < lanes; ++lane) {
-                    set_lane(given.re, lane, numbers[spread ? 0 : lane][2 * j]);
-                    set_lane(given.im, lane, numbers[spread ? 0 : lane][2 * j + 1]);
-                }
-                given = product<true, Real, lanes>(half, given);
-                C& to = bra[place >> L::lane_bits];
-                if constexpr (spread) {
-                    // Threads of a team may write lanes of one vector.
-                    const int lane = int(place & L::lane_mask);
-                    set_lane(to.re, lane, lane_of(given.re, lane));
-                    set_lane(to.im, lane, lane_of(given.im, lane));
-                } else {
-                    to = given;
-                }
+            C given[vectors];
+            load_numbers(tile, given, tile.cotangent + 2 * block.first, block.numbers);
+            for (int j = 0; j < block.vectors; ++j) {
+                const C b = product<true, Real, lanes>(factor, given[j]);
+                block.store(bra, j, b);
                 if (!meets_ket) continue;
-                const C& k = ket[place >> L::lane_bits];
-                const V share = given.re * k.im - given.im * k.re;
-                if constexpr (spread)
-                    set_lane(overlap, 0, lane_of(overlap, 0) + lane_of(share, int(place & L::lane_mask)));
-                else
-                    overlap += share;
+                const C k = block.load(ket, j);
+                overlap += b.re * k.im - b.im * k.re;
             }
         });
         if (meets_ket) space.angle_gradient[tile.program->state_phase[0]] -= W::sum_over_state(overlap);
@@ -90,26 +55,56 @@ struct State {
     static bool has_gradient(const Tile<Real>& tile) { return tile.wanted->angle[tile.program->state_phase[0]]; }
 
    private:
-    // Amplitudes that lie side by side in a row: a line of the cache, or two.
-    static constexpr int block_bits = 3, at_once = 1 << block_bits;
-    static constexpr int row_count = spread ? 1 : lanes;
+    // A block is a square: as many numbers of as many samples as a vector has lanes; spread, two vectors of one sample.
+    static constexpr int block_bits = spread ? __builtin_ctz(lanes) : __builtin_ctz(lanes) - 1;
+    static constexpr int at_once = 1 << block_bits, vectors = spread ? 1 : at_once;
+    static constexpr std::make_index_sequence<lanes> all_lanes{};
+    // Those of jets are stored number by number.
+    static constexpr bool is_plain = !is_jet<Real>;
 
-    static Real lane_of(const V& x, int lane) { return x[lane]; }
-    // Without touching the lanes beside it.
-    static void set_lane(V& x, int lane, Real value) {
-        if constexpr (is_jet<Real>)
-            x[lane] = value;
-        else
-            __builtin_memcpy(reinterpret_cast<char*>(&x) + size_t(lane) * sizeof(Real), &value, sizeof(Real));
-    }
-
-    // Amplitudes first to first + size - 1; number j lies at `place ^ offset[j]`.
+    // Amplitudes from number `first` on; number j lies at `place ^ offset[j]`.
     struct Block {
         size_t first;
-        int size;
+        int numbers, vectors;
         uint32_t place;
         const uint32_t* offset;
+        bool is_in_order;  // spread: a vector holds amplitudes one after the other
+
+        C load(const C* state, int j) const {
+            if constexpr (!spread) return state[place ^ offset[j]];
+            if (is_in_order) return state[place >> L::lane_bits];
+            C found{V{}, V{}};
+            for (int lane = 0; lane < numbers / 2; ++lane) {
+                const uint32_t from = place ^ offset[lane];
+                set_lane(found.re, lane, lane_of(state[from >> L::lane_bits].re, from & L::lane_mask));
+                set_lane(found.im, lane, lane_of(state[from >> L::lane_bits].im, from & L::lane_mask));
+            }
+            return found;
+        }
+        // Threads of a team may store into lanes of one vector.
+        void store(C* state, int j, const C& amplitude) const {
+            if constexpr (!spread) {
+                state[place ^ offset[j]] = amplitude;
+            } else if (is_in_order) {
+                state[place >> L::lane_bits] = amplitude;
+            } else {
+                for (int lane = 0; lane < numbers / 2; ++lane) {
+                    const uint32_t to = place ^ offset[lane];
+                    set_lane(state[to >> L::lane_bits].re, to & L::lane_mask, lane_of(amplitude.re, lane));
+                    set_lane(state[to >> L::lane_bits].im, to & L::lane_mask, lane_of(amplitude.im, lane));
+                }
+            }
+        }
     };
+
+    static Real lane_of(const V& x, uint32_t lane) { return x[lane]; }
+    // Without touching the lanes beside it.
+    static void set_lane(V& x, uint32_t lane, Real value) {
+        if constexpr (is_plain)
+            __builtin_memcpy(reinterpret_cast<char*>(&x) + lane * sizeof(Real), &value, sizeof(Real));
+        else
+            x[lane] = value;
+    }
 
     // Calls visit(block) for this thread's share of the state.
     template <class Visit>
@@ -118,18 +113,78 @@ struct State {
         const int bits = p.num_qubits < block_bits ? p.num_qubits : block_bits;
         const uint32_t* flip = p.state_flip + bits;
         uint32_t offset[at_once] = {}, place = p.state_flip[p.num_qubits];
+        bool is_in_order = bits == block_bits;
+        for (int q = 0; q <= p.num_qubits; ++q)
+            is_in_order &= q < bits ? p.state_flip[q] == uint32_t(1) << q : (p.state_flip[q] & L::lane_mask) == 0;
         for (int q = 0; q < bits; ++q)
             for (int j = 0; j < 1 << q; ++j) offset[j + (1 << q)] = offset[j] ^ p.state_flip[q];
         const auto [begin, end] = tile.team.share(uint64_t(1) << (p.num_qubits - bits));
         for (int q = 0; begin >> q != 0; ++q)
             if (begin >> q & 1) place ^= flip[q];
         for (uint64_t block = begin; block < end; ++block) {
-            visit(Block{size_t(block) << bits, 1 << bits, place, offset});
+            visit(Block{size_t(block) << bits, 2 << bits, spread ? 1 : 1 << bits, place, offset, is_in_order});
             // The bits that change on the way to the next one.
             if (block + 1 < end)
                 for (int q = 0; (block ^ (block + 1)) >> q != 0; ++q) place ^= flip[q];
         }
     }
+
+    // Numbers of a block, one row for each sample: real and imaginary parts in turn.
+
+    static void store_numbers(const Tile<Real>& tile, C* amplitude, Real* to, int count) {
+        const size_t size = size_t(count) * sizeof(Real);
+        if constexpr (!is_plain) {
+            for (int64_t row = 0; row < rows(tile); ++row, to += tile.program->num_values)
+                for (int i = 0; i < count; ++i) {
+                    const C& from = amplitude[spread ? 0 : i / 2];
+                    to[i] = lane_of(i % 2 ? from.im : from.re, uint32_t(spread ? i / 2 : row));
+                }
+        } else if constexpr (spread) {
+            V numbers[] = {amplitude->re, amplitude->im};
+            interleave(numbers[0], numbers[1], all_lanes);
+            __builtin_memcpy(static_cast<void*>(to), numbers, size);
+        } else {
+            V numbers[lanes];
+            for (int j = 0; j < vectors; ++j) {
+                numbers[2 * j] = amplitude[j].re;
+                numbers[2 * j + 1] = amplitude[j].im;
+            }
+            transpose<1>(numbers, all_lanes);
+            for (int64_t row = 0; row < rows(tile); ++row, to += tile.program->num_values)
+                if (count == lanes)
+                    __builtin_memcpy(static_cast<void*>(to), numbers + row, sizeof(V));
+                else
+                    __builtin_memcpy(static_cast<void*>(to), numbers + row, size);
+        }
+    }
+
+    static void load_numbers(const Tile<Real>& tile, C* amplitude, const Real* from, int count) {
+        const size_t size = size_t(count) * sizeof(Real);
+        if constexpr (!is_plain) {
+            for (int j = 0; j < vectors; ++j) amplitude[j] = {V{}, V{}};
+            for (int64_t row = 0; row < rows(tile); ++row, from += tile.program->num_values)
+                for (int i = 0; i < count; ++i) {
+                    C& to = amplitude[spread ? 0 : i / 2];
+                    set_lane(i % 2 ? to.im : to.re, uint32_t(spread ? i / 2 : row), from[i]);
+                }
+        } else if constexpr (spread) {
+            V numbers[2] = {};
+            __builtin_memcpy(static_cast<void*>(numbers), from, size);
+            take_apart(numbers[0], numbers[1], all_lanes);
+            *amplitude = {numbers[0], numbers[1]};
+        } else {
+            V numbers[lanes] = {};  // lanes without a sample have no gradient
+            for (int64_t row = 0; row < rows(tile); ++row, from += tile.program->num_values)
+                if (count == lanes)
+                    __builtin_memcpy(static_cast<void*>(numbers + row), from, sizeof(V));
+                else
+                    __builtin_memcpy(static_cast<void*>(numbers + row), from, size);
+            transpose<1>(numbers, all_lanes);
+            for (int j = 0; j < vectors; ++j) amplitude[j] = {numbers[2 * j], numbers[2 * j + 1]};
+        }
+    }
+
+    static int64_t rows(const Tile<Real>& tile) { return spread ? 1 : tile.num_samples; }
 
     // exp(i phase) that a ket lacks to be the state.
     static C lacking_phase(const Tile<Real>& tile, const Space& space) {
@@ -159,16 +214,13 @@ struct State {
         return found;
     }
 
-    // What a run has beside diag(1, left) RY diag(1, right): by its larger entry, the other one may be lost in
-    // rounding. What moves is no part of the split.
+    // What a run has beside diag(1, left) RY diag(1, right): with this phase u, a = u cosine and b = u left sine, so
+    // that neither is lost where it is small. What moves is no part of the split.
     static Complex<Number, lanes> phase_of_run(const ProgramView& p, const Space& space, int r) {
         Complex<Number, lanes> a, b;
         A::multiply_up(p, space, r, a, b);
         const auto& run = space.run[r];
         const auto turned = product<true, Number, lanes>(run.left, b);
-        const auto is_first = a.re * a.re + a.im * a.im > b.re * b.re + b.im * b.im;
-        Vector<Number, lanes> modulus;
-        const Vector<Number, lanes> signed_by = is_first ? run.cosine : run.sine;
-        return A::unit({signed_by * (is_first ? a.re : turned.re), signed_by * (is_first ? a.im : turned.im)}, modulus);
+        return {run.cosine * a.re + run.sine * turned.re, run.cosine * a.im + run.sine * turned.im};
     }
 };

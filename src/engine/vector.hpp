@@ -81,6 +81,48 @@ inline Vector<Real, lanes> flip_lanes(Vector<Real, lanes> x, uint32_t flip) {
 #endif
 }
 
+// Of two vectors side by side, those elements whose numbers are given.
+template <size_t... element, class V>
+[[gnu::always_inline]] inline V chosen(V x, V y) {
+#if defined(__clang__)
+    return __builtin_shufflevector(x, y, int(element)...);
+#else
+    using Number = std::decay_t<decltype(x[0])>;
+    return __builtin_shuffle(x, y, IntegerVector<Number, int(sizeof...(element))>{element...});
+#endif
+}
+
+// x, y = re0, im0, re1, im1, ... in place of re, im; and back.
+template <class V, size_t... lane>
+[[gnu::always_inline]] inline void interleave(V& re, V& im, std::index_sequence<lane...>) {
+    constexpr size_t lanes = sizeof...(lane);
+    const V first = chosen<(lane / 2 + lane % 2 * lanes)...>(re, im);
+    im = chosen<(lanes / 2 + lane / 2 + lane % 2 * lanes)...>(re, im);
+    re = first;
+}
+template <class V, size_t... lane>
+[[gnu::always_inline]] inline void take_apart(V& x, V& y, std::index_sequence<lane...>) {
+    const V re = chosen<(2 * lane)...>(x, y);
+    y = chosen<(2 * lane + 1)...>(x, y);
+    x = re;
+}
+
+// Exchanges lanes `width` apart between rows that are `width` apart, for all widths: a square is transposed.
+template <size_t width, class V, size_t... lane>
+[[gnu::always_inline]] inline void transpose(V* rows, std::index_sequence<lane...> all) {
+    constexpr size_t lanes = sizeof...(lane);
+    if constexpr (width < lanes) {
+#pragma GCC unroll 16
+        for (size_t i = 0; i < lanes; ++i) {
+            if (i & width) continue;
+            const V x = rows[i], y = rows[i | width];
+            rows[i] = chosen<((lane & width) ? lanes + lane - width : lane)...>(x, y);
+            rows[i | width] = chosen<((lane & width) ? lanes + lane : lane + width)...>(x, y);
+        }
+        transpose<2 * width>(rows, all);
+    }
+}
+
 template <class Real, int lanes>
     requires(!is_jet<Real>)
 inline Real sum_of_lanes(Vector<Real, lanes> x) {
