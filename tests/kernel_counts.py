@@ -1,4 +1,4 @@
-"""How many instructions ten kernels of the engine take, counted by valgrind: the same on a busy machine as on an idle one.
+"""How many instructions some kernels of the engine take, counted by valgrind: the same on a busy machine as on an idle one.
 
     python tests/kernel_counts.py
 
@@ -29,6 +29,7 @@ from qiskit.quantum_info import random_unitary
 from circuits_zoo import qaoa, reuploading
 from qiskit_torch_module import _engine
 from qiskit_torch_module._program.compile import compile_program
+from qiskit_torch_module._program.output import State
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._simulation import planning
 
@@ -131,13 +132,14 @@ def _job(
     finally:
         planning.Engine = before
     random, evolution = np.random.default_rng(0), program.evolution
-    shapes = ((size, evolution.num_all_inputs), (evolution.num_all_weights,), (size, program.output_size))
+    width = program.output_size * (1 if program.expectation_values else 2)  # amplitudes are two numbers
+    shapes = ((size, evolution.num_all_inputs), (evolution.num_all_weights,), (size, width))
     batch = [random.normal(size=shape).astype(real) for shape in shapes]
     return {**made, "batch": batch, "gradient": gradient, "layout": layout, "halves": halves}
 
 
 def jobs() -> Mapping[str, dict[str, Any]]:
-    """Ten calls, each of which spends its time in another kernel."""
+    """Calls, each of which spends its time in another kernel."""
 
     def layers(qubits: int, depth: int) -> Program:
         case = reuploading(qubits, depth)
@@ -145,6 +147,7 @@ def jobs() -> Mapping[str, dict[str, Any]]:
 
     diagonal = qaoa(8, 2)
     small, large, wide = layers(6, 2), layers(10, 2), layers(14, 1)
+    states = Program(layers(8, 1).evolution, State())
     return {
         "forward": _job(small, gradient=False, layout="batched"),
         "gradient": _job(small, gradient=True, layout="batched"),
@@ -154,6 +157,7 @@ def jobs() -> Mapping[str, dict[str, Any]]:
         "halves": _job(large, gradient=False, halves=True),
         "join": _job(large, gradient=True, halves=True),
         "diagonals": _job(_program(diagonal.circuit, diagonal.encoding, diagonal.variational), gradient=True),
+        "states": _job(states, gradient=True, layout="batched"),
         "stepwise": _job(_matrices(), gradient=True, size=8),
         "angles": _job(_polynomials(), gradient=True, size=64),
     }

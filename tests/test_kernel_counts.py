@@ -1,4 +1,4 @@
-"""Ten kernels take as many instructions as the table says: what makes one slower is seen on any machine."""
+"""Kernels take as many instructions as the table says: what makes one slower is seen on any machine."""
 
 import json
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import HamiltonianGate, UnitaryGate
 from qiskit.quantum_info import Statevector, random_hermitian, random_unitary
 
 import qiskit_torch_module as qtm
@@ -20,6 +19,7 @@ from circuits_zoo import Case, qaoa, reuploading
 from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule, _engine, methods
 from qiskit_torch_module._program.passes import compiler_passes
+from qiskit_torch_module._reading.compat import HamiltonianGate, UnitaryGate
 from qiskit_torch_module._simulation.planning import engine_of
 from qiskit_torch_module.outputs import Output, State
 

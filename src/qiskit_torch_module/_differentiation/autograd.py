@@ -40,9 +40,10 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         weights: Sets of weights.
     """
     if runner.states is not None:
-        return read(runner.program, values(runner.states, num_threads, inputs, *weights))
+        found: torch.Tensor = _undisturbed(read, runner.program, values(runner.states, num_threads, inputs, *weights))
+        return found
     if runner.is_differentiable:
-        found: torch.Tensor = _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
+        found = _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
         return found
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
