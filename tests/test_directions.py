@@ -369,7 +369,7 @@ def test_matrices_and_other_methods_go_through_plain_pytorch():
     assert torch.autograd.gradgradcheck(function, (at,))
 
 
-ONES = torch.ones(3, 2, dtype=torch.float64)
+ONES, W_ONES = torch.ones(3, 2, dtype=torch.float64), torch.ones(12, dtype=torch.float64)
 
 
 class TestEngine:
@@ -402,7 +402,7 @@ class TestEngine:
             ({"inputs": (ONES,)}, ValueError, "expected 2 powers, got 1"),
             ({"inputs": ()}, ValueError, "expected 2 powers, got 0"),
             ({"inputs": (ONES, ONES[:, :1])}, ValueError, "inputs: expected 6 elements, got 3"),
-            ({"inputs": (ONES, ONES * torch.nan)}, ValueError, "inputs: expected finite"),
+            ({"inputs": (ONES * torch.nan, ONES)}, ValueError, "inputs: expected finite"),
             ({"inputs": (ONES, ONES.float())}, TypeError, "float64"),
             ({"inputs": (None, ONES)}, TypeError, "inputs: expected"),
             ({"weights": ([ONES[0]], None)}, ValueError, "weights: expected 12 values, got 2"),
@@ -417,6 +417,16 @@ class TestEngine:
     def test_wrong_arguments(self, changes, error, match):
         with pytest.raises(error, match=match):
             self.series(**changes)
+
+    def test_what_moves_by_nan_stays_in_its_sample(self):
+        moves = ONES.clone()
+        moves[1] = torch.nan
+        [[by_inputs, by_weights], *_] = self.series(inputs=(ONES, moves), weights=([W_ONES], None))
+        assert torch.isfinite(by_inputs).all()
+        assert torch.isfinite(by_weights).all()
+        _, [by_inputs, by_weights] = self.series(inputs=(ONES, moves), weights=([W_ONES], None))
+        assert by_inputs.isnan().any(1).tolist() == [False, True, False]
+        assert by_weights.isnan().any()
 
     def test_angles_without_digits(self):
         x = torch.full((3, 2), 1e17)
@@ -456,3 +466,76 @@ def test_compiled_losses_with_derivatives():
             value.backward()
             results.append([value.detach(), *(one.grad.clone() for one in model.variational_)])
         torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_samples_do_not_drown_in_others(dtype):
+    """Second derivatives of a sample are right however small or large those of others are."""
+    model = QuantumModule(*_three(reuploading(2, 1)), seed_init=1).to(dtype)
+    x, scale = torch.rand(4, 2, dtype=dtype, requires_grad=True), 1e20 if dtype == torch.float32 else 1e200
+
+    def second(sizes):
+        [slope] = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        [bent] = torch.autograd.grad((slope[:, 0] * sizes).sum(), x, create_graph=True)
+        [found] = torch.autograd.grad((bent * sizes[:, None] * torch.tensor([1.0, -2.0], dtype=dtype)).sum(), x)
+        return found
+
+    plain = second(torch.ones(4, dtype=dtype))
+    sizes = torch.tensor([1.0, 1 / scale**0.5, 1e-4, scale**0.4], dtype=dtype)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(second(sizes) / sizes[:, None] ** 2, plain, rtol=tolerance, atol=tolerance)
+
+
+def test_the_old_vmap_goes_through_plain_pytorch(pair):
+    native, plain, (x, w) = pair
+    results = []
+    for function in (native, plain):
+        at = x.clone().requires_grad_()
+        [slope] = torch.autograd.grad(function(at, w).sum(), at, create_graph=True)
+        loss = lambda w, f=function: f(x, w).square().sum()  # noqa: E731
+        results.append(
+            [
+                torch.autograd.grad(slope, at, torch.stack([x, x**2]), is_grads_batched=True)[0],
+                torch.autograd.functional.hessian(loss, w, vectorize=True),
+                torch.autograd.functional.jacobian(
+                    lambda w, f=function: f(x, w), w, vectorize=True, strategy="forward-mode"
+                ),
+            ]
+        )
+    torch.testing.assert_close(*results, atol=1e-10, rtol=0)
+
+
+def test_functionalized_forward_mode(pair):
+    native, plain, (x, w) = pair
+    for transform in (lambda f: jvp(f, (w,), (w,))[1], lambda f: jacfwd(f)(w)):
+        found, expected = (
+            torch.func.functionalize(lambda f=f, t=transform: t(lambda w: f(x, w)))() for f in (native, plain)
+        )
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["auto", "pytorch"])
+def test_forward_mode_in_single_precision(method):
+    circuit, x, w = mixed_circuit()
+    model = QuantumModule(circuit, x, w, observables=["ZX", "YY"], method=method, seed_init=1).float()
+    at, weights = torch.rand(3, 2, dtype=torch.float32), torch.rand(3, dtype=torch.float32)
+
+    def values(w):
+        return functional_call(model, {model.variational_names[0]: w}, (at,))
+
+    assert jvp(values, (weights,), (weights,))[1].dtype == torch.float32
+    second = jacfwd(jacfwd(lambda w: values(w).sum()))(weights)
+    torch.testing.assert_close(second, hessian(lambda w: values(w).sum())(weights), atol=1e-4, rtol=1e-4)
+    third = jacrev(jacrev(jacrev(lambda w: values(w).sum())))(weights)
+    torch.testing.assert_close(jacfwd(jacrev(jacfwd(lambda w: values(w).sum())))(weights), third, atol=1e-3, rtol=1e-3)
+
+
+def test_third_derivatives_keep_a_graph_of_what_needs_one():
+    model = QuantumModule(*_three(reuploading(2, 1)), seed_init=1)
+    x = torch.rand(3, 2, requires_grad=True)
+    derivative = model(x)
+    for _ in range(3):
+        [derivative] = torch.autograd.grad(derivative.sum(), x, create_graph=True)
+        derivative = derivative[:, :1]
+    derivative.square().sum().backward()
+    assert all(one.grad.abs().max() > 0 for one in model.variational_)

@@ -11,6 +11,10 @@ transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transf
 _is_wrapped: Callable[[torch.Tensor], bool] = getattr(
     torch._C._functorch, "is_functorch_wrapped_tensor", lambda tensor: True
 )
+# Whether a tensor is one of the old vmap of PyTorch, as is_grads_batched and vectorize=True make them.
+is_old_batch: Callable[[torch.Tensor], bool] = getattr(
+    torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
+)
 # The tensor in a wrapper that outlives its transform.
 unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
     torch._C._functorch, "unwrap_if_dead", lambda tensor: tensor
@@ -25,6 +29,11 @@ def is_forward_twice(tensors: Sequence[torch.Tensor]) -> bool:
     if not transforms_active() or not any(map(_is_wrapped, tensors)):
         return False
     return _num_transforms("Jvp") > 1
+
+
+def is_pushed_forward() -> bool:
+    """Whether a transform of torch.func takes forward-mode derivatives."""
+    return _num_transforms("Jvp") > 0
 
 
 def is_differentiated() -> bool:

@@ -14,20 +14,31 @@ from typing import Any
 import torch
 
 from .._core.plain import is_plain, is_tracing
-from .._core.transforms import is_forward_twice, is_functionalized, transforms_active, unwrap_if_dead
+from .._core.transforms import (
+    is_forward_twice,
+    is_functionalized,
+    is_old_batch,
+    is_pushed_forward,
+    transforms_active,
+    unwrap_if_dead,
+)
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, joined
 from .._simulation.reading import read
 from . import operators
 from .derivatives import mapped_values, pushed_forward, values_function
-from .gradients import Curved, Gradients, Pushed, differentiable_gradients, gradients, pushed, text_of
-from .sharding import prepare_for
-
-# Private names of PyTorch; without them every call goes the general way.
-_is_old_batch: Callable[[torch.Tensor], bool] = getattr(
-    torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
+from .gradients import (
+    Curved,
+    Gradients,
+    Pushed,
+    differentiable_gradients,
+    follows_directions,
+    gradients,
+    pushed,
+    text_of,
 )
+from .sharding import prepare_for
 
 
 def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
@@ -50,6 +61,8 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     if is_plain((inputs, *weights)):
         return _apply(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
     if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
+        if transforms_active() and is_pushed_forward():  # and operators have no forward mode
+            return runner.function()(inputs, joined(weights, inputs))
         return _operator_values(runner, num_threads, inputs, weights)
     if transforms_active():
         if is_forward_twice((inputs, *weights)):
@@ -104,7 +117,7 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
-        if _is_old_batch(cotangent):
+        if is_old_batch(cotangent):
             raise NotImplementedError(
                 "QuantumModule: is_grads_batched and vectorize=True rest on an old vmap of PyTorch that takes no "
                 "custom functions; use torch.func.jacrev or torch.func.vmap instead"
@@ -119,7 +132,7 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
-        if ctx.runner.highest_power < 1:
+        if not follows_directions(ctx.runner, tangents[2:]):
             return pushed_forward(values_function(ctx.runner), ctx.saved_tensors, tangents[2:])[0]
         found = pushed(ctx.runner, ctx.num_threads, ctx.saved_tensors, tangents[2:])
         assert found is not None  # PyTorch asks where something moves

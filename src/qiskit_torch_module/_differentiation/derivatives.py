@@ -12,7 +12,7 @@ from .._simulation.method import Runner
 from .._simulation.native import Tensors, joined
 
 
-def pulled_back(function: Callable[..., Tensors], *at: torch.Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+def pulled_back(function: Callable[..., Any], *at: torch.Tensor) -> tuple[Any, Callable[..., Tensors]]:
     """Values of a function, and what turns cotangents of them into gradients."""
     outputs, pull_back, *_ = torch.func.vjp(function, *at)
     return outputs, pull_back
@@ -53,10 +53,54 @@ def curvature_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[...,
 
     def curvature(cotangent: torch.Tensor, *arguments: torch.Tensor) -> Tensors:
         middle = len(arguments) // 2
-        at, along = (cotangent, *arguments[:middle]), (None, *arguments[middle:])
-        return pushed_forward(gradient_function(runner, wants), at, along)
+        slope = _slope(_contracted(runner, cotangent), arguments[middle:])
+        return _gradients(slope, (False, *wants), cotangent, *arguments[:middle])
 
     return curvature
+
+
+def twice_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[..., Tensors]:
+    """What is wanted of values and gradients along two directions, of a cotangent, variables and both directions."""
+
+    def twice(cotangent: torch.Tensor, *arguments: torch.Tensor) -> Tensors:
+        third = len(arguments) // 3
+        variables, first, second = arguments[:third], arguments[third : 2 * third], arguments[2 * third :]
+        slope = _slope(_slope(_contracted(runner, cotangent), first), second)
+        return _gradients(slope, wants, cotangent, *variables)
+
+    return twice
+
+
+# Real functions of a cotangent and variables: sums of cotangents times values, and their derivatives along directions,
+# whose gradients by the cotangent are those of the values.
+_Real = Callable[..., torch.Tensor]
+
+
+def _contracted(runner: Runner, like: torch.Tensor) -> _Real:
+    values = values_function(runner)
+
+    def contracted(cotangent: torch.Tensor, *variables: torch.Tensor) -> torch.Tensor:
+        product = values(*variables)[0] * cotangent.conj()
+        return product.real.sum() if like.is_complex() else product.sum()
+
+    return contracted
+
+
+def _slope(function: _Real, direction: Sequence[torch.Tensor]) -> _Real:
+    """Its derivative along a direction of the variables."""
+
+    def slope(cotangent: torch.Tensor, *variables: torch.Tensor) -> torch.Tensor:
+        _, pull_back = pulled_back(lambda *at: function(cotangent, *at), *variables)
+        gradients = pull_back(cotangent.new_ones((), dtype=variables[0].dtype))
+        return torch.stack([(one * along).sum() for one, along in zip(gradients, direction, strict=True)]).sum()
+
+    return slope
+
+
+def _gradients(function: _Real, wants: Sequence[bool], *at: torch.Tensor) -> Tensors:
+    _, pull_back = pulled_back(function, *at)
+    gradients = pull_back(at[0].new_ones((), dtype=at[1].dtype))
+    return tuple(one for one, want in zip(gradients, wants, strict=True) if want)
 
 
 def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:

@@ -5,9 +5,10 @@ multilinear forms, and the derivative of one is another one:
 
     Gradients  g  = d<c, f>    its derivatives along u: Pushed D_u f (for c) and Curved D_u g (for the variables)
     Pushed     D_u f           pulled back: Curved (for the variables) and Gradients (for u)
-    Curved     D_u g           pulled back along v: D_u D_v f and D_u D_v g, and Curved along v (for u)
+    Curved     D_u g           pulled back along v: Twice, D_u D_v f and D_u D_v g, and Curved along v (for u)
 
-The engine has all of these natively, as powers of t on the curve x + t u. What lies beyond goes through plain PyTorch.
+The engine has all of these natively, as powers of t on the curve x + t u. What Twice is
+differentiated to goes through plain PyTorch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 
 from .._core.plain import is_plain
-from .._core.transforms import leading, transforms_active, unwrap_if_dead
+from .._core.transforms import is_old_batch, leading, transforms_active, unwrap_if_dead
 from .._simulation.method import Optional, Runner
 from .._simulation.native import NativeRunner, Tensors, chosen, joined
 from . import operators
@@ -31,6 +32,7 @@ from .derivatives import (
     pulled_back,
     pushed_forward,
     pushed_function,
+    twice_function,
 )
 from .second import twice
 from .several import several_gradients
@@ -48,6 +50,11 @@ def text_of(runner: Runner) -> str:
             "use method='auto' there"
         )
     return operators.text_of(runner.program)
+
+
+def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None]) -> bool:
+    """Whether derivatives along them come from the runner: not if it has none, nor for the old vmap of PyTorch."""
+    return runner.highest_power > 0 and not any(one is not None and is_old_batch(one) for one in directions)
 
 
 def gradients(
@@ -142,7 +149,7 @@ class Gradients(torch.autograd.Function):
         cotangent, *variables = ctx.saved_tensors
         if all(one is None for one in cotangents):
             return (None,) * (4 + len(variables))
-        if ctx.runner.highest_power < 1:
+        if not follows_directions(ctx.runner, cotangents):
             found = _filled(cotangents, ctx.wants, variables)
             _, pull_back = pulled_back(gradient_function(ctx.runner, ctx.wants), cotangent, *variables)
             return (None, None, None, *pull_back(found))
@@ -154,7 +161,7 @@ class Gradients(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
         cotangent, *variables = ctx.saved_tensors
-        if ctx.runner.highest_power < 1:
+        if not follows_directions(ctx.runner, tangents[3:]):
             return pushed_forward(gradient_function(ctx.runner, ctx.wants), ctx.saved_tensors, tangents[3:])
         _, _, _, moved, *directions = tangents
         bent = curved(ctx.runner, ctx.num_threads, ctx.wants, cotangent, variables, directions)
@@ -215,6 +222,9 @@ class Pushed(torch.autograd.Function):
         if cotangent is None:
             return (None,) * (2 + 2 * len(variables))
         wants, of_directions = _halved(ctx.needs_input_grad[2:])
+        if not follows_directions(ctx.runner, (cotangent,)):
+            _, pull_back = pulled_back(pushed_function(ctx.runner), *variables, *_zeroed(ctx.saved_tensors)[1])
+            return (None, None, *_needed(pull_back((cotangent,)), ctx.needs_input_grad[2:]))
         bent = curved(ctx.runner, ctx.num_threads, tuple(wants), cotangent, variables, directions)
         if not any(of_directions):
             return (None, None, *bent, *(None for _ in variables))
@@ -267,22 +277,21 @@ class Curved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         cotangent, *arguments = ctx.saved_tensors
-        variables, directions = _halved(arguments)
+        variables, _ = _halved(arguments)
         if all(one is None for one in cotangents):
             return (None,) * (4 + len(arguments))
-        wants_first, *needed = ctx.needs_input_grad[3:]
-        wants, of_directions = _halved(needed)
-        with_graph = torch.is_grad_enabled() or transforms_active()
-        if with_graph or not is_plain([one for one in (cotangent, *arguments, *cotangents) if one is not None]):
-            variables, directions = _zeroed(arguments)
-            _, pull_back = pulled_back(curvature_function(ctx.runner, ctx.wants), cotangent, *variables, *directions)
-            return (None, None, None, *pull_back(_filled(cotangents, ctx.wants, variables)))
+        wants, of_directions = ctx.needs_input_grad[3 : 4 + len(variables)], ctx.needs_input_grad[4 + len(variables) :]
+        if not follows_directions(ctx.runner, cotangents):
+            at = cotangent, *variables, *_zeroed(arguments)[1]
+            _, pull_back = pulled_back(curvature_function(ctx.runner, ctx.wants), *at)
+            gradients = pull_back(_filled(cotangents, ctx.wants, variables))
+            return (None, None, None, *_needed(gradients, ctx.needs_input_grad[3:]))
         second = _placed(cotangents, ctx.wants)
-        along, bent = twice(
-            ctx.runner, ctx.num_threads, (wants_first, *wants), cotangent, variables, (directions, second)
-        )
+        found: Optional = ()
+        if any(wants):
+            found = _applied(Twice, ctx.runner, ctx.num_threads, wants, cotangent, *arguments, *second)
         of = curved(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, variables, second)
-        return (None, None, None, along, *bent, *of)
+        return (None, None, None, *_placed(found, wants), *of)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
@@ -311,6 +320,86 @@ class Curved(torch.autograd.Function):
         found = mapped_curvature(info, in_dims[3:], runner, cotangent, arguments, curvature_of)
         wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
         return wanted, (0,) * len(wanted)
+
+
+class Twice(torch.autograd.Function):
+    """Second derivatives of the values, and of gradients, along two directions of inputs and sets, where wanted.
+
+    Its own derivatives, which would be the fourth of values, come from plain PyTorch.
+    """
+
+    @staticmethod
+    def forward(
+        runner: Runner,
+        num_threads: int,
+        wants: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *arguments: torch.Tensor | None,
+    ) -> Tensors:
+        if not is_plain([one for one in (cotangent, *arguments) if one is not None]):
+            return twice_function(runner, wants)(cotangent, *_thrice_zeroed(arguments))
+        third = len(arguments) // 3
+        variables: Any = arguments[:third]
+        directions = arguments[third : 2 * third], arguments[2 * third :]
+        values, gradients = twice(runner, num_threads, wants, cotangent, variables, directions)
+        like = (cotangent, *variables)
+        return tuple(
+            torch.zeros_like(of) if one is None else one
+            for one, of, want in zip((values, *gradients), like, wants, strict=True)
+            if want
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _keep(ctx, inputs, 3)
+        ctx.wants = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
+        cotangent, *arguments = ctx.saved_tensors
+        at = cotangent, *_thrice_zeroed(arguments)
+        outputs, pull_back = pulled_back(twice_function(ctx.runner, ctx.wants), *at)
+        found = pull_back(
+            tuple(torch.zeros_like(of) if one is None else one for one, of in zip(cotangents, outputs, strict=True))
+        )
+        return (None, None, None, *_needed(found, ctx.needs_input_grad[3:]))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
+        cotangent, *arguments = ctx.saved_tensors
+        at = cotangent, *_thrice_zeroed(arguments)
+        return pushed_forward(twice_function(ctx.runner, ctx.wants), at, tangents[3:])
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        runner: Runner,
+        num_threads: int,
+        wants: tuple[bool, ...],
+        cotangent: torch.Tensor,
+        *arguments: torch.Tensor | None,
+    ) -> tuple[Tensors, tuple[int, ...]]:
+        third, dims = len(arguments) // 3, in_dims[4:]
+        of_zeros = [
+            dim if one is not None else dims[i % third]
+            for i, (one, dim) in enumerate(zip(arguments, dims, strict=True))
+        ]
+        found = torch.func.vmap(twice_function(runner, wants), (in_dims[3], *of_zeros), randomness="error")(
+            cotangent, *_thrice_zeroed(arguments)
+        )
+        return found, (0,) * len(found)
+
+
+def _needed(gradients: Tensors, needs: Sequence[bool]) -> Optional:
+    return tuple(one if need else None for one, need in zip(gradients, needs, strict=True))
+
+
+def _thrice_zeroed(arguments: Sequence[torch.Tensor | None]) -> Tensors:
+    """Variables and two directions of them, with zeros in place of None."""
+    variables: Any = arguments[: len(arguments) // 3]
+    pairs = zip((*variables, *variables, *variables), arguments, strict=True)
+    return tuple(torch.zeros_like(of) if one is None else one for of, one in pairs)
 
 
 def _halved(arguments: Sequence[Any]) -> tuple[Any, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from .._simulation.method import Optional, Runner
@@ -25,7 +23,8 @@ def twice(
 
     Along one direction twice, they are twice the second power of a series. Where one direction is a multiple of the
     other for each sample, as in ``f''(x)``, that factor goes into the cotangent; otherwise, with w = u + v and u - v,
-    the second derivatives along u and v are the difference of those along w, divided by four.
+    the second derivatives along u and v are the difference of those along w, divided by four. Directions are of the
+    same size then, for each sample if only inputs move.
 
     Args:
         runner: Who computes.
@@ -38,24 +37,44 @@ def twice(
     first, second = directions
     if not any(wants) or not _moves(first) or not _moves(second):
         return None, (None,) * len(variables)
+    first, second, scale = _scaled(first, second)
     factor = _row_factor(first, second)
     if factor is not None:
-        factor = factor.reshape(-1, *(1 for _ in cotangent.shape[1:]))
-        values, gradients = _square(runner, num_threads, wants, cotangent * factor, variables, first)
-        return None if values is None else values * factor, gradients
-    # Of the same length, so that neither drowns in the other.
-    scale = _length(first) / _length(second)
-    stretched = [None if one is None else one * scale for one in second]
+        scale = scale * factor
+        values, gradients = _square(runner, num_threads, wants, _by_rows(cotangent, scale), variables, first)
+        return None if values is None else _by_rows(values, scale), gradients
     found = []
     for sign in (1.0, -1.0):
-        both = [_plus(one, other, sign) for one, other in zip(first, stretched, strict=True)]
-        values, gradients = _square(runner, num_threads, wants, cotangent, variables, both)
+        both = [_plus(one, other, sign) for one, other in zip(first, second, strict=True)]
+        values, gradients = _square(runner, num_threads, wants, _by_rows(cotangent, scale), variables, both)
         found.append((values, *gradients))
     values, *gradients = (
-        None if plus is None or minus is None else (plus - minus) / (4.0 * scale)
-        for plus, minus in zip(*found, strict=True)
+        None if plus is None or minus is None else (plus - minus) / 4.0 for plus, minus in zip(*found, strict=True)
     )
-    return values, tuple(gradients)
+    return None if values is None else _by_rows(values, scale), tuple(gradients)
+
+
+def _scaled(first: Optional, second: Optional) -> tuple[Optional, Optional, torch.Tensor]:
+    """Directions whose largest entry is 1, and what they are multiplied by together: (B,), or one number.
+
+    Of each sample by itself where only inputs move, so that small ones do not drown in large ones.
+    """
+    scales, scaled = [], []
+    by_rows = not any(_moves(direction[1:]) for direction in (first, second))
+    for direction in (first, second):
+        sizes = [one.abs() for one in direction[: 1 if by_rows else None] if one is not None]
+        largest = sizes[0].amax(1) if by_rows else torch.stack([one.amax() for one in sizes if one.numel()]).amax()
+        scale = torch.where(largest == 0, torch.ones_like(largest), largest)
+        scales.append(scale)
+        scaled.append([None if one is None else one / (scale[:, None] if by_rows else scale) for one in direction])
+    if by_rows:  # nothing else does
+        scaled = [[one[0], *(None for _ in one[1:])] for one in scaled]
+    return scaled[0], scaled[1], scales[0] * scales[1]
+
+
+def _by_rows(values: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Values (B, ...) times factors (B,), or one number."""
+    return values * (factor.reshape(-1, *(1 for _ in values.shape[1:])) if factor.ndim else factor)
 
 
 def _square(
@@ -83,10 +102,6 @@ def _moves(direction: Optional) -> bool:
     return any(one is not None and bool(one.any()) for one in direction)
 
 
-def _length(direction: Optional) -> float:
-    return math.sqrt(sum(float(one.square().sum()) for one in direction if one is not None))
-
-
 def _plus(first: torch.Tensor | None, second: torch.Tensor | None, sign: float) -> torch.Tensor | None:
     if second is None:
         return first
@@ -95,11 +110,9 @@ def _plus(first: torch.Tensor | None, second: torch.Tensor | None, sign: float) 
 
 def _row_factor(first: Optional, second: Optional) -> torch.Tensor | None:
     """Factors (B,) that take the first direction to the second, if only inputs move and there are such factors."""
-    of_weights = (one for direction in (first, second) for one in direction[1:])
-    if first[0] is None or second[0] is None or any(one is not None and bool(one.any()) for one in of_weights):
+    if first[0] is None or second[0] is None or _moves(first[1:]) or _moves(second[1:]):
         return None
     square = first[0].square().sum(1)
     factor = torch.where(square > 0, (first[0] * second[0]).sum(1) / torch.where(square > 0, square, 1.0), 0.0)
     rest = (second[0] - factor[:, None] * first[0]).abs()
-    near = _ULPS * torch.finfo(factor.dtype).eps * second[0].abs()
-    return factor if bool((rest <= near).all()) else None
+    return factor if bool((rest <= _ULPS * torch.finfo(factor.dtype).eps).all()) else None

@@ -107,12 +107,13 @@ class _Angles:
         self._dtype = inputs.dtype
         wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
         self._tensors = inputs, weights
-        self._variables = [*inputs.unbind(1), *weights.unbind(0)]
-        self._wide = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
-        self._zero = inputs.new_zeros((), dtype=wide)
+        # Weights in shape (1,): of tensors without one, PyTorch makes float64 where forward mode meets Python numbers.
+        self._variables = [*inputs.unbind(1), *weights[:, None].unbind(0)]
+        self._wide = [*inputs.to(wide).unbind(1), *weights[:, None].to(wide).unbind(0)]
+        self._zero = inputs.new_zeros(1, dtype=wide)
 
     def __call__(self, angle: Polynomial, period: float | None = None) -> torch.Tensor:
-        """Shape (B,) or (); up to multiples of the period."""
+        """Shape (B,) or (1,); up to multiples of the period."""
         if len(angle.terms) == 1 and angle.degree == 1 and abs(angle.terms[0][1]) == 1.0:
             ((index,), sign) = angle.terms[0]
             return sign * self._variables[index]
