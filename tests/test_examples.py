@@ -41,8 +41,16 @@ def test_learning_rates():
     assert example("learning_rates", "optuna")(trials=4) < 0.02
 
 
-def test_differential_equation():
-    assert example("differential_equation")(iterations=40) < 0.05
+def test_differential_equation(tmp_path):
+    picture = tmp_path / "pendulum.png"
+    assert example("differential_equation", "matplotlib")(iterations=160, picture=str(picture)) < 0.02
+    assert picture.stat().st_size > 10_000
+
+
+def test_vortices(tmp_path):
+    picture = tmp_path / "vortices.png"
+    assert example("vortices", "matplotlib")(iterations=200, picture=str(picture)) < 0.06
+    assert picture.stat().st_size > 10_000
 
 
 def test_ensemble():
