@@ -1,4 +1,4 @@
-"""``python benchmarks``: the engine against the limits of the machine, passes, memory, costs of methods, Jacobians.
+"""``python benchmarks``: the machine's limits, passes, memory, costs of methods, Jacobians and higher derivatives.
 
 The figures and tables of the paper, with the rivals, are ``qtm reproduce``.
 """
@@ -13,6 +13,7 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).parent))
 
 import costs
+import derivatives
 import jacobians
 import kernel
 import memory
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "memory": memory.write,
     "costs": costs.write,
     "jacobians": jacobians.write,
+    "derivatives": derivatives.write,
 }
 RESULTS = Path(__file__).parent / "results"
 
