@@ -19,6 +19,7 @@ from circuits_zoo import random_observables
 from conftest import NIGHTLY
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, explain
 from qiskit_torch_module._program import cache as _cache
+from qiskit_torch_module._program.amplitudes import NO_STATE
 from qiskit_torch_module._program.arrays import engine_arrays
 from qiskit_torch_module._program.cache import cached_program
 from qiskit_torch_module._program.compile import compile_program
@@ -312,7 +313,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     circuit.append(HamiltonianGate(random_hermitian(32, seed=1), w[0]), range(5))
     program = compile_program(circuit, ["XYZXYZ"], x, [w])
     arrays, steps = step_arrays(program.evolution.steps)
-    arrays.update(observable_arrays(program.output))
+    arrays.update(observable_arrays(program.output), **NO_STATE)
 
     def engine(**changes):
         return _engine.Engine(

@@ -12,6 +12,14 @@
 
 namespace qtm {
 
+inline constexpr double most_penalty = 1.5;
+
+// Narrower vectors of jets are those of an older instruction set: as many instructions for fewer samples, unless all
+// wait for memory.
+inline double older_vector(int widest, int lanes, double penalty) {
+    return 1 + (double(widest) / lanes - 1) * (1 - penalty / most_penalty);
+}
+
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
 // runs; AVX2 and AVX-512 on Zen 4, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow
 // tiles share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do
@@ -25,9 +33,9 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     double cost = tuning::spread + (view.half[0] != nullptr ? tuning::besides_of_halves : tuning::besides) / amplitudes;
     if (view.lane_bits == 0) {
         const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
-        const double penalty = std::clamp((ket_bytes - 256e3) / costs.bytes_of_penalty, 0.0, 1.5);
+        const double penalty = std::clamp((ket_bytes - 256e3) / costs.bytes_of_penalty, 0.0, most_penalty);
         cost = (storage.is_team ? tuning::lane_of_team : tuning::lane) * (lanes + 1) * (1 + penalty);
-        if (lanes < widest) cost *= costs.half_vector;
+        if (lanes < widest) cost *= is_jet<Real> ? older_vector(widest, lanes, penalty) : costs.half_vector;
     }
     // Without kets on a tape, a backward call runs all layers anew.
     const bool has_kets = storage.taped == Taped::all,
