@@ -1,6 +1,6 @@
 """Stuart's row of vortices, by a quantum circuit: a nonlinear partial differential equation in the plane.
 
-The stream function u of a steady flow without friction obeys the Laplacian of u = exp(-2 u); one exact solution is
+The stream function u of a steady flow without friction may obey the Laplacian of u = exp(-2 u); one exact solution is
 u = ln(C cosh y + sqrt(C^2 - 1) cos x), "cat's eyes" around vortices at x = -pi, pi, ... (J. T. Stuart, Journal of Fluid
 Mechanics 29, 417 (1967)). The circuit is told the equation inside of a rectangle, and the solution on its rim.
 

@@ -539,3 +539,19 @@ def test_third_derivatives_keep_a_graph_of_what_needs_one():
         derivative = derivative[:, :1]
     derivative.square().sum().backward()
     assert all(one.grad.abs().max() > 0 for one in model.variational_)
+
+
+def test_jacobians_in_a_loss_stay_in_the_engine(monkeypatch):
+    model = QuantumModule(*_three(reuploading(2, 1)), ["b", "c"], seed_init=1)
+    x = torch.rand(3, 2)
+
+    def loss(b):
+        return jacrev(lambda at: functional_call(model, {"b": b, "c": model.c.detach()}, (at,)))(x).square().sum()
+
+    expected = jacfwd(loss)(model.b.detach())
+
+    def plain(*arguments):
+        raise AssertionError("plain PyTorch was asked")
+
+    monkeypatch.setattr(pytorch, "values", plain)
+    torch.testing.assert_close(torch.autograd.grad(loss(model.b), model.b)[0], expected)

@@ -438,5 +438,11 @@ def test_batches_of_distributed_tensors(tmp_path):
         plain(X).square().sum().backward()
         for one, other in zip(model.parameters(), plain.parameters(), strict=True):
             torch.testing.assert_close(one.grad.full_tensor(), other.grad)
+        [slope] = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        [bent] = torch.autograd.grad(slope.square().sum(), x)
+        assert bent.placements == (tensors.Shard(0),)
+        at = X.clone().requires_grad_()
+        [slope] = torch.autograd.grad(plain(at).sum(), at, create_graph=True)
+        torch.testing.assert_close(bent.full_tensor(), torch.autograd.grad(slope.square().sum(), at)[0])
     finally:
         torch.distributed.destroy_process_group()

@@ -23,7 +23,7 @@ void require_length(size_t length, size_t expected, const char* what) {
                                     std::to_string(length));
 }
 
-// The power that is not zero.
+// Power 0, which may not be None.
 nb::object first_of(const nb::sequence& given, int order, const char* what) {
     require_length(nb::len(given), size_t(order) + 1, what);
     return given[0];

@@ -32,6 +32,7 @@ from .gradients import (
     Curved,
     Gradients,
     Pushed,
+    Twice,
     differentiable_gradients,
     follows_directions,
     gradients,
@@ -204,13 +205,14 @@ _hide_from_compiler(
             gradients,
             NativeRunner.values,
             NativeRunner.pull_back,
+            NativeRunner.pull_backs,
             NativeRunner.values_along,
             NativeRunner.pull_back_along,
         ),
         differentiable_gradients,
         *(
             function.__func__
-            for kind in (Values, WatchedValues, TransformableValues, Gradients, Pushed, Curved)
+            for kind in (Values, WatchedValues, TransformableValues, Gradients, Pushed, Curved, Twice)
             for name, function in kind.__dict__.items()
             if name in ("forward", "backward")
         ),

@@ -7,7 +7,7 @@ multilinear forms, and the derivative of one is another one:
     Pushed     D_u f           pulled back: Curved (for the variables) and Gradients (for u)
     Curved     D_u g           pulled back along v: Twice, D_u D_v f and D_u D_v g, and Curved along v (for u)
 
-The engine has all of these natively, as powers of t on the curve x + t u. What Twice is
+The engine has them, as powers of t on the curve x + t u, but for circuits that hold matrices. What Twice is
 differentiated to goes through plain PyTorch.
 """
 
@@ -52,9 +52,9 @@ def text_of(runner: Runner) -> str:
     return operators.text_of(runner.program)
 
 
-def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None]) -> bool:
-    """Whether derivatives along them come from the runner: not if it has none, nor for the old vmap of PyTorch."""
-    return runner.highest_power > 0 and not any(one is not None and is_old_batch(one) for one in directions)
+def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None], power: int = 1) -> bool:
+    """Whether the runner has such a power along them, and they are none of the old vmap of PyTorch."""
+    return runner.highest_power >= power and not any(one is not None and is_old_batch(one) for one in directions)
 
 
 def gradients(
@@ -281,7 +281,7 @@ class Curved(torch.autograd.Function):
         if all(one is None for one in cotangents):
             return (None,) * (4 + len(arguments))
         wants, of_directions = ctx.needs_input_grad[3 : 4 + len(variables)], ctx.needs_input_grad[4 + len(variables) :]
-        if not follows_directions(ctx.runner, cotangents):
+        if not follows_directions(ctx.runner, cotangents, power=2):
             at = cotangent, *variables, *_zeroed(arguments)[1]
             _, pull_back = pulled_back(curvature_function(ctx.runner, ctx.wants), *at)
             gradients = pull_back(_filled(cotangents, ctx.wants, variables))

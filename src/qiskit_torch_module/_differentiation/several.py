@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .._simulation.native import NativeRunner, Tensors, chosen
-from .derivatives import gradient_function, pulled_back
+from .derivatives import pulled_back
 
 
 class SeveralGradients(torch.autograd.Function):
@@ -23,14 +23,18 @@ class SeveralGradients(torch.autograd.Function):
         cotangents: torch.Tensor,
         *variables: torch.Tensor,
     ) -> Tensors:
-        ctx.runner, ctx.wants = runner, wants
+        ctx.runner, ctx.num_threads, ctx.wants = runner, num_threads, wants
         ctx.save_for_backward(cotangents, *variables)
         inputs, *weights = variables
         return chosen(runner.pull_backs(cotangents, inputs, weights, wants, num_threads))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
-        one = gradient_function(ctx.runner, ctx.wants)
+        from .gradients import differentiable_gradients
+
+        def one(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
+            return differentiable_gradients(ctx.runner, ctx.num_threads, ctx.wants, cotangent, *variables)
+
         in_dims = (0, *(None for _ in ctx.saved_tensors[1:]))
         _, pull_back = pulled_back(torch.func.vmap(one, in_dims), *ctx.saved_tensors)
         return (None, None, None, *pull_back(cotangents))

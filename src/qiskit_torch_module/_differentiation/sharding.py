@@ -34,5 +34,13 @@ def _register() -> None:
         numbers = [None] * 2
         return [([whole, whole], [whole] * 3 + numbers), ([rows, added], [rows, rows, whole, *numbers])]
 
+    def of_curvature(*arguments: Any) -> Any:
+        numbers = [None] * 2
+        return [
+            ([whole] * 3, [whole] * 5 + numbers),
+            ([rows, rows, added], [rows, rows, whole, rows, whole, *numbers]),
+        ]
+
     register_sharding(operators.values.default)(of_values)
     register_sharding(operators.gradients.default)(of_gradients)
+    register_sharding(operators.curvature.default)(of_curvature)

@@ -26,8 +26,8 @@ Tensors = tuple[torch.Tensor, ...]
 class Native(Method):
     """State vectors in the native engine on the CPU: expectation values, states, their gradients; all along directions.
 
-    Other outputs are read from its states by PyTorch. Higher derivatives, those of circuits that hold matrices, and
-    tensors elsewhere, come from the same simulation in plain PyTorch.
+    Other outputs are read from its states by PyTorch. Derivatives beyond the third, those of circuits that hold
+    matrices from the second on, and tensors elsewhere, come from the same simulation in plain PyTorch.
 
     Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
     """
