@@ -82,11 +82,10 @@ class Powers {
 };
 
 template <class J>
-auto power(const std::vector<J>& jets, int k, size_t begin, size_t count, NumberOf<J>* out) {
+void power(const std::vector<J>& jets, int k, size_t begin, size_t count, NumberOf<J>* out) {
     for (size_t i = 0; i < count; ++i) out[i] = jets[begin + i].term[k];
 }
 
-template <class Number>
 void require_weights(const ProgramView& program, size_t count) {
     if (count != size_t(program.num_weights))
         throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
@@ -120,7 +119,7 @@ struct Series {
           inputs(given, size_t(size) * size_t(program.num_inputs), "inputs"),
           weights(sets, first_sets, "weights"),
           batch{inputs.data(), weights.data(), size, std::abs(num_threads), num_threads < 0} {
-        require_weights<Number>(program, weights.size());
+        require_weights(program, weights.size());
         inputs.require_finite("inputs");
         weights.require_finite("weights");
     }

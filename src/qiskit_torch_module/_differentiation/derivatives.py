@@ -18,6 +18,11 @@ def pulled_back(function: Callable[..., Any], *at: torch.Tensor) -> tuple[Any, C
     return outputs, pull_back
 
 
+def filled(given: Sequence[torch.Tensor | None], like: Sequence[torch.Tensor]) -> Tensors:
+    """With zeros in place of None."""
+    return tuple(torch.zeros_like(of) if one is None else one for one, of in zip(given, like, strict=True))
+
+
 def values_function(runner: Runner) -> Callable[..., Tensors]:
     """Values of inputs and sets of weights, as a tuple of one."""
     function = runner.function()
@@ -107,8 +112,7 @@ def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor],
     """Forward-mode derivative from two reverse ones: the pull-back is linear, and its transpose pushes forward."""
     outputs, pull_back = pulled_back(function, *at)
     _, push_forward = pulled_back(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, outputs))
-    filled = tuple(torch.zeros_like(one) if t is None else t for one, t in zip(at, tangents, strict=True))
-    pushed: Tensors = push_forward(filled)
+    pushed: Tensors = push_forward(filled(tangents, at))
     return pushed
 
 

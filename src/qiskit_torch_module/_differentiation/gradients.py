@@ -25,6 +25,7 @@ from .._simulation.native import NativeRunner, Tensors, chosen, joined
 from . import operators
 from .derivatives import (
     curvature_function,
+    filled,
     gradient_function,
     mapped_curvature,
     mapped_gradients,
@@ -359,9 +360,7 @@ class Twice(torch.autograd.Function):
         cotangent, *arguments = ctx.saved_tensors
         at = cotangent, *_thrice_zeroed(arguments)
         outputs, pull_back = pulled_back(twice_function(ctx.runner, ctx.wants), *at)
-        found = pull_back(
-            tuple(torch.zeros_like(of) if one is None else one for one, of in zip(cotangents, outputs, strict=True))
-        )
+        found = pull_back(filled(cotangents, outputs))
         return (None, None, None, *_needed(found, ctx.needs_input_grad[3:]))
 
     @staticmethod
@@ -398,8 +397,7 @@ def _needed(gradients: Tensors, needs: Sequence[bool]) -> Optional:
 def _thrice_zeroed(arguments: Sequence[torch.Tensor | None]) -> Tensors:
     """Variables and two directions of them, with zeros in place of None."""
     variables: Any = arguments[: len(arguments) // 3]
-    pairs = zip((*variables, *variables, *variables), arguments, strict=True)
-    return tuple(torch.zeros_like(of) if one is None else one for of, one in pairs)
+    return filled(arguments, (*variables, *variables, *variables))
 
 
 def _halved(arguments: Sequence[Any]) -> tuple[Any, Any]:
@@ -411,8 +409,7 @@ def _halved(arguments: Sequence[Any]) -> tuple[Any, Any]:
 def _zeroed(arguments: Sequence[torch.Tensor | None]) -> tuple[Tensors, Tensors]:
     """Variables, and directions with zeros in place of None."""
     variables, directions = _halved(arguments)
-    pairs = zip(variables, directions, strict=True)
-    return variables, tuple(torch.zeros_like(of) if one is None else one for of, one in pairs)
+    return variables, filled(directions, variables)
 
 
 def _placed(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
@@ -423,8 +420,7 @@ def _placed(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Opt
 
 def _filled(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool], variables: Tensors) -> Tensors:
     """What is wanted, with zeros in place of None."""
-    of = (one for one, want in zip(variables, wants, strict=True) if want)
-    return tuple(torch.zeros_like(like) if one is None else one for one, like in zip(wanted, of, strict=True))
+    return filled(wanted, [one for one, want in zip(variables, wants, strict=True) if want])
 
 
 def _curvature_operator(
@@ -432,7 +428,7 @@ def _curvature_operator(
 ) -> Tensors:
     """Values, and gradients with respect to inputs and each set, along directions: by the operator."""
     inputs, *weights = variables
-    along = [torch.zeros_like(of) if one is None else one for of, one in zip(variables, directions, strict=True)]
+    along = filled(directions, variables)
     found = operators.curvature(
         cotangent,
         inputs,
