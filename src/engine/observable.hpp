@@ -165,8 +165,9 @@ struct Observable {
         const uint32_t x = p.flip_mask[part / 2];
         const Few few(tile, begin, end, x);
         if (few.count == 0) return false;
-        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
         const auto add = [&](auto weight_of) {
+            // Not before: threads meet for weights, and a member that leaves there leaves its share to the others.
+            const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
             for (uint32_t i = uint32_t(first); i < last; ++i) {
                 const uint32_t source = i << L::lane_bits ^ x;
                 const V w = weight_of(i, source);
