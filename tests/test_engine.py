@@ -51,7 +51,6 @@ FORK = """
     from circuits_zoo import reuploading
     from qiskit_torch_module import QuantumModule
 
-    torch.use_deterministic_algorithms(True)  # beside a busy process, digits would differ
     case = reuploading(10, 2)
     model = QuantumModule(case.circuit, case.encoding, case.variational, seed_init=0,
                           num_threads_forward=2, num_threads_backward=2)

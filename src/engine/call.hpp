@@ -5,25 +5,21 @@
 #include <stdexcept>
 
 #include "batch.hpp"
-#include "costs.hpp"
 #include "processors.hpp"
 #include "schedule.hpp"
 #include "threads.hpp"
 
 namespace qtm {
 
-// How a call will be run: by no more threads than processors, and than were worth it lately. A batch that is cut for
-// more keeps its digits as long as fewer, who take all pieces, have hardly more to do than if it were cut for them.
+// How a call will be run: by no more threads than processors, and by a team only as large as was worth it lately.
 template <class Real>
 Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose,
                                 int64_t num_cotangents = 1) {
-    auto how = schedule<Real>(plan, batch.size, batch.num_threads, purpose, num_cotangents);
+    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, purpose, num_cotangents);
     if (how.num_threads == 1 || batch.is_fixed) return how;
-    const int usable = usable_threads(how.num_threads), most = worthwhile_threads(usable);
-    if (usable < how.num_threads) how = schedule<Real>(plan, batch.size, usable, purpose, num_cotangents);
-    if (most >= how.num_threads) return how;
-    const auto fewer = schedule<Real>(plan, batch.size, most, purpose, num_cotangents);
-    return how.storage.is_team || how.work > most_work_of_few * fewer.work ? fewer : how;
+    int most = usable_threads(how.num_threads);
+    if (how.storage.is_team) most = worthwhile_threads(most);
+    return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
 }
 
 inline void require_no_steps(const Plan& plan) {

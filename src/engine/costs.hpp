@@ -55,20 +55,12 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     return cost;
 }
 
-// A batch that was cut for several threads may give so much more to do, to the few that take it, than if cut for these.
-inline constexpr double most_work_of_few = 1.03;
-
-// Time of the tiles of the longest share, for each amplitude.
-template <class Real>
-double share_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
-    return double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
-           double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
-}
-
-// Time of a call, for each amplitude.
+// Time of the longest share of a thread, for each amplitude.
 template <class Real>
 double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
-    const double amplitudes = double(1u << view.num_qubits), cost = share_cost(view, d, bytes, storage);
+    const double amplitudes = double(1u << view.num_qubits);
+    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
+                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
     if (!d.is_team) return cost + (d.num_threads > 1 ? tuning::start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;

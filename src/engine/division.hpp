@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "prefix.hpp"
 #include "schedule.hpp"
 #include "tuning.hpp"
 
@@ -24,15 +23,10 @@ struct Division {
 
 // Pieces of a share. They depend on nothing but the way a batch is run, so that sums do not depend on who claims them.
 template <class Real>
-int64_t pieces_of_share(const Plan& plan, const Division<Real>& d, const Storage& storage) {
+int64_t pieces_of_share(const Division<Real>& d, const Storage& storage) {
     if (d.is_team || d.num_threads == 1) return 1;
-    int64_t most = std::min(d.tiles(), tuning::most_pieces);
-    if (storage.shares_prefix) {
-        // Bras are as large as one state, or, of halves, much smaller.
-        const int64_t numbers = d.tiles() * d.samples * (int64_t(2) << plan.view().num_qubits);
-        most = std::min(most, numbers / (tuning::least_tiles_of_bras * int64_t(prefix_length(plan))));
-    }
-    return std::max<int64_t>(most, 1);
+    return std::clamp<int64_t>(storage.shares_prefix ? d.tiles() / tuning::least_tiles_of_bras : d.tiles(), 1,
+                               tuning::most_pieces);
 }
 
 // All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other.

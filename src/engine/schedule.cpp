@@ -165,19 +165,14 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
             for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
-                const int64_t pieces = pieces_of_share(plan, d, storage);
+                const int64_t pieces = pieces_of_share(d, storage);
                 const size_t prefix = prefix_bytes<Real>(plan, storage, pieces * d.num_threads * asked.num_cotangents);
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 if (all > asked.limit) continue;
-                Schedule<Real> how{one,       d.rest_kernel,
-                                   &plan,     view,
-                                   d.samples, d.num_threads,
-                                   d.tiles(), pieces,
-                                   storage,   bytes,
-                                   shared,    prefix,
-                                   0,         0,
-                                   0,         0};
+                Schedule<Real> how{one,           d.rest_kernel, &plan,  view,    d.samples,
+                                   d.num_threads, d.tiles(),     pieces, storage, bytes,
+                                   shared,        prefix,        0,      0,       0};
                 if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
                 require(is_legal(how.storage), "storage");
                 double cost = division_cost(*view, d, bytes + shared, how.storage);
@@ -186,7 +181,6 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
                 if (cost >= best.cost) continue;
                 best.cost = how.cost = cost;
                 best.how = how;
-                best.how.work = share_cost(*view, d, bytes + shared, how.storage) * (d.is_team ? 1 : d.num_threads);
             }
         }
     }

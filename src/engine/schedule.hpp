@@ -40,7 +40,6 @@ struct Schedule {
     size_t tape_bytes;         // for all tiles,
     size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
     double cost;               // by which it was chosen, of one adjoint pass
-    double work;               // of all shares, for each amplitude (see costs.hpp)
 };
 
 // Gradients may come from a tape that the forward call has recorded; several have kets in common.

@@ -40,8 +40,6 @@ struct Call {
 };
 constexpr int most_threads = 1 << 15;
 
-std::atomic<int> assumed{0};
-
 class ThreadPool {
    public:
     // One call at a time.
@@ -182,12 +180,8 @@ Clock::duration time_of_processor() {
 }  // namespace
 
 int worthwhile_threads(int num_threads) {
-    if (num_threads <= 1) return num_threads;
-    const int pretended = assumed.load(std::memory_order_relaxed);
-    return pretended > 0 ? std::min(num_threads, pretended) : pool().experience().most(num_threads, Clock::now());
+    return num_threads <= 1 ? num_threads : pool().experience().most(num_threads, Clock::now());
 }
-
-void assume_worthwhile(int count) { assumed.store(count); }
 
 void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
     num_threads = std::min(worthwhile_threads(num_threads), most_threads);

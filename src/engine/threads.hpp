@@ -13,9 +13,8 @@
 namespace qtm {
 
 // Calls work(0) on the calling thread and, meanwhile, work(1) to work(num_threads - 1) on those of the pool that come
-// while it runs. All share the same `total` work, in samples or other units: `work` takes pieces until none is left,
-// and returns how much it took. Where the pool is busy with a call from another thread, the calling thread does
-// everything.
+// while it runs. All share the same `total` pieces of work: `work` takes pieces until none is left, and returns how
+// many it took. Where the pool is busy with a call from another thread, the calling thread does everything.
 void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t(int)>& work);
 
 // How large a team is wanted.
@@ -35,8 +34,5 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
 
 // As many of `num_threads` as were worth it lately: threads that others had to wait for cost more than they bring.
 int worthwhile_threads(int num_threads);
-
-// For tests: as if so many were worth it; 0: as many as are.
-void assume_worthwhile(int count);
 
 }  // namespace qtm

@@ -44,7 +44,7 @@ class Tiles {
                                   patience(how_, batch_.size)};
             return run_as_team(wanted, [&](const Team& team) { run_as_member(team); });
         }
-        run_in_parallel(how_.num_threads, batch_.size, [&](int thread) { return run_pieces(thread); });
+        run_in_parallel(how_.num_threads, claims_.total(), [&](int thread) { return run_pieces(thread); });
         return {1, 1};
     }
 
@@ -78,20 +78,17 @@ class Tiles {
         }
     }
 
-    // Returns how many samples there were for this thread.
+    // Returns how many pieces there were for this thread.
     int64_t run_pieces(int thread) {
         Worker own = worker(thread, {});
         int64_t count = 0;
-        for (int64_t piece = claims_.claim(thread); piece >= 0; piece = claims_.claim(thread)) {
+        for (int64_t piece = claims_.claim(thread); piece >= 0; piece = claims_.claim(thread), ++count) {
             const int64_t owner = piece / how_.pieces, number = piece % how_.pieces;
             const int64_t begin = share(batch_.size, owner, how_.num_threads),
                           end = share(batch_.size, owner + 1, how_.num_threads);
             const int64_t tiles = (end - begin + how_.samples - 1) / how_.samples;
-            for (int64_t tile = share(tiles, number, how_.pieces); tile < share(tiles, number + 1, how_.pieces);
-                 ++tile) {
+            for (int64_t tile = share(tiles, number, how_.pieces); tile < share(tiles, number + 1, how_.pieces); ++tile)
                 run_tile(own, owner, tile, begin, end, piece);
-                count += own.tile.num_samples;
-            }
         }
         return count;
     }

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from itertools import islice
@@ -82,10 +82,6 @@ console = Console(file=cast("IO[str]", Output("stdout", "stderr")))
 errors = Console(file=cast("IO[str]", Output("stderr")), soft_wrap=True)
 
 _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 and the number of the signal
-# The public function imports PyTorch's compiler first, which takes seconds.
-_set_deterministic: Callable[..., None] = getattr(
-    torch._C, "_set_deterministic_algorithms", torch.use_deterministic_algorithms
-)
 _MANY = 10**9  # more updates, threads or images than that are a slip of the finger
 _LARGEST_RATE = 1000  # Adam's steps are as long as its rate, and angles repeat every 4 pi
 
@@ -228,16 +224,12 @@ def _threads_for_the_engine(threads: int) -> Iterator[int]:
 
     It gives a softmax over ten classes and the Adam of 220 weights to a team of OpenMP, which spins: beside busy
     processes each of these waits for time slices, tens of milliseconds, where the work takes some microseconds.
-    Meanwhile algorithms are deterministic: the same seed gives the same model whatever else runs.
     """
-    before, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    _set_deterministic(True)
     try:
         yield min(threads or before, os.cpu_count() or 1)
     finally:
-        _set_deterministic(was_deterministic, warn_only=only_warns)
         torch.set_num_threads(before)
 
 

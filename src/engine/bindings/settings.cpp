@@ -13,7 +13,6 @@
 #include "../processors.hpp"
 #include "../schedule.hpp"
 #include "../scratch.hpp"
-#include "../threads.hpp"
 #include "bindings.hpp"
 
 namespace qtm::bindings {
@@ -96,8 +95,6 @@ void bind_settings(nb::module_& module) {
                "Processors that the container of this process may use, likewise; 0: no limit.");
     module.def("assume_processors", &assume_processors, "count"_a,
                "For tests: as if this process could use so many; 0: as many as it can.");
-    module.def("assume_worthwhile", &assume_worthwhile, "count"_a,
-               "For tests: as if so many threads had been worth it lately; 0: as many as were.");
 }
 
 }  // namespace qtm::bindings
