@@ -232,12 +232,7 @@ struct Evolve {
     static void run_gradients(const ProgramView& p, Space& space, int r, Moments<Real, lanes> moments) {
         const auto& run = space.run[r];
         V x = moments.x, y = moments.y, z = moments.z;
-        const auto turn = [](V& from, V& to, V cosine, V sine) {
-            const V before = from;
-            from = cosine * before - sine * to;
-            to = sine * before + cosine * to;
-        };
-        if (!p.run_is_real[r]) turn(x, y, run.left.re, run.left.im);
+        if (!p.run_is_real[r]) A::turn(x, y, run.left.re, run.left.im);
         for (int g = p.run_gate_begin[r + 1] - 1; g >= p.run_gate_begin[r]; --g) {
             const int angle = p.gate_angle[g];
             const auto [s, c] = space.half[angle];
@@ -245,15 +240,15 @@ struct Evolve {
             switch (p.gate_axis[g]) {
                 case axis_x:
                     space.angle_gradient[angle] += x;
-                    turn(y, z, cosine, sine);
+                    A::turn(y, z, cosine, sine);
                     break;
                 case axis_y:
                     space.angle_gradient[angle] += y;
-                    turn(z, x, cosine, sine);
+                    A::turn(z, x, cosine, sine);
                     break;
                 default:
                     space.angle_gradient[angle] += z;
-                    turn(x, y, cosine, sine);
+                    A::turn(x, y, cosine, sine);
             }
         }
     }

@@ -67,13 +67,6 @@ class Powers {
     const J* data() const { return jets_.data(); }
     size_t size() const { return jets_.size(); }
 
-    // What moves may do so by NaN, as where a loss went astray: that stays in its sample.
-    void require_finite(const char* what) const {
-        Number sum = 0;
-        for (const J& one : jets_) sum += one.term[0] * Number(0);
-        if (sum != 0) throw std::invalid_argument(std::string(what) + ": expected finite values; clean the data");
-    }
-
    private:
     void put(int k, size_t begin, const Number* values, size_t count) {
         for (size_t i = 0; i < count; ++i) jets_[begin + i].term[k] = values[i];
@@ -86,22 +79,6 @@ void power(const std::vector<J>& jets, int k, size_t begin, size_t count, Number
     for (size_t i = 0; i < count; ++i) out[i] = jets[begin + i].term[k];
 }
 
-void require_weights(const ProgramView& program, size_t count) {
-    if (count != size_t(program.num_weights))
-        throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
-                                    std::to_string(count));
-}
-
-// What moves, moves about angles that have digits left.
-template <class Number, int order>
-void require_resolved_values(const ProgramView& program, const Powers<Number, order>& inputs,
-                             const Powers<Number, order>& weights, int64_t size) {
-    std::vector<Number> rows(inputs.size()), row(weights.size());
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] = inputs.data()[i].term[0];
-    for (size_t i = 0; i < row.size(); ++i) row[i] = weights.data()[i].term[0];
-    require_resolved<Number>(program, {rows.data(), row.data(), size, 1});
-}
-
 template <class Number, int order>
 struct Series {
     using J = Jet<Number, order>;
@@ -109,6 +86,9 @@ struct Series {
     const ProgramView& program;
     Tensor<Number> first;                    // the inputs
     std::vector<Tensor<Number>> first_sets;  // the weights
+    std::vector<Number> first_weights;
+    // Checked. What moves may do so by NaN, as where a loss went astray: that stays in its sample.
+    Batch<Number> still;
     Powers<Number, order> inputs, weights;
     Batch<J> batch;
 
@@ -116,13 +96,11 @@ struct Series {
         : program(plan.view()),
           first(first_of(given, order, "inputs"), "inputs"),
           first_sets(tensors<Number>(sequence_of(first_of(sets, order, "weights"), "weights"), "weights")),
+          first_weights(joined(first_sets)),
+          still(checked(program, first, size, first_weights, num_threads)),
           inputs(given, size_t(size) * size_t(program.num_inputs), "inputs"),
           weights(sets, first_sets, "weights"),
-          batch{inputs.data(), weights.data(), size, std::abs(num_threads), num_threads < 0} {
-        require_weights(program, weights.size());
-        inputs.require_finite("inputs");
-        weights.require_finite("weights");
-    }
+          batch{inputs.data(), weights.data(), size, still.num_threads, still.is_fixed} {}
 };
 
 template <class Number, int order>
@@ -133,7 +111,7 @@ nb::list values_of(const Plan& plan, const nb::sequence& inputs, int64_t size, c
     std::vector<Jet<Number, order>> found(count);
     {
         const GilReleased released;
-        require_resolved_values(series.program, series.inputs, series.weights, size);
+        require_resolved(series.program, series.still);
         values(plan, series.batch, found.data());
     }
     nb::list powers;
@@ -159,7 +137,7 @@ nb::list gradients_of(const Plan& plan, const nb::sequence& inputs, int64_t size
     std::vector<J> input_gradient(wants[0] ? series.inputs.size() : 0), weight_gradient(series.weights.size());
     {
         const GilReleased released;
-        require_resolved_values(series.program, series.inputs, series.weights, size);
+        require_resolved(series.program, series.still);
         vector_jacobian_product<J>(plan, series.batch, seeds.data(), Derivative::real, wanted.data(), nullptr,
                                    wants[0] ? input_gradient.data() : nullptr, weight_gradient.data());
     }

@@ -27,6 +27,7 @@ from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, joined
 from .._simulation.reading import read
 from . import operators
+from .calls import gradients, text_of
 from .derivatives import mapped_values, pushed_forward, values_function
 from .gradients import (
     Curved,
@@ -35,9 +36,7 @@ from .gradients import (
     Twice,
     differentiable_gradients,
     follows_directions,
-    gradients,
     pushed,
-    text_of,
 )
 from .sharding import prepare_for
 

@@ -10,17 +10,13 @@ import torch
 from .._core.transforms import leading
 from .._simulation.method import Runner
 from .._simulation.native import Tensors, joined
+from .choices import filled, halved, wanted, zeroed
 
 
 def pulled_back(function: Callable[..., Any], *at: torch.Tensor) -> tuple[Any, Callable[..., Tensors]]:
     """Values of a function, and what turns cotangents of them into gradients."""
     outputs, pull_back, *_ = torch.func.vjp(function, *at)
     return outputs, pull_back
-
-
-def filled(given: Sequence[torch.Tensor | None], like: Sequence[torch.Tensor]) -> Tensors:
-    """With zeros in place of None."""
-    return tuple(torch.zeros_like(of) if one is None else one for one, of in zip(given, like, strict=True))
 
 
 def values_function(runner: Runner) -> Callable[..., Tensors]:
@@ -38,7 +34,7 @@ def gradient_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[..., 
 
     def gradients(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
         _, pull_back = pulled_back(values_function(runner), *variables)
-        return tuple(one for one, want in zip(pull_back((cotangent,)), wants, strict=True) if want)
+        return wanted(pull_back((cotangent,)), wants)
 
     return gradients
 
@@ -47,8 +43,7 @@ def pushed_function(runner: Runner) -> Callable[..., Tensors]:
     """Values along directions, of variables and directions, as a tuple of one."""
 
     def pushed(*arguments: torch.Tensor) -> Tensors:
-        middle = len(arguments) // 2
-        return pushed_forward(values_function(runner), arguments[:middle], arguments[middle:])
+        return pushed_forward(values_function(runner), *halved(arguments))
 
     return pushed
 
@@ -57,9 +52,8 @@ def curvature_function(runner: Runner, wants: tuple[bool, ...]) -> Callable[...,
     """Wanted gradients along directions, of a cotangent, variables and directions."""
 
     def curvature(cotangent: torch.Tensor, *arguments: torch.Tensor) -> Tensors:
-        middle = len(arguments) // 2
-        slope = _slope(_contracted(runner, cotangent), arguments[middle:])
-        return _gradients(slope, (False, *wants), cotangent, *arguments[:middle])
+        variables, directions = halved(arguments)
+        return _gradients(_slope(_contracted(runner, cotangent), directions), (False, *wants), cotangent, *variables)
 
     return curvature
 
@@ -105,7 +99,7 @@ def _slope(function: _Real, direction: Sequence[torch.Tensor]) -> _Real:
 def _gradients(function: _Real, wants: Sequence[bool], *at: torch.Tensor) -> Tensors:
     _, pull_back = pulled_back(function, *at)
     gradients = pull_back(at[0].new_ones((), dtype=at[1].dtype))
-    return tuple(one for one, want in zip(gradients, wants, strict=True) if want)
+    return wanted(gradients, wants)
 
 
 def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor], tangents: Sequence[Any]) -> Tensors:
@@ -176,19 +170,17 @@ def mapped_pushed(
     along: Callable[..., torch.Tensor],
 ) -> tuple[torch.Tensor, int]:
     """Values along mapped directions from one call ``along(runner, variables, directions)``."""
-    variables, directions = _with_directions(in_dims, arguments)
-    of_sets = [
-        dim
-        for (_, dim), (one, along_dim) in zip(variables[1:], directions[1:], strict=True)
-        for dim in (dim, along_dim if one is not None else None)
-    ]
-    if all(dim is None for dim in of_sets):
-        rows = [_flat(info, *one) for one in (variables[0], directions[0])]
-        at = (rows[0], *(one for one, _ in variables[1:]))
-        values = along(runner, at, (rows[1], *(one for one, _ in directions[1:])))
-    else:
-        flat, moved = (_columns(info, part, variables) for part in (variables, directions))
+    dims, of_directions = halved(dims_with_directions(in_dims, arguments))
+    variables, directions = halved(zeroed(arguments))
+    if any(dim is not None for dim in (*dims[1:], *of_directions[1:])):
+        flat, moved = unshared(info, dims, variables), unshared(info, of_directions, directions)
         values = along(runner.unshared, (flat,), (moved,))
+    else:
+        flat, moved = (
+            leading(one[0], dim, info.batch_size).flatten(0, 1).contiguous()
+            for one, dim in ((variables, dims[0]), (directions, of_directions[0]))
+        )
+        values = along(runner, (flat, *variables[1:]), (moved, *directions[1:]))
     return values.reshape(info.batch_size, -1, *values.shape[1:]), 0
 
 
@@ -201,36 +193,19 @@ def mapped_curvature(
     curvature_of: Callable[..., torch.Tensor],
 ) -> list[torch.Tensor]:
     """As `mapped_gradients`, along directions, from one call ``curvature_of(runner, cotangent, inputs, direction)``."""
-    variables, directions = _with_directions(in_dims[1:], arguments)
-    moved = _columns(info, directions, variables)
+    dims, of_directions = halved(dims_with_directions(in_dims[1:], arguments))
+    variables, directions = halved(zeroed(arguments))
+    moved = unshared(info, of_directions, directions)
 
     def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         return curvature_of(runner, cotangent, inputs, moved)
 
-    dims = [in_dims[0], *(dim for _, dim in variables)]
-    return mapped_gradients(info, dims, runner, cotangent, [one for one, _ in variables], gradient_of)
+    return mapped_gradients(info, (in_dims[0], *dims), runner, cotangent, variables, gradient_of)
 
 
-_Mapped = tuple[torch.Tensor, int | None]
-
-
-def _with_directions(
-    in_dims: Sequence[int | None], arguments: Sequence[torch.Tensor | None]
-) -> tuple[list[Any], list[Any]]:
-    """Variables and directions, each with the dimension that is mapped."""
-    pairs = list(zip(arguments, in_dims, strict=True))
-    middle = len(pairs) // 2
-    return pairs[:middle], pairs[middle:]
-
-
-def _flat(info: Any, one: torch.Tensor | None, dim: int | None) -> torch.Tensor | None:
-    return None if one is None else leading(one, dim, info.batch_size).flatten(0, 1).contiguous()
-
-
-def _columns(info: Any, part: Sequence[Any], variables: Sequence[_Mapped]) -> torch.Tensor:
-    """As `unshared`; zeros in place of directions that are None."""
-    filled = [of if one[0] is None else one for one, of in zip(part, variables, strict=True)]
-    tensors = [
-        torch.zeros_like(tensor) if one[0] is None else tensor for one, (tensor, _) in zip(part, filled, strict=True)
-    ]
-    return unshared(info, [dim for _, dim in filled], tensors)
+def dims_with_directions(
+    in_dims: Sequence[int | None], arguments: Sequence[torch.Tensor | None], num_directions: int = 1
+) -> list[int | None]:
+    """Mapped dimensions of what `zeroed` makes: a direction that is None becomes zeros like its variable."""
+    count = len(arguments) // (1 + num_directions)
+    return [in_dims[i % count] if one is None else in_dims[i] for i, one in enumerate(arguments)]

@@ -21,11 +21,12 @@ import torch
 from .._core.plain import is_plain
 from .._core.transforms import is_old_batch, leading, transforms_active, unwrap_if_dead
 from .._simulation.method import Optional, Runner
-from .._simulation.native import NativeRunner, Tensors, chosen, joined
-from . import operators
+from .._simulation.native import NativeRunner, Tensors, chosen
+from .calls import are_plain, gradients, gradients_along, values_along
+from .choices import filled, halved, masked, placed, wanted, zeroed
 from .derivatives import (
     curvature_function,
-    filled,
+    dims_with_directions,
     gradient_function,
     mapped_curvature,
     mapped_gradients,
@@ -39,41 +40,9 @@ from .second import twice
 from .several import several_gradients
 
 
-def text_of(runner: Runner) -> str:
-    """The program as operators take it.
-
-    Raises:
-        NotImplementedError: no operators stand for the method.
-    """
-    if not runner.has_operators:
-        raise NotImplementedError(
-            f"method '{runner.method.name}' takes plain tensors only, none that are traced, fake or of other classes; "
-            "use method='auto' there"
-        )
-    return operators.text_of(runner.program)
-
-
 def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None], power: int = 1) -> bool:
     """Whether the runner has such a power along them, and they are none of the old vmap of PyTorch."""
     return runner.highest_power >= power and not any(one is not None and is_old_batch(one) for one in directions)
-
-
-def gradients(
-    runner: Runner,
-    num_threads: int,
-    wants: Sequence[bool],
-    cotangent: torch.Tensor,
-    inputs: torch.Tensor,
-    weights: Sequence[torch.Tensor],
-    tape: Any = None,
-) -> Optional:
-    """Gradients without a graph: by pointer where tensors are plain, by the operator where they are not."""
-    if is_plain((cotangent, inputs, *weights)):
-        return runner.pull_back(cotangent, inputs, weights, wants, num_threads, tape)
-    text = text_of(runner)
-    first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
-    parts = (first, *torch.split(second, [len(one) for one in weights]))
-    return tuple(part if want else None for part, want in zip(parts, wants, strict=True))
 
 
 def differentiable_gradients(
@@ -114,8 +83,7 @@ def curved(
     """Wanted gradients along directions of inputs and sets, with a graph; None where not wanted."""
     if not any(wants) or all(one is None for one in directions):
         return (None,) * len(wants)
-    found = iter(_applied(Curved, runner, num_threads, wants, cotangent, *variables, *directions))
-    return tuple(next(found) if want else None for want in wants)
+    return placed(_applied(Curved, runner, num_threads, wants, cotangent, *variables, *directions), wants)
 
 
 def _sum(first: torch.Tensor | None, second: torch.Tensor | None) -> torch.Tensor | None:
@@ -130,7 +98,16 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], first: int) -> None:
     ctx.set_materialize_grads(False)
 
 
-class Gradients(torch.autograd.Function):
+class _Wanted(torch.autograd.Function):
+    """Of runner, number of threads, what is wanted, cotangent, and variables with their directions."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _keep(ctx, inputs, 3)
+        ctx.wants = inputs[2]
+
+
+class Gradients(_Wanted):
     """Gradients of sum(cotangent * values) with respect to inputs and sets where wanted: differentiable themselves."""
 
     @staticmethod
@@ -141,20 +118,14 @@ class Gradients(torch.autograd.Function):
         return chosen(gradients(runner, num_threads, wants, cotangent, inputs, weights))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        _keep(ctx, inputs, 3)
-        ctx.wants = inputs[2]
-
-    @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         cotangent, *variables = ctx.saved_tensors
         if all(one is None for one in cotangents):
             return (None,) * (4 + len(variables))
         if not follows_directions(ctx.runner, cotangents):
-            found = _filled(cotangents, ctx.wants, variables)
             _, pull_back = pulled_back(gradient_function(ctx.runner, ctx.wants), cotangent, *variables)
-            return (None, None, None, *pull_back(found))
-        directions = _placed(cotangents, ctx.wants)
+            return (None, None, None, *pull_back(filled(cotangents, wanted(variables, ctx.wants))))
+        directions = placed(cotangents, ctx.wants)
         along = pushed(ctx.runner, ctx.num_threads, variables, directions) if ctx.needs_input_grad[3] else None
         wants = tuple(ctx.needs_input_grad[4:])
         return (None, None, None, along, *curved(ctx.runner, ctx.num_threads, wants, cotangent, variables, directions))
@@ -168,12 +139,10 @@ class Gradients(torch.autograd.Function):
         bent = curved(ctx.runner, ctx.num_threads, ctx.wants, cotangent, variables, directions)
         turned: Optional = (None,) * len(variables)
         if moved is not None:
-            turned = _placed(
-                differentiable_gradients(ctx.runner, ctx.num_threads, ctx.wants, moved, *variables), ctx.wants
-            )
+            slopes = differentiable_gradients(ctx.runner, ctx.num_threads, ctx.wants, moved, *variables)
+            turned = placed(slopes, ctx.wants)
         sums = [_sum(first, second) for first, second in zip(bent, turned, strict=True)]
-        found = zip(sums, variables, ctx.wants, strict=True)
-        return tuple(torch.zeros_like(of) if one is None else one for one, of, want in found if want)
+        return filled(wanted(sums, ctx.wants), wanted(variables, ctx.wants))
 
     @staticmethod
     def vmap(
@@ -195,8 +164,7 @@ class Gradients(torch.autograd.Function):
             return differentiable_gradients(runner, num_threads, (True,), cotangent, inputs)[0]
 
         found = mapped_gradients(info, in_dims[3:], runner, cotangent, variables, gradient_of)
-        wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
-        return wanted, (0,) * len(wanted)
+        return wanted(found, wants), (0,) * sum(wants)
 
 
 class Pushed(torch.autograd.Function):
@@ -204,14 +172,7 @@ class Pushed(torch.autograd.Function):
 
     @staticmethod
     def forward(runner: Runner, num_threads: int, *arguments: torch.Tensor | None) -> torch.Tensor:
-        variables, directions = _halved(arguments)
-        inputs, *weights = variables
-        if is_plain([one for one in arguments if one is not None]):
-            powers = runner.values_along((inputs, directions[0]), (weights, directions[1:]), num_threads)
-            return powers[1]
-        shape = (len(inputs), *runner.program.shape)
-        cotangent = inputs.new_zeros(shape, dtype=operators.value_dtype(runner.program, inputs.dtype))
-        return _curvature_operator(runner, num_threads, cotangent, variables, directions)[0]
+        return values_along(runner, num_threads, *halved(arguments))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -219,23 +180,22 @@ class Pushed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor | None) -> tuple[Any, ...]:
-        variables, directions = _halved(ctx.saved_tensors)
+        variables, directions = halved(ctx.saved_tensors)
         if cotangent is None:
             return (None,) * (2 + 2 * len(variables))
-        wants, of_directions = _halved(ctx.needs_input_grad[2:])
+        wants, of_directions = halved(ctx.needs_input_grad[2:])
         if not follows_directions(ctx.runner, (cotangent,)):
-            _, pull_back = pulled_back(pushed_function(ctx.runner), *variables, *_zeroed(ctx.saved_tensors)[1])
-            return (None, None, *_needed(pull_back((cotangent,)), ctx.needs_input_grad[2:]))
+            _, pull_back = pulled_back(pushed_function(ctx.runner), *zeroed(ctx.saved_tensors))
+            return (None, None, *masked(pull_back((cotangent,)), ctx.needs_input_grad[2:]))
         bent = curved(ctx.runner, ctx.num_threads, tuple(wants), cotangent, variables, directions)
         if not any(of_directions):
             return (None, None, *bent, *(None for _ in variables))
         found = differentiable_gradients(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, *variables)
-        return (None, None, *bent, *_placed(found, of_directions))
+        return (None, None, *bent, *placed(found, of_directions))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
-        variables, directions = _zeroed(ctx.saved_tensors)
-        return pushed_forward(pushed_function(ctx.runner), (*variables, *directions), tangents[2:])[0]
+        return pushed_forward(pushed_function(ctx.runner), zeroed(ctx.saved_tensors), tangents[2:])[0]
 
     @staticmethod
     def vmap(
@@ -249,7 +209,7 @@ class Pushed(torch.autograd.Function):
         return mapped_pushed(info, in_dims[2:], runner, arguments, along)
 
 
-class Curved(torch.autograd.Function):
+class Curved(_Wanted):
     """Derivative of the wanted gradients along directions of inputs and sets; a direction that is None is zero."""
 
     @staticmethod
@@ -260,45 +220,30 @@ class Curved(torch.autograd.Function):
         cotangent: torch.Tensor,
         *arguments: torch.Tensor | None,
     ) -> Tensors:
-        variables, directions = _halved(arguments)
-        inputs, *weights = variables
-        if is_plain([one for one in (cotangent, *arguments) if one is not None]):
-            powers = runner.pull_back_along(
-                (cotangent, None), (inputs, directions[0]), (weights, directions[1:]), wants, num_threads
-            )
-            return chosen(powers[1])
-        _, *found = _curvature_operator(runner, num_threads, cotangent, variables, directions)
-        return tuple(one for one, want in zip(found, wants, strict=True) if want)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        _keep(ctx, inputs, 3)
-        ctx.wants = inputs[2]
+        return gradients_along(runner, num_threads, wants, cotangent, *halved(arguments))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         cotangent, *arguments = ctx.saved_tensors
-        variables, _ = _halved(arguments)
+        variables, _ = halved(arguments)
         if all(one is None for one in cotangents):
             return (None,) * (4 + len(arguments))
         wants, of_directions = ctx.needs_input_grad[3 : 4 + len(variables)], ctx.needs_input_grad[4 + len(variables) :]
         if not follows_directions(ctx.runner, cotangents, power=2):
-            at = cotangent, *variables, *_zeroed(arguments)[1]
-            _, pull_back = pulled_back(curvature_function(ctx.runner, ctx.wants), *at)
-            gradients = pull_back(_filled(cotangents, ctx.wants, variables))
-            return (None, None, None, *_needed(gradients, ctx.needs_input_grad[3:]))
-        second = _placed(cotangents, ctx.wants)
+            _, pull_back = pulled_back(curvature_function(ctx.runner, ctx.wants), cotangent, *zeroed(arguments))
+            slopes = pull_back(filled(cotangents, wanted(variables, ctx.wants)))
+            return (None, None, None, *masked(slopes, ctx.needs_input_grad[3:]))
+        second = placed(cotangents, ctx.wants)
         found: Optional = ()
         if any(wants):
             found = _applied(Twice, ctx.runner, ctx.num_threads, wants, cotangent, *arguments, *second)
         of = curved(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, variables, second)
-        return (None, None, None, *_placed(found, wants), *of)
+        return (None, None, None, *placed(found, wants), *of)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
         cotangent, *arguments = ctx.saved_tensors
-        variables, directions = _zeroed(arguments)
-        at = (cotangent, *variables, *directions)
+        at = cotangent, *zeroed(arguments)
         return pushed_forward(curvature_function(ctx.runner, ctx.wants), at, tangents[3:])
 
     @staticmethod
@@ -319,11 +264,10 @@ class Curved(torch.autograd.Function):
             return found
 
         found = mapped_curvature(info, in_dims[3:], runner, cotangent, arguments, curvature_of)
-        wanted = tuple(part for part, want in zip(found, wants, strict=True) if want)
-        return wanted, (0,) * len(wanted)
+        return wanted(found, wants), (0,) * sum(wants)
 
 
-class Twice(torch.autograd.Function):
+class Twice(_Wanted):
     """Second derivatives of the values, and of gradients, along two directions of inputs and sets, where wanted.
 
     Its own derivatives, which would be the fourth of values, come from plain PyTorch.
@@ -337,36 +281,26 @@ class Twice(torch.autograd.Function):
         cotangent: torch.Tensor,
         *arguments: torch.Tensor | None,
     ) -> Tensors:
-        if not is_plain([one for one in (cotangent, *arguments) if one is not None]):
-            return twice_function(runner, wants)(cotangent, *_thrice_zeroed(arguments))
+        if not are_plain((cotangent, *arguments)):
+            return twice_function(runner, wants)(cotangent, *zeroed(arguments, 2))
         third = len(arguments) // 3
         variables: Any = arguments[:third]
         directions = arguments[third : 2 * third], arguments[2 * third :]
-        values, gradients = twice(runner, num_threads, wants, cotangent, variables, directions)
-        like = (cotangent, *variables)
-        return tuple(
-            torch.zeros_like(of) if one is None else one
-            for one, of, want in zip((values, *gradients), like, wants, strict=True)
-            if want
-        )
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        _keep(ctx, inputs, 3)
-        ctx.wants = inputs[2]
+        values, slopes = twice(runner, num_threads, wants, cotangent, variables, directions)
+        return filled(wanted((values, *slopes), wants), wanted((cotangent, *variables), wants))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         cotangent, *arguments = ctx.saved_tensors
-        at = cotangent, *_thrice_zeroed(arguments)
+        at = cotangent, *zeroed(arguments, 2)
         outputs, pull_back = pulled_back(twice_function(ctx.runner, ctx.wants), *at)
         found = pull_back(filled(cotangents, outputs))
-        return (None, None, None, *_needed(found, ctx.needs_input_grad[3:]))
+        return (None, None, None, *masked(found, ctx.needs_input_grad[3:]))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
         cotangent, *arguments = ctx.saved_tensors
-        at = cotangent, *_thrice_zeroed(arguments)
+        at = cotangent, *zeroed(arguments, 2)
         return pushed_forward(twice_function(ctx.runner, ctx.wants), at, tangents[3:])
 
     @staticmethod
@@ -379,63 +313,7 @@ class Twice(torch.autograd.Function):
         cotangent: torch.Tensor,
         *arguments: torch.Tensor | None,
     ) -> tuple[Tensors, tuple[int, ...]]:
-        third, dims = len(arguments) // 3, in_dims[4:]
-        of_zeros = [
-            dim if one is not None else dims[i % third]
-            for i, (one, dim) in enumerate(zip(arguments, dims, strict=True))
-        ]
-        found = torch.func.vmap(twice_function(runner, wants), (in_dims[3], *of_zeros), randomness="error")(
-            cotangent, *_thrice_zeroed(arguments)
-        )
+        dims = dims_with_directions(in_dims[4:], arguments, 2)
+        mapped = torch.func.vmap(twice_function(runner, wants), (in_dims[3], *dims))
+        found: Tensors = mapped(cotangent, *zeroed(arguments, 2))
         return found, (0,) * len(found)
-
-
-def _needed(gradients: Tensors, needs: Sequence[bool]) -> Optional:
-    return tuple(one if need else None for one, need in zip(gradients, needs, strict=True))
-
-
-def _thrice_zeroed(arguments: Sequence[torch.Tensor | None]) -> Tensors:
-    """Variables and two directions of them, with zeros in place of None."""
-    variables: Any = arguments[: len(arguments) // 3]
-    return filled(arguments, (*variables, *variables, *variables))
-
-
-def _halved(arguments: Sequence[Any]) -> tuple[Any, Any]:
-    """Variables, and what belongs to each of them."""
-    middle = len(arguments) // 2
-    return tuple(arguments[:middle]), tuple(arguments[middle:])
-
-
-def _zeroed(arguments: Sequence[torch.Tensor | None]) -> tuple[Tensors, Tensors]:
-    """Variables, and directions with zeros in place of None."""
-    variables, directions = _halved(arguments)
-    return variables, filled(directions, variables)
-
-
-def _placed(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
-    """What is wanted, where it belongs; None elsewhere."""
-    found = iter(wanted)
-    return tuple(next(found) if want else None for want in wants)
-
-
-def _filled(wanted: Sequence[torch.Tensor | None], wants: Sequence[bool], variables: Tensors) -> Tensors:
-    """What is wanted, with zeros in place of None."""
-    return filled(wanted, [one for one, want in zip(variables, wants, strict=True) if want])
-
-
-def _curvature_operator(
-    runner: Runner, num_threads: int, cotangent: torch.Tensor, variables: Tensors, directions: Optional
-) -> Tensors:
-    """Values, and gradients with respect to inputs and each set, along directions: by the operator."""
-    inputs, *weights = variables
-    along = filled(directions, variables)
-    found = operators.curvature(
-        cotangent,
-        inputs,
-        joined(weights, inputs),
-        along[0],
-        joined(along[1:], inputs),
-        text_of(runner),
-        num_threads,
-    )
-    return (found[0], found[1], *torch.split(found[2], [len(one) for one in weights]))

@@ -157,13 +157,8 @@ class NativeRunner(Runner):
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.
         """
-        at = _first(inputs)
-        engine, size, threads = self._engine or self._made(), at.shape[0], engine_threads(num_threads)
-        call = engine.series_values_float64 if at.dtype is torch.float64 else engine.series_values_float32
-        try:
-            return call(len(inputs) - 1, inputs, size, weights, threads)
-        except ValueError as error:
-            raise self._explained(error, at, weights[0]) from None
+        found: Sequence[torch.Tensor] = self._series("values", inputs, weights, (), num_threads)
+        return found
 
     def pull_back_along(
         self,
@@ -178,11 +173,18 @@ class NativeRunner(Runner):
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.
         """
-        at = _first(inputs)
+        found: Sequence[Optional] = self._series("gradients", inputs, weights, (cotangent, wants), num_threads)
+        return found
+
+    def _series(
+        self, what: str, inputs: Powers, weights: Sequence[Optional], others: tuple[Any, ...], num_threads: int
+    ) -> Any:
+        at = inputs[0]
+        assert at is not None
         engine, size, threads = self._engine or self._made(), at.shape[0], engine_threads(num_threads)
-        call = engine.series_gradients_float64 if at.dtype is torch.float64 else engine.series_gradients_float32
+        call = getattr(engine, f"series_{what}_float{64 if at.dtype is torch.float64 else 32}")
         try:
-            return call(len(inputs) - 1, inputs, size, weights, cotangent, wants, threads)
+            return call(len(inputs) - 1, inputs, size, weights, *others, threads)
         except ValueError as error:
             raise self._explained(error, at, weights[0]) from None
 
@@ -190,11 +192,6 @@ class NativeRunner(Runner):
         if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
             return error
         return explained(self.program.evolution, error, inputs, joined(weights, inputs))
-
-
-def _first(inputs: Powers) -> torch.Tensor:
-    assert inputs[0] is not None
-    return inputs[0]
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

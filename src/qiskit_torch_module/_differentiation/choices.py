@@ -1,0 +1,44 @@
+"""Of several tensors, those that are wanted, in their places, or with zeros where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .._simulation.method import Optional
+from .._simulation.native import Tensors
+
+
+def wanted(found: Sequence[Any], wants: Sequence[bool]) -> tuple[Any, ...]:
+    """What is wanted, and nothing else."""
+    return tuple(one for one, want in zip(found, wants, strict=True) if want)
+
+
+def masked(found: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
+    """None in place of what is not wanted."""
+    return tuple(one if want else None for one, want in zip(found, wants, strict=True))
+
+
+def placed(some: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
+    """What is wanted, which is all there is, where it belongs; None elsewhere."""
+    found = iter(some)
+    return tuple(next(found) if want else None for want in wants)
+
+
+def filled(given: Sequence[torch.Tensor | None], like: Sequence[torch.Tensor]) -> Tensors:
+    """Zeros in place of None."""
+    return tuple(torch.zeros_like(of) if one is None else one for one, of in zip(given, like, strict=True))
+
+
+def halved(arguments: Sequence[Any]) -> tuple[Any, Any]:
+    """Variables, and what belongs to each of them."""
+    middle = len(arguments) // 2
+    return tuple(arguments[:middle]), tuple(arguments[middle:])
+
+
+def zeroed(arguments: Sequence[torch.Tensor | None], num_directions: int = 1) -> Tensors:
+    """Variables, and so many directions of each of them, with zeros in place of None."""
+    variables: Any = arguments[: len(arguments) // (1 + num_directions)]
+    return filled(arguments, variables * (1 + num_directions))
