@@ -25,6 +25,8 @@ CIRCUIT.rx(B[0] * B[1], 1)
 CIRCUIT.cx(0, 1)
 BOUND = CIRCUIT.assign_parameters([0.1, 0.2, 0.3])
 EMPTY = QuantumCircuit(2)
+NOTHING = QuantumCircuit(0, global_phase=A)  # no qubit at all
+NOTHING_BOUND = QuantumCircuit(0, 2)
 
 
 def outcome(estimator, *arguments, **options):
@@ -129,6 +131,28 @@ PUBS = {
     "an empty circuit": [(EMPTY, ["ZZ", "XX", "II"])],
     "several, one circuit": [(CIRCUIT, one, [0.1, 0.2, 0.3]) for one in ("ZZ", "XX", ["YY", "ZZ"])],
     "several, other values": [(CIRCUIT, "XX", [0.1 * i, 0.2, 0.3]) for i in range(3)],
+    "no qubits": [(NOTHING_BOUND, "")],
+    "no qubits, a free phase": [(NOTHING, "", [0.3])],
+    "no qubits, rows": [(NOTHING, ["", {"": 2.0}], [[0.3], [0.4]])],
+    "no qubits, no rows": [(NOTHING, "", np.empty((0, 1)))],
+    "no qubits, [[], []]": [(NOTHING_BOUND, [[""], [""]], [[], []])],
+    "no qubits, [] as observables": [(NOTHING_BOUND, [])],
+    "no qubits, a sum": [(NOTHING, [SparsePauliOp(["", ""], [0.5, 1.0]), Pauli("")], {A: 0.2})],
+    "no qubits, no values": [(NOTHING, "")],
+    "no qubits, values too long": [(NOTHING, "", [0.3, 0.4])],
+    "no qubits, not a number": [(NOTHING, "", [float("nan")])],
+    "no qubits, a label of one": [(NOTHING_BOUND, "Z")],
+    "no qubits, a number": [(NOTHING_BOUND, 5)],
+    "an observable of no qubits": [(CIRCUIT, SparsePauliOp([""], [0.5]), [0.1] * 3)],
+    "observables of no and of two qubits": [(CIRCUIT, ["ZZ", ""], [0.1] * 3)],
+    "[[]] as observables": [(CIRCUIT, [[]], [0.1] * 3)],
+    "an array of no observables": [(CIRCUIT, np.empty((0, 3), dtype=object), [[0.1] * 3] * 3)],
+    "rows of no observables": [(CIRCUIT, np.empty((3, 0), dtype=object), [0.1] * 3)],
+    "no observables for two rows": [(CIRCUIT, [], [[0.1] * 3] * 2)],
+    "no observables for one row": [(CIRCUIT, [], [[0.1] * 3])],
+    "no observables, no rows": [(CIRCUIT, [], np.empty((0, 3)))],
+    "a list of no Paulis": [(CIRCUIT, PauliList(["XY"])[:0], [0.1] * 3)],
+    "several, one of no qubits": [(CIRCUIT, "ZZ", [0.1] * 3), (NOTHING, "", [0.3]), (NOTHING_BOUND, [""])],
     "several, other circuits": [(CIRCUIT, "XX", [0.1, 0.2, 0.3]), (BOUND, "XX"), (EMPTY, "ZI", [], 0.5)],
 }
 
@@ -145,18 +169,21 @@ def test_precision_of_a_call(precision):
     agree_v2([(CIRCUIT, ["ZZ", "XX"], [0.1] * 3), (CIRCUIT, ["ZZ", "XX"], [0.1] * 3, 0.5)], precision=precision)
 
 
+OF_TWO = ["ZZ", "XY", {"IZ": 0.5, "XX": -2.0}, SparsePauliOp(["YI", "II"], [0.3, 1.0])]
+OF_NONE = ["", {"": 0.5}, SparsePauliOp(["", ""], [0.3, 1.0])]
+
+
 def random_pub(rng):
     """A PUB of random shapes, right or wrong."""
-    circuit = [CIRCUIT, BOUND, EMPTY][rng.integers(3)]
+    circuit = [CIRCUIT, BOUND, EMPTY, NOTHING, NOTHING_BOUND][rng.integers(5)]
 
     def shape():
         return tuple(rng.integers(0, 4, rng.integers(0, 3)))
 
     observables = np.empty(shape(), dtype=object)
     for index in np.ndindex(observables.shape):
-        observables[index] = ["ZZ", "XY", {"IZ": 0.5, "XX": -2.0}, SparsePauliOp(["YI", "II"], [0.3, 1.0])][
-            rng.integers(4)
-        ]
+        kinds = OF_TWO if circuit.num_qubits and rng.integers(20) else OF_NONE
+        observables[index] = kinds[rng.integers(len(kinds))]
     width = circuit.num_parameters + rng.choice([0, 0, 0, 0, 1, -1])
     values = rng.normal(size=(*shape(), max(0, width)))
     kind = rng.integers(4)
@@ -215,6 +242,9 @@ CALLS = {
     "two bound, []": ([BOUND] * 2, [SUM] * 2, []),
     "two bound, [[], []]": ([BOUND, EMPTY], [SUM] * 2, [[], []]),
     "free, none": ([CIRCUIT], [SUM]),
+    "no qubits, too long": ([NOTHING], [""], [ROW]),
+    "no qubits, a label of one": ([NOTHING_BOUND], ["Z"]),
+    "an observable of no qubits": ([CIRCUIT], [""], [ROW]),
     "too long": ([CIRCUIT], [SUM], [ROW + ROW]),
     "too short": ([CIRCUIT], [SUM], [ROW[:2]]),
     "too few rows": ([CIRCUIT] * 2, [SUM] * 2, [ROW]),
@@ -240,6 +270,20 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_odd_v1_calls(name, options):
     agree_v1(*CALLS[name], **options)
+
+
+@needs_v1
+@pytest.mark.parametrize(
+    "observable", ["", Pauli(""), SparsePauliOp(["", ""], [0.5, 1.0])], ids=["label", "Pauli", "sum"]
+)
+def test_v1_without_qubits(observable):
+    """With shots Qiskit cannot square such an observable; a number has no variance."""
+    arguments = [NOTHING, CIRCUIT, NOTHING_BOUND], [observable, SUM, ""], [[0.3], ROW, []]
+    agree_v1(*arguments)
+    exact = compat.Estimator().run(*arguments).result().values
+    drawn = FastEstimator().run(*arguments, shots=10, seed=3).result()
+    np.testing.assert_allclose(drawn.values[[0, 2]], exact[[0, 2]], atol=1e-12)
+    assert [one["variance"] for one in drawn.metadata][::2] == [0.0, 0.0]
 
 
 @needs_v1

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 
-from .rows import Evaluate
+from .rows import Evaluate, with_a_qubit
 
 
 @dataclass
@@ -35,6 +35,13 @@ class _Task:
         rows, sums = np.broadcast_arrays(row_index, sum_index)
         self.places.append((position, rows, sums))
 
+    def values(self, evaluate: Evaluate) -> npt.NDArray[np.float64]:
+        """Of each row and each distinct observable."""
+        if self.circuit.num_qubits:
+            return evaluate(self.circuit, [dict(one) for one in self.sums], self.rows)
+        widened = [{f"I{label}": factor for label, factor in one} for one in self.sums]
+        return evaluate(with_a_qubit(self.circuit), widened, self.rows)
+
 
 def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.float64]]:
     """The exact values of each PUB, in the shape that its observables and parameter values broadcast to."""
@@ -48,7 +55,7 @@ def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.f
     for task in tasks.values():
         found = np.zeros((len(task.rows), len(task.sums)))
         if found.size:
-            found = evaluate(task.circuit, [dict(one) for one in task.sums], task.rows)
+            found = task.values(evaluate)
         for position, row_index, sum_index in task.places:
             values[position] = np.asarray(found[row_index, sum_index])  # of no dimension: a scalar otherwise
     return [values[position] for position in range(len(pubs))]

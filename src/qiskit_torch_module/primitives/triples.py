@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from .rows import Evaluate, real_array
+from .rows import Evaluate, real_array, with_a_qubit
 
 Row = npt.NDArray[np.float64]
 
@@ -134,7 +134,16 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
             raise ValueError(
                 f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}"
             )
-    return Triples(listed, sums, rows)
+    pairs = [
+        (circuit, one) if circuit.num_qubits else _widened(circuit, one)
+        for circuit, one in zip(listed, sums, strict=True)
+    ]
+    return Triples(tuple(circuit for circuit, _ in pairs), tuple(one for _, one in pairs), rows)
+
+
+def _widened(circuit: QuantumCircuit, observable: Any) -> tuple[QuantumCircuit, Any]:
+    """A circuit without qubits and its observable, as of one qubit that idles."""
+    return with_a_qubit(circuit), type(observable)(Pauli("I")).tensor(observable)
 
 
 def _sequence(values: Any, argument: str) -> tuple[Any, ...]:
