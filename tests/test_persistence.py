@@ -134,6 +134,18 @@ def test_angles_come_back(angle, tmp_path):
     torch.testing.assert_close(again(inputs), model(inputs))
 
 
+@pytest.mark.parametrize("num_qubits", [5, 29, 60])
+def test_projectors_on_qubits_that_are_idle_inside_of_gates_come_back(num_qubits, tmp_path):
+    """A gate may be put on all qubits and act on few; as many strings as all projectors are would fill the memory."""
+    theta, wide, circuit = Parameter("theta"), QuantumCircuit(num_qubits), QuantumCircuit(num_qubits)
+    wide.rx(theta, 3)
+    wide.cx(3, 1)
+    circuit.append(wide.to_instruction(), range(num_qubits))
+    model = qtm.QuantumModule(circuit, None, [theta], observables=[{"0" * num_qubits: 1.0}], seed_init=1)
+    qtm.save(model, tmp_path / "model.qtm")
+    assert torch.equal(qtm.load(tmp_path / "model.qtm")(), model())
+
+
 def test_what_stays_as_it_was_given(tmp_path):
     case = reuploading(3, 1)
     for observables in ("tensoredZ", ["ZZZ", "XII"], [SparsePauliOp(["XXI", "III"], [0.5, -2.0])]):

@@ -16,7 +16,6 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from .._core.arguments import MOST_THREADS, flag
-from .._core.schema import MAX_QUBITS as MOST_SIMULATED
 from .._differentiation.autograd import values as values_of
 from .._program.compile import compile_program
 from .._program.output import State
@@ -271,6 +270,7 @@ def _written_initial(initial: Any) -> Any:
     return "uniform" if callable(initial) and not isinstance(initial, torch.Tensor) else initial
 
 
+_MOST_PROJECTORS = 12  # side by side, that are written as all their Pauli strings
 _STATE = "state"  # in place of observables; no label of Paulis
 
 
@@ -283,17 +283,19 @@ def _written_observables(model: QuantumModule) -> Any:
         return given
     if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
         return list(given)
-    sums = pauli_sums(given, model._num_qubits, lambda: _untouched(model.circuit))
+    sums = pauli_sums(given, model._num_qubits, lambda: _idle_qubits(model))
     return {name: getattr(sums, name) for name in _SUMS}
 
 
-def _untouched(circuit: QuantumCircuit) -> list[int]:
-    """Qubits that stay in |0> because nothing acts on them; where there are too many to simulate, most do."""
-    if circuit.num_qubits <= MOST_SIMULATED:
+def _idle_qubits(model: QuantumModule) -> list[int]:
+    """Those on which the circuit does nothing, as the compiler has found, where there may be many of them.
+
+    A projector is 1 there; written in full, many of them would be more Pauli strings than there is memory for.
+    """
+    frame = model._program.evolution.frame
+    if frame is None or model._num_qubits <= _MOST_PROJECTORS:
         return []
-    position = {qubit: index for index, qubit in enumerate(circuit.qubits)}
-    touched = {position[qubit] for one in circuit.data if one.operation.name != "barrier" for qubit in one.qubits}
-    return [index for index in range(circuit.num_qubits) if index not in touched]
+    return [index for index, flip in enumerate(frame.flips) if not flip]
 
 
 def _written_method(model: QuantumModule) -> str:
