@@ -106,6 +106,20 @@ def test_circuits_of_every_kind_come_back(make):
     assert again.parameters == circuit.parameters
 
 
+def test_gates_are_nested_as_deep_as_they_come():
+    gate = RZGate(0.5)
+    for _ in range(1500):
+        body = QuantumCircuit(1)
+        body.h(0)
+        body._append(gate, body.qubits, [])
+        gate = Gate("nested", 1, [])
+        gate.definition = body
+    circuit = QuantumCircuit(2)
+    circuit.rx(W[0], 0)
+    circuit._append(gate, [circuit.qubits[1]], [])
+    assert agree(circuit, returned(circuit))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_gates_of_the_library_keep_their_names():
     for name, cls in gate_zoo.operation_classes().items():

@@ -69,6 +69,17 @@ def test_no_folder_is_forgotten():
 # What is done in one place only: the call, and the rooms that may have it.
 ONE_PLACE = {
     r"\bplain_gate\(": {"_reading/gates.py", "_reading/walk.py"},
+    r"\breading\(": {"_reading/operations.py", "_reading/walk.py"},
+    # Whoever asks for what a circuit holds, and not for what it does: which variables its loops have, whether it holds
+    # an operation at all, how often; and who copies it.
+    r"\bfor \w+ in [\w.()]*\.data\b": {
+        "_reading/controls.py",
+        "_reading/definitions.py",
+        "_reading/parameters.py",
+        "_reading/walk.py",
+        "_storage/blueprint.py",
+        "modules/explain.py",
+    },
     r"\blayers_of\(": {"_program/layers.py", "_program/evolution.py"},
     r"\bElimination\(": {"_program/gf2.py"},
     r"bit_count\(\) (& 1|% 2)": {"_program/gf2.py"},

@@ -29,6 +29,9 @@ class Recorder(walk.Walk):
     def gate(self, gate, instruction, qubits):
         self.met.append((instruction.name, tuple(qubits)))
 
+    def idle(self, operation, qubits):
+        self.met.append((operation.name, tuple(qubits)))
+
     def operation(self, found, operation, qubits):
         if isinstance(found, Circuits):
             return found.circuits
@@ -47,6 +50,7 @@ def random_circuit(choice, depth, name="all"):
         kind = choice.choice(["h", "reset", "barrier", "circuit", "loop" if name == "all" else "circuit"])
         if kind == "barrier":
             circuit.barrier()
+            inside.append((kind, tuple(range(size))))
         elif kind in ("h", "reset"):
             getattr(circuit, kind)(qubits[0])
             inside.append((kind, (qubits[0],)))

@@ -52,8 +52,10 @@ class Walk(ABC):
                 continue
             operation = instruction.operation
             kind = reading(operation, qubits)
-            inner = None if kind is None else self.operation(kind, operation, qubits)
-            for entered in () if inner is None else inner:
+            if kind is None:
+                self.idle(operation, qubits)
+                continue
+            for entered in self.operation(kind, operation, qubits) or ():
                 inner_numbers = self.enter(entered, qubits)
                 if inner_numbers is not None:
                     yield entered, inner_numbers
@@ -80,6 +82,10 @@ class Walk(ABC):
     @abstractmethod
     def operation(self, kind: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
         """Any other operation that does something: which circuits it consists of; None: it is done with."""
+
+    def idle(self, operation: Any, qubits: list[int]) -> None:
+        """An operation that leaves the state as it is, such as a barrier."""
+        return
 
     def leave(self, circuit: QuantumCircuit) -> None:
         """A circuit that was entered ends."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from qiskit.circuit import (
     ControlledGate,
     Delay,
     Gate,
+    Instruction,
     Parameter,
     ParameterExpression,
     Reset,
@@ -36,10 +37,12 @@ from .._reading.angles import Angles
 from .._reading.compat import DiagonalGate, HamiltonianGate, UnitaryGate
 from .._reading.expressions import renamed
 from .._reading.gates import GATES, Step
+from .._reading.gates import Gate as NativeGate
 from .._reading.matrices import MatrixStep, dense_operation
-from .._reading.operations import Amplitudes, Circuits, Dense, Matrix, ResetQubits, Steps, of_its_own, reading
+from .._reading.operations import Amplitudes, Circuits, Dense, Matrix, Reading, ResetQubits, Steps, of_its_own
 from .._reading.parameter_expressions import read
 from .._reading.polynomials import Polynomial
+from .._reading.walk import Walk
 
 # Far more than a circuit that can be simulated has, most of them idle.
 MAX_QUBITS = 1 << 14
@@ -155,30 +158,65 @@ def _registers(circuit: QuantumCircuit) -> list[list[Any]]:
     return [[register.name, register.size] for register in circuit.qregs]
 
 
-class _Writer:
+class _Writer(Walk):
+    """Writes down what a circuit holds, one row for each operation; circuits inside of it become definitions.
+
+    Attributes:
+        definitions: Bodies of circuits, each of them after those that it holds.
+        matrices: What rows name by its place.
+    """
+
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._place = {parameter: place for place, parameter in enumerate(parameters)}
         self.definitions: list[dict[str, Any]] = []
         self.matrices: list[npt.NDArray[np.complex128]] = []
+        self._open: list[dict[str, Any]] = []  # bodies of the circuits that are entered, the innermost one last
         self._angles = Angles(self._place)
         self._index: dict[str, int] = {}  # of definitions by content, and of matrices
 
     def body(self, circuit: QuantumCircuit) -> dict[str, Any]:
-        position = {bit: place for place, bit in enumerate(circuit.qubits)}
-        data = [self._row(one.operation, [position[bit] for bit in one.qubits]) for one in circuit.data]
-        return {
-            "name": circuit.name[:_LONGEST_NAME],
-            "num_qubits": circuit.num_qubits,
-            "phase": self._angle(circuit.global_phase),
-            "data": data,
-        }
+        self.over(circuit)
+        return self._open.pop()
 
-    def _row(self, operation: Any, qubits: list[int]) -> list[Any]:
+    def enter(self, circuit: QuantumCircuit, on: Sequence[int]) -> Sequence[int]:
+        self._open.append(
+            {
+                "name": circuit.name[:_LONGEST_NAME],
+                "num_qubits": circuit.num_qubits,
+                "phase": self._angle(circuit.global_phase),
+                "data": [],
+            }
+        )
+        return range(circuit.num_qubits)
+
+    def gate(self, gate: NativeGate, instruction: CircuitInstruction, qubits: list[int]) -> None:
+        self._put([instruction.name, qubits, *map(self._angle, instruction.params)])
+
+    def idle(self, operation: Any, qubits: list[int]) -> None:
         if isinstance(operation, Barrier):
-            return ["barrier", qubits]
-        if isinstance(operation, Delay):
+            self._put(["barrier", qubits])
+        else:
             is_number = isinstance(operation.duration, (int, float)) and operation.unit in _UNITS
-            return ["delay", qubits, *((operation.duration, operation.unit) if is_number else (0, "dt"))]
+            self._put(["delay", qubits, *((operation.duration, operation.unit) if is_number else (0, "dt"))])
+
+    def operation(self, kind: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
+        row = self._row_of_class(operation, qubits)
+        if row is None and isinstance(kind, Dense):
+            matrix = self._columns(operation, qubits)
+            if matrix is None:
+                kind = of_its_own(operation, qubits)
+            else:
+                row = ["columns", qubits, self._matrix(matrix)]
+        if row is None and isinstance(kind, Circuits):
+            return self._defined(kind.circuits, operation, qubits)
+        self._put(row or self._row_of_kind(kind, operation, qubits))
+        return None
+
+    def _put(self, row: list[Any]) -> None:
+        self._open[-1]["data"].append(row)
+
+    def _row_of_class(self, operation: Any, qubits: list[int]) -> list[Any] | None:
+        """Of what has a name here."""
         if _is_known(operation):
             return [operation.name, qubits, *map(self._angle, operation.params)]
         if type(operation) is DiagonalGate:
@@ -187,29 +225,34 @@ class _Writer:
             matrix, *time = operation.params
             plain = self._matrix(np.asarray(matrix, dtype=np.complex128))
             return ["hamiltonian" if time else "unitary", qubits, plain, *map(self._angle, time)]
-        found = reading(operation, qubits)
-        if isinstance(found, ResetQubits):
+        return None
+
+    def _row_of_kind(self, kind: Reading, operation: Any, qubits: list[int]) -> list[Any]:
+        """Of what is written as the compiler reads it."""
+        if isinstance(kind, ResetQubits):
             return ["reset", qubits]
-        if isinstance(found, Matrix):
-            return ["unitary", qubits, self._matrix(found.matrix)]
-        if isinstance(found, Dense):
-            matrix = self._columns(operation, qubits)
-            if matrix is not None:
-                return ["columns", qubits, self._matrix(matrix)]
-            found = of_its_own(operation, qubits)
-        if isinstance(found, Steps):
-            steps = found.steps(self._reads(operation.name))
+        if isinstance(kind, Matrix):
+            return ["unitary", qubits, self._matrix(kind.matrix)]
+        if isinstance(kind, Amplitudes):
+            return ["amplitudes", qubits, *map(self._angle, kind.amplitudes)]
+        if isinstance(kind, Steps):
+            steps = kind.steps(self._reads(operation.name))
             return [self._define(self._body_of_steps(steps, operation.num_qubits), operation.name), qubits]
-        if isinstance(found, Amplitudes):
-            return ["amplitudes", qubits, *map(self._angle, found.amplitudes)]
-        if not isinstance(found, Circuits):
-            raise ValueError(f"gate '{operation.name}' is not known")
-        bodies = [self.body(circuit) for circuit in found.circuits]
+        raise ValueError(f"gate '{operation.name}' is not known")
+
+    def _defined(
+        self, circuits: Iterable[QuantumCircuit], operation: Any, qubits: list[int]
+    ) -> Iterator[QuantumCircuit]:
+        """Has the circuits of an operation walked over, one after the other, and puts a definition that holds them."""
+        bodies = []
+        for circuit in circuits:
+            yield circuit
+            bodies.append(self._open.pop())
         if len(bodies) != 1:
             everywhere = list(range(operation.num_qubits))
             data = [[self._define(body, body["name"]), everywhere] for body in bodies]
             bodies = [{"num_qubits": operation.num_qubits, "phase": 0.0, "data": data}]
-        return [self._define(bodies[0], operation.name), qubits]
+        self._put([self._define(bodies[0], operation.name), qubits])
 
     def _columns(self, operation: Any, qubits: list[int]) -> npt.NDArray[np.complex128] | None:
         """What an operation makes of qubits of which the last ones may have to be in |0>: 2^k rows."""
@@ -358,8 +401,7 @@ class _Reader:
     def define(self, body: Mapping[str, Any]) -> None:
         copied_before = self._copies_left
         inner = self.circuit(body, [])
-        is_unitary = all(isinstance(one.operation, Gate) for one in inner.data)
-        gate = inner.to_gate() if is_unitary else inner.to_instruction()
+        gate = _as_gate(inner)
         try:
             QuantumCircuit(inner.num_qubits).append(gate, range(inner.num_qubits))
         except AttributeError:  # Qiskit takes it by its name for one of its own
@@ -456,6 +498,18 @@ class _Reader:
             return _built(plain, self._parameters)
         except (AttributeError, TypeError, CircuitError) as error:
             raise CannotBuildError(f"its parameter expressions lack a function ({error})") from error
+
+
+def _as_gate(circuit: QuantumCircuit) -> Any:
+    """A circuit as a gate, or, if it holds resets and the like, as an instruction."""
+    is_unitary = all(isinstance(instruction.operation, Gate) for instruction in circuit.data)
+    if len(circuit.parameters) > 0:
+        return circuit.to_gate() if is_unitary else circuit.to_instruction()
+    # Without parameters nothing changes in it: Qiskit would copy it with all that it holds, by recursion.
+    size = circuit.num_qubits
+    gate = Gate(circuit.name, size, []) if is_unitary else Instruction(circuit.name, size, 0, [])
+    gate.definition = circuit
+    return gate
 
 
 def _from_columns(matrix: npt.NDArray[np.complex128], num_qubits: int) -> Any:
