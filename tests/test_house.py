@@ -84,6 +84,8 @@ ONE_PLACE = {
     r"\bElimination\(": {"_program/gf2.py"},
     r"bit_count\(\) (& 1|% 2)": {"_program/gf2.py"},
     r"\bRates\(": {"_simulation/costs.py"},
+    # PyTorch's private names; the second room knows what stands in pickles.
+    r"torch\._(?!_)|_dynamo|[fF]unctorch|super\(torch\.": {"_core/torch_internals.py", "_storage/old_files.py"},
 }
 
 

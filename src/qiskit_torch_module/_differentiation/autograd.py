@@ -7,21 +7,21 @@ becomes one call in which the weights are inputs.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from .._core.plain import is_plain, is_tracing
-from .._core.transforms import (
-    is_forward_twice,
-    is_functionalized,
+from .._core.torch_internals import (
+    bare_apply,
+    hide_from_compiler,
     is_old_batch,
-    is_pushed_forward,
     transforms_active,
+    undisturbed,
     unwrap_if_dead,
 )
+from .._core.transforms import is_forward_twice, is_functionalized, is_pushed_forward
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, joined
@@ -51,10 +51,10 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         weights: Sets of weights.
     """
     if runner.states is not None:
-        found: torch.Tensor = _undisturbed(read, runner.program, values(runner.states, num_threads, inputs, *weights))
+        found: torch.Tensor = undisturbed(read, runner.program, values(runner.states, num_threads, inputs, *weights))
         return found
     if runner.is_differentiable:
-        found = _undisturbed(runner.values, inputs, weights, num_threads[0])[0]
+        found = undisturbed(runner.values, inputs, weights, num_threads[0])[0]
         return found
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
@@ -71,12 +71,6 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         return found
     prepare_for((inputs, *weights))
     return _apply_watched(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
-
-
-def _undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function into which the compiler of PyTorch does not look, if it is there at all."""
-    compiler = sys.modules.get("torch._dynamo")
-    return (function if compiler is None else compiler.disable(function))(*arguments)
 
 
 def _elsewhere(
@@ -139,8 +133,7 @@ class Values(torch.autograd.Function):
         return found
 
 
-# `apply` without the Python that PyTorch has around it for the sake of torch.func, which takes 3 us.
-_apply: Callable[..., torch.Tensor] = super(torch.autograd.Function, Values).apply
+_apply = bare_apply(Values)
 
 
 class WatchedValues(Values):
@@ -154,7 +147,7 @@ class WatchedValues(Values):
         return _operator_values(runner, num_threads, inputs, weights)
 
 
-_apply_watched: Callable[..., torch.Tensor] = super(torch.autograd.Function, WatchedValues).apply
+_apply_watched = bare_apply(WatchedValues)
 
 
 class TransformableValues(Values):
@@ -183,21 +176,12 @@ class TransformableValues(Values):
         return mapped_values(info, in_dims[2:], runner, variables, values_of)
 
 
-def _hide_from_compiler(functions: Iterable[Any]) -> None:
-    """Lets ``torch.compile`` run functions as they are: it cannot trace the engine, and operators stand for it.
-
-    Without ``torch.compiler.disable``, which takes a second to import.
-    """
-    skip_code = getattr(torch._C._dynamo.eval_frame, "skip_code", lambda code: None)
-    for function in functions:
-        skip_code(function.__code__)
-
-
-_hide_from_compiler(
+# It cannot trace the engine, and operators stand for it.
+hide_from_compiler(
     [
         *(
             values,
-            _undisturbed,
+            undisturbed,
             Runners.__call__,
             _elsewhere,
             _operator_values,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .._core.torch_internals import constant_when_compiled
 from .._program.portable import from_text, to_text
 from .._program.program import Program
 from .._simulation.method import Runner
@@ -29,6 +30,7 @@ from .derivatives import (
 )
 
 
+@constant_when_compiled
 def text_of(program: Program) -> str:
     """A program as the operators take it: made once, and kept by the program as its attribute ``text``."""
     found = program.text
@@ -37,11 +39,6 @@ def text_of(program: Program) -> str:
         found = to_text(Program(program.evolution.underived, program.output))
         object.__setattr__(program, "text", found)
     return found
-
-
-# What ``torch.compiler.assume_constant_result`` does, which takes a second to import: the compiler of PyTorch calls it
-# and does not look inside.
-text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=128)  # as many as there are engines

@@ -1,13 +1,8 @@
 """How many threads the engine is given."""
 
-from collections.abc import Callable
-
 import torch
 
-# Asked in every step; the public function stands around the private one.
-_is_deterministic: Callable[[], bool] = getattr(
-    torch._C, "_get_deterministic_algorithms", torch.are_deterministic_algorithms_enabled
-)
+from .._core.torch_internals import is_deterministic
 
 
 def engine_threads(num_threads: int) -> int:
@@ -20,4 +15,4 @@ def engine_threads(num_threads: int) -> int:
         num_threads: 0: as ``torch.get_num_threads()``.
     """
     count = num_threads or torch.get_num_threads()
-    return -count if _is_deterministic() else count
+    return -count if is_deterministic() else count

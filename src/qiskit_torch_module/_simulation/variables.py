@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from .._core.plain import is_plain, is_tracing
+from .._core.torch_internals import will_execute
 from .._core.transforms import is_forward_twice, leading
 from .._program.blocks import AmplitudeBlock, Block, block_of
 from .._program.synthesis import Real
@@ -85,15 +86,12 @@ def _moved(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.
     return found
 
 
-_will_execute: Callable[[Any], bool] = getattr(torch._C, "_will_engine_execute_node", lambda node: True)
-
-
 def _is_wanted(ctx: Any, index: int) -> bool:
     """Whether the derivative by the last tensor is: PyTorch says what may be, and only a private function what is."""
     if not ctx.needs_input_grad[index]:
         return False
     try:
-        return bool(_will_execute(ctx.next_functions[-1][0]))
+        return bool(will_execute(ctx.next_functions[-1][0]))
     except RuntimeError:  # a leaf of backward()
         return True
 

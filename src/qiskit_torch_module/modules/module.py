@@ -12,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from .._core.arguments import flag, thread_count
+from .._core.torch_internals import break_graph, constant_when_compiled
 from .._core.transforms import is_differentiated
 from .._differentiation import autograd, operators
 from .._program.cache import cached_program
@@ -184,7 +185,7 @@ class QuantumModule(torch.nn.Module):
         flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
         if self._program.evolution.has_derived:
             if torch.compiler.is_compiling() and self._write_program():
-                torch._dynamo.graph_break()
+                break_graph()
             all_weights = joined(weights, flat)
             flat, all_weights = with_derived_columns(self._program.evolution, flat, all_weights)
             weights = [all_weights]
@@ -204,11 +205,12 @@ class QuantumModule(torch.nn.Module):
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
         if torch.compiler.is_compiling() and inputs.is_cpu and self._has_operators:
             if self._write_program():
-                torch._dynamo.graph_break()  # what is traced is run as it is instead
+                break_graph()  # what is traced is run as it is instead
             compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), self._program.text, *threads)
             return compiled
         return autograd.values(self._runners(inputs), threads, inputs, *weights)
 
+    @constant_when_compiled
     def _write_program(self) -> bool:
         """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``.
 
@@ -217,9 +219,6 @@ class QuantumModule(torch.nn.Module):
         if self._has_operators:
             operators.text_of(self._program)
         return is_differentiated()
-
-    # What ``torch.compiler.assume_constant_result`` does, which takes a second to import.
-    _write_program._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     def __prepare_scriptable__(self) -> None:
         raise TypeError(

@@ -1,0 +1,89 @@
+"""PyTorch's private names: known in this room alone, each with what stands for it where a release lacks it.
+
+Checked on PyTorch 2.4 to 2.13. What is asked in every step is the private function itself: the public ones around it,
+where there are any, take microseconds, and ``torch.compiler`` a second to import.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import torch
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# Who watches a call; without one of these names somebody is taken to, and every call goes by the registered operators.
+num_dispatch_modes: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+has_function_mode: Callable[[], bool] = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
+tracing_state: Callable[[], Any] = getattr(torch._C, "_get_tracing_state", lambda: ...)
+
+# Transforms of torch.func; without these names one is taken to run. Whether one does, and whether a tensor is in one:
+transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+is_wrapped: Callable[[torch.Tensor], bool] = getattr(
+    torch._C._functorch, "is_functorch_wrapped_tensor", lambda tensor: True
+)
+# Whether a tensor is one of the old vmap of PyTorch, as is_grads_batched and vectorize=True make them.
+is_old_batch: Callable[[torch.Tensor], bool] = getattr(
+    torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False
+)
+# The tensor in a wrapper that outlives its transform.
+unwrap_if_dead: Callable[[torch.Tensor], torch.Tensor] = getattr(
+    torch._C._functorch, "unwrap_if_dead", lambda tensor: tensor
+)
+
+# Whether PyTorch is asked for deterministic algorithms.
+is_deterministic: Callable[[], bool] = getattr(
+    torch._C, "_get_deterministic_algorithms", torch.are_deterministic_algorithms_enabled
+)
+# Whether backward() that runs will come to a node of the graph.
+will_execute: Callable[[Any], bool] = getattr(torch._C, "_will_engine_execute_node", lambda node: True)
+
+
+def num_transforms(*kinds: str) -> int:
+    """How many of the transforms of torch.func that run are of these kinds, such as "Grad" or "Jvp"."""
+    functorch = torch._C._functorch
+    keys = [getattr(functorch.TransformType, kind) for kind in kinds]
+    return sum(transform.key() in keys for transform in functorch.get_interpreter_stack() or ())
+
+
+def bare_apply(function: type[torch.autograd.Function]) -> Callable[..., torch.Tensor]:
+    """``function.apply`` without the Python that PyTorch has around it for the sake of torch.func: that takes 3 us."""
+    bare: Callable[..., torch.Tensor] = super(torch.autograd.Function, function).apply  # type: ignore[misc]
+    return bare
+
+
+def undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function into which the compiler of PyTorch does not look, if it is there at all."""
+    compiler = sys.modules.get("torch._dynamo")
+    return (function if compiler is None else compiler.disable(function))(*arguments)
+
+
+def hide_from_compiler(functions: Iterable[Any]) -> None:
+    """Lets ``torch.compile`` run functions as they are, though not what they call."""
+    skip_code = _skip_code()
+    for function in functions:
+        skip_code(function.__code__)
+
+
+def _skip_code() -> Callable[[Any], None]:
+    frames = torch._C._dynamo.eval_frame
+    if not hasattr(frames, "set_code_exec_strategy"):  # as in early releases
+        return getattr(frames, "skip_code", lambda code: None)
+    skipped = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.DEFAULT)
+    return lambda code: frames.set_code_exec_strategy(code, skipped)
+
+
+def constant_when_compiled(function: _Function) -> _Function:
+    """Lets ``torch.compile`` call a function while it traces and take what it returns, without a look inside.
+
+    As ``torch.compiler.assume_constant_result`` does.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def break_graph() -> None:
+    """Has ``torch.compile`` run what it traces as it is, from here on, or raise if it must not."""
+    torch._dynamo.graph_break()
