@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 

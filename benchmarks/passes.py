@@ -19,7 +19,7 @@ from rich.console import Console
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
 from qiskit_torch_module._program.passes import PASS_NAMES
 from qiskit_torch_module._simulation.columns import with_derived_columns
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 

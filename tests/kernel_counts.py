@@ -31,7 +31,7 @@ from qiskit_torch_module import _engine
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.output import State
 from qiskit_torch_module._program.program import Program
-from qiskit_torch_module._simulation import planning
+from qiskit_torch_module._simulation import engines
 
 TABLE = Path(__file__).parent / "data" / "kernel_counts.json"
 INSTRUCTION_SET = "avx2"  # the widest that valgrind knows
@@ -125,12 +125,12 @@ def _job(
     def keep(*arguments: Any, **named: Any) -> None:
         made.update(arguments=arguments, named=named)
 
-    before, planning.Engine = planning.Engine, keep
+    before, engines.Engine = engines.Engine, keep
     try:
         stepwise = program.evolution.is_stepwise
-        (planning._stepwise_engine if stepwise else planning._layered_engine).__wrapped__(program)
+        (engines._stepwise_engine if stepwise else engines._layered_engine).__wrapped__(program)
     finally:
-        planning.Engine = before
+        engines.Engine = before
     random, evolution = np.random.default_rng(0), program.evolution
     width = program.output_size * (1 if program.expectation_values else 2)  # amplitudes are two numbers
     shapes = ((size, evolution.num_all_inputs), (evolution.num_all_weights,), (size, width))

@@ -23,8 +23,8 @@ from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._reading.gates import GATES, native_gate
 from qiskit_torch_module._simulation.choose import choose
+from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module._simulation.method import Task
-from qiskit_torch_module._simulation.planning import engine_of
 
 
 def check(circuit, columns, row, num_qubits):

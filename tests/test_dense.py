@@ -31,7 +31,7 @@ from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, I
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation import pytorch
 from qiskit_torch_module._simulation.columns import with_derived_columns
-from qiskit_torch_module._simulation.planning import engine_of, observable_arrays
+from qiskit_torch_module._simulation.engines import engine_of, observable_arrays
 from reference import batch_values, central_differences, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 3

@@ -13,7 +13,7 @@ import torch
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, _engine, set_memory_budget
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 
 
 def python(code, **environment):
@@ -126,7 +126,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     case = reuploading(3, 1)
     program = QuantumModule(case.circuit, case.encoding, case.variational)._program
     from qiskit_torch_module._program.layers import layers_of
-    from qiskit_torch_module._simulation.planning import arrays_of
+    from qiskit_torch_module._simulation.engines import arrays_of
 
     layers, _ = layers_of(program.evolution.rotations)
     arrays = arrays_of(layers, program.evolution.passes, program.output)

@@ -14,7 +14,7 @@ import reference
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes
 from qiskit_torch_module._simulation import pytorch
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 from test_values import FAMILIES, bound_rows, module_of
 
 

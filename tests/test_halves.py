@@ -12,7 +12,7 @@ from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.halves import halves_of
 from qiskit_torch_module._program.layers import layers_of
-from qiskit_torch_module._simulation.planning import arrays_of, engine_of, halved_arrays
+from qiskit_torch_module._simulation.engines import arrays_of, engine_of, halved_arrays
 from test_passes import run
 
 

@@ -164,7 +164,7 @@ def test_what_takes_long_before_the_first_value_says_so_once(monkeypatch, caplog
     assert first_call() == []
     monkeypatch.setattr(timing, "SLOW", 0.0)
     case.circuit.rx(0.25, 0)
-    compiling, planning = first_call()
+    compiling, preparing = first_call()
     assert re.fullmatch(
         r"compiling a circuit of 3 qubits took \d\.\d s \(2 observables read in .* s, \d+ gates read as \d+ rotations "
         r"in .* s, 2 Pauli strings of 2 observables rewritten in .* s\); "
@@ -172,9 +172,9 @@ def test_what_takes_long_before_the_first_value_says_so_once(monkeypatch, caplog
         compiling,
     )
     assert re.fullmatch(
-        r"planning the simulation of 3 qubits, before its first value, took .* s \(\d+ rotations put into \d+ layers in "
+        r"preparing the simulation of 3 qubits, before its first value, took .* s \(\d+ rotations put into \d+ layers in "
         r".*, engine made .*\); not again in this process .*",
-        planning,
+        preparing,
     )
     assert first_call() == []
 

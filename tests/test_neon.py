@@ -16,7 +16,7 @@ from qiskit_torch_module._program.halves import halves_of
 from qiskit_torch_module._program.layers import layers_of
 from qiskit_torch_module._program.passes import current_passes
 from qiskit_torch_module._simulation.columns import with_derived_columns
-from qiskit_torch_module._simulation.planning import arrays_of, engine_of, halved_arrays
+from qiskit_torch_module._simulation.engines import arrays_of, engine_of, halved_arrays
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 ENGINE = Path(__file__).parent.parent / "src" / "engine"

@@ -23,7 +23,7 @@ from qiskit_torch_module import (
 from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.passes import PASS_NAMES
 from qiskit_torch_module._reading.paulis import PauliTerms
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 
 
 def deep_prefix(n):

@@ -20,7 +20,7 @@ from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.portable import VERSION, from_text, to_text
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._reading.expressions import Derived, evaluate
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 from test_layers import lines_run
 
 

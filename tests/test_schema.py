@@ -17,7 +17,7 @@ from qiskit_torch_module._core import schema
 from qiskit_torch_module._program.dense import step_arrays
 from qiskit_torch_module._program.layers import layers_of
 from qiskit_torch_module._program.passes import Passes
-from qiskit_torch_module._simulation.planning import arrays_of
+from qiskit_torch_module._simulation.engines import arrays_of
 
 ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "src" / "engine"

@@ -12,7 +12,7 @@ from circuits_zoo import cases, fixed_and_free, qaoa, reuploading
 from conftest import NIGHTLY
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _engine, set_memory_budget
 from qiskit_torch_module._simulation import jacobian
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 
 NAMES = ["reuploading", "qaoa", "fixed_and_free"]
 BATCHES = [0, 1, 15, 16, 48]

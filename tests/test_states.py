@@ -20,7 +20,7 @@ from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule, _engine, methods
 from qiskit_torch_module._program.passes import compiler_passes
 from qiskit_torch_module._reading.compat import HamiltonianGate, UnitaryGate
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module.outputs import Output, State
 
 FIXED = {"h": 1, "s": 1, "sdg": 1, "t": 1, "x": 1, "y": 1, "z": 1, "sx": 1, "cx": 2, "cz": 2, "swap": 2, "ccx": 3}

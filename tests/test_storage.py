@@ -8,7 +8,7 @@ import torch
 
 from circuits_zoo import random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 
 pytestmark = pytest.mark.usefixtures("float64")
 

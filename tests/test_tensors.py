@@ -22,7 +22,7 @@ from qiskit_torch_module import (
     save,
 )
 from qiskit_torch_module._program.passes import PASS_NAMES, current_passes
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation.engines import engine_of
 
 CASE = reuploading(2, 1)
 

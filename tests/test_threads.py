@@ -10,8 +10,8 @@ import torch
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, _engine
-from qiskit_torch_module._simulation import planning
-from qiskit_torch_module._simulation.planning import engine_of
+from qiskit_torch_module._simulation import engines
+from qiskit_torch_module._simulation.engines import engine_of
 from test_engine import python
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
@@ -285,13 +285,13 @@ def test_threads_that_come_first_together_share_an_engine(monkeypatch):
         barrier.wait()  # all of them begin before the first one ends
         return object()
 
-    monkeypatch.setattr(planning, "_layered_engine", make)
+    monkeypatch.setattr(engines, "_layered_engine", make)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(planning.engine_of(program))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(engines.engine_of(program))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(found) == 4
     assert len(set(map(id, found))) == 1
-    assert planning.engine_of(program) is found[0]
+    assert engines.engine_of(program) is found[0]

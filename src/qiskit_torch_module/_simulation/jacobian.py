@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from .._program.program import Program
-from .planning import engine_of
+from .engines import engine_of
 
 Array = npt.NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from .._engine import Engine, Tape32, Tape64, memory_budget
 from .._program.program import Program
 from .columns import explained
 from .costs import NATIVE, num_read_qubits, state_bytes
+from .engines import engine_of
 from .method import Cost, Method, Optional, Powers, Refusal, Runner, Task
-from .planning import engine_of
 from .threads import engine_threads
 
 # Batches of fewer rows do not fill the lanes: gradients of weights are found row by row, and then added up.

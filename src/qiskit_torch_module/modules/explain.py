@@ -20,8 +20,8 @@ from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
 from .._simulation.costs import Work, work_of_layers, work_of_steps
+from .._simulation.engines import engine_of
 from .._simulation.method import Cost, Method, Refusal, Task
-from .._simulation.planning import engine_of
 from .._simulation.states import states_of
 from .hybrid import HybridModule
 from .module import QuantumModule

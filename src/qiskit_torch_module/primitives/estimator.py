@@ -18,7 +18,7 @@ from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
 from .._reading.operations import ResetError
 from .._simulation.columns import explained, with_derived_columns
-from .._simulation.planning import engine_of
+from .._simulation.engines import engine_of
 from .._simulation.threads import engine_threads
 from .pubs import amount, pub_values
 from .rows import Columns, parameters_and_rows

@@ -19,8 +19,8 @@ from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.columns import explained, with_derived_columns
+from .._simulation.engines import engine_of
 from .._simulation.jacobian import engine_jacobian
-from .._simulation.planning import engine_of
 from .._simulation.threads import engine_threads
 from .estimator import AT_ONCE, FastEstimator
 from .rows import Columns, parameters_and_rows

@@ -1,4 +1,4 @@
-"""The native engine of a program: layers, halves and observables as the arrays it takes."""
+"""Native engines of programs: layers, halves and observables as the arrays they take."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _layered_engine(program: Program) -> Engine:
     engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays_of(layers, evolution.passes, output)), halved)
     terms = len(output.terms) if isinstance(output, ExpectationValues) else 0
     stopwatch.stage(f"engine made for them and {terms:,} Pauli terms")
-    stopwatch.stop(f"planning the simulation of {num_qubits} qubits, before its first value,")
+    stopwatch.stop(f"preparing the simulation of {num_qubits} qubits, before its first value,")
     return engine
 
 
