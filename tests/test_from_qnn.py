@@ -1,5 +1,7 @@
 """Networks of qiskit-machine-learning, taken over with circuit, parameters, observables and weights."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -28,10 +30,13 @@ def circuit_and_parameters():
 def network(**options):
     circuit, x, w = circuit_and_parameters()
     # The order of the weights is the network's own.
-    options = {"input_params": list(x), "weight_params": list(w)[::-1], **options}
-    if "default_precision" in qml.EstimatorQNN.__init__.__annotations__:
-        options["default_precision"] = 0.0
+    options = {"input_params": list(x), "weight_params": list(w)[::-1], **exactly(), **options}
     return qml.EstimatorQNN(circuit=circuit, **options)
+
+
+def exactly():
+    """Without noise, where networks have some by themselves."""
+    return {"default_precision": 0.0} if "default_precision" in qml.EstimatorQNN.__init__.__annotations__ else {}
 
 
 OBSERVABLES = [None, SparsePauliOp("ZI"), [SparsePauliOp("XX"), SparsePauliOp(["ZZ", "IY"], [1.0, -2.0])]]
@@ -52,6 +57,32 @@ def test_a_network_with_the_connector_around_it(observables):
     named = QuantumModule.from_qnn(old.neural_network, variational_params_names="weight")
     named.load_state_dict(old.state_dict())
     assert torch.equal(named.weight, old.weight)
+
+
+BY_POSITION = not hasattr(qml.EstimatorQNN, "_reparameterize_circuit")  # before 0.8 of qiskit-machine-learning
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("in_order", [True, False])
+def test_whose_order_a_network_follows(in_order):
+    """What the network computes, whatever it was told; with a word where the two differ."""
+    circuit = circuit_and_parameters()[0]
+    order = list(circuit.parameters)  # weights before inputs
+    order = order if in_order else order[::-1]
+    old = connectors.TorchConnector(
+        qml.EstimatorQNN(circuit=circuit, input_params=order[:2], weight_params=order[2:], **exactly()),
+        np.linspace(-1, 1, 11),
+    )
+    rows = torch.rand(4, 2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        new = QuantumModule.from_qnn(old)
+        told = QuantumModule.from_qnn(old, encoding_params=order[:2], variational_params=order[2:])  # without a word
+    torch.testing.assert_close(new(rows), old(rows).to(torch.float32), rtol=0, atol=1e-5)
+    found = [one for one in caught if "gives values to circuit.parameters by position" in str(one.message)]
+    assert len(found) == (BY_POSITION and not in_order)
+    assert all(one.filename == __file__ for one in found)
+    assert torch.allclose(told(rows), new(rows)) == (in_order or not BY_POSITION)
 
 
 @pytest.mark.filterwarnings("ignore")

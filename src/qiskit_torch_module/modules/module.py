@@ -112,7 +112,7 @@ class QuantumModule(torch.nn.Module):
             TypeError: another kind of network.
             ValueError: as the constructor.
         """
-        return cls(**{**arguments_of(qnn), **options})
+        return cls(**{**arguments_of(qnn, options), **options})
 
     @property
     def qnn(self) -> QNN:
