@@ -177,7 +177,7 @@ def mixed_circuit():
     circuit.ry(w[2].sin() * x[1], 0)
     circuit.cx(0, 1)
     circuit.rz(x[0].exp() * w[1], 1)
-    circuit.rx(x[0] ** 2, 1)
+    circuit.rx(x[0] * x[0], 1)
     return circuit, x, w
 
 
