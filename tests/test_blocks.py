@@ -307,7 +307,7 @@ def test_the_instruction_of_qiskit_machine_learning():
     except ImportError:
         pytest.skip("not installed, or not for this version of Qiskit")
     makers = [getattr(library, name, None) for name in ("raw_feature_vector", "RawFeatureVector")]
-    for make in filter(None, makers):
+    for make in filter(callable, makers):  # in old versions the first is a module
         features = make(8)
         circuit = QuantumCircuit(3)
         circuit.compose(features, inplace=True)
