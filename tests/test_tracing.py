@@ -266,6 +266,17 @@ def test_a_fresh_module_compiles_as_one_graph(make):
     assert compiled(network)(X.bfloat16()).dtype == torch.bfloat16
 
 
+def test_a_module_without_inputs_compiles_as_one_graph():
+    """None stands for no numbers, of which no array is made on the way."""
+    torch._dynamo.reset()
+    x = ParameterVector("x", 2)
+    model = QuantumModule(encoded(1, x), None, [x], seed_init=1)
+    graph = compiled(model)
+    torch.testing.assert_close(graph(), model())
+    graph().sum().backward()
+    assert model.variational.grad is not None
+
+
 def test_compiled_transforms():
     model = module()
     ensemble = {name: torch.stack([one.detach()] * 4) for name, one in model.named_parameters()}

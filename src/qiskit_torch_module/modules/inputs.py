@@ -45,8 +45,10 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
         raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
     result = _promoted([one.dtype for one in own])
     has_dtype = isinstance(input, torch.Tensor)
-    if not has_dtype:
-        input = tensor_of([] if input is None else input, _computed(result), own[0].device)
+    if input is None:
+        input = torch.empty(0, dtype=_computed(result), device=own[0].device)
+    elif not has_dtype:
+        input = tensor_of(input, _computed(result), own[0].device)
     _require_dense(input)
     if input.ndim == 0 or input.shape[-1] != width:
         if width == 0:
