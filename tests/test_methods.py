@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,11 @@ def circuit():
 @pytest.fixture(scope="module")
 def page():
     scope = {"print": lambda *_: None}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
-        exec(block, scope)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of PyTorch's compiler
+        for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
+            exec(block, scope)
+    _choose._known.pop("dense")
     return scope
 
 
@@ -142,6 +146,45 @@ def test_a_method_of_a_name_is_found_and_saved(registered, tmp_path):
 def test_a_method_without_a_name_is_not_saved(page, tmp_path):
     with pytest.raises(ValueError, match="call qtm.methods.register with it"):
         qtm.save(module(method=page["Dense"]()), tmp_path / "model")
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+def test_a_registered_method_is_part_of_a_graph(registered):
+    """Values and gradients of everything, in one graph that finds the method by its name."""
+    torch._dynamo.reset()
+    model, native, rows = module(method="dense"), module(), inputs()
+    graph = torch.compile(model, fullgraph=True, backend="aot_eager")
+    slopes = []
+    for call in (graph, native):
+        at = rows.clone().requires_grad_()
+        loss = (call(2 * at) ** 3).sum()
+        loss.backward()
+        slopes.append((loss.detach(), at.grad))
+    torch.testing.assert_close(*slopes)
+    torch.testing.assert_close(model.variational.grad, native.variational.grad)
+    mapped = torch.compile(torch.func.vmap(model), fullgraph=True, backend="aot_eager")(rows[:, None])
+    torch.testing.assert_close(mapped, native(rows)[:, None])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_graph_asks_for_its_method(registered):
+    exported = torch.export.export(module(method="dense"), (inputs(),)).module()
+    torch.testing.assert_close(exported(inputs()), module()(inputs()))
+    known = _choose._known.pop("dense")
+    try:
+        with pytest.raises(ValueError, match=r"method: 'dense', .* is not known .*; call qtm.methods.register"):
+            exported(inputs())
+    finally:
+        _choose._known["dense"] = known
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [methods.PyTorch, lambda: Estimating()], ids=["pytorch", "estimating"])
+def test_a_method_without_operators_is_compiled_around(make):
+    """One that PyTorch differentiates, one that samples."""
+    torch._dynamo.reset()
+    model, native, rows = module(method=make()), module(), inputs()
+    torch.testing.assert_close(torch.compile(model, backend="aot_eager")(rows), native(rows))
 
 
 class Told(methods.Method):

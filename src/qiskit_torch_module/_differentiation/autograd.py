@@ -27,7 +27,7 @@ from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, joined
 from .._simulation.reading import read
 from . import operators
-from .calls import gradients, text_of
+from .calls import gradients
 from .derivatives import mapped_values, pushed_forward, values_function
 from .gradients import (
     Curved,
@@ -85,7 +85,7 @@ def _elsewhere(
 def _operator_values(
     runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    found: torch.Tensor = operators.values(inputs, joined(weights, inputs), text_of(runner), *num_threads)
+    found: torch.Tensor = operators.values(inputs, joined(weights, inputs), operators.text_for(runner), *num_threads)
     return found
 
 

@@ -14,20 +14,6 @@ from . import operators
 from .choices import filled, masked, wanted
 
 
-def text_of(runner: Runner) -> str:
-    """The program as operators take it.
-
-    Raises:
-        NotImplementedError: no operators stand for the method.
-    """
-    if not runner.has_operators:
-        raise NotImplementedError(
-            f"method '{runner.method.name}' takes plain tensors only, none that are traced, fake or of other classes; "
-            "use method='auto' there"
-        )
-    return operators.text_of(runner.program)
-
-
 def gradients(
     runner: Runner,
     num_threads: int,
@@ -40,7 +26,7 @@ def gradients(
     """Gradients with respect to inputs and sets; None where not wanted."""
     if is_plain((cotangent, inputs, *weights)):
         return runner.pull_back(cotangent, inputs, weights, wants, num_threads, tape)
-    text = text_of(runner)
+    text = operators.text_for(runner)
     first, second = operators.gradients(cotangent, inputs, joined(weights, inputs), text, num_threads)
     return masked((first, *_split(second, weights)), wants)
 
@@ -83,7 +69,7 @@ def _curvature(
     inputs, *weights = variables
     first, *rest = filled(directions, variables)
     along = first, joined(rest, inputs)
-    text = text_of(runner)
+    text = operators.text_for(runner)
     found = operators.curvature(cotangent, inputs, joined(weights, inputs), *along, text, num_threads)
     return (*found[:2], *_split(found[2], weights))
 

@@ -1,4 +1,4 @@
-"""The native engine as registered PyTorch operators.
+"""The native engine, and methods that are registered from outside, as registered PyTorch operators.
 
 They serve ``torch.compile`` and ``torch.export``, and tensors that are fake, traced, counted or of another class. They
 take tensors, numbers and text only. A program goes as text, so that a graph that is saved carries it into other
@@ -28,6 +28,7 @@ from .derivatives import (
     pulled_back,
     pushed_function,
 )
+from .named import name_in_text, runner_of_named
 
 
 @constant_when_compiled
@@ -43,8 +44,23 @@ def text_of(program: Program) -> str:
 
 @lru_cache(maxsize=128)  # as many as there are engines
 def runner_of(text: str) -> Runner:
-    """The runner of a program that is given as text."""
-    return Native().prepare(from_text(text))
+    """The runner of a program that is given as text: the native one, unless the name of a method stands in front."""
+    return Native().prepare(from_text(text)) if text.startswith("{") else runner_of_named(text)
+
+
+def text_for(runner: Runner) -> str:
+    """The program of a runner as the operators take it, with who computes it.
+
+    Raises:
+        NotImplementedError: no operators stand for the method.
+    """
+    name = name_in_text(runner.program, runner.method)
+    if name is None:
+        raise NotImplementedError(
+            f"method '{runner.method.name}' takes plain tensors only, none that are traced, fake or of other classes; "
+            "use method='auto' there, or, if it is exact, call qtm.methods.register with it"
+        )
+    return name + text_of(runner.program)
 
 
 def value_dtype(program: Program, dtype: torch.dtype) -> torch.dtype:
@@ -182,7 +198,7 @@ def _values_vmap(
 ) -> tuple[torch.Tensor, int]:
     def values_of(runner: Runner, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = values(
-            inputs, sets[0] if sets else inputs.new_empty(0), text_of(runner.program), num_threads, num_threads_backward
+            inputs, sets[0] if sets else inputs.new_empty(0), text_for(runner), num_threads, num_threads_backward
         )
         return found
 
@@ -199,7 +215,7 @@ def _gradients_vmap(
     num_threads: int,
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
     def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_of(runner.program), num_threads)[0]
+        found: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_for(runner), num_threads)[0]
         return found
 
     first, second = mapped_gradients(info, in_dims[:3], runner_of(program), cotangent, (inputs, weights), gradient_of)
@@ -218,13 +234,13 @@ def _curvature_vmap(
     def pushed_of(runner: Runner, variables: Any, directions: Any) -> torch.Tensor:
         at, moved = ((*part, none)[:2] for part in (variables, directions))
         seeds = at[0].new_zeros(len(at[0]), *runner.program.shape, dtype=value_dtype(runner.program, at[0].dtype))
-        found: torch.Tensor = curvature(seeds, *at, *moved, text_of(runner.program), num_threads)[0]
+        found: torch.Tensor = curvature(seeds, *at, *moved, text_for(runner), num_threads)[0]
         return found
 
     def curvature_of(
         runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor, direction: torch.Tensor
     ) -> torch.Tensor:
-        text = text_of(runner.program)
+        text = text_for(runner)
         found: torch.Tensor = curvature(cotangent, inputs, none, direction, none, text, num_threads)[1]
         return found
 

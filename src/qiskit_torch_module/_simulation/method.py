@@ -72,8 +72,8 @@ class Runner(ABC):
             `pull_back` is not called then.
         states: Of programs that read the state by functions of PyTorch: computes the state itself; else None. Whoever
             builds a graph takes it, and reads what it gives (`reading.read`).
-        has_operators: Whether operators of PyTorch stand for it, which take tensors that are no plain memory: those of
-            `Native` alone.
+        has_operators: Whether it computes on the CPU alone, and operators of PyTorch stand for it wherever tensors are:
+            those of `Native`. Other exact methods that are registered have operators on the CPU.
         highest_power: Up to which power `values_along` and `pull_back_along` go; 0: there are none, and derivatives of
             gradients come from `function`.
     """

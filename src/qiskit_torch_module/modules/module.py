@@ -15,8 +15,9 @@ from .._core.arguments import flag, thread_count
 from .._core.torch_internals import break_graph, constant_when_compiled
 from .._core.transforms import is_differentiated
 from .._differentiation import autograd, operators
+from .._differentiation.named import name_in_text
 from .._program.cache import cached_program
-from .._program.output import ExpectationValues, Output, State
+from .._program.output import Output
 from .._program.program import Program
 from .._reading.definitions import copied
 from .._reading.observables import Observables
@@ -24,7 +25,7 @@ from .._reading.parameters import parameter_list, parameter_sets
 from .._simulation.choose import AUTO, Runners, method_of
 from .._simulation.columns import with_derived_columns
 from .._simulation.method import Method
-from .._simulation.native import Native, joined
+from .._simulation.native import joined
 from .._storage.blueprint import SavedCircuit
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
@@ -132,9 +133,8 @@ class QuantumModule(torch.nn.Module):
     def _compute(self, program: Program, method: Method | None) -> None:
         self._program, self._runners = program, Runners(program, method)
         self._runners.require_method()
-        # What the compiler of PyTorch may trace: operators stand for the native engine alone.
-        is_engine_s = isinstance(program.output, (ExpectationValues, State))
-        self._has_operators = is_engine_s and (method is None or isinstance(method, Native))
+        # What the compiler of PyTorch may trace: programs for which operators stand, by the name of their method.
+        self._name_in_text = name_in_text(program, method)
 
     def _register(self, seed: int | None) -> None:
         with seeded(seed):
@@ -203,10 +203,11 @@ class QuantumModule(torch.nn.Module):
                 parameter.grad = None
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        if torch.compiler.is_compiling() and inputs.is_cpu and self._has_operators:
+        if torch.compiler.is_compiling() and inputs.is_cpu and self._name_in_text is not None:
             if self._write_program():
                 break_graph()  # what is traced is run as it is instead
-            compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), self._program.text, *threads)
+            text = f"{self._name_in_text}{self._program.text}"
+            compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), text, *threads)
             return compiled
         return autograd.values(self._runners(inputs), threads, inputs, *weights)
 
@@ -216,7 +217,7 @@ class QuantumModule(torch.nn.Module):
 
         Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
         """
-        if self._has_operators:
+        if self._name_in_text is not None:
             operators.text_of(self._program)
         return is_differentiated()
 

@@ -1,0 +1,97 @@
+"""Methods that are registered from outside, as operators take them: by name, in front of a program as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from .._program.output import ExpectationValues, State
+from .._program.portable import from_text
+from .._program.program import Program
+from .._simulation.choose import Runners, known
+from .._simulation.method import Method, Optional, Runner
+from .._simulation.native import Native
+from .._simulation.pytorch import PyTorch
+
+
+def name_in_text(program: Program, method: Method | None) -> str | None:
+    """What stands in front of a program: nothing for the native engine, or "auto"; None: no operators stand for it.
+
+    They stand for expectation values and states, by exact methods that are found again by their name: where a graph
+    calls twice for the same, PyTorch may call once, which samples do not bear. Plain PyTorch does without operators, at
+    which its derivatives of every order would end.
+    """
+    if not isinstance(program.output, (ExpectationValues, State)):
+        return None
+    if method is None or isinstance(method, Native):
+        return ""
+    is_found = known().get(method.name) == method
+    return method.name if is_found and method.is_exact and not isinstance(method, PyTorch) else None
+
+
+class NamedRunner(Runner):
+    """That of a registered method inside of operators.
+
+    Each call has a thread of its own: inside of an operator PyTorch records nothing, which a method may need in order
+    to differentiate angles. Results are copied: operators return neither their arguments nor views.
+    """
+
+    def __init__(self, name: str, program: Program) -> None:
+        super().__init__(program, _known_method(name))
+        self._name, self._runners = name, Runners(program, self.method)
+
+    def _runner(self, inputs: torch.Tensor) -> Runner:
+        method = _known_method(self._name)
+        if method != self.method:  # registered anew, with other options
+            self.method, self._runners = method, Runners(self.program, method)
+        return self._runners(inputs)
+
+    def values(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
+    ) -> tuple[torch.Tensor, None]:
+        found = _apart(self._runner(inputs).values, inputs, weights, num_threads, record)[0]
+        return _copied(found), None
+
+    def pull_back(
+        self,
+        cotangent: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+        tape: Any = None,
+    ) -> Optional:
+        found = _apart(self._runner(inputs).pull_back, cotangent, inputs, weights, wants, num_threads)
+        return [None if gradient is None else _copied(gradient) for gradient in found]
+
+
+def runner_of_named(text: str) -> NamedRunner:
+    """The runner of a program as text with the name of a method in front.
+
+    Raises:
+        ValueError: no method of that name is known, or the text is damaged.
+    """
+    name, _, _ = text.partition("{")
+    return NamedRunner(name, from_text(text[len(name) :]))
+
+
+def _known_method(name: str) -> Method:
+    method = known().get(name)
+    if method is None:
+        raise ValueError(
+            f"method: '{name}', by which this graph computes, is not known in this process; call qtm.methods.register "
+            "with it first"
+        )
+    return method
+
+
+def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
+
+
+def _copied(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
