@@ -350,13 +350,21 @@ def test_frozen_weights_and_constant_inputs():
     assert torch.isfinite(model.c.grad).all()
 
 
-def test_empty_batches():
-    model = QuantumModule(*_three(reuploading(2, 1)))
+@pytest.mark.parametrize("method", ["auto", "pytorch"])
+def test_empty_batches(method):
+    model = QuantumModule(*_three(reuploading(2, 1)), observables=["ZI", "IZ", "ZZ"], method=method)
     x = torch.rand(0, 2, requires_grad=True)
     [slope] = torch.autograd.grad(model(x).sum(), x, create_graph=True)
     slope.square().sum().backward()
     assert x.grad.shape == (0, 2)
     assert all((one.grad == 0).all() for one in model.variational_)
+    x, shape = x.detach(), (0, 3)
+    assert jacfwd(model)(x).shape == (*shape, 0, 2)
+    assert jacfwd(grad(lambda x: model(x).sum()))(x).shape == (0, 2, 0, 2)
+    own = {name: torch.stack([one, one]).detach() for name, one in model.named_parameters()}
+    assert vmap(lambda own: functional_call(model, own, (x,)))(own).shape == (2, *shape)
+    slopes = vmap(grad(lambda own: functional_call(model, own, (x,)).sum()))(own)
+    assert all((slopes[name] == 0).all() for name in own)
 
 
 def test_matrices_and_other_methods_go_through_plain_pytorch():
@@ -466,6 +474,35 @@ def test_compiled_losses_with_derivatives():
             value.backward()
             results.append([value.detach(), *(one.grad.clone() for one in model.variational_)])
         torch.testing.assert_close(*results)
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_a_compiled_loss_holds_derivatives_in_one_graph():
+    import torch._dynamo
+
+    if not hasattr(torch._dynamo.config, "trace_autograd_ops"):
+        pytest.skip("this PyTorch traces no torch.autograd.grad")
+    circuit, x = QuantumCircuit(1), Parameter("x")
+    circuit.ry(x.sin(), 0)  # derived: what the way back keeps is no leaf
+    circuit.rz(Parameter("w"), 0)
+    circuit.rx(x, 0)
+    model = QuantumModule(circuit, [x], [one for one in circuit.parameters if one != x], seed_init=1)
+
+    def loss(x):
+        values = model(x)
+        [slope] = torch.autograd.grad(values.sum(), x, create_graph=True)
+        if NIGHTLY:  # its gradient is traced through plain PyTorch, which takes its time
+            [slope] = torch.autograd.grad(slope.sum(), x, create_graph=True)
+        return (slope + values).square().sum()
+
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager", dynamic=True)
+    with torch._dynamo.config.patch(trace_autograd_ops=True):
+        for batch_size in (4, 7):
+            at = torch.rand(batch_size, 1, requires_grad=True)
+            found, expected = (
+                torch.autograd.grad(function(at), [at, *model.parameters()]) for function in (compiled, loss)
+            )
+            torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

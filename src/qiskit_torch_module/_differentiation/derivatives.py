@@ -130,8 +130,12 @@ def mapped_values(
         flat, sets = inputs.flatten(0, 1).contiguous(), tuple(variables[1:])
     else:
         runner, flat, sets = runner.unshared, unshared(info, in_dims, variables), ()
-    values = values_of(runner, flat, *sets)
-    return values.reshape(info.batch_size, -1, *values.shape[1:]), 0
+    return _in_front(info, in_dims[0], variables[0], values_of(runner, flat, *sets)), 0
+
+
+def _in_front(info: Any, in_dim: int | None, inputs: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Rows (V * B, ...) as (V, B, ...), by the rows of the inputs: none, or none mapped, tell no number."""
+    return found.reshape(*leading(inputs, in_dim, info.batch_size).shape[:2], *found.shape[1:])
 
 
 def mapped_gradients(
@@ -158,7 +162,7 @@ def mapped_gradients(
     cotangents = leading(cotangent, in_dims[0], info.batch_size).flatten(0, 1).contiguous()
     sizes = [leading(one, dim, info.batch_size).shape[-1] for one, dim in zip(variables, in_dims[1:], strict=True)]
     gradient = gradient_of(runner.unshared, cotangents, flat)
-    first, *rest = torch.split(gradient.reshape(info.batch_size, -1, gradient.shape[1]), sizes, dim=-1)
+    first, *rest = torch.split(_in_front(info, in_dims[1], variables[0], gradient), sizes, dim=-1)
     return [first, *(part.sum(1) for part in rest)]
 
 
@@ -181,7 +185,7 @@ def mapped_pushed(
             for one, dim in ((variables, dims[0]), (directions, of_directions[0]))
         )
         values = along(runner, (flat, *variables[1:]), (moved, *directions[1:]))
-    return values.reshape(info.batch_size, -1, *values.shape[1:]), 0
+    return _in_front(info, dims[0], variables[0], values), 0
 
 
 def mapped_curvature(

@@ -241,7 +241,7 @@ def _signed_sums(num_qubits: int, products: torch.Tensor, masks: npt.NDArray[np.
         return torch.stack([(products * one).sum(1) for one in signs], 1)
     size = products.shape
     for bit in range(num_qubits):
-        pairs = products.reshape(size[0], -1, 2, 1 << bit)
+        pairs = products.reshape(size[0], size[1] >> (bit + 1), 2, 1 << bit)
         products = torch.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], 2)
     return products.reshape(size)[:, torch.tensor(masks, dtype=torch.int64, device=products.device)]
 

@@ -162,7 +162,8 @@ def _mapped(
 ) -> torch.Tensor:
     """A function of rows, on rows of rows."""
     stacked = [leading(one, dim, info.batch_size) for one, dim in zip(tensors, in_dims, strict=True)]
-    return function(*(one.flatten(0, 1) for one in stacked)).reshape(*stacked[0].shape[:2], -1)
+    found = function(*(one.flatten(0, 1) for one in stacked))
+    return found.reshape(*stacked[0].shape[:2], *found.shape[1:])  # not by -1: there may be no rows
 
 
 def _bent(
