@@ -32,7 +32,7 @@ from .._reading.operations import (
 from .._reading.parameter_expressions import read
 from .._reading.walk import Walk
 from .compile import compile_program
-from .output import Output
+from .output import Output, require_output
 from .passes import current_passes
 from .program import Program
 
@@ -58,6 +58,7 @@ def cached_program(
     Raises:
         TypeError, ValueError: as `compile_program`.
     """
+    require_output(observables)
     sums, stopwatch = None, Stopwatch()
     try:
         observables_key = _observables_key(observables)

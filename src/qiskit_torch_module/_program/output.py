@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,31 @@ class Output(Hashable, ABC):
             state: complex64 or complex128, normalised, its global phase that of the circuit; Qiskit's order, in which
                 qubit 0 is the lowest bit of an index.
         """
+
+
+def require_output(observables: Any) -> None:
+    """Checks that an output, if one is given, is one by itself, and a value.
+
+    Raises:
+        TypeError: it is a class, one of a sequence, or not hashable.
+    """
+    if isinstance(observables, type) and issubclass(observables, Output):
+        raise TypeError(
+            f"observables: expected an output, got the class {observables.__name__}; give {observables.__name__}(...)"
+        )
+    if isinstance(observables, (list, tuple)) and any(isinstance(one, Output) for one in observables):
+        raise TypeError(
+            "observables: expected an output by itself, got a sequence that holds one; one module reads one"
+        )
+    if isinstance(observables, Output):
+        try:
+            hash(observables)
+        except TypeError as error:
+            name = type(observables).__name__
+            raise TypeError(
+                f"observables: expected an output that is hashable, got {name} ({error}); make it a frozen dataclass, "
+                "of fields that are hashable"
+            ) from None
 
 
 @dataclass(frozen=True)

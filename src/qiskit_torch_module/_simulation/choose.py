@@ -16,6 +16,20 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _known: dict[str, Method] = {}
 
 
+def _require_name(method: Method) -> None:
+    name = getattr(method, "name", None)
+    if not isinstance(name, str) or not name.isidentifier() or name == AUTO:
+        raise ValueError(
+            f"method: expected an identifier other than '{AUTO}' as `name` of {type(method).__name__}, got {name!r}"
+        )
+
+
+def _kind(given: Any) -> str:
+    if isinstance(given, type) and issubclass(given, Method):
+        return f"the class {given.__name__}; give {given.__name__}(...)"
+    return type(given).__name__
+
+
 def register(method: Method) -> None:
     """Makes a method known by its name, and to ``method="auto"`` if it is exact.
 
@@ -24,9 +38,8 @@ def register(method: Method) -> None:
         ValueError: its name is no identifier, or taken by a method of another class.
     """
     if not isinstance(method, Method):
-        raise TypeError(f"method: expected a qtm.methods.Method, got {type(method).__name__}")
-    if not isinstance(method.name, str) or not method.name.isidentifier() or method.name == AUTO:
-        raise ValueError(f"method: expected an identifier other than '{AUTO}' as its name, got {method.name!r}")
+        raise TypeError(f"method: expected a qtm.methods.Method, got {_kind(method)}")
+    _require_name(method)
     taken = _known.get(method.name)
     if taken is not None and type(taken) is not type(method):
         raise ValueError(f"method: the name '{method.name}' is taken by {taken!r}; choose another one")
@@ -47,12 +60,13 @@ def method_of(given: Any) -> Method | None:
 
     Raises:
         TypeError: neither a name nor a method.
-        ValueError: an unknown name.
+        ValueError: an unknown name, or a method without one.
     """
     if isinstance(given, Method):
+        _require_name(given)
         return given
     if not isinstance(given, str):
-        raise TypeError(f"method: expected a name or a qtm.methods.Method, got {type(given).__name__}")
+        raise TypeError(f"method: expected a name or a qtm.methods.Method, got {_kind(given)}")
     if given == AUTO:
         return None
     if given not in _known:

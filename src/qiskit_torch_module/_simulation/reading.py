@@ -12,10 +12,13 @@ def read(program: Program, states: torch.Tensor) -> torch.Tensor:
     """What the output of a program makes of states (B, 2^n); differentiable.
 
     Raises:
+        TypeError: it is no tensor.
         ValueError: it is of another shape than the output says.
     """
     assert isinstance(program.output, Output)
     found = program.output.read(states)
+    if not isinstance(found, torch.Tensor):
+        raise TypeError(f"observables: expected {program.output} to read a tensor, got {type(found).__name__}")
     expected = (len(states), *program.shape)
     if found.shape != expected:
         raise ValueError(f"observables: expected {program.output} to read shape {expected}, got {tuple(found.shape)}")
