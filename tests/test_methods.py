@@ -134,6 +134,45 @@ def test_a_method_from_outside(page):
     torch.testing.assert_close(found, torch.stack([call(rows.detach(), one) for one in ensemble]))
 
 
+@pytest.mark.parametrize(("power", "there"), [(0, 1), (1, 2), (2, 3)])
+def test_derivatives_that_a_method_has_by_itself(page, power, there):
+    """An estimate has those that its runner has along directions, and no others."""
+
+    class Limited(page["Damped"]):
+        def prepare(self, program):
+            runner = super().prepare(program)
+            runner.highest_power = power
+            return runner
+
+    native, model, rows = module(), module(method=Limited(0.5)), inputs().requires_grad_()
+
+    def derivatives(model, order):
+        found = model(rows).sum()
+        for _ in range(order):
+            found = torch.autograd.grad(found, rows, create_graph=True)[0].square().sum()
+        return torch.autograd.grad(found, model.variational)[0] if order else found
+
+    first = torch.autograd.grad(model(rows).sum(), model.variational)[0]
+    torch.testing.assert_close(first, 0.5 * torch.autograd.grad(native(rows).sum(), native.variational)[0])
+    for order in range(1, there):
+        torch.testing.assert_close(derivatives(model, order), 0.25 ** (2 ** (order - 1)) * derivatives(native, order))
+    with pytest.raises(NotImplementedError, match="method 'damped' has first gradients only"):
+        derivatives(model, there)
+
+
+def test_a_runner_that_promises_powers_and_has_none(page):
+    class Promising(page["Dense"]):
+        def prepare(self, program):
+            runner = super().prepare(program)
+            runner.highest_power = 1
+            return runner
+
+    model, rows = module(method=Promising()), inputs().requires_grad_()
+    [slope] = torch.autograd.grad(model(rows).sum(), rows, create_graph=True)
+    with pytest.raises(NotImplementedError, match="method 'dense' has no values and gradients along directions"):
+        slope.sum().backward()
+
+
 def test_a_method_of_a_name_is_found_and_saved(registered, tmp_path):
     model = module(method="dense")
     assert model.method == registered
@@ -285,8 +324,15 @@ def test_bad_methods():
     with pytest.raises(ValueError, match="the name 'native' is taken by Native"):
         methods.register(taken)
     taken.name = "auto"
-    with pytest.raises(ValueError, match="expected an identifier other than 'auto'"):
+    with pytest.raises(ValueError, match="expected an identifier other than 'auto' as `name` of Told, got 'auto'"):
         methods.register(taken)
+    taken.name = None
+    for given in (lambda: methods.register(taken), lambda: module(method=taken)):
+        with pytest.raises(ValueError, match="as `name` of Told, got None"):
+            given()
+    for given in (lambda: methods.register(methods.Native), lambda: module(method=methods.Native)):
+        with pytest.raises(TypeError, match=r"got the class Native; give Native\(\.\.\.\)"):
+            given()
     with pytest.raises(ValueError, match="method 'told': too many samples"):
         module(method=Told(1.0))(inputs(20))
 
@@ -312,6 +358,40 @@ def test_a_method_that_cannot_is_refused_when_the_module_is_made(page):
             QuantumModule(big, None, None, observables=page["Purity"]((0,)))
     finally:
         qtm.set_memory_budget(budget)
+
+
+@dataclass
+class Thawed(qtm.outputs.Output):
+    """An output that cannot be compared, and reads no tensor."""
+
+    def shape(self, num_qubits):
+        return (2**num_qubits,)
+
+    def read(self, state):
+        return state.abs().tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (qtm.outputs.State, r"expected an output, got the class State; give State\(...\)"),
+        ([qtm.outputs.State()], "expected an output by itself, got a sequence"),
+        (("ZZZZZ", qtm.outputs.State()), "expected an output by itself, got a sequence"),
+        (Thawed(), "expected an output that is hashable, got Thawed .*frozen dataclass"),
+    ],
+)
+def test_what_is_no_output_is_refused_when_the_module_is_made(given, message):
+    with pytest.raises(TypeError, match=f"observables: {message}"):
+        module(observables=given)
+
+
+@pytest.mark.parametrize("method", ["native", "pytorch"])
+def test_an_output_that_reads_no_tensor(method):
+    class Hashable(Thawed):
+        __hash__ = object.__hash__
+
+    with pytest.raises(TypeError, match=r"expected .*Hashable.* to read a tensor, got list"):
+        module(observables=Hashable(), method=method)(inputs())
 
 
 def test_an_output_of_another_shape_than_it_says():

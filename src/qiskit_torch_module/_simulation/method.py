@@ -120,6 +120,9 @@ class Runner(ABC):
             wants: Which gradients are wanted: of the inputs, and of each set.
             num_threads: As for `values`.
             tape: What `values` recorded for the same arguments; None: nothing.
+
+        Raises:
+            NotImplementedError: the method has none.
         """
         raise NotImplementedError(f"method '{self.method.name}' has no gradients; use method='auto'")
 
@@ -130,8 +133,14 @@ class Runner(ABC):
             inputs: Powers 0, 1, ... of the inputs, each (B, N); None: zero.
             weights: Powers of the sets, one sequence for each power.
             num_threads: As for `values`.
+
+        Returns:
+            As many powers of the values.
+
+        Raises:
+            NotImplementedError: the method has none.
         """
-        raise NotImplementedError
+        raise self._has_no_directions()
 
     def pull_back_along(
         self,
@@ -149,8 +158,17 @@ class Runner(ABC):
             weights: As for `values_along`.
             wants: As for `pull_back`.
             num_threads: As for `values`.
+
+        Raises:
+            NotImplementedError: the method has none.
         """
-        raise NotImplementedError
+        raise self._has_no_directions()
+
+    def _has_no_directions(self) -> NotImplementedError:
+        return NotImplementedError(
+            f"method '{self.method.name}' has no values and gradients along directions; its runner needs both "
+            "`values_along` and `pull_back_along`, or highest_power = 0"
+        )
 
     def function(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """The values as a function of inputs and all weights that PyTorch differentiates, for further derivatives.
