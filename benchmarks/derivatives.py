@@ -31,6 +31,11 @@ TURNS, QUICK_TURNS = 100, 10
 BURST, LONGEST = 0.003, 4.0  # seconds: of a burst; of all turns of one derivative, but for the first
 THIRD = "f''' in a loss"  # goes through plain PyTorch with either method
 
+UNITS = {
+    "milliseconds": "time of a call",
+    "steps": "that time divided by the time of a training step with the native engine",
+}
+
 Call = Callable[[], tuple[torch.Tensor, ...]]
 
 
@@ -182,7 +187,13 @@ def _measure(qubits: int, turns: int) -> dict[str, Any]:
 
 def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
     """Measures every derivative at every number of qubits; writes JSON and a table."""
-    results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "quick": quick, "rows": []}
+    results: dict[str, Any] = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "quick": quick,
+        "units": UNITS,
+        "rows": [],
+    }
     for qubits in QUICK_QUBITS if quick else QUBITS:
         row = _measure(qubits, QUICK_TURNS if quick else TURNS)
         results["rows"].append(row)
