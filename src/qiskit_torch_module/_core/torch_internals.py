@@ -61,7 +61,10 @@ def undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def hide_from_compiler(functions: Iterable[Any]) -> None:
-    """Lets ``torch.compile`` run functions as they are, though not what they call."""
+    """Lets ``torch.compile`` run functions as they are, with all that they call: it would trace how engines are made.
+
+    Early releases look into what they call.
+    """
     skip_code = _skip_code()
     for function in functions:
         skip_code(function.__code__)
@@ -71,7 +74,7 @@ def _skip_code() -> Callable[[Any], None]:
     frames = torch._C._dynamo.eval_frame
     if not hasattr(frames, "set_code_exec_strategy"):  # as in early releases
         return getattr(frames, "skip_code", lambda code: None)
-    skipped = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.DEFAULT)
+    skipped = frames._FrameExecStrategy(frames._FrameAction.SKIP, frames._FrameAction.SKIP)
     return lambda code: frames.set_code_exec_strategy(code, skipped)
 
 
