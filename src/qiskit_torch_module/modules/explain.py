@@ -15,6 +15,7 @@ from .. import _engine
 from .._core.arguments import thread_count, whole_number
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
+from .._program.evolution import Evolution
 from .._program.layers import Rotation
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
@@ -132,6 +133,31 @@ def _short(name: str) -> str:
     return name.removeprefix("circuit: ")
 
 
+def _work_of(
+    evolution: Evolution,
+    schedule: dict[str, Any],
+    runs: tuple[int, ...],
+    sweeps: tuple[int, ...],
+    batch_size: int,
+    amplitude: int,
+) -> tuple[Work, Work]:
+    """Work of values and of gradients, on amplitudes of so many bytes."""
+    if evolution.is_stepwise:
+        return work_of_steps(evolution, amplitude)
+    halves, products = schedule["halves"], schedule["products_of_phases"]
+    return work_of_layers(
+        evolution.num_qubits,
+        runs,
+        sweeps,
+        (*[0] * (len(runs) - len(schedule["sweeps_of_layers"])), *products),
+        schedule["measured_runs"],
+        amplitude,
+        schedule["prefix_layers"] if schedule["shares_prefix"] else 0,
+        batch_size,
+        None if halves is None else 2 ** halves[2],
+    )
+
+
 def explain(
     circuit: QuantumCircuit | QuantumModule | HybridModule,
     encoding_params: Iterable[Parameter] | None = None,
@@ -168,26 +194,9 @@ def explain(
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
     runs = tuple(len(layer.runs) for layer in evolution.layers)
-    absorbed = schedule["measured_runs"]
-    halves = schedule["halves"]
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
-    shared = schedule["prefix_layers"] if schedule["shares_prefix"] else 0
-    amplitude = 16 if dtype == torch.float64 else 8
-    if evolution.is_stepwise:
-        values, gradients = work_of_steps(evolution, amplitude)
-    else:
-        values, gradients = work_of_layers(
-            evolution.num_qubits,
-            runs,
-            sweeps,
-            (*[0] * before, *schedule["products_of_phases"]),
-            absorbed,
-            amplitude,
-            shared,
-            batch_size,
-            None if halves is None else 2 ** halves[2],
-        )
+    values, gradients = _work_of(evolution, schedule, runs, sweeps, batch_size, 16 if dtype == torch.float64 else 8)
     blocks = [*evolution.input_blocks, *evolution.weight_blocks]
     return Explanation(
         num_qubits=model.circuit.num_qubits,
@@ -198,9 +207,9 @@ def explain(
         runs_of_layers=runs,
         characters_of_phases=tuple(map(len, characters_of(evolution.layers, AngleTable()))),
         sweeps_of_layers=sweeps,
-        halves=halves,
+        halves=schedule["halves"],
         prefix_layers=schedule["prefix_layers"],
-        absorbed_runs=absorbed,
+        absorbed_runs=schedule["measured_runs"],
         dense_qubits=tuple(len(one.qubits) for one in evolution.steps if not isinstance(one, Rotation)),
         encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
         bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
