@@ -114,12 +114,12 @@ def annotation(operation: Any) -> Annotation | None:
         return None
     if operation.num_qubits > MAX_DIAGONAL_QUBITS:
         return None
-    found = Annotation(operation)
-    if isinstance(found.base, PauliEvolutionGate) and has_exact_evolutions():
+    annotated = Annotation(operation)
+    if isinstance(annotated.base, PauliEvolutionGate) and has_exact_evolutions():
         return None
-    if found.power != int(found.power):
+    if annotated.power != int(annotated.power):
         return None
-    return found if has_parameters(found.base) or isinstance(found.base, GlobalPhaseGate) else None
+    return annotated if has_parameters(annotated.base) or isinstance(annotated.base, GlobalPhaseGate) else None
 
 
 def _shifted(step: Step, count: int) -> Step:
@@ -149,7 +149,7 @@ def _projected(
     letters: str, qubits: Sequence[int], angle: Polynomial, controls: Sequence[int], signs: Sequence[float]
 ) -> list[Step]:
     """exp(-i angle/2 |s><s| P)."""
-    found: list[Step] = []
+    steps: list[Step] = []
     for subset in range(1 << len(controls)):
         chosen = [i for i in range(len(controls)) if subset >> i & 1]
         scale = 1.0 / (1 << len(controls))
@@ -157,5 +157,5 @@ def _projected(
             scale *= signs[i]
         word = "Z" * len(chosen) + letters
         on = (*(controls[i] for i in chosen), *qubits)
-        found.append((word, on, scale * angle) if word else ("phase", (), -0.5 * scale * angle))
-    return found
+        steps.append((word, on, scale * angle) if word else ("phase", (), -0.5 * scale * angle))
+    return steps

@@ -24,8 +24,8 @@ def synthesised(operation: Any) -> QuantumCircuit | None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # why it failed; the caller says what to do
-        found = PassManager([HighLevelSynthesis()]).run(alone(operation))
-    return found if all(type(one.operation) is not type(operation) for one in found.data) else None
+        circuit = PassManager([HighLevelSynthesis()]).run(alone(operation))
+    return circuit if all(type(instruction.operation) is not type(operation) for instruction in circuit.data) else None
 
 
 def alone(operation: Any) -> QuantumCircuit:

@@ -153,9 +153,9 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
         return Amplitudes(tuple(operation.params))
     annotated = annotation(operation)
     if annotated is not None:
-        found = _of_annotation(annotated)
-        if found is not None:
-            return found
+        simpler = _of_annotation(annotated)
+        if simpler is not None:
+            return simpler
     return of_its_own(operation, qubits)
 
 
@@ -184,15 +184,15 @@ def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix | Bou
         if matrix is not None:
             return Matrix(matrix)
     why: Exception | None = None
-    found = None
+    circuit = None
     try:
-        found = _definition(operation)
-        if found is None or found.num_qubits != operation.num_qubits:
-            found = synthesised(operation)
+        circuit = _definition(operation)
+        if circuit is None or circuit.num_qubits != operation.num_qubits:
+            circuit = synthesised(operation)
     except Exception as error:  # anything: it is the code of others
         why = error
-    if found is not None:
-        return Circuits((found,))
+    if circuit is not None:
+        return Circuits((circuit,))
     matrix = _matrix(operation)
     if matrix is not None:
         return Matrix(matrix)

@@ -50,14 +50,14 @@ def parameter_sets(parameters: Any, argument: str) -> list[list[Parameter]]:
     if listed and all(isinstance(parameter, Parameter) for parameter in listed):
         return [listed]
     sets = []
-    for index, one in enumerate(listed):
-        if isinstance(one, Parameter) or not isinstance(one, Iterable):
+    for index, given in enumerate(listed):
+        if isinstance(given, Parameter) or not isinstance(given, Iterable):
             raise TypeError(
                 f"{argument}: expected a sequence of parameters or a sequence of such sets, got a mixture of both"
-                if isinstance(one, Parameter)
-                else f"{argument}: expected qiskit Parameters, got {type(one).__name__} ({one!r})"
+                if isinstance(given, Parameter)
+                else f"{argument}: expected qiskit Parameters, got {type(given).__name__} ({given!r})"
             )
-        sets.append(parameter_list(one, f"{argument}[{index}]"))
+        sets.append(parameter_list(given, f"{argument}[{index}]"))
         if not sets[-1]:
             raise ValueError(f"{argument}[{index}]: expected at least one parameter, got an empty set; leave it out")
     return sets
@@ -114,14 +114,14 @@ def loop_parameters(circuit: QuantumCircuit) -> set[Parameter]:
 
     Asked before anything is read: no walk, which would repeat the loops and refuse what cannot be read.
     """
-    found: set[Parameter] = set()
+    parameters: set[Parameter] = set()
     unread = [circuit]
     while unread:
         for instruction in unread.pop().data:
             if not is_plain_gate(instruction) and isinstance(instruction.operation, ControlFlowOp):
                 unread += instruction.operation.blocks
-                found.update(one for one in instruction.operation.params if isinstance(one, Parameter))
-    return found
+                parameters.update(one for one in instruction.operation.params if isinstance(one, Parameter))
+    return parameters
 
 
 def quoted(names: Sequence[str]) -> str:

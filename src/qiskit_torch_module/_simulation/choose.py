@@ -85,10 +85,10 @@ def choose(program: Program, task: Task) -> Method:
     Raises:
         ValueError: all refuse; the message says why each does.
     """
-    said = {name: one for name, one in offers(program, task).items() if _known[name].is_exact}
-    costs = {name: one.seconds for name, one in said.items() if isinstance(one, Cost)}
+    said = {name: answer for name, answer in offers(program, task).items() if _known[name].is_exact}
+    costs = {name: answer.seconds for name, answer in said.items() if isinstance(answer, Cost)}
     if not costs:
-        refusals = {name: one.reason for name, one in said.items() if isinstance(one, Refusal)}
+        refusals = {name: answer.reason for name, answer in said.items() if isinstance(answer, Refusal)}
         if len(set(refusals.values())) == 1:
             raise ValueError(next(iter(refusals.values())))
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refusals.items())

@@ -292,8 +292,9 @@ class _Writer(Walk):
         if isinstance(angle, Parameter):
             return self._place[angle]
         if isinstance(angle, ParameterExpression) and angle.parameters:
-            found = read(angle)
-            return written_expression(renamed(found.expression, [self._place[one] for one in found.parameters]))
+            angle_read = read(angle)
+            places = [self._place[parameter] for parameter in angle_read.parameters]
+            return written_expression(renamed(angle_read.expression, places))
         return float(np.real(complex(angle)))
 
     def _angle_of(self, polynomial: Polynomial) -> Any:
@@ -378,14 +379,14 @@ def _list(plain: Any) -> list[Any]:
 
 
 def _registers_of(plain: Any, num_qubits: Any) -> list[tuple[str, int]]:
-    found = []
+    registers = []
     for row in _list(plain):
         if len(_list(row)) != 2 or type(row[0]) is not str or type(row[1]) is not int or not 0 < row[1] <= MAX_QUBITS:
             raise ValueError("circuit: expected names and sizes of registers")
-        found.append((row[0], row[1]))
-    if found and sum(size for _, size in found) != num_qubits:
+        registers.append((row[0], row[1]))
+    if registers and sum(size for _, size in registers) != num_qubits:
         raise ValueError("circuit: registers of another number of qubits")
-    return found
+    return registers
 
 
 class _Reader:
