@@ -20,7 +20,7 @@ from conftest import NIGHTLY
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, explain
 from qiskit_torch_module._program import cache as _cache
 from qiskit_torch_module._program.amplitudes import NO_STATE
-from qiskit_torch_module._program.arrays import engine_arrays
+from qiskit_torch_module._program.arrays import AngleTable, engine_arrays
 from qiskit_torch_module._program.cache import cached_program
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.dense import step_arrays
@@ -312,8 +312,9 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     circuit, x, w = dense_circuit()
     circuit.append(HamiltonianGate(random_hermitian(32, seed=1), w[0]), range(5))
     program = compile_program(circuit, ["XYZXYZ"], x, [w])
-    arrays, steps = step_arrays(program.evolution.steps)
-    arrays.update(observable_arrays(program.output), **NO_STATE)
+    angles = AngleTable()
+    arrays, steps = engine_arrays([]), step_arrays(program.evolution.steps, angles)
+    arrays.update(observable_arrays(program.output), **angles.arrays(), **NO_STATE)
 
     def engine(**changes):
         return _engine.Engine(
@@ -330,12 +331,12 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     with pytest.raises(ValueError, match="inconsistent program"):
         engine(z=np.full_like(steps["z"], 1 << 6))
     layers, _ = layers_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])
-    with pytest.raises(ValueError, match="inconsistent program: steps in place of layers"):
+    with pytest.raises(ValueError, match="inconsistent program: steps beside layers"):
         _engine.Engine(
             6,
             program.evolution.num_inputs,
             program.evolution.num_weights,
-            {**arrays, **engine_arrays(layers)},
+            {**arrays, **engine_arrays(layers, angles=angles), **angles.arrays()},
             steps=steps,
         )
 

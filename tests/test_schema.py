@@ -14,6 +14,7 @@ from circuits_zoo import reuploading
 from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule, _engine
 from qiskit_torch_module._core import schema
+from qiskit_torch_module._program.arrays import AngleTable
 from qiskit_torch_module._program.dense import step_arrays
 from qiskit_torch_module._program.layers import layers_of
 from qiskit_torch_module._program.passes import Passes
@@ -55,7 +56,7 @@ def scalar(kind):
 
 def test_what_the_compiler_hands_over_is_what_the_schema_says(program, arrays):
     engine(arrays)
-    _, steps = step_arrays(program.evolution.steps)
+    steps = step_arrays(program.evolution.steps, AngleTable())
     for found, kinds in ((arrays, schema.ProgramArrays), (steps, schema.StepArrays)):
         hints = get_type_hints(kinds)
         assert set(found) == set(hints)

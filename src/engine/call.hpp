@@ -22,8 +22,9 @@ Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purp
     return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
 }
 
-inline void require_no_steps(const Plan& plan) {
-    if (plan.steps() != nullptr) throw std::invalid_argument("circuits that hold matrices have no series");
+inline void require_no_matrices(const Plan& plan) {
+    if (plan.steps() != nullptr && plan.steps()->hold_matrices())
+        throw std::invalid_argument("circuits that hold matrices have no series");
 }
 
 // The same batch for one thread.

@@ -29,7 +29,7 @@ template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
     if constexpr (is_jet<Real>)
-        require_no_steps(plan);
+        require_no_matrices(plan);
     else if (plan.steps() != nullptr)
         return step_values(plan, batch, values);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::values);

@@ -129,7 +129,7 @@ StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_t
 template <class Real>
 void step_values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     const auto how = step_schedule_of_call<Real>(plan, batch, Mode::values);
-    const StepsView<Real>& steps = plan.steps()->view<Real>();
+    const StepsView<Real> steps = plan.steps()->view<Real>(how.kernel->lane_bits);
     const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
     run_tiles(how, view, batch, Mode::values, [&](Tile<Real>& tile, int64_t, int64_t sample) {
         tile.values = values + sample * view.num_values;
@@ -147,7 +147,7 @@ void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, co
     std::vector<double> sums;  // weight gradients of each piece
     if (batch.size > 0) {
         const auto how = step_schedule_of_call<Real>(plan, batch, mode);
-        const StepsView<Real>& steps = plan.steps()->view<Real>();
+        const StepsView<Real> steps = plan.steps()->view<Real>(how.kernel->lane_bits);
         const ProgramView view = plan.stepwise_view(how.kernel->lane_bits);
         const auto selection = plan.select(wanted_variable, derivative);
         const int first_step = plan.steps()->first_wanted(selection.angle.data());

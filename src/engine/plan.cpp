@@ -20,13 +20,17 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
     derive_absorption();
     link();
     if (!steps) return;
-    require(common_.num_layers == 0 && halved_ == nullptr && half(0) == nullptr, "steps in place of layers");
+    require(halved_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
     steps_ = std::make_unique<const Steps>(std::move(*steps), given_.num_qubits, given_.angle_constant.size());
+    // The state is read with the phases that layers lack.
+    require(common_.num_layers == 0 || (!steps_->hold_matrices() && common_.output == Output::expectation_values),
+            "steps beside layers");
 }
 
 ProgramView Plan::stepwise_view(int lane_bits) const {
     ProgramView view = common_;
     view.lane_bits = lane_bits;
+    view.num_layers = view.num_runs = view.prefix_layers = 0;
     return view;
 }
 

@@ -24,8 +24,9 @@ class Plan {
         double relative_cost;
     };
 
-    // `halved`: the same circuit from halves on, if there are any; `steps`: of a circuit that holds matrices, which has
-    // no layers. Throws std::invalid_argument where the arrays contradict each other.
+    // `halved`: the same circuit from halves on, if there are any; `steps`: the same step by step, which is how a
+    // circuit that holds matrices, and has no layers, must run, and others had better. Throws std::invalid_argument
+    // where the arrays contradict each other.
     explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr,
                   std::optional<StepArrays> steps = std::nullopt);
     Plan(const Plan&) = delete;
@@ -44,7 +45,7 @@ class Plan {
     // The same circuit from halves on, or null.
     const Plan* halved() const { return halved_.get(); }
 
-    // The steps of a circuit that holds matrices, or null; what else kernels read of it.
+    // The steps of a circuit that runs step by step, or null; what else kernels read of it.
     const Steps* steps() const { return steps_.get(); }
     ProgramView stepwise_view(int lane_bits) const;
 

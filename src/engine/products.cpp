@@ -214,7 +214,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient) {
     if constexpr (is_jet<Real>)
-        require_no_steps(plan);
+        require_no_matrices(plan);
     else if (plan.steps() != nullptr)
         return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, input_gradient,
                                             weight_gradient);

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "schema.hpp"
+#include "program.hpp"
 
 namespace qtm {
 
@@ -18,7 +18,8 @@ struct StepView {
     uint32_t x, z;  // of a rotation: X^x is its X, Z^z its Z
 
     // A matrix or diagonal acts on the qubits whose bit q is the parity of the index with sign[q], or its opposite
-    // where bit q of `negative` is set. Those bits make the row of an index.
+    // where bit q of `negative` is set. Those bits make the row of an index. A rotation that has qubits is controlled
+    // by them: it acts where the row is 0.
     int32_t bits;
     const uint32_t* sign;  // [bits]
     uint32_t negative;
@@ -33,9 +34,20 @@ struct StepView {
     const Real* energies;  // of a diagonal: [2^bits]
 };
 
+// Controls of a rotation: those that the number of a vector settles are settled by which vectors are visited, one of
+// each pair; the others leave the rotation to some of the lanes.
+struct ControlsView {
+    uint32_t first;        // number of the first vector
+    uint32_t count;        // of vectors
+    const uint32_t* next;  // from number c - 1 to c, next[trailing zeros of c] flips
+    int32_t bits;          // of the others: each is the parity of a lane, and of a vector's number, or its opposite
+    uint32_t lane[most_lane_bits], high[most_lane_bits], negative;
+};
+
 template <class Real>
 struct StepsView {
     const StepView<Real>* step;
+    const ControlsView* controls;  // [num_steps]: of rotations that have some
     int32_t num_steps;
     int32_t most_rows;  // of a matrix
 };

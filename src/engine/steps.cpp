@@ -48,17 +48,21 @@ void Steps::check_step(size_t s) const {
     const StepArrays& a = given_;
     const int32_t kind = a.kind[s], begin = a.qubit_begin[s], end = a.qubit_begin[s + 1];
     const int64_t count = a.entry_begin[s + 1] - a.entry_begin[s];
-    if (!is_dense(kind)) {
-        require(begin == end && count == 0, "a rotation has no entries");
-        require((kind == step_z) == (a.x[s] == 0), "a rotation about X or Y flips, one about Z does not");
-        require(kind != step_y || odd(a.x[s] & a.z[s]), "a rotation about Y");
-        return;
-    }
-    require(begin < end && end - begin <= num_qubits_, "qubits of a step");
+    require(end - begin <= num_qubits_, "qubits of a step");
     for (int32_t q = begin; q < end; ++q)
         for (int32_t other = begin; other < end; ++other)
             require(odd(a.qubit_flip[size_t(q)] & a.qubit_sign[size_t(other)]) == (q == other),
                     "qubits of a step must be independent");
+    if (!is_dense(kind)) {
+        require(count == 0, "a rotation has no entries");
+        require((kind == step_z) == (a.x[s] == 0), "a rotation about X or Y flips, one about Z does not");
+        require(kind != step_y || odd(a.x[s] & a.z[s]), "a rotation about Y");
+        require(kind != step_z || begin == end, "a rotation about Z has no controls");
+        for (int32_t q = begin; q < end; ++q)
+            require(!odd(a.qubit_sign[size_t(q)] & a.x[s]), "a rotation must not flip its controls");
+        return;
+    }
+    require(begin < end, "qubits of a step");
     const int64_t rows = int64_t(1) << (end - begin);
     if (kind == step_diagonal) {
         require(count == rows, "entries of a diagonal");
@@ -153,9 +157,84 @@ std::unique_ptr<Steps::Laid<Real>> Steps::laid() const {
         place += stored_entries(s);
         found->step.push_back(step);
     }
-    found->view.step = found->step.data();
-    found->view.num_steps = int32_t(num_steps());
-    found->view.most_rows = most_rows();
+    return found;
+}
+
+namespace {
+
+// Conditions on the bits of an index: parities with masks are even, or odd. Each mask has a bit that no other has, its
+// lowest as it came.
+struct Conditions {
+    std::vector<uint32_t> mask, pivot;
+    std::vector<bool> is_odd;
+
+    void add(uint32_t next, bool next_is_odd) {
+        for (size_t i = 0; i < mask.size(); ++i)
+            if (next & pivot[i]) {
+                next ^= mask[i];
+                next_is_odd = next_is_odd != is_odd[i];
+            }
+        const uint32_t lowest = next & (0 - next);
+        for (size_t i = 0; i < mask.size(); ++i)
+            if (mask[i] & lowest) {
+                mask[i] ^= next;
+                is_odd[i] = is_odd[i] != next_is_odd;
+            }
+        mask.push_back(next);
+        pivot.push_back(lowest);
+        is_odd.push_back(next_is_odd);
+    }
+};
+
+// The lowest bits of an index are in the lanes: only conditions that have none of them are settled by the vector.
+ControlsView visited(const Conditions& conditions, uint32_t flip, int num_qubits, int lane_bits,
+                     std::vector<uint32_t>& next) {
+    const uint32_t lanes = (uint32_t(1) << lane_bits) - 1;
+    ControlsView found{};
+    uint32_t settled = 0;
+    for (size_t i = 0; i < conditions.mask.size(); ++i) {
+        if (conditions.pivot[i] & lanes) {
+            found.lane[found.bits] = conditions.mask[i] & lanes;
+            found.high[found.bits] = conditions.mask[i] >> lane_bits;
+            found.negative |= uint32_t(conditions.is_odd[i]) << found.bits++;
+            continue;
+        }
+        settled |= conditions.pivot[i];
+        if (conditions.is_odd[i]) found.first |= conditions.pivot[i];
+    }
+    // Of every pair, the vector whose number lacks one bit of the flip.
+    const uint32_t choice = flip & ~lanes & ~settled, left_out = choice & (0 - choice);
+    uint32_t all = 0;
+    found.count = 1;
+    for (int bit = lane_bits; bit < num_qubits; ++bit) {
+        uint32_t step = uint32_t(1) << bit;
+        if (step & (settled | left_out)) continue;
+        for (size_t i = 0; i < conditions.mask.size(); ++i)
+            if (!(conditions.pivot[i] & lanes) && conditions.mask[i] >> bit & 1) step |= conditions.pivot[i];
+        all ^= step;
+        next.push_back(all >> lane_bits);
+        found.count *= 2;
+    }
+    next.push_back(0);  // after the last one
+    found.first >>= lane_bits;
+    return found;
+}
+
+}  // namespace
+
+std::unique_ptr<Steps::Controls> Steps::controls(int lane_bits) const {
+    auto found = std::make_unique<Controls>();
+    std::vector<size_t> begin;
+    for (size_t s = 0; s < num_steps(); ++s) {
+        begin.push_back(found->next.size());
+        found->of_step.push_back({});
+        if (is_dense(given_.kind[s]) || bits(s) == 0) continue;
+        Conditions conditions;
+        for (auto q = size_t(given_.qubit_begin[s]); q < size_t(given_.qubit_begin[s + 1]); ++q)
+            conditions.add(given_.qubit_sign[q], given_.qubit_is_negative[q] != 0);
+        found->of_step[s] = visited(conditions, given_.x[s], num_qubits_, lane_bits, found->next);
+    }
+    for (size_t s = 0; s < num_steps(); ++s) found->of_step[s].next = found->next.data() + begin[s];
     return found;
 }
 
@@ -168,9 +247,13 @@ const Derived<Steps::Laid<Real>>& Steps::slot() const {
 }
 
 template <class Real>
-const StepsView<Real>& Steps::view() const {
-    return slot<Real>().get([&] { return laid<Real>(); }).view;
+StepsView<Real> Steps::view(int lane_bits) const {
+    const Laid<Real>& laid_out = slot<Real>().get([&] { return laid<Real>(); });
+    const Controls& visits = controls_[size_t(lane_bits)].get([&] { return controls(lane_bits); });
+    return {laid_out.step.data(), visits.of_step.data(), int32_t(num_steps()), most_rows()};
 }
+
+bool Steps::hold_matrices() const { return std::any_of(given_.kind.begin(), given_.kind.end(), is_dense); }
 
 int Steps::most_rows() const {
     int most = 0;
@@ -183,7 +266,10 @@ double Steps::products(int cosets) const {
     double count = 0;
     for (size_t s = 0; s < num_steps(); ++s) {
         const double unused = double(cosets) / std::min(double(cosets), double(1 << (num_qubits_ - bits(s))));
-        count += given_.kind[s] == step_matrix ? given_.columns[s] * unused : given_.kind[s] == step_diagonal ? 4 : 1;
+        // Rotations that are controlled touch some of the amplitudes.
+        count += given_.kind[s] == step_matrix     ? given_.columns[s] * unused
+                 : given_.kind[s] == step_diagonal ? 4
+                                                   : 1.0 / double(1 << bits(s));
     }
     return count;
 }
@@ -196,7 +282,7 @@ int Steps::first_wanted(const uint8_t* wanted_angle) const {
 
 template size_t Steps::bytes<float>() const;
 template size_t Steps::bytes<double>() const;
-template const StepsView<float>& Steps::view<float>() const;
-template const StepsView<double>& Steps::view<double>() const;
+template StepsView<float> Steps::view<float>(int) const;
+template StepsView<double> Steps::view<double>(int) const;
 
 }  // namespace qtm

@@ -1,6 +1,7 @@
 // The owner of the steps of a circuit that holds matrices: checks them and lays them out for the kernels.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -23,14 +24,15 @@ class Steps {
     Steps(StepArrays arrays, int num_qubits, size_t num_angles);
     Steps(const Steps&) = delete;
 
-    // What the kernels of a precision read: made when first asked for.
+    // What kernels of a precision read whose lanes hold `lane_bits` index bits: made when first asked for.
     template <class Real>
-    const StepsView<Real>& view() const;
+    StepsView<Real> view(int lane_bits) const;
     // Bytes of that, entries alone.
     template <class Real>
     size_t bytes() const;
 
-    int most_rows() const;  // of a matrix
+    int most_rows() const;       // of a matrix
+    bool hold_matrices() const;  // or diagonals
 
     // Complex products that the steps take for an amplitude, where `cosets` of a matrix are done at once.
     double products(int cosets) const;
@@ -42,12 +44,16 @@ class Steps {
     struct Laid {
         std::vector<Real> entries;
         std::vector<StepView<Real>> step;
-        StepsView<Real> view{};
+    };
+    struct Controls {
+        std::vector<uint32_t> next;
+        std::vector<ControlsView> of_step;
     };
     template <class Real>
     std::unique_ptr<Laid<Real>> laid() const;
     template <class Real>
     const Derived<Laid<Real>>& slot() const;
+    std::unique_ptr<Controls> controls(int lane_bits) const;
 
     size_t num_steps() const { return given_.kind.size(); }
     int bits(size_t step) const { return given_.qubit_begin[step + 1] - given_.qubit_begin[step]; }
@@ -63,6 +69,7 @@ class Steps {
     std::vector<uint32_t> offset_, next_, first_, negative_;
     Derived<Laid<float>> single_;
     Derived<Laid<double>> double_;
+    std::array<Derived<Controls>, most_lane_bits + 1> controls_;
 };
 
 }  // namespace qtm

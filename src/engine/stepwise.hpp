@@ -43,8 +43,8 @@ struct Stepwise {
                 multiply<true>(p, step, panel(tile), {ket, space.bra});
                 continue;
             }
-            const V moment =
-                step.kind == step_diagonal ? undo_diagonal(tile, space, step, ket) : undo_rotation(p, space, step, ket);
+            const V moment = step.kind == step_diagonal ? undo_diagonal(tile, space, step, ket)
+                                                        : undo_rotation(p, space, {step, steps.controls[s]}, ket);
             if (tile.wanted->angle[step.angle]) space.angle_gradient[step.angle] += W::sum_over_state(moment);
         }
         A::pull_back(tile, space);
@@ -77,10 +77,15 @@ struct Stepwise {
             else if (step->kind == step_diagonal)
                 turn_diagonal(tile, space, *step, ket);
             else
-                rotate(p, *step, space.half[step->angle], ket);
+                rotate(p, {*step, steps.controls[step - steps.step]}, space.half[step->angle], ket);
         }
         return ket;
     }
+
+    struct Controlled {
+        const Step& step;
+        const ControlsView& controls;
+    };
 
     static C flipped(C amplitude, uint32_t flip) {
         if constexpr (spread)
@@ -115,15 +120,51 @@ struct Stepwise {
     // Share of Im<b|P|k> of one amplitude of the bra and the partner of the ket's.
     template <int kind>
     static V moment(C bra, C partner, V sign) {
-        if constexpr (kind == step_x) return bra.re * partner.im - bra.im * partner.re;
         if constexpr (kind == step_y) return sign * (bra.re * partner.re + bra.im * partner.im);
         return sign * (bra.re * partner.im - bra.im * partner.re);
     }
 
-    // Calls visit(vector, partner) for every vector, or, where the rotation pairs vectors, for every pair.
-    template <class Visit>
-    static void for_each_pair(const ProgramView& p, uint32_t x, Visit visit) {
-        const uint32_t high = x >> L::lane_bits, pivot = high & (0 - high);
+    // 1 in the lanes of a vector that controls leave the rotation to, 0 in the others.
+    template <bool controlled>
+    struct Active {
+        int bits;
+        uint32_t high[most_lane_bits], negative;
+        V mask[size_t(1) << (controlled ? L::lane_bits : 0)];
+
+        explicit Active(const ControlsView& controls) : bits(controls.bits), negative(controls.negative) {
+            mask[0] = broadcast<Real, lanes>(1);
+            if constexpr (!controlled || !spread) return;
+            for (int i = 0; i < bits; ++i) {
+                high[i] = controls.high[i];
+                const V signs = Real(0.5) * lane_signs<Real, lanes>(controls.lane[i]);
+                for (uint32_t row = 0; row < uint32_t(1) << i; ++row) {
+                    mask[row | uint32_t(1) << i] = mask[row] * (Real(0.5) - signs);
+                    mask[row] *= Real(0.5) + signs;
+                }
+            }
+        }
+        V operator()(uint32_t vector) const {
+            if constexpr (!controlled || !spread) return mask[0];
+            uint32_t row = negative;
+            for (int i = 0; i < bits; ++i) row ^= uint32_t(parity(vector & high[i])) << i;
+            return mask[row];
+        }
+    };
+
+    // Calls visit(vector, partner) for every vector that the rotation acts on, or, where it pairs vectors, for every
+    // pair.
+    template <bool controlled, class Visit>
+    static void for_each_pair(const ProgramView& p, const Controlled& rotation, Visit visit) {
+        const uint32_t high = rotation.step.x >> L::lane_bits, pivot = high & (0 - high);
+        if constexpr (controlled) {
+            const ControlsView& controls = rotation.controls;
+            uint32_t vector = controls.first;
+            for (uint32_t c = 1; c <= controls.count; ++c) {
+                visit(vector, vector ^ high);
+                vector ^= controls.next[__builtin_ctz(c)];
+            }
+            return;
+        }
         const uint32_t count = uint32_t(L::vectors(p.num_qubits)) >> (high != 0);
         for (uint32_t number = 0; number < count; ++number) {
             // A zero inserted at the pivot.
@@ -133,10 +174,23 @@ struct Stepwise {
         }
     }
 
-    static void rotate(const ProgramView& p, const Step& step, const SineCosine<Real, lanes>& half, C* state) {
-        if (step.kind == step_x) rotate_about<step_x>(p, step, half, state);
-        if (step.kind == step_y) rotate_about<step_y>(p, step, half, state);
-        if (step.kind == step_z) rotate_about<step_z>(p, step, half, state);
+    // Calls visit(kind, whether it is controlled), which are constants to the compiler.
+    template <class Visit>
+    static auto with_kind(const Step& step, Visit visit) {
+        using std::bool_constant, std::integral_constant;
+        if (step.kind == step_z) return visit(integral_constant<int, step_z>{}, bool_constant<false>{});
+        if (step.kind == step_x)
+            return step.bits > 0 ? visit(integral_constant<int, step_x>{}, bool_constant<true>{})
+                                 : visit(integral_constant<int, step_x>{}, bool_constant<false>{});
+        return step.bits > 0 ? visit(integral_constant<int, step_y>{}, bool_constant<true>{})
+                             : visit(integral_constant<int, step_y>{}, bool_constant<false>{});
+    }
+
+    static void rotate(const ProgramView& p, const Controlled& rotation, const SineCosine<Real, lanes>& half,
+                       C* state) {
+        with_kind(rotation.step, [&](auto kind, auto controlled) {
+            rotate_about<kind.value, controlled.value>(p, rotation, half, state);
+        });
     }
 
     // The sign of Y is that of the partner's index, which is the opposite of its own.
@@ -145,13 +199,14 @@ struct Stepwise {
         return Signed(kind == step_x ? 0 : step.z, kind == step_y ? -factor : factor);
     }
 
-    template <int kind>
-    static void rotate_about(const ProgramView& p, const Step& step, const SineCosine<Real, lanes>& half, C* state) {
-        const Signed sines = signs<kind>(step, half.sine);
-        const V cosine = half.cosine;
-        const uint32_t lane_flip = step.x & L::lane_mask;
-        for_each_pair(p, step.x, [&](uint32_t i, uint32_t j) {
-            const V sine = sines(i);
+    template <int kind, bool controlled>
+    static void rotate_about(const ProgramView& p, const Controlled& rotation, const SineCosine<Real, lanes>& half,
+                             C* state) {
+        const Signed sines = signs<kind>(rotation.step, half.sine);
+        const Active<controlled> active(rotation.controls);
+        const uint32_t lane_flip = rotation.step.x & L::lane_mask;
+        for_each_pair<controlled>(p, rotation, [&](uint32_t i, uint32_t j) {
+            const V acts = active(i), cosine = acting<controlled>(acts, half.cosine), sine = acts * sines(i);
             const C own = state[i], partner = flipped(state[j], lane_flip);
             state[i] = turned<kind>(own, partner, cosine, sine);
             if (i == j) return;
@@ -159,21 +214,30 @@ struct Stepwise {
         });
     }
 
-    static V undo_rotation(const ProgramView& p, Space& space, const Step& step, C* ket) {
-        if (step.kind == step_x) return undo_rotation_about<step_x>(p, space, step, ket);
-        if (step.kind == step_y) return undo_rotation_about<step_y>(p, space, step, ket);
-        return undo_rotation_about<step_z>(p, space, step, ket);
+    // 1 in lanes where the rotation does not act.
+    template <bool controlled>
+    static V acting(V acts, V cosine) {
+        return controlled && spread ? acts * cosine + (Real(1) - acts) : cosine;
     }
 
-    template <int kind>
-    static V undo_rotation_about(const ProgramView& p, const Space& space, const Step& step, C* ket) {
-        const auto [s, cosine] = space.half[step.angle];
+    static V undo_rotation(const ProgramView& p, Space& space, const Controlled& rotation, C* ket) {
+        return with_kind(rotation.step, [&](auto kind, auto controlled) {
+            return undo_rotation_about<kind.value, controlled.value>(p, space, rotation, ket);
+        });
+    }
+
+    template <int kind, bool controlled>
+    static V undo_rotation_about(const ProgramView& p, const Space& space, const Controlled& rotation, C* ket) {
+        const Step& step = rotation.step;
+        const auto [s, c] = space.half[step.angle];
         const Signed sines = signs<kind>(step, -s), units = signs<kind>(step, broadcast<Real, lanes>(1));
+        const Active<controlled> active(rotation.controls);
         const uint32_t lane_flip = step.x & L::lane_mask;
         C* bra = space.bra;
         V sum{};
-        for_each_pair(p, step.x, [&, cosine = cosine](uint32_t i, uint32_t j) {
-            const V sine = sines(i), unit = units(i);
+        for_each_pair<controlled>(p, rotation, [&, c = c](uint32_t i, uint32_t j) {
+            const V acts = active(i), cosine = acting<controlled>(acts, c);
+            const V sine = acts * sines(i), unit = acts * units(i);
             const C k = ket[i], other_k = flipped(ket[j], lane_flip), b = bra[i], other_b = flipped(bra[j], lane_flip);
             sum += moment<kind>(b, other_k, unit);
             ket[i] = turned<kind>(k, other_k, cosine, sine);
@@ -309,7 +373,7 @@ struct Stepwise {
         };
         uint32_t base = step.first;
         for (uint32_t c = 0; c < cosets;) {
-            Column next;
+            Column next{};
             for (next.count = 0; next.count < cosets_at_once && c < cosets; ++next.count) {
                 next.base[next.count] = base;
                 base ^= step.next[__builtin_ctz(++c)];

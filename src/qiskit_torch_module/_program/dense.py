@@ -1,6 +1,6 @@
-"""Matrices and diagonals of many qubits, which are applied as they are: steps between the rotations of a program.
+"""Steps that layers do not take: matrices and diagonals of many qubits, and rotations with controls.
 
-The engine's layers take none, so that a program that holds one runs step by step (src/engine/README.md).
+A program that holds matrices runs step by step (src/engine/README.md); others do where that is faster.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .._core.schema import CircuitArrays, StepArrays, StepKind
+from .._core.schema import StepArrays, StepKind
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
-from .arrays import AngleTable, engine_arrays
+from .arrays import AngleTable
 from .gf2 import is_odd
 from .layers import Rotation
 
@@ -100,7 +100,21 @@ class Diagonal:
         return np.frombuffer(self.energies, _REAL)
 
 
-Step: TypeAlias = Rotation | Matrix | Diagonal
+@dataclass(frozen=True)
+class ControlledRotation:
+    """A rotation that acts where its controls are in |0>, and flips none of them.
+
+    Attributes:
+        rotation: The rotation, about X or Y.
+        controls: Its controls.
+    """
+
+    rotation: Rotation
+    controls: VirtualQubits
+
+
+PlainStep: TypeAlias = Rotation | Matrix | Diagonal
+Step: TypeAlias = PlainStep | ControlledRotation
 
 
 def matrix_bytes(matrix: npt.ArrayLike) -> bytes:
@@ -111,10 +125,10 @@ def energy_bytes(energies: npt.ArrayLike) -> bytes:
     return np.asarray(energies, dtype=_REAL).tobytes()
 
 
-def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) -> list[Step]:
+def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) -> list[PlainStep]:
     """All steps in the order of time: what is dense at its place, rotations at all others."""
     at = {one.place: one for one in dense}
-    steps: list[Step] = []
+    steps: list[PlainStep] = []
     for rotation in rotations:
         while len(steps) in at:
             steps.append(at[len(steps)])
@@ -124,19 +138,18 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
     return steps
 
 
-def step_arrays(steps: Sequence[Step], angles: AngleTable | None = None) -> tuple[CircuitArrays, StepArrays]:
-    """What the engine takes: the arrays of a circuit without layers, and its steps.
-
-    The angles of what is read are in the table already.
-    """
-    angles = angles or AngleTable()
-    qubits = [one.qubits if not isinstance(one, Rotation) else _NO_QUBITS for one in steps]
+def step_arrays(steps: Sequence[Step], angles: AngleTable) -> StepArrays:
+    """What the engine takes of them; their angles go into the table."""
+    qubits = [_qubits(one) for one in steps]
     entries = [_numbers(one) for one in steps]
-    arrays: StepArrays = {
-        "kind": np.asarray([_kind(one) for one in steps], dtype=np.int32),
-        "angle": np.asarray([0 if isinstance(one, Matrix) else angles.row(one.angle) for one in steps], dtype=np.int32),
-        "x": np.asarray([one.x if isinstance(one, Rotation) else 0 for one in steps], dtype=np.uint32),
-        "z": np.asarray([one.z if isinstance(one, Rotation) else 0 for one in steps], dtype=np.uint32),
+    rotations = [one.rotation if isinstance(one, ControlledRotation) else one for one in steps]
+    masks = [(one.x, one.z) if isinstance(one, Rotation) else (0, 0) for one in rotations]
+    rows = [0 if isinstance(one, Matrix) else angles.row(one.angle) for one in rotations]
+    return {
+        "kind": np.asarray([_kind(one) for one in rotations], dtype=np.int32),
+        "angle": np.asarray(rows, dtype=np.int32),
+        "x": np.asarray([x for x, _ in masks], dtype=np.uint32),
+        "z": np.asarray([z for _, z in masks], dtype=np.uint32),
         "qubit_begin": np.cumsum([0, *map(len, qubits)], dtype=np.int32),
         "qubit_flip": np.asarray([flip for one in qubits for flip in one.flips], dtype=np.uint32),
         "qubit_sign": np.asarray([sign for one in qubits for sign in one.signs], dtype=np.uint32),
@@ -145,20 +158,25 @@ def step_arrays(steps: Sequence[Step], angles: AngleTable | None = None) -> tupl
         "entry_begin": np.cumsum([0, *map(len, entries)], dtype=np.int64),
         "entries": np.concatenate([np.empty(0), *entries]),
     }
-    return {**engine_arrays([]), **angles.arrays()}, arrays
 
 
 _NO_QUBITS = VirtualQubits((), (), ())
 
 
-def _kind(step: Step) -> int:
+def _qubits(step: Step) -> VirtualQubits:
+    if isinstance(step, Rotation):
+        return _NO_QUBITS
+    return step.controls if isinstance(step, ControlledRotation) else step.qubits
+
+
+def _kind(step: Rotation | Matrix | Diagonal) -> int:
     if isinstance(step, Rotation):
         return step.axis
     return StepKind.MATRIX if isinstance(step, Matrix) else StepKind.DIAGONAL
 
 
 def _numbers(step: Step) -> npt.NDArray[np.float64]:
-    if isinstance(step, Rotation):
+    if isinstance(step, (Rotation, ControlledRotation)):
         return np.empty(0)
     return np.frombuffer(step.entries if isinstance(step, Matrix) else step.energies, _REAL)
 

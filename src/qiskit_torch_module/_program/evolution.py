@@ -14,7 +14,8 @@ from .._core.schema import MAX_QUBITS
 from .._reading.expressions import Derived, variables_in
 from .._reading.polynomials import Polynomial
 from .blocks import Block
-from .dense import Diagonal, Matrix, Step, VirtualQubits, in_order
+from .controlled import sweeps, taken_together
+from .dense import Diagonal, Matrix, PlainStep, Step, VirtualQubits, in_order
 from .layers import Layer, Rotation, layers_of
 from .origins import Given, Origins
 from .passes import Passes
@@ -121,9 +122,22 @@ class Evolution:
         return sum(len(one.entries) for one in self.matrices) + sum(len(one.energies) for one in self.diagonals)
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[PlainStep]:
         """Rotations, matrices and diagonals in order of time."""
         return in_order(self.rotations, [*self.matrices, *self.diagonals])
+
+    @cached_property
+    @without_collections
+    def taken_steps(self) -> tuple[Step, ...] | None:
+        """The steps that it had better run by, rotations taken together where that pays; None: layers are faster."""
+        steps, fuses = self.steps, self.passes.fusion
+        if self.is_stepwise:
+            return tuple(taken_together(steps) if fuses else steps)
+        most = _SWEEPS_OF_LAYER * len(self.layers)
+        if not fuses or not _may_be_taken_together(self.rotations, len(self.layers)):
+            return None
+        together = tuple(taken_together(steps))
+        return together if sweeps(together) < most else None
 
     @cached_property
     def unshared(self) -> Evolution:
@@ -177,7 +191,25 @@ class Evolution:
         return {name: value for name, value in self.__dict__.items() if name not in _MADE_AGAIN}
 
 
-_MADE_AGAIN = ("unshared", "underived", "_layers")  # not worth to be pickled
+# A layer is one pass over the state, with the diagonals after it, and most hold many rotations.
+_SWEEPS_OF_LAYER = 0.5
+_MOST_ROTATIONS_OF_LAYER = 4
+_FIRST_ROTATIONS = 1 << 10
+
+
+def _may_be_taken_together(rotations: Sequence[Rotation], num_layers: int) -> bool:
+    """Whether it is worth to look: layers are not full of rotations, and the first of many join."""
+    if sum(map(_varies, rotations)) > _MOST_ROTATIONS_OF_LAYER * num_layers:
+        return False
+    first = rotations[:_FIRST_ROTATIONS]
+    return len(first) == len(rotations) or sweeps(taken_together(first)) < _SWEEPS_OF_LAYER * sum(map(_varies, first))
+
+
+def _varies(rotation: Rotation) -> bool:
+    return any(variables for variables, _ in rotation.angle.terms)
+
+
+_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers")  # not worth to be pickled
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

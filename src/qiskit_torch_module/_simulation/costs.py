@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .._program.dense import Matrix
+from .._program.controlled import sweeps
+from .._program.dense import Matrix, Step
 from .._program.evolution import Evolution
 from .._program.program import Program
 from .method import Cost, Task
@@ -119,11 +120,13 @@ def work_of_layers(
     return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
 
 
-def work_of_steps(evolution: Evolution, amplitude: int) -> tuple[Work, Work]:
-    """As above: every step passes over the state; on the way back over ket and bra, after the way forward once more."""
-    steps = evolution.steps
-    flops = sum(8 * one.columns if isinstance(one, Matrix) else _PRODUCT for one in steps)
-    moments = sum(0 if isinstance(one, Matrix) else _ROTATION for one in steps)
-    size = float(2**evolution.num_qubits)
-    passes = 2 * amplitude * len(steps) * size
+def work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tuple[Work, Work]:
+    """As above: a step passes over its part of the state, on the way back over ket and bra, after one way forward."""
+    flops = moments = 0.0
+    for step in steps:
+        is_matrix = isinstance(step, Matrix)
+        flops += sweeps([step]) * (8 * step.columns if isinstance(step, Matrix) else _PRODUCT)
+        moments += 0 if is_matrix else sweeps([step]) * _ROTATION
+    size = float(2**num_qubits)
+    passes = 2 * amplitude * sweeps(steps) * size
     return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)

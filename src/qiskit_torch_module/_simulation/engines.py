@@ -14,7 +14,7 @@ from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
 from .._program.arrays import AngleTable, engine_arrays
-from .._program.dense import step_arrays
+from .._program.dense import Step, step_arrays
 from .._program.halves import Halves, halves_of
 from .._program.layers import Layer
 from .._program.output import ExpectationValues, State, grouped
@@ -38,6 +38,13 @@ def _made(program: Program) -> Engine:
     return _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
 
 
+def steps_of(program: Program) -> tuple[Step, ...] | None:
+    """The steps that the engine runs a program by; None: it runs by layers, which alone know the phases of states."""
+    evolution = program.evolution
+    by_steps = evolution.is_stepwise or program.expectation_values is not None
+    return evolution.taken_steps if by_steps else None
+
+
 Program.make_engine = _made
 
 
@@ -48,9 +55,18 @@ def _layered_engine(program: Program) -> Engine:
     layers = evolution.layers
     stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(layers):,} layers")
     num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
-    halves = halves_of(layers, num_qubits, num_inputs) if evolution.passes.halved_start else None
-    halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
-    engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays_of(layers, evolution.passes, output)), halved)
+    angles, steps = AngleTable(), steps_of(program)
+    arrays = arrays_of(layers, evolution.passes, output, angles)
+    if steps is None:
+        halves = halves_of(layers, num_qubits, num_inputs) if evolution.passes.halved_start else None
+        halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
+        engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved)
+    else:
+        # Both: series, along directions, run by layers.
+        in_steps = step_arrays(steps, angles)
+        both = {**arrays, **angles.arrays()}
+        engine = Engine(num_qubits, num_inputs, num_weights, both, steps=dict(in_steps))
+        stopwatch.stage(f"or taken together in {len(steps):,} steps")
     terms = len(output.terms) if isinstance(output, ExpectationValues) else 0
     stopwatch.stage(f"engine made for them and {terms:,} Pauli terms")
     stopwatch.stop(f"preparing the simulation of {num_qubits} qubits, before its first value,")
@@ -60,10 +76,10 @@ def _layered_engine(program: Program) -> Engine:
 @without_collections
 def _stepwise_engine(program: Program) -> Engine:
     evolution, angles = program.evolution, AngleTable()
-    observed = output_arrays(_native_output(program), angles)
-    arrays, steps = step_arrays(evolution.steps, angles)
+    arrays = arrays_of((), evolution.passes, _native_output(program), angles)
+    steps = step_arrays(steps_of(program) or (), angles)
     num_inputs, num_weights = evolution.num_all_inputs, evolution.num_all_weights
-    return Engine(evolution.num_qubits, num_inputs, num_weights, {**arrays, **observed}, steps=dict(steps))
+    return Engine(evolution.num_qubits, num_inputs, num_weights, {**arrays, **angles.arrays()}, steps=dict(steps))
 
 
 # What the engine reads.
@@ -97,9 +113,11 @@ def halved_arrays(halves: Halves, passes: Passes, output: NativeOutput) -> Halve
 _NOTHING = ExpectationValues.none()
 
 
-def arrays_of(layers: Sequence[Layer], passes: Passes, output: NativeOutput = _NOTHING) -> ProgramArrays:
-    """All arrays of a circuit and what is read after it."""
-    angles = AngleTable()
+def arrays_of(
+    layers: Sequence[Layer], passes: Passes, output: NativeOutput = _NOTHING, angles: AngleTable | None = None
+) -> ProgramArrays:
+    """All arrays of a circuit and what is read after it, whose angles go into the table."""
+    angles = angles or AngleTable()
     read = output_arrays(output, angles)
     return {**engine_arrays(layers, passes, angles), **read}
 

@@ -15,13 +15,13 @@ from .. import _engine
 from .._core.arguments import thread_count, whole_number
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
-from .._program.evolution import Evolution
+from .._program.dense import ControlledRotation, Step
 from .._program.layers import Rotation
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
 from .._simulation.costs import Work, work_of_layers, work_of_steps
-from .._simulation.engines import engine_of
+from .._simulation.engines import engine_of, steps_of
 from .._simulation.method import Cost, Method, Refusal, Task
 from .._simulation.states import states_of
 from .hybrid import HybridModule
@@ -48,6 +48,9 @@ class Explanation:
         absorbed_runs: Runs of the last layer that the observables absorb.
         dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
             step by step: it has no layers, and what is said of them is empty.
+        controls: Number of controls of each rotation, where those that flip the same bits are taken together as ones
+            that act on a part of the state. Where there are any, the circuit runs step by step; what is said of layers
+            holds for derivatives along directions.
         encodings: What errors call each instruction that encodes amplitudes.
         bound: And each gate that can be evaluated only with numbers: row by row, by Qiskit.
         values, gradients: Work of one sample; the gradients' does not repeat the values'.
@@ -71,6 +74,7 @@ class Explanation:
     prefix_layers: int
     absorbed_runs: int
     dense_qubits: tuple[int, ...]
+    controls: tuple[int, ...]
     encodings: tuple[str, ...]
     bound: tuple[str, ...]
     values: Work
@@ -102,6 +106,11 @@ class Explanation:
             passes = [
                 ("step by step", f"{rotations} and {_matrices(self.dense_qubits)}; a pass over the state for each")
             ]
+        if self.controls:
+            together = f"{rotations} as {len(self.controls)} that act where controls say"
+            swept = sum(0.5**count for count in self.controls)
+            passes.insert(0, ("taken together", f"{together}: {swept:.3g} passes over the state"))
+            passes = passes[: 1 + bool(self.dense_qubits)]
         rows = [
             ("circuit", f"{qubits}, {_many(sum(self.gates.values()), 'gate')}" + (f": {gates}" if gates else "")),
             ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
@@ -133,8 +142,8 @@ def _short(name: str) -> str:
     return name.removeprefix("circuit: ")
 
 
-def _work_of(
-    evolution: Evolution,
+def _work_of_layers(
+    num_qubits: int,
     schedule: dict[str, Any],
     runs: tuple[int, ...],
     sweeps: tuple[int, ...],
@@ -142,11 +151,9 @@ def _work_of(
     amplitude: int,
 ) -> tuple[Work, Work]:
     """Work of values and of gradients, on amplitudes of so many bytes."""
-    if evolution.is_stepwise:
-        return work_of_steps(evolution, amplitude)
     halves, products = schedule["halves"], schedule["products_of_phases"]
     return work_of_layers(
-        evolution.num_qubits,
+        num_qubits,
         runs,
         sweeps,
         (*[0] * (len(runs) - len(schedule["sweeps_of_layers"])), *products),
@@ -196,7 +203,11 @@ def explain(
     runs = tuple(len(layer.runs) for layer in evolution.layers)
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
-    values, gradients = _work_of(evolution, schedule, runs, sweeps, batch_size, 16 if dtype == torch.float64 else 8)
+    steps, amplitude = steps_of(program), 16 if dtype == torch.float64 else 8
+    if steps is None:
+        values, gradients = _work_of_layers(evolution.num_qubits, schedule, runs, sweeps, batch_size, amplitude)
+    else:
+        values, gradients = work_of_steps(evolution.num_qubits, steps, amplitude)
     blocks = [*evolution.input_blocks, *evolution.weight_blocks]
     return Explanation(
         num_qubits=model.circuit.num_qubits,
@@ -211,6 +222,7 @@ def explain(
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=schedule["measured_runs"],
         dense_qubits=tuple(len(one.qubits) for one in evolution.steps if not isinstance(one, Rotation)),
+        controls=_controls(steps or ()),
         encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
         bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
         values=values,
@@ -230,6 +242,13 @@ def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal]
     if not isinstance(model.method, Method):
         return said, choose(model._program, task)
     return {**said, model.method.name: model.method.cost(model._program, task)}, model.method
+
+
+def _controls(steps: Sequence[Step]) -> tuple[int, ...]:
+    """Of each rotation, if any has some."""
+    rotations = [one for one in steps if isinstance(one, (Rotation, ControlledRotation))]
+    found = tuple(len(one.controls) if isinstance(one, ControlledRotation) else 0 for one in rotations)
+    return found if any(found) else ()
 
 
 def _own(model: QuantumModule) -> torch.Tensor:

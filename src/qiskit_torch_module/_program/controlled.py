@@ -1,0 +1,135 @@
+"""Rotations that flip the same bits, taken together as rotations that act only where others are in certain states.
+
+Rotations about Pauli words X^x Z^z of one x that commute are one rotation about X^x D with a diagonal D, which is a
+number for every state of a few virtual qubits, often zero for most of them: all eight words of a double excitation
+leave it to 2 of 16 states of its four qubits, the two of a single excitation to 2 of 4, those of a rotation with
+controls to where these are in |1>. (Such groups are what Givens rotations of fermions are; Anselmetti et al.,
+arXiv:2104.05695, Eq. 4.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import pi
+
+from .._reading.polynomials import Polynomial
+from .dense import ControlledRotation, Diagonal, Matrix, PlainStep, Step, VirtualQubits
+from .gf2 import Basis, is_odd, solution
+from .layers import Rotation, X, Y, Z
+from .words import Word, words_of
+
+_FARTHEST = 24  # groups that a rotation passes on its way to one that it joins
+_MOST_CONTROLS = 8
+_ROUNDING = 1e-14  # of coefficients that cancel, relative to their sizes
+
+_QUARTER = Polynomial.constant(pi / 2)
+
+
+def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
+    """The same steps, in an order of time that is as good, in groups where these are fewer."""
+    groups: list[_Group | Matrix | Diagonal] = []
+    for word in words_of(steps):
+        if isinstance(word, Word):
+            _add(groups, word)
+        else:
+            groups.append(word)
+    return [step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group])]
+
+
+def sweeps(steps: Iterable[Step]) -> float:
+    """Passes over the state that they take, as they touch a part of it."""
+    return sum(0.5 ** len(one.controls) if isinstance(one, ControlledRotation) else 1.0 for one in steps)
+
+
+@dataclass
+class _Group:
+    """Rotations about words that flip the same bits and commute: angles by masks of Z."""
+
+    x: int
+    is_imaginary: bool
+    angles: dict[int, Polynomial] = field(default_factory=dict)
+
+    def takes(self, word: Word) -> bool:
+        """Diagonal words stay by themselves: they leave nothing out."""
+        same = word.x == self.x and word.is_imaginary == self.is_imaginary
+        return same and (self.x != 0 or word.z in self.angles)
+
+    def add(self, word: Word) -> None:
+        self.angles[word.z] = self.angles[word.z] + word.angle if word.z in self.angles else word.angle
+
+    def steps(self) -> list[Step]:
+        apart = [step for z, angle in self.angles.items() if angle.terms for step in self._alone(z, angle)]
+        if self.x == 0 or not apart:
+            return apart
+        together = self._together()
+        return apart if together is None or len(together) > len(apart) else together
+
+    def _alone(self, z: int, angle: Polynomial) -> list[Step]:
+        if self.x == 0:
+            return [Rotation(Z, 0, z, angle)]
+        if self.is_imaginary:
+            return [Rotation(Y, self.x, z, angle)]
+        own = self.x & -self.x
+        if z == 0:
+            return [Rotation(X, self.x, own, angle)]
+        return [
+            Rotation(Z, 0, own, _QUARTER),
+            Rotation(Y, self.x, z ^ own, angle),
+            Rotation(Z, 0, own, -_QUARTER),
+        ]
+
+    def _together(self) -> list[Step] | None:
+        """A rotation for every state of the controls that leaves an angle; None: there are too many controls."""
+        first = next(iter(self.angles)) if self.is_imaginary else 0
+        basis = Basis(z ^ first for z in self.angles)
+        if len(basis) > _MOST_CONTROLS:
+            return None
+        axis, z = (Y, first) if self.is_imaginary else (X, self.x & -self.x)
+        parts = [(basis.coordinates(z ^ first), angle) for z, angle in self.angles.items()]
+        flips = _flips(basis.elements)
+        steps: list[Step] = []
+        for state in range(1 << len(basis)):
+            angle = _difference(parts, state)
+            if not angle.terms:
+                continue
+            rotation = Rotation(axis, self.x, z, angle)
+            states = tuple(bool(state >> i & 1) for i in range(len(basis)))
+            controls = VirtualQubits(flips, tuple(basis.elements), states)
+            steps.append(ControlledRotation(rotation, controls) if flips else rotation)
+        return steps
+
+
+def _add(groups: list[_Group | Matrix | Diagonal], word: Word) -> None:
+    """To the latest group that takes it, if it commutes with all in between."""
+    for group in reversed(groups[-_FARTHEST:]):
+        if not isinstance(group, _Group):
+            break
+        if group.takes(word):
+            return group.add(word)
+        if not all(word.commutes(group.x, z) for z in group.angles):
+            break
+    groups.append(_Group(word.x, word.is_imaginary, {word.z: word.angle}))
+    return None
+
+
+def _difference(parts: Sequence[tuple[int, Polynomial]], state: int) -> Polynomial:
+    """The sum of angles, each with the sign of its mask in a state; what cancels up to rounding is left out."""
+    total: dict[tuple[int, ...], float] = {}
+    size: dict[tuple[int, ...], float] = {}
+    for mask, angle in parts:
+        sign = -1.0 if is_odd(mask & state) else 1.0
+        for variables, coefficient in angle.terms:
+            total[variables] = total.get(variables, 0.0) + sign * coefficient
+            size[variables] = size.get(variables, 0.0) + abs(coefficient)
+    return Polynomial.of({v: c for v, c in total.items() if abs(c) > _ROUNDING * size[v]})
+
+
+def _flips(signs: Sequence[int]) -> tuple[int, ...]:
+    """For each of several independent masks, one of odd overlap with it and even overlap with the others."""
+    flips = []
+    for i in range(len(signs)):
+        flip = solution((sign, i == j) for j, sign in enumerate(signs))
+        assert flip is not None
+        flips.append(flip)
+    return tuple(flips)

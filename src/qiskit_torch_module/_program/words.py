@@ -1,0 +1,137 @@
+"""Rotations about Pauli words, and the quarter turns between them, which only change what the others are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import pi
+
+from .._reading.polynomials import Polynomial
+from .dense import Diagonal, Matrix, PlainStep
+from .gf2 import is_odd
+from .layers import Rotation, X
+
+_QUARTER = pi / 2
+_MOST_TURNS = 64  # that wait for others that undo them
+
+
+@dataclass(frozen=True)
+class Word:
+    """exp(-i angle/2 P): P is X^x Z^z, times i where that makes it Hermitian."""
+
+    x: int
+    z: int
+    angle: Polynomial
+
+    @property
+    def is_imaginary(self) -> bool:
+        return is_odd(self.x & self.z)
+
+    def negated(self) -> Word:
+        return Word(self.x, self.z, -self.angle)
+
+    def commutes(self, x: int, z: int) -> bool:
+        return is_odd(self.x & z) == is_odd(x & self.z)
+
+
+def words_of(steps: Iterable[PlainStep]) -> list[Word | Matrix | Diagonal]:
+    """Rotations as words, in an order of time that is as good, with quarter turns moved behind them until they cancel.
+
+    So the ladder of a rotation about a word, between Hadamard gates and back, is that rotation.
+    """
+    found: list[Word | Matrix | Diagonal] = []
+    turns = _QuarterTurns()
+    for step in steps:
+        if not isinstance(step, Rotation):
+            found += [*turns.taken(), step]
+            continue
+        word = Word(step.x, 0 if step.axis == X else step.z, step.angle)
+        rest, quarters = _split(word.angle)
+        if rest.terms:
+            found.append(turns.moved_behind(Word(word.x, word.z, rest)))
+        if quarters:
+            turns.add(word.x, word.z, quarters)
+            if len(turns.quarters) > _MOST_TURNS:
+                found += turns.taken()
+    signs = turns.signs_on_zero()
+    if signs and all(isinstance(one, Word) for one in found):
+        return [one.negated() if isinstance(one, Word) and is_odd(one.x & signs) else one for one in found]
+    return [*found, *turns.taken()]
+
+
+def _split(angle: Polynomial) -> tuple[Polynomial, int]:
+    """Without the quarter turns of its constant, which are none unless there is nothing else to that."""
+    constant = angle.constant_value
+    quarters = round(constant / _QUARTER)
+    if quarters == 0 or abs(constant - quarters * _QUARTER) > 1e-14 * abs(constant):
+        return angle, 0
+    return Polynomial(tuple(term for term in angle.terms if term[0])), quarters % 4
+
+
+class _QuarterTurns:
+    """Turns that have been, in order of time: single quarters, then a product of half turns, which are Paulis.
+
+    Attributes:
+        quarters: Their masks x and z, and whether they go the other way.
+    """
+
+    def __init__(self) -> None:
+        self.quarters: list[tuple[int, int, bool]] = []
+        self._half = (0, 0)
+
+    def add(self, x: int, z: int, quarters: int) -> None:
+        """One to three quarters about a word, up to a global sign."""
+        if quarters == 2:
+            self._turn_half(x, z)
+            return
+        word, backwards = Word(x, z, Polynomial()), (quarters == 3) != self._anticommutes(x, z)
+        for place in reversed(range(len(self.quarters))):
+            other_x, other_z, other_backwards = self.quarters[place]
+            if (other_x, other_z) == (x, z):
+                del self.quarters[place]
+                if other_backwards == backwards:
+                    self._move_to_the_end(x, z, place)
+                return
+            if not word.commutes(other_x, other_z):
+                break
+        self.quarters.append((x, z, backwards))
+
+    def moved_behind(self, word: Word) -> Word:
+        """What a later rotation is, if it comes first."""
+        x, z, angle = word.x, word.z, word.angle
+        negative = self._anticommutes(x, z)
+        for turn_x, turn_z, backwards in reversed(self.quarters):
+            if is_odd(x & turn_z) == is_odd(turn_x & z):
+                continue
+            # -i times the product of both, which is Hermitian, times i^2 = -1 for every second i.
+            power = is_odd(x & z) + is_odd(turn_x & turn_z) - is_odd((x ^ turn_x) & (z ^ turn_z)) - 1
+            negative ^= backwards ^ is_odd(z & turn_x) ^ (power % 4 == 2)
+            x, z = x ^ turn_x, z ^ turn_z
+        moved = Word(x, z, angle)
+        return moved.negated() if negative else moved
+
+    def signs_on_zero(self) -> int:
+        """The mask of Z that they all come to, or 0: before all others, that acts on |0...0> as nothing but a phase."""
+        return 0 if self.quarters or self._half[0] else self._half[1]
+
+    def taken(self) -> Iterator[Word]:
+        """All of them, after which there are none."""
+        for x, z, backwards in self.quarters:
+            yield Word(x, z, Polynomial.constant(-_QUARTER if backwards else _QUARTER))
+        if any(self._half):
+            yield Word(*self._half, Polynomial.constant(2 * _QUARTER))
+        self.quarters, self._half = [], (0, 0)
+
+    def _turn_half(self, x: int, z: int) -> None:
+        self._half = (self._half[0] ^ x, self._half[1] ^ z)
+
+    def _anticommutes(self, x: int, z: int) -> bool:
+        return is_odd(x & self._half[1]) != is_odd(self._half[0] & z)
+
+    def _move_to_the_end(self, x: int, z: int, place: int) -> None:
+        """A half turn that came before others goes the other way about what it does not commute with."""
+        half = Word(x, z, Polynomial())
+        for later in range(place, len(self.quarters)):
+            other_x, other_z, backwards = self.quarters[later]
+            self.quarters[later] = other_x, other_z, backwards == half.commutes(other_x, other_z)
+        self._turn_half(x, z)
