@@ -1,7 +1,9 @@
 // Expectation values of Pauli sums from a final ket, and the bra that starts the adjoint pass. Included by isa/*.cpp.
 //
 // Terms that flip the same bits x share one sweep: <k| X^x Z^z |k> = sum_i (-1)^{z.i} conj(k[i^x]) k[i], a
-// Walsh-Hadamard coefficient of one vector for all z.
+// Walsh-Hadamard coefficient of one vector for all z. Where they are too few for a transform, every term is summed up,
+// or added to the bra, by itself: many of them block by block, as blocks stay in the first cache, and only one
+// amplitude of each pair i, i^x is read, as the other one adds the same.
 
 template <class Real, int lanes, bool spread>
 struct Observable {
@@ -33,29 +35,133 @@ struct Observable {
                 tile.values[lane * num_observables + m] =
                     space.team.rank > 0 ? Number(0) : Number(p.observable_constant[m]);
         if (absorbs<Real>(p)) absorbed_values(tile, space);
+        Few few;
         for (int part = 0; part < 2 * p.num_flips; ++part) {
             const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
             if (begin == end || (absorbs<Real>(p) && !p.has_unabsorbed_terms)) continue;
-            if (part % 2)
-                overlaps<true>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
-            else
-                overlaps<false>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
-            const bool transformed = W::prefers_transform(end - begin, bits);
-            if (transformed) W::transform(space.team, space.weight, bits);
-            for (int t = begin; t < end;) {
-                // Terms of an observable lie side by side: they are added up in a register.
-                const int observable = p.pauli_observable[t];
-                V total{};
-                for (; t < end && p.pauli_observable[t] == observable; ++t) {
-                    if (is_absorbed(p, t)) continue;
-                    const V sum = transformed ? W::coefficient(space.team, space.weight, p.pauli_z[t])
-                                              : W::signed_sum(space.team, space.weight, bits, p.pauli_z[t]);
-                    total += Number(p.pauli_coefficient[t]) * sum;
-                }
-                add_value(tile, observable, total);
+            if (W::prefers_transform(end - begin, bits)) {
+                read_part(tile, space, part, ket);
+                continue;
             }
-            if (transformed) space.team.meet();
+            for (int t = begin; t < end; ++t) {
+                if (is_absorbed(p, t)) continue;
+                few.term[few.count++] = {p.flip_mask[part / 2], p.pauli_z[t], t, part % 2 != 0, {}};
+                if (few.count == most_few) read_few(tile, space, few, ket);
+            }
         }
+        read_few(tile, space, few, ket);
+    }
+
+    // The terms of a flip, by a transform.
+    static void read_part(const Tile<Real>& tile, Space& space, int part, const C* ket) {
+        const ProgramView& p = *tile.program;
+        const int bits = p.num_qubits, end = p.flip_term_begin[part + 1];
+        if (part % 2)
+            overlaps<true>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
+        else
+            overlaps<false>(space.team, ket, bits, p.flip_mask[part / 2], space.weight);
+        W::transform(space.team, space.weight, bits);
+        for (int t = p.flip_term_begin[part]; t < end;) {
+            // Terms of an observable lie side by side: they are added up in a register.
+            const int observable = p.pauli_observable[t];
+            V total{};
+            for (; t < end && p.pauli_observable[t] == observable; ++t)
+                if (!is_absorbed(p, t))
+                    total += Number(p.pauli_coefficient[t]) * W::coefficient(space.team, space.weight, p.pauli_z[t]);
+            add_value(tile, observable, total);
+        }
+        space.team.meet();
+    }
+
+    // A term that is taken by itself.
+    struct Term {
+        uint32_t x, z;
+        int number;
+        bool imaginary;
+        V factor[2];  // of the vectors of the bra whose numbers have an even and an odd parity with z
+    };
+
+    // Some of them, with flips that lead to the same blocks for the most part.
+    static constexpr int most_few = 32;
+    struct Few {
+        int count = 0;
+        Term term[most_few];
+    };
+
+    // Vectors of a block, of which two fit into the first cache of a core.
+    static constexpr uint32_t block = sizeof(C) < 512 ? (16 << 10) / sizeof(C) : 32;
+
+    // Calls visit(first vector, end, vectors that are taken at once) for the blocks of this thread's share.
+    template <class Visit>
+    static void for_each_block(const Team& team, int num_qubits, Visit visit) {
+        const auto each = [&](auto at_once) {
+            const auto [first, last] = team.share(L::vectors(num_qubits) / at_once());
+            const uint32_t end = uint32_t(last) * at_once();
+            for (uint32_t begin = uint32_t(first) * at_once(); begin < end; begin += block)
+                visit(begin, end - begin < block ? end : begin + block, at_once);
+        };
+        if (L::vectors(num_qubits) >= 4)
+            each(std::integral_constant<uint32_t, 4>{});
+        else
+            each(std::integral_constant<uint32_t, 1>{});
+    }
+
+    // Factors of vectors side by side, by the parity of the first one's number with z: there is one for all of them.
+    template <uint32_t at_once>
+    struct Factors {
+        uint32_t high;
+        V factor[2][at_once];
+
+        Factors(const Term& term, const V* of_parity) : high(term.z >> L::lane_bits) {
+            for (uint32_t j = 0; j < at_once; ++j)
+                for (int odd = 0; odd < 2; ++odd) factor[odd][j] = of_parity[odd ^ parity(j & high)];
+        }
+        const V* operator()(uint32_t vector) const { return factor[parity(vector & high)]; }
+    };
+
+    static void read_few(const Tile<Real>& tile, const Space& space, Few& few, const C* ket) {
+        const ProgramView& p = *tile.program;
+        V sum[most_few];
+        for (int t = 0; t < few.count; ++t) sum[t] = V{};
+        bool in_pairs[most_few];
+        for_each_block(space.team, p.num_qubits, [&](uint32_t first, uint32_t last, auto at_once) {
+            for (int t = 0; t < few.count; ++t) {
+                in_pairs[t] = (few.term[t].x >> L::lane_bits) / at_once() > 0;
+                sum[t] += few.term[t].imaginary ? signed_overlaps<true, at_once()>(few.term[t], ket, first, last)
+                                                : signed_overlaps<false, at_once()>(few.term[t], ket, first, last);
+            }
+        });
+        for (int t = 0; t < few.count; ++t) {
+            const auto& [x, z, number, imaginary, factor] = few.term[t];
+            if constexpr (spread) sum[t] *= lane_signs<Number, lanes>(z & L::lane_mask);
+            const Number coefficient = Number(in_pairs[t] ? 2 : 1) * Number(p.pauli_coefficient[number]);
+            add_value(tile, p.pauli_observable[number], coefficient * W::sum_over_state(sum[t]));
+        }
+        few.count = 0;
+    }
+
+    // Of vectors first to last - 1; where the term takes those that are read at once to others, one of each pair.
+    template <bool imaginary, uint32_t at_once>
+    static V signed_overlaps(const Term& term, const C* ket, uint32_t first, uint32_t last) {
+        const uint32_t flip = term.x >> L::lane_bits, lane_flip = term.x & L::lane_mask, own = flip % at_once;
+        const uint32_t pivot = (flip - own) & (0 - (flip - own));
+        const V of_parity[2] = {broadcast<Real, lanes>(1), broadcast<Real, lanes>(-1)};
+        const Factors<at_once> signs(term, of_parity);
+        V sum[at_once] = {};
+        for (uint32_t i = first; i < last; i += at_once) {
+            if (i & pivot) {
+                i |= pivot - at_once;
+                continue;
+            }
+            const V* sign = signs(i);
+#pragma GCC unroll 4
+            for (uint32_t j = 0; j < at_once; ++j) {
+                const C from = ket[i + j], to = L::element(ket + ((i ^ (flip - own)) + (j ^ own)), lane_flip);
+                sum[j] += sign[j] * (imaginary ? to.re * from.im - to.im * from.re : to.re * from.re + to.im * from.im);
+            }
+        }
+        for (uint32_t j = 1; j < at_once; ++j) sum[0] += sum[j];
+        return sum[0];
     }
 
     static void add_value(const Tile<Real>& tile, int observable, V summand) {
@@ -100,34 +206,6 @@ struct Observable {
         }
     }
 
-    // So many terms of a flip are added straight to the bra, if no transform is faster.
-    static constexpr int most_few = 8;
-
-    // The terms of a flip that count, as long as they are few: sign (-1)^{z.i} by the parity of i with `high`.
-    struct Few {
-        int count = 0;
-        uint32_t high[most_few];
-        V factor[most_few][2];
-
-        Few(const Tile<Real>& tile, int begin, int end, uint32_t x) {
-            for_each_counting(tile, begin, end, [&](int t, V term) {
-                if (count++ >= most_few) return;
-                const uint32_t z = tile.program->pauli_z[t];
-                if constexpr (spread) term = term[0] * lane_signs<Real, lanes>(z & L::lane_mask);
-                high[count - 1] = z >> L::lane_bits;
-                factor[count - 1][parity(z & x)] = term;
-                factor[count - 1][!parity(z & x)] = -term;
-            });
-        }
-        bool are_few(int bits) const { return count <= most_few && (count == 1 || !W::prefers_transform(count, bits)); }
-        // Of vector i ^ x of the ket, which goes to vector i of the bra.
-        V operator()(uint32_t i) const {
-            V sum = factor[0][parity(i & high[0])];
-            for (int t = 1; t < count; ++t) sum += factor[t][parity(i & high[t])];
-            return sum;
-        }
-    };
-
     // weight[i] = sum over terms of cotangent * coefficient * (-1)^{z.i}
     static void weights(const Tile<Real>& tile, int begin, int end, V* weight) {
         const ProgramView& p = *tile.program;
@@ -145,9 +223,22 @@ struct Observable {
     static void seed(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
         bool started = false;
-        for (int part = 0; part < 2 * p.num_flips; ++part)
-            started |= part % 2 ? add_part<true>(tile, space, part, ket, bra, started)
-                                : add_part<false>(tile, space, part, ket, bra, started);
+        Few few;
+        for (int part = 0; part < 2 * p.num_flips; ++part) {
+            const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
+            int count = 0;
+            for_each_counting(tile, begin, end, [&](int, V) { ++count; });
+            if (count == 0) continue;
+            if (count > 1 && W::prefers_transform(count, p.num_qubits)) {
+                started = add_part(tile, space, part, ket, bra, started);
+                continue;
+            }
+            for_each_counting(tile, begin, end, [&](int t, V factor) {
+                few.term[few.count++] = term_of_bra(p, part, t, factor);
+                if (few.count == most_few) started = add_few(tile, few, ket, bra, started);
+            });
+        }
+        if (few.count > 0) started = add_few(tile, few, ket, bra, started);
         if (!started) {
             const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
             __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
@@ -156,32 +247,61 @@ struct Observable {
         tile.team.meet();
     }
 
-    // Adds the real or the imaginary terms of a flip to this thread's share of the bra; returns whether there are any.
+    static Term term_of_bra(const ProgramView& p, int part, int number, V factor) {
+        const uint32_t x = p.flip_mask[part / 2], z = p.pauli_z[number];
+        if constexpr (spread) factor = factor[0] * lane_signs<Number, lanes>(z & L::lane_mask);
+        Term term{x, z, number, part % 2 != 0, {factor, factor}};
+        term.factor[!parity(z & x)] = -factor;  // the sign is that of vector i ^ x of the ket
+        return term;
+    }
+
+    // Adds terms to this thread's share of the bra. Threads do not meet here.
+    static bool add_few(const Tile<Real>& tile, Few& few, const C* ket, C* bra, bool started) {
+        for_each_block(tile.team, tile.program->num_qubits, [&](uint32_t first, uint32_t last, auto at_once) {
+            if (!started) __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
+            for (int t = 0; t < few.count; ++t)
+                few.term[t].imaginary ? add_term<true, at_once()>(few.term[t], ket, bra, first, last)
+                                      : add_term<false, at_once()>(few.term[t], ket, bra, first, last);
+        });
+        few.count = 0;
+        return true;
+    }
+
+    template <bool imaginary, uint32_t at_once>
+    static void add_term(const Term& term, const C* ket, C* bra, uint32_t first, uint32_t last) {
+        const uint32_t flip = term.x >> L::lane_bits, lane_flip = term.x & L::lane_mask, own = flip % at_once;
+        const Factors<at_once> factors(term, term.factor);
+        for (uint32_t i = first; i < last; i += at_once) {
+            const V* factor = factors(i);
+#pragma GCC unroll 4
+            for (uint32_t j = 0; j < at_once; ++j) {
+                const C k = L::element(ket + ((i ^ (flip - own)) + (j ^ own)), lane_flip);
+                bra[i + j] = with<imaginary>(bra[i + j], factor[j], k);
+            }
+        }
+    }
+
+    // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
     template <bool imaginary>
+    [[gnu::always_inline]] static C with(C bra, V w, C k) {
+        if constexpr (imaginary)
+            return {bra.re + w * k.im, bra.im - w * k.re};
+        else
+            return {bra.re + w * k.re, bra.im + w * k.im};
+    }
+
+    // Adds the terms of a flip, real or imaginary ones, to this thread's share of the bra, by a transform.
     static bool add_part(const Tile<Real>& tile, Space& space, int part, const C* ket, C* bra, bool started) {
         const ProgramView& p = *tile.program;
-        const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
-        if (begin == end) return false;
         const uint32_t x = p.flip_mask[part / 2];
-        const Few few(tile, begin, end, x);
-        if (few.count == 0) return false;
-        const auto add = [&](auto weight_of) {
-            // Not before: threads meet for weights, and a member that leaves there leaves its share to the others.
-            const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
-            for (uint32_t i = uint32_t(first); i < last; ++i) {
-                const uint32_t source = i << L::lane_bits ^ x;
-                const V w = weight_of(i, source);
-                const C k = L::element(ket, source);
-                // The coefficient of Im s is that of -i s: the operator is -i times the signed flip.
-                const C term = imaginary ? C{w * k.im, -(w * k.re)} : C{w * k.re, w * k.im};
-                bra[i] = started ? C{bra[i].re + term.re, bra[i].im + term.im} : term;
-            }
-        };
-        if (few.are_few(p.num_qubits)) {
-            add([&](uint32_t i, uint32_t) { return few(i); });
-        } else {
-            weights(tile, begin, end, space.weight);
-            add([&](uint32_t, uint32_t source) { return L::element(space.weight, source); });
+        weights(tile, p.flip_term_begin[part], p.flip_term_begin[part + 1], space.weight);
+        // Not before: threads meet for weights, and a member that leaves there leaves its share to the others.
+        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
+        for (uint32_t i = uint32_t(first); i < last; ++i) {
+            const uint32_t source = i << L::lane_bits ^ x;
+            const V w = L::element(space.weight, source);
+            const C k = L::element(ket, source), before = started ? bra[i] : C{V{}, V{}};
+            bra[i] = part % 2 ? with<true>(before, w, k) : with<false>(before, w, k);
         }
         return true;
     }

@@ -1,4 +1,4 @@
-// Sums with signs (-1)^{z.i} over the index: the Walsh-Hadamard transform, and direct sums where few are wanted.
+// Sums with signs (-1)^{z.i} over the index: the Walsh-Hadamard transform.
 // Included by isa/*.cpp.
 
 template <class Real, int lanes, bool spread>
@@ -51,20 +51,6 @@ struct Walsh {
 
     // One signed sum costs one addition an amplitude, the transform one per qubit and amplitude.
     static bool prefers_transform(int num_terms, int bits) { return 2 * num_terms > bits; }
-
-    // This thread's share of the sum.
-    static V signed_sum(const Team& team, const V* data, int num_qubits, uint32_t z) {
-        V even{}, odd{};
-        const auto [begin, end] = team.share(L::vectors(num_qubits));
-        for (uint64_t i = begin; i < end; ++i) {
-            if (parity(uint32_t(i) & z >> L::lane_bits))
-                odd += data[i];
-            else
-                even += data[i];
-        }
-        const V difference = even - odd;
-        return spread ? sum_over_state(difference * lane_signs<Real, lanes>(z & L::lane_mask)) : difference;
-    }
 
     // Coefficient z of a transform, for the first of the team; zero for the others.
     static V coefficient(const Team& team, const V* data, uint32_t z) {
