@@ -88,8 +88,9 @@ struct Observable {
         Term term[most_few];
     };
 
-    // Vectors of a block, of which two fit into the first cache of a core.
-    static constexpr uint32_t block = sizeof(C) < 512 ? (16 << 10) / sizeof(C) : 32;
+    // Vectors of a block, of which two fit into the first cache of a core; those that are taken at once divide it.
+    static constexpr uint32_t block = (16 << 10) / sizeof(C) & ~uint32_t(3);
+    static_assert(block > 0);
 
     // Calls visit(first vector, end, vectors that are taken at once) for the blocks of this thread's share.
     template <class Visit>
