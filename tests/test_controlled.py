@@ -24,7 +24,7 @@ from qiskit_torch_module._program.dense import ControlledRotation, VirtualQubits
 from qiskit_torch_module._program.frame import Frame
 from qiskit_torch_module._program.layers import Rotation, X, Y, Z
 from qiskit_torch_module._reading.polynomials import Polynomial
-from qiskit_torch_module._simulation.planning import NO_STATE, observable_arrays
+from qiskit_torch_module._simulation.engines import NO_STATE, observable_arrays
 from qiskit_torch_module.outputs import State
 from reference import batch_values, central_differences, state
 

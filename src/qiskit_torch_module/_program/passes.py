@@ -16,8 +16,8 @@ class Passes:
 
     Attributes:
         permutation_folding: CX, SWAP and X move no amplitude, they relabel basis states. Off: they become rotations.
-        fusion: Rotations of one qubit with nothing in between become one run, applied at once; those of Pauli words that
-            flip the same qubits are taken together, where that pays. Off: each is applied by itself.
+        fusion: Rotations of one qubit with nothing in between become one run, applied at once; those of Pauli words
+            that flip the same qubits are taken together, where that pays. Off: each is applied by itself.
         diagonal_merging: All diagonals between two layers become one sweep. Off: one factor at a time.
         product_state: The first layer, which acts on |0...0>, makes a product state. Off: it is swept like any other.
         halved_start: The first layers run on two halves of the qubits where few parities join them; the state is made
