@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 import torch
@@ -41,3 +42,11 @@ def layout(request):
     _engine.allow_layouts(getattr(_engine.Layouts, request.param))
     yield request.param
     _engine.allow_layouts(_engine.Layouts.any)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_graphs():
+    """Code that the compiler of PyTorch gave up in one test is compiled again in the next."""
+    yield
+    if (compiler := sys.modules.get("torch._dynamo")) is not None:
+        compiler.reset()
