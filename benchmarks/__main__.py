@@ -1,4 +1,4 @@
-"""``python benchmarks``: the machine's limits, passes, memory, costs of methods, Jacobians and higher derivatives.
+"""``python benchmarks``: the machine's limits, passes, memory, costs of methods, Jacobians, derivatives, workloads.
 
 The figures and tables of the paper, with the rivals, are ``qtm reproduce``.
 """
@@ -19,6 +19,7 @@ import kernel
 import memory
 import passes
 import typer
+import workloads
 from rich.console import Console
 
 BENCHMARKS = {
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "costs": costs.write,
     "jacobians": jacobians.write,
     "derivatives": derivatives.write,
+    "workloads": workloads.write,
 }
 RESULTS = Path(__file__).parent / "results"
 

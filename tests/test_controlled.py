@@ -41,6 +41,9 @@ def all_together(monkeypatch):
     """Whatever circuit it is."""
     monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
     monkeypatch.setattr(evolution, "_MOST_ROTATIONS_OF_LAYER", float("inf"))
+    _engine.force_steps(True)
+    yield
+    _engine.force_steps(False)
 
 
 def rotate(circuit, word, angle, qubits, as_ladder):
@@ -288,6 +291,33 @@ def test_said_by_explain():
     assert "rotations as 3 that act where controls say: 0.375 passes over the state" in str(found)
     for case in (reuploading(4, 2), fixed_and_free(4, 1)):
         assert not explain(case.circuit, case.encoding).controls
+
+
+def test_many_threads_share_a_state_by_layers():
+    n, w = 17, ParameterVector("w", 16)
+    circuit = QuantumCircuit(n)
+    circuit.x(range(0, n, 2))
+    for qubit in range(n - 1):
+        for word, sign in SINGLE.items():
+            rotate(circuit, word, sign * w[qubit], [qubit, qubit + 1], as_ladder=False)
+    model = QuantumModule(circuit, None, w, observables=["Z" * n, "X" * n], seed_init=0)
+    alone = explain(model, num_threads=1)
+    assert alone.schedule["by_steps"]
+    assert alone.controls
+    shared = explain(model, num_threads=8)
+    assert not shared.schedule["by_steps"]
+    assert shared.schedule["is_team"]
+    assert not shared.controls
+    results = []
+    for threads in (1, 8):
+        model.set_num_threads_forward(threads)
+        model.set_num_threads_backward(threads)
+        model.zero_grad()
+        values = model()
+        values.sum().backward()
+        results.append([values.detach(), *(one.grad.clone() for one in model.parameters())])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_beside_matrices(all_together, float64):

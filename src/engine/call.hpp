@@ -8,6 +8,7 @@
 #include "processors.hpp"
 #include "schedule.hpp"
 #include "threads.hpp"
+#include "tuning.hpp"
 
 namespace qtm {
 
@@ -20,6 +21,18 @@ Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purp
     int most = usable_threads(how.num_threads);
     if (how.storage.is_team) most = worthwhile_threads(most);
     return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
+}
+
+// Whether a call runs step by step. Teams share states by layers alone, so that many threads of a large state may be
+// faster by these, where there are both; a step takes longer than a layer, as it leaves no tape.
+template <class Real>
+bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads) {
+    if (plan.steps() == nullptr) return false;
+    if (plan.view().num_layers == 0 || forces_steps()) return true;
+    if (batch_size == 0) return false;
+    const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
+    const int team = how.storage.is_team ? how.num_threads : 1;
+    return tuning::layers_of_step * team * plan.steps()->products(1) < plan.view().num_layers;
 }
 
 inline void require_no_matrices(const Plan& plan) {

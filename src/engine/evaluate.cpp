@@ -30,7 +30,7 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
     if constexpr (is_jet<Real>)
         require_no_matrices(plan);
-    else if (plan.steps() != nullptr)
+    else if (runs_by_steps<Real>(plan, batch.size, batch.num_threads))
         return step_values(plan, batch, values);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::values);
     if (run_values<Real>(how, batch, nullptr, values).size == 0) qtm::values(plan, alone(batch), values);
@@ -39,7 +39,7 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
 template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
-    if (plan.steps() != nullptr) {
+    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads)) {
         qtm::values(plan, batch, values);
         return nullptr;
     }

@@ -62,7 +62,7 @@ std::pair<const Kernel<Real>*, int> kernels() {
 namespace {
 
 std::atomic<Layouts> permitted_layouts{Layouts::any};
-std::atomic<bool> forces_halves{false};
+std::atomic<bool> forces_halves{false}, forced_steps{false};
 std::atomic<int> preferred_storage{-1};
 
 int useful_threads(const Plan& plan, int64_t batch_size, int num_threads, int64_t num_cotangents = 1) {
@@ -216,6 +216,9 @@ int prefix_layers(const ProgramView& view) {
 }
 
 void force_halves(bool forces) { forces_halves.store(forces); }
+
+void force_steps(bool forces) { forced_steps.store(forces); }
+bool forces_steps() { return forced_steps.load(std::memory_order_relaxed); }
 
 void prefer_storage(int number) {
     require(number >= -1 && number < int(num_legal_storages), "a storage by its number");

@@ -64,4 +64,8 @@ void prefer_storage(int number);
 // Whether circuits start from halves wherever they can, or where that is faster.
 void force_halves(bool forces);
 
+// Whether circuits run step by step wherever they can, or where that is faster.
+void force_steps(bool forces);
+bool forces_steps();
+
 }  // namespace qtm

@@ -61,6 +61,8 @@ inline constexpr int least_deep_layers = 4;
 // Steps that hold matrices: spread, amplitudes come together one by one; half a vector has as much to load for half the
 // arithmetic.
 inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.65;
+// Time of a step that goes over the whole state, to that of a layer: its ket is undone, and there is no tape.
+inline constexpr double layers_of_step = 1.5;
 
 // --- Sweeps (see "Blocks" in README.md)
 // --------------------------------------------------------------------------------

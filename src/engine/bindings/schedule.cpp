@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "../call.hpp"
 #include "../evaluate.hpp"
 #include "bindings.hpp"
 
@@ -40,6 +41,7 @@ nb::dict step_schedule(const Plan& plan, int64_t batch_size, int num_threads, bo
     result["num_threads"] = how.num_threads;
     for (const char* name : {"keeps_kets", "shares_prefix", "absorbs_observables", "is_team", "tape_holds_kets"})
         result[name] = false;
+    result["by_steps"] = true;
     result["halves"] = nb::none();
     result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.matrix_bytes;
     return result;
@@ -47,10 +49,12 @@ nb::dict step_schedule(const Plan& plan, int64_t batch_size, int num_threads, bo
 
 template <class Real>
 nb::dict schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
-    if (plan.steps() != nullptr) return step_schedule<Real>(plan, batch_size, num_threads, gradient);
+    if (runs_by_steps<Real>(plan, batch_size, std::abs(num_threads)))
+        return step_schedule<Real>(plan, batch_size, num_threads, gradient);
     const auto purpose = gradient ? Purpose::recorded_gradient : Purpose::values;
     const Schedule<Real> how = qtm::schedule<Real>(plan, batch_size, num_threads, purpose);
     nb::dict result;
+    result["by_steps"] = false;
     std::vector<int> sweeps;
     for (int layer = 0; layer < how.view->num_layers; ++layer)
         sweeps.push_back(how.view->layer_sweep_begin[layer + 1] - how.view->layer_sweep_begin[layer]);

@@ -76,6 +76,8 @@ void bind_settings(nb::module_& module) {
     module.def("allow_layouts", &allow_layouts, "layouts"_a, "For tests and measurements.");
     module.def("force_halves", &force_halves, "forces"_a,
                "For tests and measurements: circuits start from halves wherever they can.");
+    module.def("force_steps", &force_steps, "forces"_a,
+               "For tests and measurements: circuits run step by step wherever they can.");
     module.def(
         "legal_storages", &storages,
         "Every way in which a batch may be stored: mode, what a tape keeps, whether tiles share a prefix, whether "

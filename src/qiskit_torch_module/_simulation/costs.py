@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from .._program.controlled import sweeps
 from .._program.dense import Matrix, Step
 from .._program.evolution import Evolution
 from .._program.program import Program
+from .._reading.paulis import PauliTerms, parity
 from .method import Cost, Task
 
 
@@ -130,3 +132,28 @@ def work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tup
     size = float(2**num_qubits)
     passes = 2 * amplitude * sweeps(steps) * size
     return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)
+
+
+# Terms that go through the state together; real operations on an amplitude: a product of two, added up; its sign and
+# a sum; a number times an amplitude, added to the bra.
+_AT_ONCE, _OVERLAP, _SIGNED, _SEEDED = 32, 3, 2, 4
+
+
+def work_of_terms(num_qubits: int, terms: PauliTerms, amplitude: int) -> tuple[Work, Work]:
+    """What reading Pauli terms from the last state, and starting the way back with them, take; nothing is absorbed."""
+    read = seeded = 0.0
+    few = passes = 0
+    kinds = np.stack([terms.x, parity(terms.x & terms.z)])
+    _, counts = np.unique(kinds, axis=1, return_counts=True)
+    for count in counts.tolist():
+        if 2 * count > num_qubits:  # by a transform
+            read += _OVERLAP + num_qubits
+            seeded += _SEEDED + num_qubits
+            passes += 1
+        else:  # one of each pair of amplitudes
+            read += count * (_OVERLAP + _SIGNED) / 2
+            seeded += count * _SEEDED
+            few += count
+    size = float(2**num_qubits)
+    passes += -(-few // _AT_ONCE)
+    return Work(read * size, 2 * amplitude * passes * size), Work(seeded * size, 3 * amplitude * passes * size)

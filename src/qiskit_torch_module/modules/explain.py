@@ -204,7 +204,7 @@ def explain(
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     steps, amplitude = steps_of(program), 16 if dtype == torch.float64 else 8
-    if steps is None:
+    if steps is None or not schedule["by_steps"]:
         values, gradients = _work_of_layers(evolution.num_qubits, schedule, runs, sweeps, batch_size, amplitude)
     else:
         values, gradients = work_of_steps(evolution.num_qubits, steps, amplitude)
@@ -222,7 +222,7 @@ def explain(
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=schedule["measured_runs"],
         dense_qubits=tuple(len(one.qubits) for one in evolution.steps if not isinstance(one, Rotation)),
-        controls=_controls(steps or ()),
+        controls=_controls(steps if steps and schedule["by_steps"] else ()),
         encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
         bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
         values=values,
