@@ -325,12 +325,71 @@ void steps() {
         return verdict([&] { Plan(std::move(arrays), {}, nullptr, three_steps()); });
     };
     CHECK(with_steps(without_layers(2)).empty());
-    CHECK(with_steps(two_layers()) == "inconsistent program: steps in place of layers");
+    CHECK(with_steps(two_layers()) == "inconsistent program: steps beside layers");
+}
+
+// A rotation about Y of the first qubit, where the second one is in |0>.
+StepArrays controlled() {
+    StepArrays s;
+    s.kind = {step_y};
+    s.angle = {0};
+    s.x = s.z = {1};
+    s.qubit_begin = {0, 1};
+    s.qubit_flip = s.qubit_sign = {2};
+    s.qubit_is_negative = {0};
+    s.columns = {0};
+    s.entry_begin = {0, 0};
+    return s;
+}
+
+void controls() {
+    const auto refused = [](auto change) {
+        StepArrays s = controlled();
+        change(s);
+        return verdict([&] { Steps{s, 2, 1}; });
+    };
+    CHECK(refused([](StepArrays&) {}).empty());
+    CHECK(refused([](StepArrays& s) { s.kind[0] = step_x; }).empty());
+    CHECK(refused([](StepArrays& s) {
+              s.x[0] = 3;
+              s.z[0] = 1;
+          }) == "inconsistent program: a rotation must not flip its controls");
+    CHECK(refused([](StepArrays& s) {
+              s.kind[0] = step_z;
+              s.x[0] = 0;
+          }) == "inconsistent program: a rotation about Z has no controls");
+    CHECK(refused([](StepArrays& s) { s.qubit_flip[0] = 1; }) ==
+          "inconsistent program: qubits of a step must be independent");
+    CHECK(refused([](StepArrays& s) {
+              s.entries = {0.5};
+              s.entry_begin[1] = 1;
+          }) == "inconsistent program: a rotation has no entries");
+    CHECK(!Steps(controlled(), 2, 1).hold_matrices());
+    CHECK(Steps(three_steps(), 2, 2).hold_matrices());
+    const auto beside = [](ProgramArrays arrays) {
+        return verdict([&] { Plan(std::move(arrays), {}, nullptr, controlled()); });
+    };
+    CHECK(beside(two_layers()).empty());
+    ProgramArrays of_state = two_layers();
+    of_state.observable_constant = {};
+    of_state.flip_mask = {};
+    of_state.flip_term_begin = {0};
+    of_state.pauli_z = {};
+    of_state.pauli_coefficient = {};
+    of_state.pauli_observable = {};
+    of_state.state_flip = {1, 2, 0};
+    of_state.state_phase = {0};
+    CHECK(beside(of_state) == "inconsistent program: steps beside layers");
+    // Visited: one of each pair, of those where the second qubit is in |0>; in lanes, all of one vector.
+    const ControlsView batched = *Steps(controlled(), 2, 1).view<float>(0).controls;
+    CHECK(batched.first == 0 && batched.count == 1 && batched.bits == 0);
+    const ControlsView spread = *Steps(controlled(), 2, 1).view<float>(2).controls;
+    CHECK(spread.first == 0 && spread.count == 1 && spread.bits == 1 && spread.lane[0] == 2);
 }
 
 }  // namespace
 
 int main() {
     return check::run({TEST(sizes), TEST(angles), TEST(runs), TEST(phases), TEST(observables), TEST(states),
-                       TEST(halves), TEST(steps)});
+                       TEST(halves), TEST(steps), TEST(controls)});
 }
