@@ -232,6 +232,23 @@ def test_what_does_not_commute_stays_apart():
     assert sweeps(taken_together(unlike)) == 1.0
 
 
+@pytest.mark.parametrize("constant", [np.pi / 2, -np.pi, 7 * np.pi / 2, np.pi / 2 + 1e-12, 1e6 * np.pi / 2, 0.3])
+def test_constants_keep_their_digits(constant):
+    steps = [
+        Rotation(Y, 1, 1, Polynomial.constant(constant)),
+        Rotation(Y, 3, 1, ANGLE + Polynomial.constant(constant)),
+        Rotation(Z, 0, 2, Polynomial.constant(-constant)),
+        Rotation(X, 2, 2, ANGLE),
+    ]
+    found, expected = (
+        reduce(lambda matrix, step: matrix_of(step, 2, [0.4]) @ matrix, many, np.eye(4))
+        for many in (taken_together(steps), steps)
+    )
+    phase = np.vdot(expected, found) / 4
+    np.testing.assert_allclose(abs(phase), 1.0, atol=1e-13)
+    np.testing.assert_allclose(found, phase * expected, atol=1e-13)
+
+
 def test_what_cancels_is_gone():
     steps = [*rotations(DOUBLE, ANGLE), *rotations(DOUBLE, -ANGLE)]
     assert taken_together(steps) == []

@@ -12,6 +12,7 @@ from .gf2 import is_odd
 from .layers import Rotation, X
 
 _QUARTER = pi / 2
+_MOST_QUARTERS = 64  # of an angle: many more have no digits that tell whether they are whole
 _MOST_TURNS = 64  # that wait for others that undo them
 
 
@@ -63,7 +64,7 @@ def _split(angle: Polynomial) -> tuple[Polynomial, int]:
     """Without the quarter turns of its constant, which are none unless there is nothing else to that."""
     constant = angle.constant_value
     quarters = round(constant / _QUARTER)
-    if quarters == 0 or abs(constant - quarters * _QUARTER) > 1e-14 * abs(constant):
+    if not 0 < abs(quarters) <= _MOST_QUARTERS or abs(constant - quarters * _QUARTER) > 1e-15 * abs(constant):
         return angle, 0
     return Polynomial(tuple(term for term in angle.terms if term[0])), quarters % 4
 
