@@ -135,7 +135,8 @@ def _said(one: Cost | Refusal, is_chosen: bool) -> str:
     if isinstance(one, Refusal):
         return f"refuses: {one.reason}"
     taken = ", chosen" if is_chosen else ""
-    return f"about {1e3 * one.seconds:.2g} ms and {_bytes(one.bytes)} a call with gradients{taken}"
+    milliseconds = float(f"{1e3 * one.seconds:.2g}")
+    return f"about {milliseconds:g} ms and {_bytes(one.bytes)} a call with gradients{taken}"
 
 
 def _short(name: str) -> str:
