@@ -1,4 +1,4 @@
-"""``python benchmarks``: the machine's limits, passes, memory, costs of methods, Jacobians, derivatives, workloads.
+"""``python benchmarks``: what the engine takes by itself: limits, passes, memory, derivatives, workloads, others.
 
 The figures and tables of the paper, with the rivals, are ``qtm reproduce``.
 """
@@ -12,6 +12,7 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import busy
 import costs
 import derivatives
 import jacobians
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "jacobians": jacobians.write,
     "derivatives": derivatives.write,
     "workloads": workloads.write,
+    "busy": busy.write,
 }
 RESULTS = Path(__file__).parent / "results"
 

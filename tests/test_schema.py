@@ -100,7 +100,7 @@ def test_the_engine_compiles_with_the_schema(source, tmp_path):
 
 
 RENAMED = [(name, "checks.cpp") for name in NAMES] + [(name, "steps.cpp") for name in STEPS]
-RENAMED += [("Y", "checks.cpp"), ("ROTATION", "checks.cpp"), ("MATRIX", "steps.cpp"), ("MAX_QUBITS", "checks.cpp")]
+RENAMED += [("Y", "steps.cpp"), ("ROTATION", "checks.cpp"), ("MATRIX", "steps.cpp"), ("MAX_QUBITS", "checks.cpp")]
 
 
 @IN_REPOSITORY
