@@ -372,11 +372,11 @@ def reproduce(
     folder = output or Path("qtm-results-quick" if quick else "qtm-results")
     settings = store.Settings(folder, envs, data_dir, quick, tuple(only or ()), limit, timeout)
     with _one_line_errors():
-        if not any(settings.chooses(one.label) for one in SYSTEMS):
-            labels = ", ".join(one.label for one in SYSTEMS)
+        if not any(settings.chooses(system.label) for system in SYSTEMS):
+            labels = ", ".join(system.label for system in SYSTEMS)
             raise ValueError(f"--only: no system is called like {', '.join(settings.labels)}; there are: {labels}")
-        for one in EXPERIMENTS if name.value == "all" else [name.value]:
-            _reproduce(one, settings)
+        for experiment in EXPERIMENTS if name.value == "all" else [name.value]:
+            _reproduce(experiment, settings)
 
 
 def _reproduce(name: str, settings: store.Settings) -> None:
@@ -421,8 +421,10 @@ def _outcome(result: store.Result) -> str:
 @app.command()
 def rivals() -> None:
     """Print the commands that make the rivals' virtual environments for 'qtm reproduce'."""
-    for name, requirements in {one.environment: one.requirements for one in SYSTEMS if one.environment}.items():
-        packages = " ".join(f"'{one}'" for one in requirements.split())
+    for name, requirements in {
+        system.environment: system.requirements for system in SYSTEMS if system.environment
+    }.items():
+        packages = " ".join(f"'{requirement}'" for requirement in requirements.split())
         console.out(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}", highlight=False)
 
 

@@ -76,5 +76,5 @@ class FastReverseGradientEstimator:
     ) -> FastEstimatorGradientResult:
         listed = list(self.circuit.parameters if parameters is None else parameters)
         gradient = FastReverseEstimatorGradient(self.derivative_type, num_threads=num_threads)
-        found = gradient.jacobian(self.circuit, observables, parameter_values, listed)
-        return FastEstimatorGradientResult(found, {"parameters": listed, "derivative_type": self.derivative_type})
+        jacobian = gradient.jacobian(self.circuit, observables, parameter_values, listed)
+        return FastEstimatorGradientResult(jacobian, {"parameters": listed, "derivative_type": self.derivative_type})

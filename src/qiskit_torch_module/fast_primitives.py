@@ -86,5 +86,5 @@ class FastEstimator:
             squares = exact.expectation_values(self.circuit, list(map(square, observables)), parameter_values)
             variances = np.maximum(squares - values**2, 0.0)
             values = np.random.default_rng(seed).normal(values, np.sqrt(variances / count))
-            metadata = [[{"shots": shots, "variance": float(one)} for one in row] for row in variances]
+            metadata = [[{"shots": shots, "variance": float(variance)} for variance in row] for row in variances]
         return FastEstimatorResult(values, metadata)

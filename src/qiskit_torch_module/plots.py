@@ -73,7 +73,7 @@ def gradient_variance(
         ValueError: fewer than two starts.
     """
     listed = [models] if isinstance(models, QuantumModule) else models
-    if not isinstance(listed, Sequence) or not all(isinstance(one, QuantumModule) for one in listed):
+    if not isinstance(listed, Sequence) or not all(isinstance(model, QuantumModule) for model in listed):
         raise TypeError(f"models: expected a sequence of QuantumModules, got {models!r}")
     models, samples = listed, whole_number(samples, "samples", 2)
     with seeded(seed):
@@ -92,8 +92,8 @@ def _variance(model: QuantumModule, samples: int) -> float:
         for _ in range(samples):
             model.reset_parameters()
             inputs = 2 * np.pi * torch.rand(1, model.input_size)
-            found = torch.autograd.grad(model(inputs)[0, 0], model.variational_)
-            gradients.append(torch.cat(found))
+            gradient = torch.autograd.grad(model(inputs)[0, 0], model.variational_)
+            gradients.append(torch.cat(gradient))
     finally:  # also after Ctrl-C
         model.load_state_dict(before)
     return float(torch.stack(gradients).var(dim=0).mean())
@@ -130,8 +130,8 @@ def loss_landscape(
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {model!r}")
     resolution = whole_number(resolution, "resolution", 2)
-    weights = [one for one in model.parameters() if one.requires_grad]
-    start = [one.detach().clone() for one in weights]
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    start = [parameter.detach().clone() for parameter in weights]
     with seeded(seed):
         first, second = _directions(start)
     steps = np.linspace(-span, span, resolution)
@@ -140,12 +140,12 @@ def loss_landscape(
         try:
             for i, along_second in enumerate(steps):
                 for j, along_first in enumerate(steps):
-                    for one, origin, a, b in zip(weights, start, first, second, strict=True):
-                        one.copy_(origin + along_first * a + along_second * b)
+                    for parameter, origin, a, b in zip(weights, start, first, second, strict=True):
+                        parameter.copy_(origin + along_first * a + along_second * b)
                     losses[i, j] = float(loss())
         finally:  # also after an error of the loss, and Ctrl-C
-            for one, origin in zip(weights, start, strict=True):
-                one.copy_(origin)
+            for parameter, origin in zip(weights, start, strict=True):
+                parameter.copy_(origin)
     axes = _axes(axes)
     contours = axes.contourf(steps, steps, losses, levels=20)
     axes.figure.colorbar(contours, ax=axes, label="loss")
@@ -156,11 +156,11 @@ def loss_landscape(
 
 def _directions(start: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     first, second = [], []
-    for one in start:
-        a, b = torch.randn_like(one), torch.randn_like(one)
-        if one.numel() > 1:
+    for weights in start:
+        a, b = torch.randn_like(weights), torch.randn_like(weights)
+        if weights.numel() > 1:
             b = b - (a * b).sum() / (a * a).sum() * a
-        length = one.norm() if one.norm() > 0 else torch.ones(())
+        length = weights.norm() if weights.norm() > 0 else torch.ones(())
         first.append(a / a.norm() * length)
         second.append(b / b.norm() * length)
     return first, second

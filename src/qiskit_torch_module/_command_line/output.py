@@ -54,7 +54,7 @@ class Output(io.TextIOBase):
 
     def _stream(self) -> TextIO | None:
         streams = [getattr(sys, name) for name in self._names]
-        return next((one for one in streams if not any(one is broken for broken in self._broken)), None)
+        return next((stream for stream in streams if not any(stream is broken for broken in self._broken)), None)
 
     def _tried(self, text: str, *, flushes: bool) -> None:
         while (stream := self._stream()) is not None:

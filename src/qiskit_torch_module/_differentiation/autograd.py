@@ -51,11 +51,11 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         weights: Sets of weights.
     """
     if runner.states is not None:
-        found: torch.Tensor = undisturbed(read, runner.program, values(runner.states, num_threads, inputs, *weights))
-        return found
+        outputs: torch.Tensor = undisturbed(read, runner.program, values(runner.states, num_threads, inputs, *weights))
+        return outputs
     if runner.is_differentiable:
-        found = undisturbed(runner.values, inputs, weights, num_threads[0])[0]
-        return found
+        outputs = undisturbed(runner.values, inputs, weights, num_threads[0])[0]
+        return outputs
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
@@ -67,8 +67,8 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     if transforms_active():
         if is_forward_twice((inputs, *weights)):
             return runner.function()(inputs, joined(weights, inputs))
-        found = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
-        return found
+        outputs = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
+        return outputs
     prepare_for((inputs, *weights))
     return _apply_watched(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
 
@@ -85,8 +85,8 @@ def _elsewhere(
 def _operator_values(
     runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    found: torch.Tensor = operators.values(inputs, joined(weights, inputs), operators.text_for(runner), *num_threads)
-    return found
+    outputs: torch.Tensor = operators.values(inputs, joined(weights, inputs), operators.text_for(runner), *num_threads)
+    return outputs
 
 
 def _remember(
@@ -106,8 +106,8 @@ class Values(torch.autograd.Function):
         ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
         _remember(ctx, runner, num_threads, inputs, weights)
-        found, ctx.tape = runner.values(inputs, weights, num_threads[0], any(ctx.needs_input_grad))
-        return found
+        outputs, ctx.tape = runner.values(inputs, weights, num_threads[0], any(ctx.needs_input_grad))
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
@@ -119,8 +119,8 @@ class Values(torch.autograd.Function):
         wants = ctx.needs_input_grad[2:]
         inputs, *weights = ctx.saved_tensors  # raises if they were changed in place since
         if torch.is_grad_enabled() or transforms_active():  # create_graph=True, or within torch.func
-            found = iter(differentiable_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, *weights))
-            return (None, None, *(next(found) if want else None for want in wants))
+            slopes = iter(differentiable_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, *weights))
+            return (None, None, *(next(slopes) if want else None for want in wants))
         tape = getattr(ctx, "tape", None)
         return (None, None, *gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, weights, tape))
 
@@ -128,9 +128,9 @@ class Values(torch.autograd.Function):
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
         if not follows_directions(ctx.runner, tangents[2:]):
             return pushed_forward(values_function(ctx.runner), ctx.saved_tensors, tangents[2:])[0]
-        found = pushed(ctx.runner, ctx.num_threads, ctx.saved_tensors, tangents[2:])
-        assert found is not None  # PyTorch asks where something moves
-        return found
+        change = pushed(ctx.runner, ctx.num_threads, ctx.saved_tensors, tangents[2:])
+        assert change is not None  # PyTorch asks where something moves
+        return change
 
 
 _apply = bare_apply(Values)

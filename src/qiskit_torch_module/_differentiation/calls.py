@@ -59,7 +59,7 @@ def gradients_along(
 
 def are_plain(tensors: Sequence[torch.Tensor | None]) -> bool:
     """As `is_plain`, of those that are there."""
-    return is_plain([one for one in tensors if one is not None])
+    return is_plain([tensor for tensor in tensors if tensor is not None])
 
 
 def _curvature(
@@ -70,9 +70,9 @@ def _curvature(
     first, *rest = filled(directions, variables)
     along = first, joined(rest, inputs)
     text = operators.text_for(runner)
-    found = operators.curvature(cotangent, inputs, joined(weights, inputs), *along, text, num_threads)
-    return (*found[:2], *_split(found[2], weights))
+    curvature = operators.curvature(cotangent, inputs, joined(weights, inputs), *along, text, num_threads)
+    return (*curvature[:2], *_split(curvature[2], weights))
 
 
 def _split(joint: torch.Tensor, weights: Sequence[torch.Tensor]) -> Tensors:
-    return torch.split(joint, [len(one) for one in weights])
+    return torch.split(joint, [len(vector) for vector in weights])

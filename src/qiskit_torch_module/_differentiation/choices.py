@@ -11,25 +11,25 @@ from .._simulation.method import Optional
 from .._simulation.native import Tensors
 
 
-def wanted(found: Sequence[Any], wants: Sequence[bool]) -> tuple[Any, ...]:
+def wanted(tensors: Sequence[Any], wants: Sequence[bool]) -> tuple[Any, ...]:
     """What is wanted, and nothing else."""
-    return tuple(one for one, want in zip(found, wants, strict=True) if want)
+    return tuple(tensor for tensor, want in zip(tensors, wants, strict=True) if want)
 
 
-def masked(found: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
+def masked(tensors: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
     """None in place of what is not wanted."""
-    return tuple(one if want else None for one, want in zip(found, wants, strict=True))
+    return tuple(tensor if want else None for tensor, want in zip(tensors, wants, strict=True))
 
 
 def placed(some: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
     """What is wanted, which is all there is, where it belongs; None elsewhere."""
-    found = iter(some)
-    return tuple(next(found) if want else None for want in wants)
+    remaining = iter(some)
+    return tuple(next(remaining) if want else None for want in wants)
 
 
 def filled(given: Sequence[torch.Tensor | None], like: Sequence[torch.Tensor]) -> Tensors:
     """Zeros in place of None."""
-    return tuple(torch.zeros_like(of) if one is None else one for one, of in zip(given, like, strict=True))
+    return tuple(torch.zeros_like(of) if tensor is None else tensor for tensor, of in zip(given, like, strict=True))
 
 
 def halved(arguments: Sequence[Any]) -> tuple[Any, Any]:

@@ -91,7 +91,9 @@ def _slope(function: _Real, direction: Sequence[torch.Tensor]) -> _Real:
     def slope(cotangent: torch.Tensor, *variables: torch.Tensor) -> torch.Tensor:
         _, pull_back = pulled_back(lambda *at: function(cotangent, *at), *variables)
         gradients = pull_back(cotangent.new_ones((), dtype=variables[0].dtype))
-        return torch.stack([(one * along).sum() for one, along in zip(gradients, direction, strict=True)]).sum()
+        return torch.stack(
+            [(gradient * along).sum() for gradient, along in zip(gradients, direction, strict=True)]
+        ).sum()
 
     return slope
 
@@ -112,8 +114,8 @@ def pushed_forward(function: Callable[..., Tensors], at: Sequence[torch.Tensor],
 
 def unshared(info: Any, in_dims: Sequence[int | None], variables: Sequence[torch.Tensor]) -> torch.Tensor:
     """Inputs and weights side by side for every sample of every element that is mapped: rows (V * B, N + W)."""
-    inputs, *weights = (leading(one, dim, info.batch_size) for one, dim in zip(variables, in_dims, strict=True))
-    columns = [inputs, *(one[:, None, :].expand(-1, inputs.shape[1], -1) for one in weights)]
+    inputs, *weights = (leading(tensor, dim, info.batch_size) for tensor, dim in zip(variables, in_dims, strict=True))
+    columns = [inputs, *(vectors[:, None, :].expand(-1, inputs.shape[1], -1) for vectors in weights)]
     return torch.cat(columns, dim=2).flatten(0, 1).contiguous()
 
 
@@ -133,9 +135,9 @@ def mapped_values(
     return _in_front(info, in_dims[0], variables[0], values_of(runner, flat, *sets)), 0
 
 
-def _in_front(info: Any, in_dim: int | None, inputs: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+def _in_front(info: Any, in_dim: int | None, inputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Rows (V * B, ...) as (V, B, ...), by the rows of the inputs: none, or none mapped, tell no number."""
-    return found.reshape(*leading(inputs, in_dim, info.batch_size).shape[:2], *found.shape[1:])
+    return rows.reshape(*leading(inputs, in_dim, info.batch_size).shape[:2], *rows.shape[1:])
 
 
 def mapped_gradients(
@@ -160,7 +162,9 @@ def mapped_gradients(
     """
     flat = unshared(info, in_dims[1:], variables)
     cotangents = leading(cotangent, in_dims[0], info.batch_size).flatten(0, 1).contiguous()
-    sizes = [leading(one, dim, info.batch_size).shape[-1] for one, dim in zip(variables, in_dims[1:], strict=True)]
+    sizes = [
+        leading(tensor, dim, info.batch_size).shape[-1] for tensor, dim in zip(variables, in_dims[1:], strict=True)
+    ]
     gradient = gradient_of(runner.unshared, cotangents, flat)
     first, *rest = torch.split(_in_front(info, in_dims[1], variables[0], gradient), sizes, dim=-1)
     return [first, *(part.sum(1) for part in rest)]
@@ -181,8 +185,8 @@ def mapped_pushed(
         values = along(runner.unshared, (flat,), (moved,))
     else:
         flat, moved = (
-            leading(one[0], dim, info.batch_size).flatten(0, 1).contiguous()
-            for one, dim in ((variables, dims[0]), (directions, of_directions[0]))
+            leading(tensors[0], dim, info.batch_size).flatten(0, 1).contiguous()
+            for tensors, dim in ((variables, dims[0]), (directions, of_directions[0]))
         )
         values = along(runner, (flat, *variables[1:]), (moved, *directions[1:]))
     return _in_front(info, dims[0], variables[0], values), 0
@@ -212,4 +216,4 @@ def dims_with_directions(
 ) -> list[int | None]:
     """Mapped dimensions of what `zeroed` makes: a direction that is None becomes zeros like its variable."""
     count = len(arguments) // (1 + num_directions)
-    return [in_dims[i % count] if one is None else in_dims[i] for i, one in enumerate(arguments)]
+    return [in_dims[i % count] if argument is None else in_dims[i] for i, argument in enumerate(arguments)]

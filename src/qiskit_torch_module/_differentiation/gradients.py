@@ -43,15 +43,17 @@ from .several import several_gradients
 
 def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None], power: int = 1) -> bool:
     """Whether the runner has such a power along them, and they are none of the old vmap of PyTorch."""
-    return runner.highest_power >= power and not any(one is not None and is_old_batch(one) for one in directions)
+    return runner.highest_power >= power and not any(
+        direction is not None and is_old_batch(direction) for direction in directions
+    )
 
 
 def differentiable_gradients(
     runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
 ) -> Tensors:
     """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
-    found: Tensors = _applied(Gradients, runner, num_threads, wants, cotangent, *variables)
-    return found
+    slopes: Tensors = _applied(Gradients, runner, num_threads, wants, cotangent, *variables)
+    return slopes
 
 
 def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
@@ -67,10 +69,10 @@ def _unwrapped(argument: Any) -> Any:
 
 def pushed(runner: Runner, num_threads: int, variables: Tensors, directions: Optional) -> torch.Tensor | None:
     """Values along directions of inputs and sets, with a graph; None where all directions are."""
-    if all(one is None for one in directions):
+    if all(direction is None for direction in directions):
         return None
-    found: torch.Tensor = _applied(Pushed, runner, num_threads, *variables, *directions)
-    return found
+    change: torch.Tensor = _applied(Pushed, runner, num_threads, *variables, *directions)
+    return change
 
 
 def curved(
@@ -82,7 +84,7 @@ def curved(
     directions: Optional,
 ) -> Optional:
     """Wanted gradients along directions of inputs and sets, with a graph; None where not wanted."""
-    if not any(wants) or all(one is None for one in directions):
+    if not any(wants) or all(direction is None for direction in directions):
         return (None,) * len(wants)
     return placed(_applied(Curved, runner, num_threads, wants, cotangent, *variables, *directions), wants)
 
@@ -121,7 +123,7 @@ class Gradients(_Wanted):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         cotangent, *variables = ctx.saved_tensors
-        if all(one is None for one in cotangents):
+        if all(tensor is None for tensor in cotangents):
             return (None,) * (4 + len(variables))
         if not follows_directions(ctx.runner, cotangents):
             _, pull_back = pulled_back(gradient_function(ctx.runner, ctx.wants), cotangent, *variables)
@@ -164,8 +166,8 @@ class Gradients(_Wanted):
         def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
             return differentiable_gradients(runner, num_threads, (True,), cotangent, inputs)[0]
 
-        found = mapped_gradients(info, in_dims[3:], runner, cotangent, variables, gradient_of)
-        return wanted(found, wants), (0,) * sum(wants)
+        slopes = mapped_gradients(info, in_dims[3:], runner, cotangent, variables, gradient_of)
+        return wanted(slopes, wants), (0,) * sum(wants)
 
 
 class Pushed(torch.autograd.Function):
@@ -191,8 +193,8 @@ class Pushed(torch.autograd.Function):
         bent = curved(ctx.runner, ctx.num_threads, tuple(wants), cotangent, variables, directions)
         if not any(of_directions):
             return (None, None, *bent, *(None for _ in variables))
-        found = differentiable_gradients(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, *variables)
-        return (None, None, *bent, *placed(found, of_directions))
+        slopes = differentiable_gradients(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, *variables)
+        return (None, None, *bent, *placed(slopes, of_directions))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:
@@ -203,9 +205,9 @@ class Pushed(torch.autograd.Function):
         info: Any, in_dims: tuple[Any, ...], runner: Runner, num_threads: int, *arguments: torch.Tensor | None
     ) -> tuple[torch.Tensor, int]:
         def along(runner: Runner, variables: Tensors, directions: Optional) -> torch.Tensor:
-            found = pushed(runner, num_threads, variables, directions)
-            assert found is not None
-            return found
+            change = pushed(runner, num_threads, variables, directions)
+            assert change is not None
+            return change
 
         return mapped_pushed(info, in_dims[2:], runner, arguments, along)
 
@@ -227,7 +229,7 @@ class Curved(_Wanted):
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[Any, ...]:
         cotangent, *arguments = ctx.saved_tensors
         variables, _ = halved(arguments)
-        if all(one is None for one in cotangents):
+        if all(tensor is None for tensor in cotangents):
             return (None,) * (4 + len(arguments))
         wants, of_directions = ctx.needs_input_grad[3 : 4 + len(variables)], ctx.needs_input_grad[4 + len(variables) :]
         if not follows_directions(ctx.runner, cotangents, power=2):
@@ -235,11 +237,11 @@ class Curved(_Wanted):
             slopes = pull_back(filled(cotangents, wanted(variables, ctx.wants)))
             return (None, None, None, *masked(slopes, ctx.needs_input_grad[3:]))
         second = placed(cotangents, ctx.wants)
-        found: Optional = ()
+        derivatives: Optional = ()
         if any(wants):
-            found = _applied(Twice, ctx.runner, ctx.num_threads, wants, cotangent, *arguments, *second)
+            derivatives = _applied(Twice, ctx.runner, ctx.num_threads, wants, cotangent, *arguments, *second)
         of = curved(ctx.runner, ctx.num_threads, tuple(of_directions), cotangent, variables, second)
-        return (None, None, None, *placed(found, wants), *of)
+        return (None, None, None, *placed(derivatives, wants), *of)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
@@ -260,12 +262,12 @@ class Curved(_Wanted):
         def curvature_of(
             runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor, direction: torch.Tensor
         ) -> torch.Tensor:
-            found = curved(runner, num_threads, (True,), cotangent, (inputs,), (direction,))[0]
-            assert found is not None
-            return found
+            slope = curved(runner, num_threads, (True,), cotangent, (inputs,), (direction,))[0]
+            assert slope is not None
+            return slope
 
-        found = mapped_curvature(info, in_dims[3:], runner, cotangent, arguments, curvature_of)
-        return wanted(found, wants), (0,) * sum(wants)
+        slopes = mapped_curvature(info, in_dims[3:], runner, cotangent, arguments, curvature_of)
+        return wanted(slopes, wants), (0,) * sum(wants)
 
 
 class Twice(_Wanted):
@@ -295,8 +297,8 @@ class Twice(_Wanted):
         cotangent, *arguments = ctx.saved_tensors
         at = cotangent, *zeroed(arguments, 2)
         outputs, pull_back = pulled_back(twice_function(ctx.runner, ctx.wants), *at)
-        found = pull_back(filled(cotangents, outputs))
-        return (None, None, None, *masked(found, ctx.needs_input_grad[3:]))
+        slopes = pull_back(filled(cotangents, outputs))
+        return (None, None, None, *masked(slopes, ctx.needs_input_grad[3:]))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> Tensors:
@@ -316,5 +318,5 @@ class Twice(_Wanted):
     ) -> tuple[Tensors, tuple[int, ...]]:
         dims = dims_with_directions(in_dims[4:], arguments, 2)
         mapped = torch.func.vmap(twice_function(runner, wants), (in_dims[3], *dims))
-        found: Tensors = mapped(cotangent, *zeroed(arguments, 2))
-        return found, (0,) * len(found)
+        derivatives: Tensors = mapped(cotangent, *zeroed(arguments, 2))
+        return derivatives, (0,) * len(derivatives)

@@ -52,8 +52,8 @@ class NamedRunner(Runner):
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
     ) -> tuple[torch.Tensor, None]:
-        found = _apart(self._runner(inputs).values, inputs, weights, num_threads, record)[0]
-        return _copied(found), None
+        values = _apart(self._runner(inputs).values, inputs, weights, num_threads, record)[0]
+        return _copied(values), None
 
     def pull_back(
         self,
@@ -64,8 +64,8 @@ class NamedRunner(Runner):
         num_threads: int = 0,
         tape: Any = None,
     ) -> Optional:
-        found = _apart(self._runner(inputs).pull_back, cotangent, inputs, weights, wants, num_threads)
-        return [None if gradient is None else _copied(gradient) for gradient in found]
+        gradients = _apart(self._runner(inputs).pull_back, cotangent, inputs, weights, wants, num_threads)
+        return [None if gradient is None else _copied(gradient) for gradient in gradients]
 
 
 def runner_of_named(text: str) -> NamedRunner:

@@ -34,12 +34,12 @@ from .named import name_in_text, runner_of_named
 @constant_when_compiled
 def text_of(program: Program) -> str:
     """A program as the operators take it: made once, and kept by the program as its attribute ``text``."""
-    found = program.text
-    if found is None:
+    text = program.text
+    if text is None:
         # As the engine sees it: derived variables are no more than further inputs and weights.
-        found = to_text(Program(program.evolution.underived, program.output))
-        object.__setattr__(program, "text", found)
-    return found
+        text = to_text(Program(program.evolution.underived, program.output))
+        object.__setattr__(program, "text", text)
+    return text
 
 
 @lru_cache(maxsize=128)  # as many as there are engines
@@ -92,8 +92,8 @@ def values(
 def _(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    found = runner_of(program).program
-    return inputs.new_empty(inputs.shape[0], *found.shape, dtype=value_dtype(found, inputs.dtype))
+    compiled = runner_of(program).program
+    return inputs.new_empty(inputs.shape[0], *compiled.shape, dtype=value_dtype(compiled, inputs.dtype))
 
 
 @torch.library.custom_op("qiskit_torch_module::gradients", mutates_args=(), schema=_GRADIENTS)
@@ -104,8 +104,8 @@ def gradients(
     if not inputs.is_cpu:
         first, second = gradient_function(runner_of(program), (True, True))(cotangent, inputs, weights)
         return first.clone(), second.clone()
-    found = runner_of(program).pull_back(cotangent, inputs, [weights], (True, True), num_threads)
-    first, second = chosen(found)
+    slopes = runner_of(program).pull_back(cotangent, inputs, [weights], (True, True), num_threads)
+    first, second = chosen(slopes)
     return first, second
 
 
@@ -149,8 +149,8 @@ def _(
     program: str,
     num_threads: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    found = runner_of(program).program
-    values = inputs.new_empty(inputs.shape[0], *found.shape, dtype=value_dtype(found, inputs.dtype))
+    compiled = runner_of(program).program
+    values = inputs.new_empty(inputs.shape[0], *compiled.shape, dtype=value_dtype(compiled, inputs.dtype))
     return values, inputs.new_empty(inputs.shape), weights.new_empty(weights.shape)
 
 
@@ -197,10 +197,10 @@ def _values_vmap(
     num_threads_backward: int,
 ) -> tuple[torch.Tensor, int]:
     def values_of(runner: Runner, inputs: torch.Tensor, *sets: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = values(
+        outputs: torch.Tensor = values(
             inputs, sets[0] if sets else inputs.new_empty(0), text_for(runner), num_threads, num_threads_backward
         )
-        return found
+        return outputs
 
     return mapped_values(info, in_dims[:2], runner_of(program), (inputs, weights), values_of)
 
@@ -215,8 +215,8 @@ def _gradients_vmap(
     num_threads: int,
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, int]]:
     def gradient_of(runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_for(runner), num_threads)[0]
-        return found
+        gradient: torch.Tensor = gradients(cotangent, inputs, inputs.new_empty(0), text_for(runner), num_threads)[0]
+        return gradient
 
     first, second = mapped_gradients(info, in_dims[:3], runner_of(program), cotangent, (inputs, weights), gradient_of)
     return (first, second), (0, 0)
@@ -234,15 +234,15 @@ def _curvature_vmap(
     def pushed_of(runner: Runner, variables: Any, directions: Any) -> torch.Tensor:
         at, moved = ((*part, none)[:2] for part in (variables, directions))
         seeds = at[0].new_zeros(len(at[0]), *runner.program.shape, dtype=value_dtype(runner.program, at[0].dtype))
-        found: torch.Tensor = curvature(seeds, *at, *moved, text_for(runner), num_threads)[0]
-        return found
+        change: torch.Tensor = curvature(seeds, *at, *moved, text_for(runner), num_threads)[0]
+        return change
 
     def curvature_of(
         runner: Runner, cotangent: torch.Tensor, inputs: torch.Tensor, direction: torch.Tensor
     ) -> torch.Tensor:
         text = text_for(runner)
-        found: torch.Tensor = curvature(cotangent, inputs, none, direction, none, text, num_threads)[1]
-        return found
+        gradient: torch.Tensor = curvature(cotangent, inputs, none, direction, none, text, num_threads)[1]
+        return gradient
 
     values, _ = mapped_pushed(info, dims, runner, along, pushed_of)
     gradients = mapped_curvature(info, in_dims[:5], runner, cotangent, along, curvature_of)

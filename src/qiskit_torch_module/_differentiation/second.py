@@ -43,13 +43,13 @@ def twice(
         scale = scale * factor
         values, gradients = _square(runner, num_threads, wants, _by_rows(cotangent, scale), variables, first)
         return None if values is None else _by_rows(values, scale), gradients
-    found = []
+    squares = []
     for sign in (1.0, -1.0):
-        both = [_plus(one, other, sign) for one, other in zip(first, second, strict=True)]
-        values, gradients = _square(runner, num_threads, wants, _by_rows(cotangent, scale), variables, both)
-        found.append((values, *gradients))
+        combined = [_plus(u, v, sign) for u, v in zip(first, second, strict=True)]
+        values, gradients = _square(runner, num_threads, wants, _by_rows(cotangent, scale), variables, combined)
+        squares.append((values, *gradients))
     values, *gradients = (
-        None if plus is None or minus is None else (plus - minus) / 4.0 for plus, minus in zip(*found, strict=True)
+        None if plus is None or minus is None else (plus - minus) / 4.0 for plus, minus in zip(*squares, strict=True)
     )
     return None if values is None else _by_rows(values, scale), tuple(gradients)
 
@@ -62,13 +62,13 @@ def _scaled(first: Optional, second: Optional) -> tuple[Optional, Optional, torc
     scales, scaled = [], []
     by_rows = not any(_moves(direction[1:]) for direction in (first, second))
     for direction in (first, second):
-        sizes = [one.abs() for one in direction[: 1 if by_rows else None] if one is not None]
-        largest = sizes[0].amax(1) if by_rows else torch.stack([one.amax() for one in sizes if one.numel()]).amax()
+        sizes = [part.abs() for part in direction[: 1 if by_rows else None] if part is not None]
+        largest = sizes[0].amax(1) if by_rows else torch.stack([size.amax() for size in sizes if size.numel()]).amax()
         scale = torch.where(largest == 0, torch.ones_like(largest), largest)
         scales.append(scale)
-        scaled.append([None if one is None else one / (scale[:, None] if by_rows else scale) for one in direction])
+        scaled.append([None if part is None else part / (scale[:, None] if by_rows else scale) for part in direction])
     if by_rows:  # nothing else does
-        scaled = [[one[0], *(None for _ in one[1:])] for one in scaled]
+        scaled = [[parts[0], *(None for _ in parts[1:])] for parts in scaled]
     return scaled[0], scaled[1], scales[0] * scales[1]
 
 
@@ -94,12 +94,12 @@ def _square(
     gradients: Optional = (None,) * len(variables)
     if any(wants[1:]):
         powers = runner.pull_back_along((cotangent, None, None), *curve, wants[1:], num_threads)
-        gradients = tuple(None if one is None else 2.0 * one for one in powers[2])
+        gradients = tuple(None if gradient is None else 2.0 * gradient for gradient in powers[2])
     return values, gradients
 
 
 def _moves(direction: Optional) -> bool:
-    return any(one is not None and bool(one.any()) for one in direction)
+    return any(part is not None and bool(part.any()) for part in direction)
 
 
 def _plus(first: torch.Tensor | None, second: torch.Tensor | None, sign: float) -> torch.Tensor | None:

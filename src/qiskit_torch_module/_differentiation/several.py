@@ -32,11 +32,11 @@ class SeveralGradients(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
         from .gradients import differentiable_gradients
 
-        def one(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
+        def gradients_of(cotangent: torch.Tensor, *variables: torch.Tensor) -> Tensors:
             return differentiable_gradients(ctx.runner, ctx.num_threads, ctx.wants, cotangent, *variables)
 
         in_dims = (0, *(None for _ in ctx.saved_tensors[1:]))
-        _, pull_back = pulled_back(torch.func.vmap(one, in_dims), *ctx.saved_tensors)
+        _, pull_back = pulled_back(torch.func.vmap(gradients_of, in_dims), *ctx.saved_tensors)
         return (None, None, None, *pull_back(cotangents))
 
 

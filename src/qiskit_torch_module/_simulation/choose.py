@@ -121,11 +121,11 @@ class Runners:
         # Asked in every step: the name of a device takes half a microsecond.
         device, size = "cpu" if inputs.is_cpu else inputs.device.type, inputs.shape[0]
         bits = size.bit_length() if type(size) is int else 1
-        found = self._by_task.get((device, inputs.dtype, bits))
-        if found is None:
+        runner = self._by_task.get((device, inputs.dtype, bits))
+        if runner is None:
             task = Task(1 << bits, inputs.dtype, device, num_threads=torch.get_num_threads())
-            found = self._by_task[device, inputs.dtype, bits] = self._prepared(task)
-        return found
+            runner = self._by_task[device, inputs.dtype, bits] = self._prepared(task)
+        return runner
 
     def require_method(self) -> None:
         """Checks that there is a method for the smallest task, on whichever device a module may be moved to.

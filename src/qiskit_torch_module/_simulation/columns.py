@@ -31,22 +31,22 @@ def with_derived_columns(
     wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
     variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
     derived = (*evolution.derived_inputs, *evolution.derived_weights)
-    found = [
-        rounded(evaluate(one.expression, variables), period, inputs.dtype)
-        for one, period in zip(derived, evolution.periods, strict=True)
+    values = [
+        rounded(evaluate(variable.expression, variables), period, inputs.dtype)
+        for variable, period in zip(derived, evolution.periods, strict=True)
     ]
-    columns, scalars = found[: len(evolution.derived_inputs)], found[len(evolution.derived_inputs) :]
+    columns, scalars = values[: len(evolution.derived_inputs)], values[len(evolution.derived_inputs) :]
     if not torch.compiler.is_compiling() and not inputs.is_meta and is_plain((inputs, weights)):
         _require_finite(evolution, inputs, weights, [*columns, *scalars])
-    columns = [one.expand(inputs.shape[0]) for one in columns]
+    columns = [column.expand(inputs.shape[0]) for column in columns]
     if columns:
         inputs = torch.cat([inputs, torch.stack(columns, 1)], 1)
     if scalars:
         weights = torch.cat([weights, torch.stack(scalars)])
     if not (evolution.input_blocks or evolution.weight_blocks):
         return inputs, weights
-    rows = [_block(evolution, one, inputs, weights) for one in evolution.input_blocks]
-    shared = [_block(evolution, one, inputs[:1], weights)[0] for one in evolution.weight_blocks]
+    rows = [_block(evolution, block, inputs, weights) for block in evolution.input_blocks]
+    shared = [_block(evolution, block, inputs[:1], weights)[0] for block in evolution.weight_blocks]
     return torch.cat([inputs, *rows], 1), torch.cat([weights, *shared])
 
 
@@ -72,15 +72,15 @@ def _block(evolution: Evolution, block: Block, inputs: torch.Tensor, weights: to
 
 
 def _require_finite(
-    evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor, found: Sequence[torch.Tensor]
+    evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor, values: Sequence[torch.Tensor]
 ) -> None:
-    if all(map(_is_finite, found)) or not (_is_finite(inputs) and _is_finite(weights)):
+    if all(map(_is_finite, values)) or not (_is_finite(inputs) and _is_finite(weights)):
         return  # where an input is at fault the engine says so
     fault = None if evolution.origins is None else evolution.origins.fault(inputs, weights)
     derived = next(
-        one
-        for one, value in zip((*evolution.derived_inputs, *evolution.derived_weights), found, strict=True)
-        if not _is_finite(value)
+        variable
+        for variable, numbers in zip((*evolution.derived_inputs, *evolution.derived_weights), values, strict=True)
+        if not _is_finite(numbers)
     )
     raise ValueError(
         fault

@@ -54,7 +54,7 @@ class Rates:
 
 def num_steps(evolution: Evolution) -> int:
     """Rotations, diagonals, and columns of matrices."""
-    return len(evolution.rotations) + len(evolution.diagonals) + sum(one.columns for one in evolution.matrices)
+    return len(evolution.rotations) + len(evolution.diagonals) + sum(matrix.columns for matrix in evolution.matrices)
 
 
 def num_read_qubits(program: Program) -> int:

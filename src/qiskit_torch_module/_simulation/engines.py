@@ -64,8 +64,8 @@ def _layered_engine(program: Program) -> Engine:
     else:
         # Both: series, along directions, run by layers.
         in_steps = step_arrays(steps, angles)
-        both = {**arrays, **angles.arrays()}
-        engine = Engine(num_qubits, num_inputs, num_weights, both, steps=dict(in_steps))
+        all_arrays = {**arrays, **angles.arrays()}
+        engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, steps=dict(in_steps))
         stopwatch.stage(f"or taken together in {len(steps):,} steps")
     terms = len(output.terms) if isinstance(output, ExpectationValues) else 0
     stopwatch.stage(f"engine made for them and {terms:,} Pauli terms")

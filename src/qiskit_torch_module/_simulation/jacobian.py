@@ -61,7 +61,7 @@ def _cost_of_direction(program: Program) -> float:
 def _along(program: Program, inputs: Array, flags: npt.NDArray[np.bool_], threads: int) -> Array:
     """Gradients (B, M, inputs) along each wanted input, whose copies of the samples go side by side."""
     engine, batch, width = engine_of(program), len(inputs), program.output_size
-    found = np.zeros((batch, width, len(flags)))
+    gradients = np.zeros((batch, width, len(flags)))
     columns = np.flatnonzero(flags)
     at_once = max(1, _MOST_NUMBERS // (batch * (width + len(flags))))
     for first in range(0, len(columns), at_once):
@@ -73,8 +73,8 @@ def _along(program: Program, inputs: Array, flags: npt.NDArray[np.bool_], thread
             torch.from_numpy(directions.reshape(-1, len(flags))),
         ]
         _, along = engine.series_values_float64(1, curve, len(some) * batch, ([], []), threads)
-        found[:, :, some] = np.moveaxis(along.numpy().reshape(len(some), batch, width), 0, 2)
-    return found
+        gradients[:, :, some] = np.moveaxis(along.numpy().reshape(len(some), batch, width), 0, 2)
+    return gradients
 
 
 def _passes(
@@ -82,12 +82,12 @@ def _passes(
 ) -> Array:
     """Gradients (count, B, inputs) of the first observables of a program."""
     engine, batch, width = engine_of(program), len(inputs), program.output_size
-    found = np.empty((count, batch, len(flags)))
+    jacobian = np.empty((count, batch, len(flags)))
     at_once = max(1, _MOST_NUMBERS // (batch * width))
     for first in range(0, count, at_once):
         some = min(at_once, count - first)
         cotangents = np.zeros((some, batch, width))
         cotangents[np.arange(some), :, first + np.arange(some)] = 1.0
         gradients, _ = engine.vector_jacobian_products(inputs, np.empty(0), cotangents, flags, threads, imaginary)
-        found[first : first + some] = gradients
-    return found
+        jacobian[first : first + some] = gradients
+    return jacobian

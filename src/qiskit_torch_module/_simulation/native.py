@@ -40,17 +40,17 @@ class Native(Method):
             return Refusal(f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()")
         if (reason := program.evolution.too_wide) is not None:
             return Refusal(reason)
-        found = NATIVE.of(program.evolution, task)
+        cost = NATIVE.of(program.evolution, task)
         if program.expectation_values is not None:
-            return found
-        whole, budget = state_bytes(program, task), memory_budget()
-        if whole > budget:
+            return cost
+        size, budget = state_bytes(program, task), memory_budget()
+        if size > budget:
             return Refusal(
-                f"states of {num_read_qubits(program)} qubits take {whole / 2**30:.3g} GiB in a batch of "
+                f"states of {num_read_qubits(program)} qubits take {size / 2**30:.3g} GiB in a batch of "
                 f"{task.batch_size}, more than the memory budget of {budget / 2**30:.3g} GiB; use smaller batches or "
                 "fewer qubits"
             )
-        return Cost(found.seconds, found.bytes + whole)
+        return Cost(cost.seconds, cost.bytes + size)
 
     def prepare(self, program: Program) -> Runner:
         """Plans nothing yet: the engine is made for the first values."""
@@ -130,18 +130,20 @@ class NativeRunner(Runner):
         """
         widths = [inputs.shape[1], *map(len, weights)]
         if any(wants[1:]) and len(inputs) < _LEAST_SUMMED:
-            together = torch.cat([inputs, *(one.expand(len(inputs), -1) for one in weights)], dim=1)
-            [found] = cast(NativeRunner, self.unshared).pull_backs(cotangents, together, (), (True,), num_threads)
-            first, *rest = torch.split(cast(torch.Tensor, found), widths, dim=2)
-            parts: list[torch.Tensor | None] = [first, *(one.sum(1) for one in rest)]
+            together = torch.cat([inputs, *(vector.expand(len(inputs), -1) for vector in weights)], dim=1)
+            [joint] = cast(NativeRunner, self.unshared).pull_backs(cotangents, together, (), (True,), num_threads)
+            first, *rest = torch.split(cast(torch.Tensor, joint), widths, dim=2)
+            parts: list[torch.Tensor | None] = [first, *(gradient.sum(1) for gradient in rest)]
             return [part if want else None for part, want in zip(parts, wants, strict=True)]
         engine, wanted = self._engine or self._made(), np.repeat(np.array(wants, dtype=np.bool_), widths)
-        rows, row, seeds = (one.detach().contiguous().numpy() for one in (inputs, joined(weights, inputs), cotangents))
+        rows, row, seeds = (
+            tensor.detach().contiguous().numpy() for tensor in (inputs, joined(weights, inputs), cotangents)
+        )
         try:
             gradients = engine.vector_jacobian_products(rows, row, seeds, wanted, engine_threads(num_threads))
         except ValueError as error:
             raise self._explained(error, inputs, weights) from None
-        of_inputs, of_weights = (None if one is None else torch.from_numpy(one) for one in gradients)
+        of_inputs, of_weights = (None if gradient is None else torch.from_numpy(gradient) for gradient in gradients)
         sets = [None] * len(weights) if of_weights is None else torch.split(of_weights, widths[1:], dim=1)
         parts = [of_inputs, *sets]
         return [part if want else None for part, want in zip(parts, wants, strict=True)]
@@ -157,8 +159,8 @@ class NativeRunner(Runner):
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.
         """
-        found: Sequence[torch.Tensor] = self._series("values", inputs, weights, (), num_threads)
-        return found
+        powers: Sequence[torch.Tensor] = self._series("values", inputs, weights, (), num_threads)
+        return powers
 
     def pull_back_along(
         self,
@@ -173,8 +175,8 @@ class NativeRunner(Runner):
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.
         """
-        found: Sequence[Optional] = self._series("gradients", inputs, weights, (cotangent, wants), num_threads)
-        return found
+        powers: Sequence[Optional] = self._series("gradients", inputs, weights, (cotangent, wants), num_threads)
+        return powers
 
     def _series(
         self, what: str, inputs: Powers, weights: Sequence[Optional], others: tuple[Any, ...], num_threads: int
@@ -201,6 +203,6 @@ def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tenso
     return torch.cat(tuple(weights)) if weights else inputs.new_empty(0)
 
 
-def chosen(found: Optional) -> Tensors:
+def chosen(gradients: Optional) -> Tensors:
     """The wanted gradients."""
-    return tuple(gradient for gradient in found if gradient is not None)
+    return tuple(gradient for gradient in gradients if gradient is not None)

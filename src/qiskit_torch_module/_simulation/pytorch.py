@@ -95,9 +95,9 @@ def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.T
     Raises:
         ValueError: an angle has no digits left.
     """
-    found = _Angles(inputs, joined(weights, inputs))
-    found.require_resolved(evolution)
-    columns = [found(one.angle, 4.0 * math.pi).expand(len(inputs)) for one in evolution.rotations]
+    angle_of = _Angles(inputs, joined(weights, inputs))
+    angle_of.require_resolved(evolution)
+    columns = [angle_of(rotation.angle, 4.0 * math.pi).expand(len(inputs)) for rotation in evolution.rotations]
     return torch.stack(columns, 1) if columns else inputs.new_empty(len(inputs), 0)
 
 
@@ -137,7 +137,7 @@ class _Angles:
         Raises:
             ValueError: there is one.
         """
-        inputs, weights = (one.detach() for one in self._tensors)
+        inputs, weights = (tensor.detach() for tensor in self._tensors)
         if torch.compiler.is_compiling() or not is_plain(self._tensors) or inputs.is_meta or not len(inputs):
             return
         largest = [*inputs.abs().amax(0).tolist(), *weights.abs().tolist()]
@@ -238,7 +238,7 @@ def _signed_sums(num_qubits: int, products: torch.Tensor, masks: npt.NDArray[np.
     """Sums of (-1)^|z & i| products[:, i] for every mask z: one by one if few, else by a Walsh-Hadamard transform."""
     if 2 * len(masks) <= num_qubits:
         signs = [_signs(num_qubits, int(z), 0, products.dtype, products.device) for z in masks]
-        return torch.stack([(products * one).sum(1) for one in signs], 1)
+        return torch.stack([(products * sign).sum(1) for sign in signs], 1)
     size = products.shape
     for bit in range(num_qubits):
         pairs = products.reshape(size[0], size[1] >> (bit + 1), 2, 1 << bit)

@@ -16,10 +16,10 @@ def read(program: Program, states: torch.Tensor) -> torch.Tensor:
         ValueError: it is of another shape than the output says.
     """
     assert isinstance(program.output, Output)
-    found = program.output.read(states)
-    if not isinstance(found, torch.Tensor):
-        raise TypeError(f"observables: expected {program.output} to read a tensor, got {type(found).__name__}")
+    values = program.output.read(states)
+    if not isinstance(values, torch.Tensor):
+        raise TypeError(f"observables: expected {program.output} to read a tensor, got {type(values).__name__}")
     expected = (len(states), *program.shape)
-    if found.shape != expected:
-        raise ValueError(f"observables: expected {program.output} to read shape {expected}, got {tuple(found.shape)}")
-    return found
+    if values.shape != expected:
+        raise ValueError(f"observables: expected {program.output} to read shape {expected}, got {tuple(values.shape)}")
+    return values

@@ -25,8 +25,8 @@ class StateRunner(NativeRunner):
     @cached_property
     def _places(self) -> torch.Tensor | None:
         """Where amplitudes are that can be other than 0; None: everywhere."""
-        found = places(self.program.evolution)
-        return None if found is None else torch.from_numpy(found)
+        indices = places(self.program.evolution)
+        return None if indices is None else torch.from_numpy(indices)
 
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
@@ -104,8 +104,8 @@ class ReadingRunner(Runner):
         if not record:
             with torch.no_grad():
                 return read(self.program, states), None
-        found = self._read(states)
-        return found[1].detach(), (*found, tape)
+        leaf_and_values = self._read(states)
+        return leaf_and_values[1].detach(), (*leaf_and_values, tape)
 
     def pull_back(
         self,
@@ -116,10 +116,10 @@ class ReadingRunner(Runner):
         num_threads: int = 0,
         tape: Any = None,
     ) -> Optional:
-        states, found, inner = tape or (*self._read(self.states.values(inputs, weights, num_threads)[0]), None)
+        states, values, inner = tape or (*self._read(self.states.values(inputs, weights, num_threads)[0]), None)
         bra = torch.zeros_like(states)
-        if found.requires_grad:
-            (bra,) = torch.autograd.grad(found, states, cotangent, retain_graph=True, materialize_grads=True)
+        if values.requires_grad:
+            (bra,) = torch.autograd.grad(values, states, cotangent, retain_graph=True, materialize_grads=True)
         return self.states.pull_back(bra, inputs, weights, wants, num_threads, inner)
 
     def _read(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,17 +22,17 @@ from .._program.synthesis import Real
 
 def variables_of(block: Block, arguments: torch.Tensor) -> torch.Tensor:
     """Variables (R, size) of a block for arguments (R, m), computed in double precision; differentiable."""
-    found: torch.Tensor
+    variables: torch.Tensor
     if torch.compiler.is_compiling() or is_tracing():
-        found = block_variables(arguments, block.text)
+        variables = block_variables(arguments, block.text)
     else:
         if is_forward_twice((arguments,)):
             raise NotImplementedError(
                 f"{block.name}: forward-mode derivatives of forward-mode derivatives are not supported with respect to "
                 "its parameters; use torch.func.hessian or jacfwd(jacrev(f)) instead of jacfwd(jacfwd(f))"
             )
-        found = _Variables.apply(block, arguments)  # type: ignore[no-untyped-call]
-    return found
+        variables = _Variables.apply(block, arguments)  # type: ignore[no-untyped-call]
+    return variables
 
 
 def _numbers(tensor: torch.Tensor) -> Real:
@@ -82,8 +82,8 @@ class _Variables(torch.autograd.Function):
 
 def _moved(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
     """Changes of arguments pushed forward, or gradients with respect to variables pulled back; differentiable."""
-    found: torch.Tensor = _Moved.apply(block, forward, vectors, arguments)  # type: ignore[no-untyped-call]
-    return found
+    moved: torch.Tensor = _Moved.apply(block, forward, vectors, arguments)  # type: ignore[no-untyped-call]
+    return moved
 
 
 def _is_wanted(ctx: Any, index: int) -> bool:
@@ -128,17 +128,17 @@ class _Moved(_OfBlock):
     def forward(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
         if is_plain((vectors, arguments)):
             return _computed_change(block, forward, vectors, arguments)
-        found: torch.Tensor = block_change(vectors, arguments, block.text, forward)
-        return found
+        change: torch.Tensor = block_change(vectors, arguments, block.text, forward)
+        return change
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         vectors, arguments = ctx.saved_tensors
-        found = _moved(ctx.block, not ctx.forwards, gradient, arguments)
+        moved = _moved(ctx.block, not ctx.forwards, gradient, arguments)
         if not _is_wanted(ctx, 3):
-            return None, None, found, None
+            return None, None, moved, None
         first, second = (gradient, vectors) if ctx.forwards else (vectors, gradient)
-        return None, None, found, _bent(ctx.block, False, first, second, arguments)
+        return None, None, moved, _bent(ctx.block, False, first, second, arguments)
 
     @staticmethod
     def jvp(ctx: Any, _: None, __: None, tangent: torch.Tensor | None, change: torch.Tensor | None) -> torch.Tensor:
@@ -161,9 +161,9 @@ def _mapped(
     info: Any, in_dims: Sequence[int | None], function: Callable[..., torch.Tensor], tensors: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """A function of rows, on rows of rows."""
-    stacked = [leading(one, dim, info.batch_size) for one, dim in zip(tensors, in_dims, strict=True)]
-    found = function(*(one.flatten(0, 1) for one in stacked))
-    return found.reshape(*stacked[0].shape[:2], *found.shape[1:])  # not by -1: there may be no rows
+    stacked = [leading(tensor, dim, info.batch_size) for tensor, dim in zip(tensors, in_dims, strict=True)]
+    results = function(*(rows.flatten(0, 1) for rows in stacked))
+    return results.reshape(*stacked[0].shape[:2], *results.shape[1:])  # not by -1: there may be no rows
 
 
 def _bent(
@@ -171,8 +171,8 @@ def _bent(
 ) -> torch.Tensor:
     """How `_moved` changes with the arguments: by two changes of them, or by gradients and a change pulled back."""
     _require_second(block)
-    found: torch.Tensor = _Bent.apply(block, forward, first, second, arguments)  # type: ignore[no-untyped-call]
-    return found
+    bent: torch.Tensor = _Bent.apply(block, forward, first, second, arguments)  # type: ignore[no-untyped-call]
+    return bent
 
 
 def _computed_bend(
@@ -190,13 +190,13 @@ def _bend_gradients(
     if _is_wanted(ctx, index):
         _refuse_third(ctx.block)
     first, second, arguments = ctx.saved_tensors
-    found: list[torch.Tensor | None] = [None, None]
+    gradients: list[torch.Tensor | None] = [None, None]
     if wants[0]:
         pair = (gradient, second) if ctx.forwards else (second, gradient)
-        found[0] = bend(not ctx.forwards, *pair, arguments)
+        gradients[0] = bend(not ctx.forwards, *pair, arguments)
     if wants[1]:
-        found[1] = bend(False, *((gradient, first) if ctx.forwards else (first, gradient)), arguments)
-    return found
+        gradients[1] = bend(False, *((gradient, first) if ctx.forwards else (first, gradient)), arguments)
+    return gradients
 
 
 class _Bent(_OfBlock):
@@ -208,8 +208,8 @@ class _Bent(_OfBlock):
     ) -> torch.Tensor:
         if is_plain((first, second, arguments)):
             return _computed_bend(block, forward, first, second, arguments)
-        found: torch.Tensor = block_bend(first, second, arguments, block.text, forward)
-        return found
+        bent: torch.Tensor = block_bend(first, second, arguments, block.text, forward)
+        return bent
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
@@ -307,8 +307,8 @@ def _keep_for_bend(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 def _bend_backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
     def bend(forward: bool, first: torch.Tensor, second: torch.Tensor, arguments: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = block_bend(first, second, arguments, ctx.text, forward)
-        return found
+        bent: torch.Tensor = block_bend(first, second, arguments, ctx.text, forward)
+        return bent
 
     ctx.block = block_of(ctx.text)
     return *_bend_gradients(ctx, 2, ctx.needs_input_grad[:2], gradient, bend), None, None, None

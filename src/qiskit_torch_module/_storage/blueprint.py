@@ -444,7 +444,7 @@ class _Reader:
         if what == "unitary" and len(rest) == 1:
             return UnitaryGate(self._matrix(rest[0], (1 << len(qubits),) * 2)), qubits
         if what == "amplitudes" and len(rest) == 1 << len(qubits):
-            return _encoding([self._angle(one) for one in rest]), qubits
+            return _encoding([self._angle(amplitude) for amplitude in rest]), qubits
         if what == "columns" and len(rest) == 1:
             return _from_columns(self._matrix(rest[0], None), len(qubits)), qubits
         if what == "hamiltonian" and len(rest) == 2:

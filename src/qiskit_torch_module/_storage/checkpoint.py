@@ -61,10 +61,12 @@ def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, A
             raise FileNotFoundError(f"{path} is no file; expected one saved by this package")
         require_regular(path)
         with path.open("rb") as file:
-            found = _found(path, file, trusted)
-    if found.kind != kind or not isinstance(found.content, dict):
-        raise ValueError(f"{path} is no {kind} but a {found.kind[:100]}{_versions(found)}; {_remedy(found.kind)}")
-    return found.content
+            contents = _found(path, file, trusted)
+    if contents.kind != kind or not isinstance(contents.content, dict):
+        raise ValueError(
+            f"{path} is no {kind} but a {contents.kind[:100]}{_versions(contents)}; {_remedy(contents.kind)}"
+        )
+    return contents.content
 
 
 def _remedy(kind: str) -> str:
@@ -73,8 +75,8 @@ def _remedy(kind: str) -> str:
     return f"read it with {_READERS[kind]}" if kind in _READERS else "update qiskit-torch-module"
 
 
-def _versions(found: Contents) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in found.written_with.items())
+def _versions(contents: Contents) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in contents.written_with.items())
     return f", written with {versions[:300]}" if versions else ""
 
 

@@ -175,9 +175,9 @@ def _plain(value: Any, where: str, blobs: list[bytes], depth: int) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"float": repr(float(value))}
     if type(value) is list:
-        return [_plain(one, f"{where}[{i}]", blobs, depth + 1) for i, one in enumerate(value)]
+        return [_plain(item, f"{where}[{i}]", blobs, depth + 1) for i, item in enumerate(value)]
     if type(value) in (tuple, torch.Size):
-        return {"tuple": [_plain(one, f"{where}[{i}]", blobs, depth + 1) for i, one in enumerate(value)]}
+        return {"tuple": [_plain(item, f"{where}[{i}]", blobs, depth + 1) for i, item in enumerate(value)]}
     if isinstance(value, dict):
         return _plain_dict(value, where, blobs, depth + 1)
     return _plain_bytes(value, where, blobs)
@@ -188,7 +188,7 @@ def _plain_dict(value: dict[Any, Any], where: str, blobs: list[bytes], depth: in
         if type(key) not in (str, int):
             raise TypeError(f"{where}: expected texts or integers as keys, got {type(key).__name__}")
     if all(type(key) is str for key in value):
-        return {"dict": {key: _plain(one, f"{where}[{key!r}]", blobs, depth) for key, one in value.items()}}
+        return {"dict": {key: _plain(item, f"{where}[{key!r}]", blobs, depth) for key, item in value.items()}}
     items = [[_plain(k, where, blobs, depth), _plain(v, f"{where}[{k!r}]", blobs, depth)] for k, v in value.items()]
     return {"items": items}
 
@@ -229,7 +229,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise ValueError("nested too deep")
         if isinstance(plain, list):
-            return [self.value(one, depth + 1) for one in plain]
+            return [self.value(item, depth + 1) for item in plain]
         if not isinstance(plain, dict):
             if isinstance(plain, float) and not math.isfinite(plain):
                 raise ValueError("expected finite numbers, got one beyond the range")
@@ -238,11 +238,11 @@ class _Reader:
             raise ValueError(f"expected an object of one name, got {len(plain)}")
         (tag, inner), *_ = plain.items()
         if tag == "dict" and isinstance(inner, dict):
-            return {key: self.value(one, depth + 1) for key, one in inner.items()}
+            return {key: self.value(item, depth + 1) for key, item in inner.items()}
         if tag == "items" and isinstance(inner, list):
             return dict(self._pairs(inner, depth + 1))
         if tag == "tuple" and isinstance(inner, list):
-            return tuple([self.value(one, depth + 1) for one in inner])
+            return tuple([self.value(item, depth + 1) for item in inner])
         if tag == "float" and inner in ("nan", "inf", "-inf"):
             return float(inner)
         if tag == "bytes":

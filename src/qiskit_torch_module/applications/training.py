@@ -168,7 +168,10 @@ class Training:
         shapes = {"step": torch.Size(), **dict.fromkeys(("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), weights.shape)}
         if state == {}:  # before the first update
             return {}
-        if not isinstance(state, dict) or {name: getattr(one, "shape", None) for name, one in state.items()} != shapes:
+        if (
+            not isinstance(state, dict)
+            or {name: getattr(tensor, "shape", None) for name, tensor in state.items()} != shapes
+        ):
             raise ValueError(f"{path} holds no state of Adam to go on with; train anew, in another folder")
         return state
 

@@ -27,15 +27,15 @@ def arguments_of(network: Any, given: Collection[str] = ()) -> dict[str, Any]:
     inputs, weights = list(estimator_network.input_params or ()), list(estimator_network.weight_params or ())
     if not {"encoding_params", "variational_params"} <= set(given):
         inputs, weights = _as_evaluated(estimator_network, inputs, weights)
-    found = {
+    arguments = {
         "circuit": estimator_network.circuit,
         "encoding_params": inputs or None,
         "variational_params": weights or None,
         "observables": _sequence(estimator_network.observables),
     }
     if estimator_network is not network and weights:
-        found["variational_params_initial"] = network.weight.detach().cpu()
-    return found
+        arguments["variational_params_initial"] = network.weight.detach().cpu()
+    return arguments
 
 
 def _as_evaluated(network: Any, inputs: list[Any], weights: list[Any]) -> tuple[list[Any], list[Any]]:

@@ -136,7 +136,7 @@ class HybridModule(torch.nn.Module):
     def num_trainable_parameters_classical(self) -> int:
         """Number of trainable parameters of the two linear layers."""
         layers = (self.preprocessing, self.postprocessing)
-        return sum(one.numel() for layer in layers for one in layer.parameters() if one.requires_grad)
+        return sum(parameter.numel() for layer in layers for parameter in layer.parameters() if parameter.requires_grad)
 
     @property
     def num_trainable_parameters(self) -> int:

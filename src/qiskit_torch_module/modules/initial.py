@@ -111,7 +111,7 @@ def initial_values(initial: Any, size: int, argument: str) -> torch.Tensor:
         if unknown:
             raise ValueError(f"{argument}: '{name}' takes {sorted(defaults)}, got {sorted(unknown)}")
         try:
-            if not all(math.isfinite(one) for one in options.values()):
+            if not all(math.isfinite(number) for number in options.values()):
                 raise ValueError("expected finite numbers")
             started: torch.Tensor = function(torch.empty(size), **{**defaults, **options})
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:

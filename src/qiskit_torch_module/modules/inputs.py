@@ -20,8 +20,8 @@ def is_ready(input: Any, width: int, own: Sequence[torch.Tensor]) -> bool:
     if input.ndim == 0 or input.shape[-1] != width:
         return False
     dtype = input.dtype
-    for one in own:  # a generator takes longer
-        if one.dtype is not dtype:
+    for tensor in own:  # a generator takes longer
+        if tensor.dtype is not dtype:
             return False
     return dtype in _NATIVE_DTYPES
 
@@ -43,7 +43,7 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
     """
     if input is None and width > 0:
         raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
-    result = _promoted([one.dtype for one in own])
+    result = _promoted([tensor.dtype for tensor in own])
     has_dtype = isinstance(input, torch.Tensor)
     if input is None:
         input = torch.empty(0, dtype=_computed(result), device=own[0].device)

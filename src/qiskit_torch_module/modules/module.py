@@ -237,7 +237,7 @@ class QuantumModule(torch.nn.Module):
         if is_ready(input, width, own):
             return input, weights, None
         inputs, dtype = prepared(input, width, own)
-        return inputs, [one.to(inputs.dtype) for one in weights], dtype
+        return inputs, [vector.to(inputs.dtype) for vector in weights], dtype
 
     def _without_weights(self) -> list[torch.Tensor]:
         """What stands for the dtype and device of weights."""
@@ -299,7 +299,7 @@ class QuantumModule(torch.nn.Module):
 
     def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
         """Puts in place of what was compiled at construction what comes from a file."""
-        program.evolution.set_origins({one: index for index, one in enumerate(circuit.parameters)})
+        program.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
         self._compute(program, self._runners.method)
         self._observables = observables
         self._circuit, self._num_qubits = circuit, circuit.num_qubits
@@ -332,11 +332,11 @@ class QuantumModule(torch.nn.Module):
         sets = self.variational_
         if isinstance(variational_gradients_flag, str) or not isinstance(variational_gradients_flag, Iterable):
             variational_gradients_flag = [variational_gradients_flag] * len(sets)
-        flags = [flag(one, "variational_gradients_flag") for one in variational_gradients_flag]
+        flags = [flag(given, "variational_gradients_flag") for given in variational_gradients_flag]
         if len(flags) != len(sets):
             raise ValueError(f"variational_gradients_flag: expected one flag for all or {len(sets)}, got {len(flags)}")
-        for one, is_trained in zip(sets, flags, strict=True):
-            one.requires_grad_(is_trained)
+        for weights, is_trained in zip(sets, flags, strict=True):
+            weights.requires_grad_(is_trained)
 
     def draw(self, *arguments: Any, **options: Any) -> Any:
         """Draws the circuit: arguments and result are those of ``QuantumCircuit.draw``."""

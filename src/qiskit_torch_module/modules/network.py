@@ -88,24 +88,27 @@ class QNN:
                 one entry for each set, None where it is not wanted.
         """
         inputs, sets = self._model.encoding_parameters, self._model.variational_parameters
-        is_one = isinstance(variational_gradients, bool)
+        is_single = isinstance(variational_gradients, bool)
         flags = (
             [variational_gradients] * len(sets) if isinstance(variational_gradients, bool) else variational_gradients
         )
         if len(flags) != len(sets):
             raise ValueError(f"variational_gradients: expected one flag for all or {len(sets)}, got {len(flags)}")
-        chosen = [one for one, is_wanted in zip(sets, flags, strict=True) if is_wanted]
+        chosen = [parameter_set for parameter_set, is_wanted in zip(sets, flags, strict=True) if is_wanted]
         wanted = [inputs, *chosen] if encoding_gradients else chosen
         if not wanted:
             raise ValueError("encoding_gradients, variational_gradients: expected some to be wanted, got none")
         gradient = FastReverseEstimatorGradient(num_threads=self._model.num_threads_backward)
         columns = self._columns(encoding_data, variational_weights)
-        found = gradient.jacobian(
-            self._model.circuit, self._model.observables, columns, [parameter for one in wanted for parameter in one]
+        jacobian = gradient.jacobian(
+            self._model.circuit,
+            self._model.observables,
+            columns,
+            [parameter for parameter_set in wanted for parameter in parameter_set],
         )
-        parts = iter(np.split(found, np.cumsum([len(one) for one in wanted])[:-1], axis=2))
+        parts = iter(np.split(jacobian, np.cumsum([len(parameter_set) for parameter_set in wanted])[:-1], axis=2))
         first = next(parts) if encoding_gradients else None
-        if is_one:
+        if is_single:
             return first, (np.concatenate(list(parts), axis=2) if variational_gradients else None)
         return first, [next(parts) if is_wanted else None for is_wanted in flags]
 
@@ -114,11 +117,11 @@ class QNN:
         if isinstance(variational_weights, torch.Tensor) or np.ndim(variational_weights[0]) == 0:
             weights = np.asarray(variational_weights, dtype=np.float64)
         else:
-            weights = np.concatenate([np.asarray(one, dtype=np.float64) for one in variational_weights])
+            weights = np.concatenate([np.asarray(values, dtype=np.float64) for values in variational_weights])
         rows = np.atleast_2d(np.asarray([] if encoding_data is None else encoding_data, dtype=np.float64))
         if rows.shape[1] != len(inputs):
             raise ValueError(f"encoding_data: expected shape (batch, {len(inputs)}), got {rows.shape}")
-        listed = [parameter for one in sets for parameter in one]
+        listed = [parameter for parameter_set in sets for parameter in parameter_set]
         if weights.shape != (len(listed),):
             raise ValueError(f"variational_weights: expected {len(listed)} in all, got shape {weights.shape}")
         columns = {parameter: rows[:, index] for index, parameter in enumerate(inputs)}
@@ -150,7 +153,7 @@ class QNN:
 
     def num_trainable_parameters(self) -> list[int]:
         """Numbers of variational parameters in each set."""
-        return [len(one) for one in self.trainable_parameters()]
+        return [len(parameter_set) for parameter_set in self.trainable_parameters()]
 
     def observables(self) -> Observables:
         """The observables as they were given."""

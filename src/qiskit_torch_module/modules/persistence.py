@@ -107,12 +107,12 @@ def load(path: str | Path, trusted: bool = False) -> QuantumModule:
 
 def _path(path: Any) -> Path:
     try:
-        found = Path(path)
+        file = Path(path)
     except TypeError as error:
         raise TypeError(f"path: expected the name of a file as str or Path, got {path!r}") from error
-    if "\0" in str(found):
-        raise ValueError(f"path: expected the name of a file, got {str(found)!r}, which holds a null character")
-    return found
+    if "\0" in str(file):
+        raise ValueError(f"path: expected the name of a file, got {str(file)!r}, which holds a null character")
+    return file
 
 
 def _content(model: QuantumModule) -> dict[str, Any]:
@@ -129,8 +129,8 @@ def _content(model: QuantumModule) -> dict[str, Any]:
         "parameters": parameters,
         "names": model.variational_names,
         "sizes": [len(chosen) for chosen in model.variational_parameters],
-        "initials": [_written_initial(one) for one in model._initials],
-        "trainable": [one.requires_grad for one in model.variational_],
+        "initials": [_written_initial(initial) for initial in model._initials],
+        "trainable": [weights.requires_grad for weights in model.variational_],
         "weights": dict(model.state_dict()),
         "like": None if model.variational_ else model._without_weights()[0],
         "encoding_gradients_flag": model.encoding_gradients_flag,
@@ -140,15 +140,15 @@ def _content(model: QuantumModule) -> dict[str, Any]:
 
 
 def _parameters_of(model: QuantumModule) -> list[Parameter]:
-    return [*model.encoding_parameters, *(one for chosen in model.variational_parameters for one in chosen)]
+    return [*model.encoding_parameters, *(parameter for chosen in model.variational_parameters for parameter in chosen)]
 
 
 def _checked_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
     """The circuit as plain data, if it compiles to the same program again; or None, and why."""
-    found = _blueprints.get(model)
-    if found is None:
-        found = _blueprints[model] = _new_blueprint(model, listed)
-    return found
+    plan_and_reason = _blueprints.get(model)
+    if plan_and_reason is None:
+        plan_and_reason = _blueprints[model] = _new_blueprint(model, listed)
+    return plan_and_reason
 
 
 def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[dict[str, Any] | None, str]:
@@ -174,7 +174,7 @@ def _agree(program: Program, again: Program) -> bool:
     same = replace(new, num_relabellings=old.num_relabellings, frame=new.frame if old.frame else None)
     if to_text(Program(same, again.output)) == to_text(program):
         return True
-    sizes = [(one.num_qubits, one.num_inputs, one.num_weights) for one in (old, new)]
+    sizes = [(evolution.num_qubits, evolution.num_inputs, evolution.num_weights) for evolution in (old, new)]
     if sizes[0] != sizes[1] or program.shape != again.shape or old.num_qubits > _MOST_COMPARED_QUBITS:
         return False
     random = np.random.default_rng(0)  # within the domain of most functions
@@ -201,7 +201,8 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
         "sets of parameters": again.variational_parameters == model.variational_parameters,
         "requires_grad": [a.requires_grad for a in again.variational_] == [b.requires_grad for b in model.variational_],
         "weights": encoded("", dict(again.state_dict())) == encoded("", dict(model.state_dict())),
-        "dtype": [one.dtype for one in again._without_weights()] == [one.dtype for one in model._without_weights()],
+        "dtype": [tensor.dtype for tensor in again._without_weights()]
+        == [tensor.dtype for tensor in model._without_weights()],
         "method": again.method == model.method,
         "settings": (again.encoding_gradients_flag, again.num_threads_forward, again.num_threads_backward)
         == (model.encoding_gradients_flag, model.num_threads_forward, model.num_threads_backward),
@@ -226,7 +227,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     num_qubits, threads, gradients = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
     if type(num_qubits) is not int or not program.evolution.num_qubits <= num_qubits <= MAX_QUBITS:
         raise ValueError(f"expected {program.evolution.num_qubits} to {MAX_QUBITS} qubits")
-    if len(threads) != 2 or any(type(one) is not int or not 0 <= one <= MOST_THREADS for one in threads):
+    if len(threads) != 2 or any(type(count) is not int or not 0 <= count <= MOST_THREADS for count in threads):
         raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
     if gradients not in (None, True, False):
         raise ValueError("expected None, True or False as encoding_gradients_flag")
@@ -251,7 +252,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     model.load_state_dict(content["weights"], assign=True)
     if "_like" in model._buffers:  # dtype, where no weight tells it
         model._buffers["_like"] = content["like"].clone()
-    model.set_variational_gradients_flag([bool(one) for one in content["trainable"]])
+    model.set_variational_gradients_flag([bool(is_trained) for is_trained in content["trainable"]])
     return model
 
 
@@ -281,7 +282,7 @@ def _written_observables(model: QuantumModule) -> Any:
         return _STATE
     if isinstance(given, str):
         return given
-    if isinstance(given, Sequence) and all(isinstance(one, str) for one in given):
+    if isinstance(given, Sequence) and all(isinstance(label, str) for label in given):
         return list(given)
     sums = pauli_sums(given, model._num_qubits, lambda: _idle_qubits(model))
     return {name: getattr(sums, name) for name in _SUMS}
@@ -317,7 +318,7 @@ def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
     if isinstance(plain, str):
         return plain
     if isinstance(plain, list):
-        if len(plain) != count or not all(type(one) is str for one in plain):
+        if len(plain) != count or not all(type(label) is str for label in plain):
             raise ValueError(f"expected {count} observables")
         return plain
     if type(plain) is not dict or plain.keys() != _SUMS.keys():

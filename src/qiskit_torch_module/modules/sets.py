@@ -47,7 +47,7 @@ def is_flat(parameters: Any) -> bool:
     if parameters is None or isinstance(parameters, Parameter):
         return parameters is not None
     listed = list(parameters)
-    return bool(listed) and all(isinstance(one, Parameter) for one in listed)
+    return bool(listed) and all(isinstance(parameter, Parameter) for parameter in listed)
 
 
 def set_initials(initial: Any, count: int) -> list[Any]:
@@ -77,8 +77,8 @@ def rename_entries(state: dict[str, Any], prefix: str, names: Sequence[str]) -> 
     if len(names) != 1:
         return
     own = prefix + names[0]
-    found = [prefix + alias for alias in ALIASES if prefix + alias in state]
-    if found and own not in state:
-        state[own] = state.pop(found[0])
+    aliases = [prefix + alias for alias in ALIASES if prefix + alias in state]
+    if aliases and own not in state:
+        state[own] = state.pop(aliases[0])
     if own != prefix + TWIN:
         state.pop(prefix + TWIN, None)

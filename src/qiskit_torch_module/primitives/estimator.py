@@ -207,7 +207,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
             values = pub_values(self.expectation_values, pubs)
         except ResetError:
             return [self._drawn(pubs[0])] if len(pubs) == 1 else [self._results([pub])[0] for pub in pubs]
-        return [self._result(pub, one) for pub, one in zip(pubs, values, strict=True)]
+        return [self._result(pub, array) for pub, array in zip(pubs, values, strict=True)]
 
     def _result(self, pub: Any, values: npt.NDArray[np.float64]) -> Any:
         if pub.precision and self._is_noisy:
@@ -238,7 +238,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
             return compat.EstimatorResult(values, [{} for _ in values])
         variances = np.maximum(squares - values**2, 0.0)
         noisy = np.random.default_rng(seed).normal(values, np.sqrt(variances / shots))
-        return compat.EstimatorResult(noisy, [{"variance": one, "shots": shots} for one in variances])
+        return compat.EstimatorResult(noisy, [{"variance": variance, "shots": shots} for variance in variances])
 
 
 def _looked_into(pubs: Any) -> Iterator[Any]:

@@ -140,16 +140,16 @@ class FastReverseEstimatorGradient:
         extended, _ = with_derived_columns(program.evolution, at, at.new_empty(0))
         inputs = extended.detach().numpy()
         try:
-            found = engine_jacobian(program, inputs, wanted, threads, imaginary)
+            extended_jacobian = engine_jacobian(program, inputs, wanted, threads, imaginary)
         except ValueError as error:
             raise explained(program.evolution, error, extended, at.new_empty(0)) from None
         if imaginary and columns:
             # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
             values = engine_of(program).values(inputs, np.empty(0), threads)
-            found += 2.0 * values[:, :, None] * program.evolution.whole_phase.gradient(inputs)[:, None, :]
-        jacobian: npt.NDArray[np.float64] = found[:, :, columns]
+            extended_jacobian += 2.0 * values[:, :, None] * program.evolution.whole_phase.gradient(inputs)[:, None, :]
+        jacobian: npt.NDArray[np.float64] = extended_jacobian[:, :, columns]
         for m in range(program.output_size if program.evolution.has_derived and columns else 0):
-            cotangent = torch.from_numpy(np.ascontiguousarray(found[:, m]))
+            cotangent = torch.from_numpy(np.ascontiguousarray(extended_jacobian[:, m]))
             (slope,) = torch.autograd.grad(extended, at, cotangent, retain_graph=True)
             jacobian[:, m] = slope.numpy()[:, columns]
         return jacobian
@@ -192,11 +192,11 @@ class FastReverseEstimatorGradient:
         for group in checked.groups():
             union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
             column = {parameter: index for index, parameter in enumerate(union)}
-            found = self._derivatives(group.circuit, group.observables, group.rows, union)
+            derivatives = self._derivatives(group.circuit, group.observables, group.rows, union)
             for position, row, observable in zip(group.positions, group.row_index, group.observable_index, strict=True):
                 chosen = [column[parameter] for parameter in wanted[position]]
-                gradients[position] = found[row, observable, chosen]
-        metadata = [{"parameters": one, "derivative_type": self.derivative_type} for one in wanted]
+                gradients[position] = derivatives[row, observable, chosen]
+        metadata = [{"parameters": parameters, "derivative_type": self.derivative_type} for parameters in wanted]
         return EstimatorGradientResult([gradients[i] for i in range(len(wanted))], metadata, options)
 
     def _derivatives(self, *arguments: Any) -> npt.NDArray[Any]:
@@ -242,12 +242,12 @@ def _wanted(circuits: Sequence[QuantumCircuit], parameters: Any) -> list[list[Pa
         )
     orders: dict[int, dict[Parameter, None]] = {}
     wanted = []
-    for index, (circuit, one) in enumerate(zip(circuits, parameters, strict=True)):
+    for index, (circuit, given) in enumerate(zip(circuits, parameters, strict=True)):
         order = orders.get(id(circuit))
         if order is None:
             order = orders[id(circuit)] = dict.fromkeys(circuit.parameters)
-        wanted.append(list(order) if one is None else parameter_list(one, f"parameters[{index}]"))
-        if one is not None:
+        wanted.append(list(order) if given is None else parameter_list(given, f"parameters[{index}]"))
+        if given is not None:
             _check_known(wanted[-1], order, f"parameters[{index}]")
     return wanted
 

@@ -38,8 +38,8 @@ class _Task:
     def values(self, evaluate: Evaluate) -> npt.NDArray[np.float64]:
         """Of each row and each distinct observable."""
         if self.circuit.num_qubits:
-            return evaluate(self.circuit, [dict(one) for one in self.sums], self.rows)
-        widened = [{f"I{label}": factor for label, factor in one} for one in self.sums]
+            return evaluate(self.circuit, [dict(terms) for terms in self.sums], self.rows)
+        widened = [{f"I{label}": factor for label, factor in terms} for terms in self.sums]
         return evaluate(with_a_qubit(self.circuit), widened, self.rows)
 
 
@@ -53,11 +53,11 @@ def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.f
         task.add(position, pub)
     values: dict[int, npt.NDArray[np.float64]] = {}
     for task in tasks.values():
-        found = np.zeros((len(task.rows), len(task.sums)))
-        if found.size:
-            found = task.values(evaluate)
+        table = np.zeros((len(task.rows), len(task.sums)))
+        if table.size:
+            table = task.values(evaluate)
         for position, row_index, sum_index in task.places:
-            values[position] = np.asarray(found[row_index, sum_index])  # of no dimension: a scalar otherwise
+            values[position] = np.asarray(table[row_index, sum_index])  # of no dimension: a scalar otherwise
     return [values[position] for position in range(len(pubs))]
 
 

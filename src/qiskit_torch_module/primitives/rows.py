@@ -71,7 +71,7 @@ def real_array(values: Any, argument: str) -> npt.NDArray[np.float64]:
         raise ValueError(f"{argument}: expected rows of one length, got {values!r}") from error
     if array.dtype.kind == "O":  # numbers to Python, such as a bound ParameterExpression
         try:
-            array = np.array([float(one) for one in array.flat], dtype=np.float64).reshape(array.shape)
+            array = np.array([float(number) for number in array.flat], dtype=np.float64).reshape(array.shape)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{argument}: expected real numbers, got {values!r}") from error
     if array.dtype.kind not in "biuf":
@@ -82,7 +82,7 @@ def real_array(values: Any, argument: str) -> npt.NDArray[np.float64]:
 def _require_all(circuit: QuantumCircuit, parameters: list[Parameter]) -> None:
     missing = circuit.parameters - set(parameters) - loop_parameters(circuit)
     if missing:
-        names = sorted(one.name for one in missing)
+        names = sorted(parameter.name for parameter in missing)
         raise ValueError(
             f"parameter_values: expected a column for every parameter of the circuit, got none for {quoted(names)}"
         )

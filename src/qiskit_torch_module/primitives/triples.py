@@ -83,11 +83,11 @@ def values_and_squares(evaluate: Evaluate, checked: Triples, squared: bool) -> t
     """The exact value of each observable, and where wanted that of its square (else 0)."""
     values, squares = np.empty(len(checked.circuits)), np.zeros(len(checked.circuits))
     for group in checked.groups():
-        sums = [*group.observables, *([square(one) for one in group.observables] if squared else [])]
-        found = evaluate(group.circuit, sums, group.rows)
-        values[group.positions] = found[group.row_index, group.observable_index]
+        sums = [*group.observables, *([square(observable) for observable in group.observables] if squared else [])]
+        table = evaluate(group.circuit, sums, group.rows)
+        values[group.positions] = table[group.row_index, group.observable_index]
         if squared:
-            squares[group.positions] = found[group.row_index, np.add(group.observable_index, len(group.observables))]
+            squares[group.positions] = table[group.row_index, np.add(group.observable_index, len(group.observables))]
     return values, squares
 
 
@@ -135,10 +135,10 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
                 f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}"
             )
     pairs = [
-        (circuit, one) if circuit.num_qubits else _widened(circuit, one)
-        for circuit, one in zip(listed, sums, strict=True)
+        (circuit, observable) if circuit.num_qubits else _widened(circuit, observable)
+        for circuit, observable in zip(listed, sums, strict=True)
     ]
-    return Triples(tuple(circuit for circuit, _ in pairs), tuple(one for _, one in pairs), rows)
+    return Triples(tuple(circuit for circuit, _ in pairs), tuple(observable for _, observable in pairs), rows)
 
 
 def _widened(circuit: QuantumCircuit, observable: Any) -> tuple[QuantumCircuit, Any]:
@@ -159,17 +159,17 @@ def _pauli_sums(observables: Sequence[Any]) -> tuple[Any, ...]:
     """
     labelled: dict[str, SparsePauliOp] = {}
     sums = []
-    for index, one in enumerate(observables):
-        if isinstance(one, str) and one not in labelled:
+    for index, observable in enumerate(observables):
+        if isinstance(observable, str) and observable not in labelled:
             try:
-                labelled[one] = SparsePauliOp(one)
+                labelled[observable] = SparsePauliOp(observable)
             except QiskitError as error:
-                raise ValueError(f"observables[{index}]: expected a label of I, X, Y, Z, got {one!r}") from error
-        primitive = getattr(one, "primitive", None)
-        if isinstance(one, str):
-            sums.append(labelled[one])
+                raise ValueError(f"observables[{index}]: expected a label of I, X, Y, Z, got {observable!r}") from error
+        primitive = getattr(observable, "primitive", None)
+        if isinstance(observable, str):
+            sums.append(labelled[observable])
         else:
-            sums.append(one if primitive is None else one.coeff * primitive)
+            sums.append(observable if primitive is None else observable.coeff * primitive)
     return tuple(sums)
 
 

@@ -27,7 +27,7 @@ def _counts() -> list[int]:
 def tasks(settings: Settings) -> list[Task]:
     """Every instruction set with all threads, the best one with fewer."""
     sets, counts = _engine.instruction_sets(), _counts()
-    settings_of = [(sets[0], count) for count in counts] + [(one, counts[-1]) for one in sets[1:]]
+    settings_of = [(sets[0], count) for count in counts] + [(name, counts[-1]) for name in sets[1:]]
     return [
         Task(f"{name}, {count} @ {qubits}", _measure(name, count, qubits))
         for name, count in settings_of
@@ -82,7 +82,7 @@ def file_name() -> str:
     """Of this machine's results, so that those of several machines can lie in one folder."""
     about = machine()
     text = f"{about['processor']}-{about['cores']}-{about['instruction_set']}-{about['system']}"
-    return "fig4-" + "-".join("".join(one if one.isalnum() else " " for one in text.lower()).split())
+    return "fig4-" + "-".join("".join(character if character.isalnum() else " " for character in text.lower()).split())
 
 
 def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
@@ -96,8 +96,8 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "",
         "![Training step by qubits](fig4.png)",
     ]
-    for one in machines:
-        lines += ["", f"## {described(one)}", "", *_table(one["points"])]
+    for of_machine in machines:
+        lines += ["", f"## {described(of_machine)}", "", *_table(of_machine["points"])]
     table, picture = stem.parent / "fig4.md", stem.parent / "fig4.png"
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _plot(machines, picture)
@@ -105,12 +105,12 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
 
 
 def _table(points: Mapping[str, Result]) -> list[str]:
-    sizes = sorted({one["qubits"] for one in points.values()})
+    sizes = sorted({point["qubits"] for point in points.values()})
     lines = ["| instruction set, threads | " + " | ".join(f"{n} qubits" for n in sizes) + " |"]
     lines.append("| --- |" + " ---: |" * len(sizes))
     for name in dict.fromkeys(key.split(" @ ")[0] for key in points):
-        found = [points.get(f"{name} @ {n}") for n in sizes]
-        cells = ["" if one is None else f"{one['step']:.3g} ({one['forward']:.3g})" for one in found]
+        row = [points.get(f"{name} @ {n}") for n in sizes]
+        cells = ["" if point is None else f"{point['step']:.3g} ({point['forward']:.3g})" for point in row]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
@@ -129,12 +129,12 @@ def _plot(machines: list[dict[str, Any]], path: Path) -> None:
         sharey=True,
         layout="constrained",
     )
-    for axis, one in zip(axes[0], machines, strict=False):
-        points = one["points"]
+    for axis, of_machine in zip(axes[0], machines, strict=False):
+        points = of_machine["points"]
         for name in dict.fromkeys(key.split(" @ ")[0] for key in points):
-            found = sorted((p["qubits"], p["step"]) for key, p in points.items() if key.startswith(f"{name} @"))
-            axis.plot(*zip(*found, strict=True), "o-", markersize=4, label=f"{name} thread{'s' * (name[-2:] != ' 1')}")
-        about = one["machine"]
+            curve = sorted((p["qubits"], p["step"]) for key, p in points.items() if key.startswith(f"{name} @"))
+            axis.plot(*zip(*curve, strict=True), "o-", markersize=4, label=f"{name} thread{'s' * (name[-2:] != ' 1')}")
+        about = of_machine["machine"]
         axis.set(
             yscale="log", xlabel="qubits", title=f"{about['processor']}, {about['cores']} cores, {about['system']}"
         )

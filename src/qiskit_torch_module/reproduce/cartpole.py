@@ -156,11 +156,11 @@ def steps_to_solve(returns: npt.NDArray[Any], steps: npt.NDArray[Any]) -> npt.ND
         steps: Steps in each batch, likewise.
     """
     window = 100 // EPISODES_A_BATCH
-    found = np.full(returns.shape[1], np.inf)
+    needed = np.full(returns.shape[1], np.inf)
     sums = np.cumsum(np.vstack([np.zeros(returns.shape[1]), returns]), axis=0)
     solved = (sums[window:] - sums[:-window]) / window >= SOLVED
     total = np.cumsum(steps, axis=0)[window - 1 :]
     for seed in range(returns.shape[1]):
         if solved[:, seed].any():
-            found[seed] = total[solved[:, seed].argmax(), seed]
-    return found
+            needed[seed] = total[solved[:, seed].argmax(), seed]
+    return needed

@@ -46,14 +46,14 @@ def _images(settings: Settings, seed: int) -> Images:
 
 def tasks(settings: Settings) -> list[Task]:
     """Time of an update of every system; training as in the paper; training on."""
-    found = [Task(f"{one.label} @ time", _time(one, settings)) for one in taking_part(SYSTEMS, settings)]
+    tasks = [Task(f"{system.label} @ time", _time(system, settings)) for system in taking_part(SYSTEMS, settings)]
     for label, rate in _RATES.items():
         for seed in range(1 if settings.quick else 5):
-            found.append(Task(f"{label} @ {seed}", _train(label, rate, seed, _SMALL, settings)))
+            tasks.append(Task(f"{label} @ {seed}", _train(label, rate, seed, _SMALL, settings)))
     for seed in range(1 if settings.quick else 3):
         updates = 1000 if settings.quick else _LARGE
-        found.append(Task(f"longer @ {seed}", _train("longer", 0.02, seed, updates, settings, decays=True)))
-    return found
+        tasks.append(Task(f"longer @ {seed}", _train("longer", 0.02, seed, updates, settings, decays=True)))
+    return tasks
 
 
 def _time(system: System, settings: Settings) -> Callable[[Mapping[str, Result]], Result]:
@@ -143,7 +143,7 @@ def _time_rows(points: Mapping[str, Result]) -> list[str]:
         point = points.get(f"{system.label} @ time", {"error": ""})
         if "error" not in point:
             totals[f"{system.label} ~"] = median(point, "step") * 1e-3 * UPDATES
-    measured = [one["seconds"] for key, one in points.items() if key.startswith(next(iter(_RATES)))]
+    measured = [point["seconds"] for key, point in points.items() if key.startswith(next(iter(_RATES)))]
     ours = float(np.median(measured)) if measured else totals.get(f"{PROJECT.label} ~")
     if measured:
         totals = {f"{PROJECT.label}, whole training": float(np.median(measured)), **totals}
@@ -157,16 +157,16 @@ def _time_rows(points: Mapping[str, Result]) -> list[str]:
 def _accuracy_rows(points: Mapping[str, Result]) -> list[str]:
     rows = []
     for label in [*_RATES, "longer"]:
-        found = [one for key, one in points.items() if key.startswith(f"{label} @")]
-        if not found:
+        runs = [point for key, point in points.items() if key.startswith(f"{label} @")]
+        if not runs:
             continue
-        accuracies = [100 * one["test_accuracy"][-1][1] for one in found]
+        accuracies = [100 * point["test_accuracy"][-1][1] for point in runs]
         name = "learning rate 0.02, falling to 0" if label == "longer" else f"learning rate {label}"
         rows.append(
-            f"| {name} | {found[0]['data']} | {found[0]['updates']} "
-            f"| {np.median([one['seconds'] for one in found]):.3g} "
-            f"| {', '.join(f'{one:.1f}' for one in accuracies)} | {np.mean(accuracies):.1f} "
-            f"| {100 * np.mean([one['train_accuracy'] for one in found]):.1f} |"
+            f"| {name} | {runs[0]['data']} | {runs[0]['updates']} "
+            f"| {np.median([point['seconds'] for point in runs]):.3g} "
+            f"| {', '.join(f'{accuracy:.1f}' for accuracy in accuracies)} | {np.mean(accuracies):.1f} "
+            f"| {100 * np.mean([point['train_accuracy'] for point in runs]):.1f} |"
         )
     return rows
 

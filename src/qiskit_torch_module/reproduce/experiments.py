@@ -64,7 +64,9 @@ class Run:
         self._stem = settings.folder / (self.experiment.file() if self.experiment.file else name)
         present = taking_part(self.experiment.systems, settings)
         self.absent = [
-            one.label for one in self.experiment.systems if one not in present and settings.chooses(one.label)
+            system.label
+            for system in self.experiment.systems
+            if system not in present and settings.chooses(system.label)
         ]
         self._tasks = self.experiment.tasks(settings)
         self._store = Store(self._stem.with_name(f"{self._stem.name}.json"), quick=settings.quick)

@@ -54,15 +54,15 @@ def _learn(
     scheme: str, rates: tuple[float, float], seeds: range, updates: int
 ) -> Callable[[Mapping[str, Result]], Result]:
     def run(done: Mapping[str, Result]) -> Result:
-        found = train(seeds, rates, updates)
-        return {"scheme": scheme, "rates": rates, "seeds": [seeds.start, seeds.stop], **found}
+        history = train(seeds, rates, updates)
+        return {"scheme": scheme, "rates": rates, "seeds": [seeds.start, seeds.stop], **history}
 
     return run
 
 
 def _joined(points: Mapping[str, Result], scheme: str, what: str) -> np.ndarray[Any, Any]:
     """(updates, seeds) of all groups."""
-    groups = [np.array(one[what]) for one in points.values() if one["scheme"] == scheme]
+    groups = [np.array(point[what]) for point in points.values() if point["scheme"] == scheme]
     return np.concatenate(groups, axis=1) if groups else np.empty((0, 0))
 
 
@@ -103,7 +103,7 @@ def _scheme_row(points: Mapping[str, Result], scheme: str) -> list[str]:
     if returns.size == 0:
         return []
     needed, last = steps_to_solve(returns, steps), _last(returns)
-    seconds = sum(one["seconds"] for one in points.values() if one["scheme"] == scheme)
+    seconds = sum(point["seconds"] for point in points.values() if point["scheme"] == scheme)
     low, middle, high = (_thousands(float(np.quantile(needed, q, method="nearest"))) for q in (0.1, 0.5, 0.9))
     return [
         f"| {scheme} | {returns.shape[1]} | {np.isfinite(needed).mean():.0%} | {middle} ({low}, {high}) "
@@ -116,7 +116,7 @@ def _thousands(steps: float) -> str:
 
 
 def _grid_table(points: Mapping[str, Result]) -> list[str]:
-    cells = {tuple(one["rates"]): one for one in points.values() if one["scheme"] == "grid"}
+    cells = {tuple(point["rates"]): point for point in points.values() if point["scheme"] == "grid"}
     if not cells:
         return []
     first_seed, end = next(iter(cells.values()))["seeds"]
@@ -126,12 +126,12 @@ def _grid_table(points: Mapping[str, Result]) -> list[str]:
         f"Grid search: mean return of the last 100 episodes over {end - first_seed} seeds (rows: learning rate of the "
         "weights; columns: of the scaling).",
         "",
-        "| | " + " | ".join(f"{one:g}" for one in columns) + " |",
+        "| | " + " | ".join(f"{rate:g}" for rate in columns) + " |",
         "| --- |" + " ---: |" * len(columns),
     ]
     for row in rows:
-        found = [cells.get((row, one)) for one in columns]
-        means = ["" if one is None else f"{_last(np.array(one['returns'])).mean():.0f}" for one in found]
+        points_of_row = [cells.get((row, column)) for column in columns]
+        means = ["" if point is None else f"{_last(np.array(point['returns'])).mean():.0f}" for point in points_of_row]
         lines.append(f"| {row:g} | " + " | ".join(means) + " |")
     return lines
 
@@ -201,7 +201,7 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
     ]
     for label, act, update, total, mark in rows:
         faster = "" if ours is None or label == PROJECT.label else factor(total / ours)
-        parts = " | ".join(f"{mark}{plain(1e3 * one)}" for one in (act, update, total))
+        parts = " | ".join(f"{mark}{plain(1e3 * milliseconds)}" for milliseconds in (act, update, total))
         lines.append(f"| {label} | {parts} | {faster} | {_duration(200 * total)} |")
     lines += not_measured(points)
     table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
@@ -225,7 +225,9 @@ def _plot_times(rows: Sequence[tuple[str, float]], path: Path) -> None:
     figure, axis = pyplot.subplots(figsize=(7, 0.6 + 0.45 * max(1, len(rows))), layout="constrained")
     labels, totals = [label for label, _ in rows], [1e3 * total for _, total in rows]
     bars = axis.barh(labels, totals, color=["black", *["C0"] * len(rows)][: len(rows)])
-    axis.bar_label(bars, [f"{one:,.3g}" if one < 1000 else f"{one:,.0f}" for one in totals], padding=3, fontsize=9)
+    axis.bar_label(
+        bars, [f"{total:,.3g}" if total < 1000 else f"{total:,.0f}" for total in totals], padding=3, fontsize=9
+    )
     axis.set(xscale="log", xlabel="microseconds for a step of the environment")
     axis.margins(x=0.25)
     axis.invert_yaxis()

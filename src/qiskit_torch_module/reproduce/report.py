@@ -17,11 +17,11 @@ _Of = Callable[[Result, float], float]
 
 def by_system(results: Mapping[str, Any]) -> Points:
     """Points that were measured, by system and value."""
-    found: Points = {}
+    points: Points = {}
     for point in results["points"].values():
         if "error" not in point and "skipped" not in point:
-            found.setdefault(point["system"], {})[point["value"]] = point
-    return found
+            points.setdefault(point["system"], {})[point["value"]] = point
+    return points
 
 
 def write(name: str, results: Mapping[str, Any], stem: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def write(name: str, results: Mapping[str, Any], stem: Path) -> list[Path]:
 
 def _markdown(figure: Figure, results: Mapping[str, Any], picture: str) -> str:
     points = by_system(results)
-    values = sorted({value for one in points.values() for value in one})
+    values = sorted({value for by_value in points.values() for value in by_value})
     ours = points.get(PROJECT.label, {})
     lines = [
         f"# {figure.title}",
@@ -47,8 +47,8 @@ def _markdown(figure: Figure, results: Mapping[str, Any], picture: str) -> str:
     for measure in figure.measures:
         lines += ["", f"## {measure}", "", f"| {figure.axis} | " + " | ".join(map(str, values)) + " |"]
         lines.append("| --- |" + " ---: |" * len(values))
-        for system, found in points.items():
-            cells = [_cell(found.get(value), ours.get(value), measure, system) for value in values]
+        for system, by_value in points.items():
+            cells = [_cell(by_value.get(value), ours.get(value), measure, system) for value in values]
             lines.append(f"| {system} | " + " | ".join(cells) + " |")
     lines += not_measured(results["points"])
     return "\n".join(lines) + "\n"
@@ -74,9 +74,9 @@ def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
     panels = _panels(figure.measures)
     drawing, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.4), sharey=True, squeeze=False)
     for axis, (title, of) in zip(axes[0], panels, strict=True):
-        for system, found in points.items():
-            values = sorted(found)
-            low, middle, high = ([of(found[v], share) / found[v]["batch"] for v in values] for share in (0.1, 0.5, 0.9))
+        for system, curve in points.items():
+            values = sorted(curve)
+            low, middle, high = ([of(curve[v], share) / curve[v]["batch"] for v in values] for share in (0.1, 0.5, 0.9))
             style = {"linewidth": 2.4, "color": "black"} if system == PROJECT.label else {"linewidth": 1.2}
             (line,) = axis.plot(values, middle, marker="o", markersize=4, label=system, **style)
             axis.fill_between(values, low, high, color=line.get_color(), alpha=0.2, linewidth=0)

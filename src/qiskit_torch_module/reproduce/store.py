@@ -57,7 +57,7 @@ class Settings:
 
     def chooses(self, label: str) -> bool:
         """Whether a system takes part."""
-        return not self.labels or any(one in label for one in self.labels)
+        return not self.labels or any(part in label for part in self.labels)
 
 
 def machine() -> dict[str, Any]:
@@ -91,7 +91,7 @@ def described(results: Mapping[str, Any]) -> str:
 
 def not_measured(points: Mapping[str, Result]) -> list[str]:
     """Lines about what failed, for tables."""
-    errors = [f"- {key}: {one['error']}" for key, one in points.items() if "error" in one]
+    errors = [f"- {key}: {point['error']}" for key, point in points.items() if "error" in point]
     return ["", "Not measured:", "", *errors] if errors else []
 
 

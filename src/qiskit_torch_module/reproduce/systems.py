@@ -79,7 +79,9 @@ SYSTEMS = (
 
 def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
     """Those that were chosen and whose environment is there."""
-    return [one for one in systems if settings.chooses(one.label) and one.python(settings.environments).exists()]
+    return [
+        system for system in systems if settings.chooses(system.label) and system.python(settings.environments).exists()
+    ]
 
 
 def measure(system: System, spec: Spec, environments: Path, timeout: float) -> dict[str, Any]:
@@ -102,9 +104,9 @@ def measure(system: System, spec: Spec, environments: Path, timeout: float) -> d
 def _scaled(report: dict[str, Any], factor: float) -> dict[str, Any]:
     if factor != 1:
         report["scaled_by"] = factor
-        for found in report.values():
-            if isinstance(found, dict) and "times" in found:
-                found["times"] = [factor * one for one in found["times"]]
+        for entry in report.values():
+            if isinstance(entry, dict) and "times" in entry:
+                entry["times"] = [factor * duration for duration in entry["times"]]
     return report
 
 
@@ -124,8 +126,8 @@ def disagreement(report: Mapping[str, Any], reference: Mapping[str, Any], is_exa
         ours, theirs = reference.get(f"{name}_check"), report.get(f"{name}_check")
         if ours is None or theirs is None or (name == "step" and not is_exact):
             continue
-        scale = 1 + max(abs(one) for one in ours)
-        worst = max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
+        scale = 1 + max(abs(checksum) for checksum in ours)
+        worst = max(abs(expected - received) for expected, received in zip(ours, theirs, strict=True))
         if worst > 2e-3 * scale:
             return f"{name}: checksums differ by {worst:.3g} where they are {scale:.3g}"
     return None

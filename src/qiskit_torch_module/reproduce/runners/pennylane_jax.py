@@ -21,7 +21,8 @@ def prepare(spec: Spec):
             else:
                 GATES[name](angle_of(angle, x, b, c), wires=qubits)
         return [
-            qml.expval(qml.prod(*map(qml.PauliZ, one)) if len(one) > 1 else qml.PauliZ(*one)) for one in spec.strings
+            qml.expval(qml.prod(*map(qml.PauliZ, string)) if len(string) > 1 else qml.PauliZ(*string))
+            for string in spec.strings
         ]
 
     batched = jax.vmap(lambda x, b, c: jnp.stack(circuit(x, b, c)), in_axes=(0, None, None))

@@ -36,7 +36,7 @@ def prepare(spec: Spec):
         model.zero_grad()
         values = model(inputs)
         values.sum(1).mean().backward()
-        return values.detach().numpy(), *(one.grad.numpy() for one in model.variational_)
+        return values.detach().numpy(), *(weights.grad.numpy() for weights in model.variational_)
 
     return {"forward": forward, "step": step}
 
@@ -48,11 +48,11 @@ def jacobian(spec: Spec):
     circuit, x, b, c = spec.qiskit_circuit()
     data, weights, scalings = spec.data()
     values = dict(zip([*x, *b, *c], [*data[0], *weights, *scalings], strict=True))
-    bound = [values[one] for one in circuit.parameters]
-    found = FastReverseEstimatorGradient().run(
+    bound = [values[parameter] for parameter in circuit.parameters]
+    job = FastReverseEstimatorGradient().run(
         [circuit] * len(spec.strings), spec.qiskit_observables(), [bound] * len(spec.strings)
     )
-    return (torch.tensor(found.result().gradients).numpy(),)
+    return (torch.tensor(job.result().gradients).numpy(),)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def prepare(spec: Spec):
         model.zero_grad()
         values = model(inputs)
         values.sum(1).mean().backward()
-        found = model.weight.grad.numpy()
-        return values.detach().numpy(), found[: len(b)], found[len(b) :]
+        gradient_of_weights = model.weight.grad.numpy()
+        return values.detach().numpy(), gradient_of_weights[: len(b)], gradient_of_weights[len(b) :]
 
     return {"forward": forward, "step": step}
 
@@ -63,11 +63,11 @@ def jacobian(spec: Spec):
     circuit, x, b, c = spec.qiskit_circuit()
     data, weights, scalings = spec.data()
     values = dict(zip([*x, *b, *c], [*data[0], *weights, *scalings], strict=True))
-    bound = [values[one] for one in circuit.parameters]
-    found = gradients.ReverseEstimatorGradient().run(
+    bound = [values[parameter] for parameter in circuit.parameters]
+    job = gradients.ReverseEstimatorGradient().run(
         [circuit] * len(spec.strings), spec.qiskit_observables(), [bound] * len(spec.strings)
     )
-    return (np.array(found.result().gradients),)
+    return (np.array(job.result().gradients),)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def prepare(spec: Spec):
                 getattr(circuit, name)(*qubits)
             else:
                 getattr(circuit, name)(qubits[0], theta=angle_of(angle, x, b, c))
-        return jnp.stack([jnp.real(circuit.expectation_ps(z=list(one), reuse=True)) for one in spec.strings])
+        return jnp.stack([jnp.real(circuit.expectation_ps(z=list(string), reuse=True)) for string in spec.strings])
 
     batched = jax.vmap(values_of, in_axes=(0, None, None))
 

@@ -24,17 +24,18 @@ def prepare(spec: Spec):
         circuit.append(gate(*(qubits[q] for q in on)))
     circuits = tf.repeat(tfq.convert_to_tensor([circuit]), spec.batch)
     sums = [
-        cirq.PauliSum.from_pauli_strings([cirq.PauliString(*(cirq.Z(qubits[q]) for q in one))]) for one in spec.strings
+        cirq.PauliSum.from_pauli_strings([cirq.PauliString(*(cirq.Z(qubits[q]) for q in string))])
+        for string in spec.strings
     ]
     observables = tf.repeat(tfq.convert_to_tensor([sums]), spec.batch, axis=0)
     names = tf.constant([f"t{k}" for k in range(len(angles))])
     expectation = adjoint.Adjoint().generate_differentiable_op(analytic_op=tfq.get_expectation_op())
-    inputs, b, c = (tf.Variable(one, dtype=tf.float32) for one in (data, weights, scalings))
+    inputs, b, c = (tf.Variable(array, dtype=tf.float32) for array in (data, weights, scalings))
     # Every angle is a product of an entry of [b, c, 1] and one of [x, 1].
     first = {"b": 0, "c": len(weights), "x": len(weights) + len(scalings)}
-    one = data.shape[1]
+    constant = data.shape[1]
     factor = np.array([first[kind] + (index if kind != "x" else 0) for kind, index, _ in angles])
-    column = np.array([{"b": one, "c": column, "x": index}[kind] for kind, index, column in angles])
+    column = np.array([{"b": constant, "c": column, "x": index}[kind] for kind, index, column in angles])
 
     def values():
         factors = tf.gather(tf.concat([b, c, [1.0]], 0), factor)
@@ -46,13 +47,13 @@ def prepare(spec: Spec):
     @tf.function
     def step_graph():
         with tf.GradientTape() as tape:
-            found = values()
-            loss = tf.reduce_mean(tf.reduce_sum(found, 1))
-        return found, [tf.convert_to_tensor(one) for one in tape.gradient(loss, [b, c])]
+            outputs = values()
+            loss = tf.reduce_mean(tf.reduce_sum(outputs, 1))
+        return outputs, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, [b, c])]
 
     def step():
-        found, (grad_b, grad_c) = step_graph()
-        return found.numpy(), grad_b.numpy(), grad_c.numpy()
+        outputs, (grad_b, grad_c) = step_graph()
+        return outputs.numpy(), grad_b.numpy(), grad_c.numpy()
 
     return {"forward": lambda: (values_graph().numpy(),), "step": step}
 

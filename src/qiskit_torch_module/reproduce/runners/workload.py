@@ -106,7 +106,7 @@ class Spec:
         from qiskit.quantum_info import SparsePauliOp
 
         n = self.qubits
-        return [SparsePauliOp("".join("IZ"[q in one] for q in reversed(range(n)))) for one in self.strings]
+        return [SparsePauliOp("".join("IZ"[q in string] for q in reversed(range(n)))) for string in self.strings]
 
 
 def angle_of(angle: Angle, x: Sequence[Any], b: Sequence[Any], c: Sequence[Any]) -> Any:
@@ -136,8 +136,8 @@ def run(prepare: Callable[[Spec], dict[str, Callable[[], tuple[np.ndarray, ...]]
     for name, call in prepare(spec).items():
         timing, result = _time(call, spec)
         report[name] = asdict(timing)
-        arrays = [np.asarray(one, float).ravel() for one in result if np.size(one) > 0]
-        report[f"{name}_check"] = [float(one @ _pattern(len(one))) for one in arrays]
+        arrays = [np.asarray(array, float).ravel() for array in result if np.size(array) > 0]
+        report[f"{name}_check"] = [float(array @ _pattern(len(array))) for array in arrays]
     print(json.dumps(report), flush=True)
 
 
