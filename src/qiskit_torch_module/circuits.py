@@ -23,7 +23,7 @@ def incremental_data_uploading(num_qubits: int, depth: int) -> tuple[QuantumCirc
         variational parameters.
 
     Raises:
-        TypeError: something else than a whole number.
+        TypeError: something other than a whole number.
         ValueError: fewer than one qubit or layer.
 
     Source: Periyasamy et al., "Incremental Data-Uploading for Full-Quantum Classification", IEEE QCE 2022

@@ -19,7 +19,7 @@ try:
     import rich  # noqa: F401
     import sklearn
     import typer
-except ModuleNotFoundError as error:  # the base package does not need them
+except ModuleNotFoundError as error:  # the base package does without them
     sys.exit(f"qtm needs the package '{error.name}'; install it with: pip install 'qiskit-torch-module[demo]'")
 
 import numpy as np
@@ -44,7 +44,7 @@ from .reproduce.systems import SYSTEMS
 
 
 class Commands(typer.core.TyperGroup):
-    """Commands whose mistakes take one line."""
+    """Commands whose errors take one line."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Runs the command line."""
@@ -71,7 +71,7 @@ def _say_error(error: Any) -> None:
         return
     context: Any = getattr(error, "ctx", None)
     where = f"; see '{context.command_path} --help'" if context is not None else ""
-    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # of newer Typers
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # newer Typers
     errors.print(f"[red]Error:[/red] {escape(message)}{where}", highlight=False)
 
 
@@ -82,7 +82,7 @@ console = Console(file=cast("IO[str]", Output("stdout", "stderr")))
 errors = Console(file=cast("IO[str]", Output("stderr")), soft_wrap=True)
 
 _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 and the number of the signal
-_MANY = 10**9  # more updates, threads or images than that are a slip of the finger
+_MANY = 10**9  # more updates, threads or images than that are a typing error
 _LARGEST_RATE = 1000  # Adam's steps are as long as its rate, and angles repeat every 4 pi
 
 
@@ -134,7 +134,7 @@ def _text(error: Exception) -> str:
 
 
 def _say(message: str) -> None:
-    """A line of text as it is, however long."""
+    """Prints a line of text as it is, however long."""
     console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -222,7 +222,7 @@ def train_digits(
 def _threads_for_the_engine(threads: int) -> Iterator[int]:
     """How many threads the engine takes; PyTorch keeps to one meanwhile.
 
-    It gives a softmax over ten classes and the Adam of 220 weights to a team of OpenMP, which spins: beside busy
+    PyTorch gives a softmax over ten classes and the Adam of 220 weights to a team of OpenMP, which spins: next to busy
     processes each of these waits for time slices, tens of milliseconds, where the work takes some microseconds.
     """
     before = torch.get_num_threads()
@@ -234,7 +234,7 @@ def _threads_for_the_engine(threads: int) -> Iterator[int]:
 
 
 def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, total: int, asked: str) -> None:
-    """Takes the run up where it stopped, or keeps the model of another one before it is written over."""
+    """Resumes the run where it stopped, or keeps the model of an earlier run before it is overwritten."""
     has_run = folder.model.exists()
     if resume and has_run:
         run.resume(folder.model, settings)
@@ -244,13 +244,13 @@ def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, t
         else:
             _say(f"nothing left to train: {done} updates are done, and {asked} asks for {total}; raise it to go on")
     elif resume:
-        _say(f"{folder.path} holds no run to go on with; starting anew")
+        _say(f"{folder.path} holds no run to go on with; starting a new one")
     elif has_run:
-        _say(f"the model of the run before is kept as {folder.set_aside()}")
+        _say(f"the model of the earlier run is kept as {folder.set_aside()}")
 
 
 def _save(run: Training, folder: RunFolder, settings: Settings) -> str | None:
-    """Writes what the run leaves, if need be to another place; what to say if that was needed."""
+    """Writes the files of the run, if necessary to another folder; returns what to say in that case."""
     title = f"{settings.data}, seed {settings.seed}: test accuracy {100 * run.history.test_accuracy[-1][1]:.1f} %"
     try:
         folder.path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The gradient of version 1.0, which has its circuit from the start."""
+"""The gradient of version 1.0, which is given its circuit at construction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ warnings.warn(
 
 @dataclass(frozen=True)
 class FastEstimatorGradientResult:
-    """Gradients (B, M, P), and about the call."""
+    """Gradients (B, M, P), and metadata of the call."""
 
     gradients: npt.NDArray[np.float64]
     metadata: dict[str, Any]

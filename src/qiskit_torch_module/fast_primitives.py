@@ -1,4 +1,4 @@
-"""The estimator of version 1.0, which has its circuit from the start."""
+"""The estimator of version 1.0, which is given its circuit at construction."""
 
 from __future__ import annotations
 

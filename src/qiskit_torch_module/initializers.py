@@ -22,7 +22,7 @@ def small_angles(num_qubits: int, depth: int) -> Callable[[torch.Tensor], torch.
         depth: Number of layers.
 
     Raises:
-        TypeError: something else than a whole number.
+        TypeError: something other than a whole number.
         ValueError: a number that is not positive.
     """
     num_qubits, depth = whole_number(num_qubits, "num_qubits", 1), whole_number(depth, "depth", 1)
@@ -44,7 +44,7 @@ def identity_blocks(block_size: int) -> Callable[[torch.Tensor], torch.Tensor]:
         block_size: Number of angles of a block, even.
 
     Raises:
-        TypeError: something else than a whole number.
+        TypeError: something other than a whole number.
         ValueError: `block_size` is not a positive even number, or does not divide the size of the set.
     """
     block_size = whole_number(block_size, "block_size", 2)

@@ -69,7 +69,7 @@ def gradient_variance(
         The variances, shape (len(models),).
 
     Raises:
-        TypeError: something else than modules, or than a whole number.
+        TypeError: something other than modules, or than a whole number.
         ValueError: fewer than two starts.
     """
     listed = [models] if isinstance(models, QuantumModule) else models
@@ -124,7 +124,7 @@ def loss_landscape(
         The losses, shape (resolution, resolution): second direction, first direction.
 
     Raises:
-        TypeError: something else than a module, or than a whole number.
+        TypeError: something other than a module, or than a whole number.
         ValueError: fewer than two points.
     """
     if not isinstance(model, torch.nn.Module):

@@ -1,1 +1,1 @@
-"""What the command line needs beside what it shows."""
+"""What the command line needs besides what it shows."""

@@ -9,13 +9,13 @@ from typing import TextIO
 
 
 class Output(io.TextIOBase):
-    """Standard output while somebody takes it, then standard error, then nothing.
+    """Standard output while it is read, then standard error, then nothing.
 
-    ``qtm train digits | head -1``, a terminal that was closed, or a full disk behind ``>`` are no reasons to lose a
+    ``qtm train digits | head -1``, a terminal that was closed, or a full disk behind ``>`` are no reason to lose a
     result. What could not be flushed is written again where it can be.
 
     Args:
-        names: Attributes of ``sys``, looked up anew at every call.
+        names: Attributes of ``sys``, looked up again at every call.
     """
 
     def __init__(self, *names: str) -> None:
@@ -70,7 +70,7 @@ class Output(io.TextIOBase):
 
 
 def _silence(stream: TextIO) -> None:
-    """Lets Python flush at exit what nobody takes."""
+    """Lets Python flush at exit what nobody reads."""
     try:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())

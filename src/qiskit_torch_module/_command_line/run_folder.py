@@ -1,4 +1,4 @@
-"""The folder of a training run: the model with all it takes to go on, its history, and the learning curve."""
+"""The folder of a training run: the model with everything needed to resume, its history, and the learning curve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..plots import plot_learning_curve
 
 MODEL, HISTORY, CURVE = "model.pt", "history.json", "learning_curve.png"
 
-# What the files take: two models while one replaces the other, the picture, and a few numbers for every update.
+# Room for the files: two models while one replaces the other, the picture, and a few numbers for every update.
 _LEAST_ROOM, _ROOM_FOR_UPDATE = 1 << 18, 128
 
 
@@ -21,11 +21,11 @@ class RunFolder:
     """A folder that a run may write to.
 
     Args:
-        path: The folder; it is made where it does not exist.
+        path: The folder; it is made if it does not exist.
         num_updates: How many updates its history will have.
 
     Raises:
-        OSError: it cannot be written to, or has no room: said before anything is learnt that could be lost.
+        OSError: it cannot be written to, or has no room; raised before there is anything to lose.
     """
 
     def __init__(self, path: Path, num_updates: int) -> None:
@@ -43,14 +43,14 @@ class RunFolder:
         return self.path / MODEL
 
     def set_aside(self) -> Path:
-        """Keeps the model of a run before this one under another name, which is returned."""
+        """Keeps the model of an earlier run under another name, which is returned."""
         return self.model.replace(self.model.with_stem(f"{self.model.stem}.previous"))
 
     def write(self, run: Training, settings: Settings, title: str) -> None:
-        """Writes all that the run leaves.
+        """Writes all files of the run.
 
         Raises:
-            OSError: a file cannot be written; those before it are.
+            OSError: a file cannot be written; the earlier ones are.
         """
         run.save(self.model, settings)
         self._write_history(run.history)
@@ -61,5 +61,5 @@ class RunFolder:
 
 
 def rescue_folder() -> Path:
-    """A new folder for what found no place where it should go."""
+    """A new folder for files that cannot be written where they should go."""
     return Path(tempfile.mkdtemp(prefix="qtm-digits-"))

@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, taken as a wish instead."""
+"""Signals that ask a process to end, noted instead of obeyed at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ending:
         return self.number is not None
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The handler: takes note, and cuts nothing in half. Who asks again is heard already."""
+        """The handler: takes note and interrupts nothing; later signals change nothing."""
         if self.number is None:
             self.number = number
 

@@ -1,1 +1,1 @@
-"""Values with their derivatives, as PyTorch knows functions."""
+"""Values and their derivatives as functions of PyTorch."""

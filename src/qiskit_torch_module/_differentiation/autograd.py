@@ -1,8 +1,8 @@
 """Runners as differentiable PyTorch functions.
 
-Values and gradients come from the runner, as do their derivatives along directions where it has them; all else from
-what it says is the same in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an ensemble)
-becomes one call in which the weights are inputs.
+Values and gradients come from the runner, as do their derivatives along directions where it has them; everything else
+comes from its `function`, the same in plain PyTorch. Everything composes with ``torch.func``: a batch of weights (an
+ensemble) becomes one call in which the weights are inputs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     """Values (B, *shape) of inputs (B, N) and sets of weights, derived variables included; differentiable.
 
     Args:
-        runner: Who computes.
+        runner: The runner that computes.
         num_threads: For values and for gradients; 0: as ``torch.get_num_threads()``.
         inputs: Of the same dtype as the weights, float32 or float64.
         weights: Sets of weights.
@@ -76,7 +76,7 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
 def _elsewhere(
     runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    """Values on other devices; on that without values, only their shape."""
+    """Values on other devices; on the meta device, only their shape."""
     if inputs.is_meta:
         return _operator_values(runner, num_threads, inputs, weights)
     return runner.function()(inputs, joined(weights, inputs))
@@ -92,7 +92,7 @@ def _operator_values(
 def _remember(
     ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
 ) -> None:
-    """What the way back needs."""
+    """Keeps what the backward pass needs."""
     ctx.runner, ctx.num_threads = runner, num_threads[1]
     ctx.save_for_backward(inputs, *weights)
     ctx.save_for_forward(inputs, *weights)
@@ -129,7 +129,7 @@ class Values(torch.autograd.Function):
         if not follows_directions(ctx.runner, tangents[2:]):
             return pushed_forward(values_function(ctx.runner), ctx.saved_tensors, tangents[2:])[0]
         change = pushed(ctx.runner, ctx.num_threads, ctx.saved_tensors, tangents[2:])
-        assert change is not None  # PyTorch asks where something moves
+        assert change is not None  # PyTorch asks only where something moves
         return change
 
 
@@ -151,7 +151,7 @@ _apply_watched = bare_apply(WatchedValues)
 
 
 class TransformableValues(Values):
-    """The same for ``torch.func``, which wants the context set up apart; this costs more time a call."""
+    """The same for ``torch.func``, which wants the context set up separately; this takes more time per call."""
 
     @staticmethod
     def forward(  # type: ignore[override]

@@ -58,7 +58,7 @@ def gradients_along(
 
 
 def are_plain(tensors: Sequence[torch.Tensor | None]) -> bool:
-    """As `is_plain`, of those that are there."""
+    """As `is_plain`, for those that are not None."""
     return is_plain([tensor for tensor in tensors if tensor is not None])
 
 

@@ -1,4 +1,4 @@
-"""Of several tensors, those that are wanted, in their places, or with zeros where there are none."""
+"""Choosing the wanted ones of several tensors, and filling the places of the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._simulation.native import Tensors
 
 
 def wanted(tensors: Sequence[Any], wants: Sequence[bool]) -> tuple[Any, ...]:
-    """What is wanted, and nothing else."""
+    """The wanted ones only."""
     return tuple(tensor for tensor, want in zip(tensors, wants, strict=True) if want)
 
 
@@ -22,7 +22,7 @@ def masked(tensors: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Opt
 
 
 def placed(some: Sequence[torch.Tensor | None], wants: Sequence[bool]) -> Optional:
-    """What is wanted, which is all there is, where it belongs; None elsewhere."""
+    """The wanted ones, which are all that is given, in their places; None elsewhere."""
     remaining = iter(some)
     return tuple(next(remaining) if want else None for want in wants)
 

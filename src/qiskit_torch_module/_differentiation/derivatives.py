@@ -14,7 +14,7 @@ from .choices import filled, halved, wanted, zeroed
 
 
 def pulled_back(function: Callable[..., Any], *at: torch.Tensor) -> tuple[Any, Callable[..., Tensors]]:
-    """Values of a function, and what turns cotangents of them into gradients."""
+    """Values of a function, and the function that turns their cotangents into gradients."""
     outputs, pull_back, *_ = torch.func.vjp(function, *at)
     return outputs, pull_back
 
@@ -136,7 +136,7 @@ def mapped_values(
 
 
 def _in_front(info: Any, in_dim: int | None, inputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Rows (V * B, ...) as (V, B, ...), by the rows of the inputs: none, or none mapped, tell no number."""
+    """Rows (V * B, ...) as (V, B, ...), as the inputs say: without rows, V and B cannot be inferred."""
     return rows.reshape(*leading(inputs, in_dim, info.batch_size).shape[:2], *rows.shape[1:])
 
 
@@ -153,9 +153,9 @@ def mapped_gradients(
     Weight gradients are summed over the batch, but not over what is mapped: every sample has its own weights.
 
     Args:
-        info: What ``vmap`` tells.
+        info: The information that ``vmap`` passes.
         in_dims: Mapped dimensions of cotangent, inputs and sets.
-        runner: Who computes.
+        runner: The runner that computes.
         cotangent: Of the values.
         variables: Inputs and sets.
         gradient_of: Gradient with respect to the inputs, by a runner of a program that has no weights.

@@ -1,14 +1,14 @@
 """Gradients, and derivatives along directions, as functions that PyTorch differentiates.
 
 With f the values and c a cotangent of them, derivatives of <c, f> along directions u, v of all variables are symmetric
-multilinear forms, and the derivative of one is another one:
+multilinear forms, and the derivative of each is another such form:
 
     Gradients  g  = d<c, f>    its derivatives along u: Pushed D_u f (for c) and Curved D_u g (for the variables)
     Pushed     D_u f           pulled back: Curved (for the variables) and Gradients (for u)
     Curved     D_u g           pulled back along v: Twice, D_u D_v f and D_u D_v g, and Curved along v (for u)
 
-The engine has them, as powers of t on the curve x + t u, but for circuits that hold matrices. What Twice is
-differentiated to goes through plain PyTorch.
+The engine has them, as powers of t on the curve x + t u, except for circuits that hold matrices. Derivatives of Twice
+come from plain PyTorch.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .several import several_gradients
 
 
 def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None], power: int = 1) -> bool:
-    """Whether the runner has such a power along them, and they are none of the old vmap of PyTorch."""
+    """Whether the runner goes up to this power, and no direction is a batch of PyTorch's old vmap."""
     return runner.highest_power >= power and not any(
         direction is not None and is_old_batch(direction) for direction in directions
     )
@@ -51,13 +51,13 @@ def follows_directions(runner: Runner, directions: Sequence[torch.Tensor | None]
 def differentiable_gradients(
     runner: Runner, num_threads: int, wants: tuple[bool, ...], cotangent: torch.Tensor, *variables: torch.Tensor
 ) -> Tensors:
-    """Gradients with respect to the wanted ones of inputs and sets, with a graph."""
+    """Gradients with respect to the wanted inputs and sets, with a graph."""
     slopes: Tensors = _applied(Gradients, runner, num_threads, wants, cotangent, *variables)
     return slopes
 
 
 def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Any:
-    """``function.apply``, and without the Python around it where no torch.func wants it."""
+    """``function.apply``, without the Python around it unless torch.func needs that."""
     if transforms_active() or torch.compiler.is_compiling():
         return function.apply(*arguments)  # type: ignore[no-untyped-call]
     return bare_apply(function)(*map(_unwrapped, arguments))
@@ -68,7 +68,7 @@ def _unwrapped(argument: Any) -> Any:
 
 
 def pushed(runner: Runner, num_threads: int, variables: Tensors, directions: Optional) -> torch.Tensor | None:
-    """Values along directions of inputs and sets, with a graph; None where all directions are."""
+    """Values along directions of inputs and sets, with a graph; None if all directions are None."""
     if all(direction is None for direction in directions):
         return None
     change: torch.Tensor = _applied(Pushed, runner, num_threads, *variables, *directions)
@@ -159,7 +159,7 @@ class Gradients(_Wanted):
     ) -> tuple[Tensors, tuple[int, ...]]:
         if isinstance(runner, NativeRunner) and all(dim is None for dim in in_dims[4:]):
             cotangents = leading(cotangent, in_dims[3], info.batch_size)
-            if is_plain((cotangents, *variables)):  # no other transform looks on
+            if is_plain((cotangents, *variables)):  # no other transform is active
                 several = several_gradients(runner, num_threads, wants, cotangents, *variables)
                 return several, (0,) * len(several)
 

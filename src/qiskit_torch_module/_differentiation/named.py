@@ -1,4 +1,4 @@
-"""Methods that are registered from outside, as operators take them: by name, in front of a program as text."""
+"""Methods that are registered from outside the package, as operators take them: a name before the program as text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .._simulation.pytorch import PyTorch
 def name_in_text(program: Program, method: Method | None) -> str | None:
     """What stands in front of a program: nothing for the native engine, or "auto"; None: no operators stand for it.
 
-    They stand for expectation values and states, by exact methods that are found again by their name: where a graph
-    calls twice for the same, PyTorch may call once, which samples do not bear. Plain PyTorch does without operators, at
-    which its derivatives of every order would end.
+    They stand for expectation values and states by exact methods that can be looked up by name: PyTorch may merge equal
+    calls in a graph, which would be wrong for samples. Plain PyTorch uses no operators, since these would end its
+    derivatives of every order.
     """
     if not isinstance(program.output, (ExpectationValues, State)):
         return None
@@ -33,9 +33,9 @@ def name_in_text(program: Program, method: Method | None) -> str | None:
 
 
 class NamedRunner(Runner):
-    """That of a registered method inside of operators.
+    """The runner of a registered method inside operators.
 
-    Each call has a thread of its own: inside of an operator PyTorch records nothing, which a method may need in order
+    Each call has a thread of its own: inside an operator PyTorch records nothing, which a method may need in order
     to differentiate angles. Results are copied: operators return neither their arguments nor views.
     """
 
@@ -45,7 +45,7 @@ class NamedRunner(Runner):
 
     def _runner(self, inputs: torch.Tensor) -> Runner:
         method = _known_method(self._name)
-        if method != self.method:  # registered anew, with other options
+        if method != self.method:  # registered again, with other options
             self.method, self._runners = method, Runners(self.program, method)
         return self._runners(inputs)
 

@@ -1,7 +1,7 @@
 """The native engine, and methods that are registered from outside, as registered PyTorch operators.
 
 They serve ``torch.compile`` and ``torch.export``, and tensors that are fake, traced, counted or of another class. They
-take tensors, numbers and text only. A program goes as text, so that a graph that is saved carries it into other
+take tensors, numbers and text only. A program is passed as text, so that a saved graph carries it into other
 processes; what is read is data, never code.
 """
 
@@ -36,7 +36,7 @@ def text_of(program: Program) -> str:
     """A program as the operators take it: made once, and kept by the program as its attribute ``text``."""
     text = program.text
     if text is None:
-        # As the engine sees it: derived variables are no more than further inputs and weights.
+        # As the engine sees it: derived variables are just further inputs and weights.
         text = to_text(Program(program.evolution.underived, program.output))
         object.__setattr__(program, "text", text)
     return text
@@ -49,7 +49,7 @@ def runner_of(text: str) -> Runner:
 
 
 def text_for(runner: Runner) -> str:
-    """The program of a runner as the operators take it, with who computes it.
+    """The program of a runner as the operators take it, with the name of the method that computes it.
 
     Raises:
         NotImplementedError: no operators stand for the method.
@@ -64,11 +64,11 @@ def text_for(runner: Runner) -> str:
 
 
 def value_dtype(program: Program, dtype: torch.dtype) -> torch.dtype:
-    """The dtype of values that are computed in a real one: amplitudes are complex."""
+    """The dtype of values computed in a real dtype: amplitudes are complex."""
     return dtype if program.expectation_values is not None else dtype.to_complex()
 
 
-# Written out: PyTorch 2.4 reads no annotations that are text.
+# Written out: PyTorch 2.4 does not read annotations that are strings.
 _VALUES = "(Tensor inputs, Tensor weights, str program, int num_threads, int num_threads_backward) -> Tensor"
 _GRADIENTS = "(Tensor cotangent, Tensor inputs, Tensor weights, str program, int num_threads) -> (Tensor, Tensor)"
 

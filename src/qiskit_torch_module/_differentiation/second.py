@@ -23,12 +23,12 @@ def twice(
 
     Along one direction twice, they are twice the second power of a series. Where one direction is a multiple of the
     other for each sample, as in ``f''(x)``, that factor goes into the cotangent; otherwise, with w = u + v and u - v,
-    the second derivatives along u and v are the difference of those along w, divided by four. Directions are of the
-    same size then, for each sample if only inputs move.
+    the second derivatives along u and v are the difference of those along w, divided by four. Directions are
+    scaled to the same size first, for each sample if only inputs move.
 
     Args:
-        runner: Who computes.
-        num_threads: Most threads.
+        runner: The runner that computes.
+        num_threads: Maximal number of threads.
         wants: What is wanted: the values, the gradients with respect to the inputs and to each set.
         cotangent: Of the values.
         variables: Inputs and sets.
@@ -55,7 +55,7 @@ def twice(
 
 
 def _scaled(first: Optional, second: Optional) -> tuple[Optional, Optional, torch.Tensor]:
-    """Directions whose largest entry is 1, and what they are multiplied by together: (B,), or one number.
+    """Directions scaled to a largest entry of 1, and the product of the two scales: (B,), or one number.
 
     Of each sample by itself where only inputs move, so that small ones do not drown in large ones.
     """
@@ -67,7 +67,7 @@ def _scaled(first: Optional, second: Optional) -> tuple[Optional, Optional, torc
         scale = torch.where(largest == 0, torch.ones_like(largest), largest)
         scales.append(scale)
         scaled.append([None if part is None else part / (scale[:, None] if by_rows else scale) for part in direction])
-    if by_rows:  # nothing else does
+    if by_rows:  # the weights do not move
         scaled = [[parts[0], *(None for _ in parts[1:])] for parts in scaled]
     return scaled[0], scaled[1], scales[0] * scales[1]
 

@@ -1,1 +1,1 @@
-"""Who computes a program: the native engine, and plain PyTorch."""
+"""What computes a program: the native engine, and plain PyTorch."""

@@ -101,7 +101,7 @@ class Runners:
 
     Args:
         program: What they compute.
-        method: Who computes; None: the cheapest exact one, task by task.
+        method: The method that computes; None: the cheapest exact one, task by task.
     """
 
     def __init__(self, program: Program, method: Method | None) -> None:

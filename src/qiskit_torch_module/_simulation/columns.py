@@ -1,4 +1,4 @@
-"""The variables of an evolution from inputs and weights: with those that are computed from others behind."""
+"""The variables of an evolution: inputs and weights, followed by those that are computed from them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .._program.periods import rounded
 from .._reading.expressions import evaluate
 from .variables import variables_of
 
-# How errors of the engine begin that speak of inputs, weights and angles.
+# How the engine's errors about inputs, weights and angles begin.
 _OF_ANGLES = ("angle ", "inputs: expected finite", "weights: expected finite")
 
 
 def with_derived_columns(
     evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs (B, num_inputs) and weights (num_weights,) with the derived ones behind; differentiable.
+    """Inputs (B, num_inputs) and weights (num_weights,) followed by the derived ones; differentiable.
 
     Raises:
         ValueError: an angle is not finite.
     """
     if not evolution.has_derived:
         return inputs, weights
-    # In double precision wherever the device can: what cancels has digits left.
+    # In double precision wherever the device has it: sums that cancel keep some digits.
     wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
     variables = [*inputs.to(wide).unbind(1), *weights.to(wide).unbind(0)]
     derived = (*evolution.derived_inputs, *evolution.derived_weights)
@@ -51,11 +51,11 @@ def with_derived_columns(
 
 
 def explained(evolution: Evolution, error: ValueError, inputs: torch.Tensor, weights: torch.Tensor) -> ValueError:
-    """What the engine finds wrong, in the words of the user, where it is an angle that is wrong.
+    """An error of the engine in terms of the user's parameters, if it is about an angle.
 
     Args:
         evolution: What it computed.
-        error: Of the engine.
+        error: The engine's.
         inputs: Shape (B, num_all_inputs).
         weights: Shape (num_all_weights,).
     """

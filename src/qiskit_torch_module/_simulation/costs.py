@@ -1,8 +1,8 @@
-"""What is counted of a simulation: before it is planned, to choose a method, and after, to say what the engine does.
+"""Costs of a simulation: estimated before it is planned, to choose a method; counted after, to say what it does.
 
 A call takes a fixed time, one for each step (a rotation, or a column of a matrix), and one for each amplitude that a
-step touches. The rates are those of a core of a Xeon with AVX-512, fitted by ``python benchmarks costs``; methods are
-told apart by them, and no more. Of a plan, operations and bytes are counted; what the engine chooses by, is its own.
+step touches. The rates are those of a core of a Xeon with AVX-512, fitted by ``python benchmarks costs``; they
+serve only to choose between methods. Operations and bytes are those of a plan; the engine has rates of its own.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def num_steps(evolution: Evolution) -> int:
 
 
 def num_read_qubits(program: Program) -> int:
-    """Those of the states that outputs read: all qubits of the circuit, where they are known."""
+    """Qubits of the states that outputs read: all of the circuit, where they are known."""
     frame = program.evolution.frame
     return program.evolution.num_qubits if frame is None else len(frame)
 
 
 def state_bytes(program: Program, task: Task) -> float:
-    """What the states of a batch take that are read whole."""
+    """Bytes of the states of a batch, if they are read as a whole."""
     return task.batch_size * 2.0 ** num_read_qubits(program) * (16 if task.dtype == torch.float64 else 8)
 
 

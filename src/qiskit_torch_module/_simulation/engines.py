@@ -26,7 +26,7 @@ def engine_of(program: Program) -> Engine:
     """The native engine for a program, `Program.engine` by its type: shared by equal ones unless they hold matrices.
 
     Raises:
-        TypeError: the program reads something else than expectation values or the state.
+        TypeError: the program reads something other than expectation values or the state.
     """
     engine: Engine = program.engine
     return engine
@@ -39,7 +39,7 @@ def _made(program: Program) -> Engine:
 
 
 def steps_of(program: Program) -> tuple[Step, ...] | None:
-    """The steps that the engine runs a program by; None: it runs by layers, which alone know the phases of states."""
+    """The steps in which the engine runs a program; None: it runs by layers, which alone keep phases of states."""
     evolution = program.evolution
     by_steps = evolution.is_stepwise or program.expectation_values is not None
     return evolution.taken_steps if by_steps else None
@@ -62,7 +62,7 @@ def _layered_engine(program: Program) -> Engine:
         halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
         engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved)
     else:
-        # Both: series, along directions, run by layers.
+        # All arrays: series, along directions, run by layers.
         in_steps = step_arrays(steps, angles)
         all_arrays = {**arrays, **angles.arrays()}
         engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, steps=dict(in_steps))

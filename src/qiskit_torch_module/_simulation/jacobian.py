@@ -1,4 +1,4 @@
-"""Jacobians of expectation values: what goes back, and in how many passes.
+"""Jacobians of expectation values: which cotangents go back, and in how many passes.
 
 A pass takes one cotangent back through the circuit; all passes share one way forward. An observable is a pass. Where M
 observables are sums of fewer distinct terms, such as many Hamiltonians of the same lattice, a term is one: the rest is

@@ -1,4 +1,4 @@
-"""The seam between what is computed and who computes it: a method prepares runners for programs."""
+"""The seam between what is computed and how: a method prepares runners for programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Task:
         dtype: ``torch.float32`` or ``torch.float64``, in which real numbers are.
         device: Type of the device on which tensors are, such as "cpu".
         order: Order of the derivatives that are wanted: 0 for values alone.
-        num_threads: Most threads.
+        num_threads: Maximal number of threads.
     """
 
     batch_size: int = 1
@@ -41,8 +41,8 @@ class Cost:
     """What a call is expected to take.
 
     Attributes:
-        seconds: Time, within a factor of a few: methods are told apart by it.
-        bytes: Memory, beside that of the program.
+        seconds: Time, within a factor of a few; used to choose between methods.
+        bytes: Memory, in addition to that of the program.
     """
 
     seconds: float
@@ -65,13 +65,13 @@ class Runner(ABC):
 
     Args:
         program: What it computes.
-        method: Who prepared it.
+        method: The method that prepared it.
 
     Attributes:
         is_differentiable: Whether `values` is made of functions that PyTorch differentiates by itself, to any order;
             `pull_back` is not called then.
-        states: Of programs that read the state by functions of PyTorch: computes the state itself; else None. Whoever
-            builds a graph takes it, and reads what it gives (`reading.read`).
+        states: Of programs that read the state by functions of PyTorch: computes the state itself; else None. Code
+            that builds a graph uses it, and reads its states (`reading.read`).
         has_operators: Whether it computes on the CPU alone, and operators of PyTorch stand for it wherever tensors are:
             those of `Native`. Other exact methods that are registered have operators on the CPU.
         highest_power: Up to which power `values_along` and `pull_back_along` go; 0: there are none, and derivatives of
@@ -95,7 +95,7 @@ class Runner(ABC):
         Args:
             inputs: Shape (B, N).
             weights: Sets of weights.
-            num_threads: Most threads; 0: as ``torch.get_num_threads()``.
+            num_threads: Maximal number of threads; 0: as ``torch.get_num_threads()``.
             record: Whether `pull_back` will follow.
 
         Returns:
@@ -127,7 +127,7 @@ class Runner(ABC):
         raise NotImplementedError(f"method '{self.method.name}' has no gradients; use method='auto'")
 
     def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
-        """Values along a curve, in powers of its parameter t: ``values(t) = found[0] + found[1] t + ...``.
+        """Values along a curve, in powers of its parameter t: ``values(t) = powers[0] + powers[1] t + ...``.
 
         Args:
             inputs: Powers 0, 1, ... of the inputs, each (B, N); None: zero.

@@ -1,4 +1,4 @@
-"""The native engine, which finds tensors by their place in memory."""
+"""The native engine, which is given tensors by their address in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .engines import engine_of
 from .method import Cost, Method, Optional, Powers, Refusal, Runner, Task
 from .threads import engine_threads
 
-# Batches of fewer rows do not fill the lanes: gradients of weights are found row by row, and then added up.
+# Batches of fewer rows do not fill the lanes: gradients of weights are computed row by row, and then added up.
 _LEAST_SUMMED = 8
 
 Tape = Tape32 | Tape64
@@ -80,7 +80,7 @@ class NativeRunner(Runner):
             TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.
         """
         engine, size, threads = self._engine or self._made(), inputs.shape[0], engine_threads(num_threads)
-        # Called where they are looked up: the compiler of PyTorch loses the object of a method that it cannot trace.
+        # Called where it is looked up: PyTorch's compiler loses the object of a method that it cannot trace.
         try:
             if inputs.dtype is torch.float64:
                 return engine.tensor_values_float64(inputs, size, weights, threads, record)
@@ -150,11 +150,11 @@ class NativeRunner(Runner):
 
     @property
     def highest_power(self) -> int:  # type: ignore[override]
-        """Two, but for circuits that hold matrices."""
+        """Two, except for circuits that hold matrices."""
         return 0 if self.program.evolution.is_stepwise else 2
 
     def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
-        """As `Runner.values_along`; at most two powers beside the values.
+        """As `Runner.values_along`; at most two powers besides the values.
 
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.
@@ -170,7 +170,7 @@ class NativeRunner(Runner):
         wants: Sequence[bool],
         num_threads: int = 0,
     ) -> Sequence[Optional]:
-        """As `Runner.pull_back_along`; at most two powers beside the gradients.
+        """As `Runner.pull_back_along`; at most two powers besides the gradients.
 
         Raises:
             TypeError, ValueError, RuntimeError: as `values`.

@@ -43,7 +43,7 @@ class PyTorch(Method):
     name = "pytorch"
 
     def cost(self, program: Program, task: Task) -> Cost | Refusal:
-        """From the number of steps. Refused is what not even values have room for."""
+        """From the number of steps. Refused if there is no memory even for values."""
         if (reason := program.evolution.too_wide) is not None:
             return Refusal(reason)
         least, budget = PYTORCH.of(program.evolution, replace(task, order=0)).bytes, memory_budget()
@@ -102,13 +102,13 @@ def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.T
 
 
 class _Angles:
-    """Angles from inputs and weights: sums of terms, which may cancel, in double precision wherever the device can."""
+    """Angles from inputs and weights: sums of terms, which may cancel, in double precision where the device has it."""
 
     def __init__(self, inputs: torch.Tensor, weights: torch.Tensor) -> None:
         self._dtype = inputs.dtype
         wide = inputs.dtype if inputs.device.type == "mps" else torch.float64
         self._tensors = inputs, weights
-        # Weights in shape (1,): of tensors without one, PyTorch makes float64 where forward mode meets Python numbers.
+        # Weights in shape (1,): PyTorch turns scalar tensors into float64 where forward mode meets Python numbers.
         self._variables = [*inputs.unbind(1), *weights[:, None].unbind(0)]
         self._wide = [*inputs.to(wide).unbind(1), *weights[:, None].to(wide).unbind(0)]
         self._zero = inputs.new_zeros(1, dtype=wide)

@@ -24,7 +24,7 @@ class StateRunner(NativeRunner):
 
     @cached_property
     def _places(self) -> torch.Tensor | None:
-        """Where amplitudes are that can be other than 0; None: everywhere."""
+        """Indices of the amplitudes that can differ from 0; None: all."""
         indices = places(self.program.evolution)
         return None if indices is None else torch.from_numpy(indices)
 
@@ -61,7 +61,7 @@ class StateRunner(NativeRunner):
         wants: Sequence[bool],
         num_threads: int = 0,
     ) -> Optional:
-        # Real where another runner of states has made numbers of them.
+        # Real if another runner of states has already converted them.
         numbers = self._numbers(cotangents) if cotangents.is_complex() else cotangents
         return super().pull_backs(numbers, inputs, weights, wants, num_threads)
 

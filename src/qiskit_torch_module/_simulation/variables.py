@@ -1,7 +1,7 @@
 """The variables of blocks as differentiable functions of their arguments.
 
-Where tensors are plain, NumPy computes them; whoever traces, compiles or watches sees registered operators, which take
-a block as text.
+Where tensors are plain, NumPy computes them; a trace, the compiler or a mode sees registered operators, which take a
+block as text.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _moved(block: Block, forward: bool, vectors: torch.Tensor, arguments: torch.
 
 
 def _is_wanted(ctx: Any, index: int) -> bool:
-    """Whether the derivative by the last tensor is: PyTorch says what may be, and only a private function what is."""
+    """Whether the derivative by the last tensor is: PyTorch says which may be, only a private function which are."""
     if not ctx.needs_input_grad[index]:
         return False
     try:
@@ -235,7 +235,7 @@ class _Bent(_OfBlock):
         return _mapped(info, in_dims[2:], lambda *flat: _bent(block, forward, *flat), tensors), 0
 
 
-# Written out: PyTorch 2.4 reads no annotations that are text.
+# Written out: PyTorch 2.4 does not read annotations that are strings.
 _VARIABLES = "(Tensor arguments, str block) -> Tensor"
 _CHANGE = "(Tensor vectors, Tensor arguments, str block, bool forward) -> Tensor"
 _BEND = "(Tensor first, Tensor second, Tensor arguments, str block, bool forward) -> Tensor"

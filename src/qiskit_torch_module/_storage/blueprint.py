@@ -1,6 +1,6 @@
 """A circuit as plain data, and back, the same in every version of Qiskit.
 
-Gates stand there by name where all versions know them, and else as what they are made of. QPY, Qiskit's own format, is
+Gates are named where all versions know them; others are written as what they are made of. QPY, Qiskit's own format, is
 not used: it loses gates and angles in some releases, evaluates expressions in others, and only newer ones read it.
 """
 
@@ -44,13 +44,13 @@ from .._reading.parameter_expressions import read
 from .._reading.polynomials import Polynomial
 from .._reading.walk import Walk
 
-# Far more than a circuit that can be simulated has, most of them idle.
+# Far more qubits than a circuit that can be simulated has, most of them idle.
 MAX_QUBITS = 1 << 14
 # Operations inside of gates with parameters, which Qiskit copies wherever it puts them.
 MAX_COPIES = 1 << 14
 _LONGEST_NAME = 1 << 12
 
-# Gates of Qiskit that are known by name, beside the native ones: class, number of qubits and of angles.
+# Gates of Qiskit that are known by name, besides the native ones: class, number of qubits and of angles.
 _KNOWN: dict[str, tuple[str, int | None, int]] = {
     **{name: (gate.class_name, gate.num_qubits, gate.num_angles) for name, gate in GATES.items()},
     "ch": ("CHGate", 2, 0),
@@ -66,7 +66,7 @@ _KNOWN: dict[str, tuple[str, int | None, int]] = {
     "xx_minus_yy": ("XXMinusYYGate", 2, 2),
     "xx_plus_yy": ("XXPlusYYGate", 2, 2),
 }
-# Known by name in some releases of Qiskit only, or there by another number of qubits.
+# Known by name only in some releases of Qiskit, or there with another number of qubits.
 _OF_ANY_SIZE: dict[str, Callable[..., Any]] = {
     "mcx": lambda num_qubits: library.MCXGate(num_qubits - 1),
     "mcphase": lambda num_qubits, angle: library.MCPhaseGate(angle, num_qubits - 1),
@@ -108,7 +108,7 @@ class SavedCircuit:
         """The circuit.
 
         Raises:
-            RuntimeError: there is none, or this version of Qiskit cannot say it.
+            RuntimeError: there is none, or this version of Qiskit cannot express it.
             ValueError: it is damaged.
         """
         why = self.why
@@ -119,10 +119,10 @@ class SavedCircuit:
                     raise ValueError("circuit: of other qubits or parameters than the program")
                 return circuit
         except CannotBuildError as error:
-            why = f"Qiskit {qiskit.__version__} cannot say it: {error}"
+            why = f"Qiskit {qiskit.__version__} cannot express it: {error}"
         raise RuntimeError(
             f"circuit: the file that this module comes from holds only what the circuit was compiled to: {why}; values "
-            "and gradients are right, for the circuit build it anew"
+            "and gradients are right; to get the circuit, build it again"
         )
 
 
@@ -163,7 +163,7 @@ class _Writer(Walk):
 
     Attributes:
         definitions: Bodies of circuits, each of them after those that it holds.
-        matrices: What rows name by its place.
+        matrices: Those that rows refer to by position.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -216,7 +216,7 @@ class _Writer(Walk):
         self._open[-1]["data"].append(row)
 
     def _row_of_class(self, operation: Any, qubits: list[int]) -> list[Any] | None:
-        """Of what has a name here."""
+        """The row of a gate that has a name here."""
         if _is_known(operation):
             return [operation.name, qubits, *map(self._angle, operation.params)]
         if type(operation) is DiagonalGate:
@@ -228,7 +228,7 @@ class _Writer(Walk):
         return None
 
     def _row_of_kind(self, kind: Reading, operation: Any, qubits: list[int]) -> list[Any]:
-        """Of what is written as the compiler reads it."""
+        """The row of an operation that is written as the compiler reads it."""
         if isinstance(kind, ResetQubits):
             return ["reset", qubits]
         if isinstance(kind, Matrix):
@@ -243,7 +243,7 @@ class _Writer(Walk):
     def _defined(
         self, circuits: Iterable[QuantumCircuit], operation: Any, qubits: list[int]
     ) -> Iterator[QuantumCircuit]:
-        """Has the circuits of an operation walked over, one after the other, and puts a definition that holds them."""
+        """Walks over the circuits of an operation, one after the other, and adds a definition that holds them."""
         bodies = []
         for circuit in circuits:
             yield circuit
@@ -348,7 +348,7 @@ def circuit_of(plain: Any, parameters: Sequence[Parameter]) -> QuantumCircuit:
 
     Raises:
         ValueError: it is damaged.
-        CannotBuildError: this version of Qiskit cannot say one of its angles or gates.
+        CannotBuildError: this version of Qiskit cannot express one of its angles or gates.
     """
     if not isinstance(plain, dict) or plain.keys() != {"text", "matrices"} or type(plain["text"]) is not bytes:
         raise ValueError("circuit: expected text and matrices")
@@ -405,7 +405,7 @@ class _Reader:
         gate = _as_gate(inner)
         try:
             QuantumCircuit(inner.num_qubits).append(gate, range(inner.num_qubits))
-        except AttributeError:  # Qiskit takes it by its name for one of its own
+        except AttributeError:  # by its name, Qiskit takes it for a gate of its own
             gate.name = f"{gate.name} of gates"
         self._gates.append(gate)
         inside = copied_before - self._copies_left + len(inner.data)
@@ -506,7 +506,7 @@ def _as_gate(circuit: QuantumCircuit) -> Any:
     is_unitary = all(isinstance(instruction.operation, Gate) for instruction in circuit.data)
     if len(circuit.parameters) > 0:
         return circuit.to_gate() if is_unitary else circuit.to_instruction()
-    # Without parameters nothing changes in it: Qiskit would copy it with all that it holds, by recursion.
+    # Without parameters nothing in it ever changes, and Qiskit would copy it with all that it holds, by recursion.
     size = circuit.num_qubits
     gate = Gate(circuit.name, size, []) if is_unitary else Instruction(circuit.name, size, 0, [])
     gate.definition = circuit

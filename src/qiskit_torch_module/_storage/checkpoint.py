@@ -1,4 +1,4 @@
-"""Files that hold what was learnt: what is read is what was written, or nothing was written; no code is run."""
+"""Checkpoints: a file holds exactly what was to be saved, or is not written at all; reading it runs no code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .._core.files import named, replace_file, require_regular
 from . import old_files
 from .container import Contents, ForeignError, decoded, encoded
 
-# What reads the kinds of files that there are.
+# The function that reads each kind of file.
 _READERS = {"quantum module": "qiskit_torch_module.load", "digit classifier": "'qtm evaluate'"}
-# How pickles begin, which is what PyTorch wrote before its archives.
+# How a pickle begins: PyTorch wrote pickles before it wrote archives.
 _PICKLE = b"\x80"
 
 
@@ -20,12 +20,12 @@ def write_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
 
     Args:
         path: The file; folders above it are made. See `replace_file` for modes, owners and links.
-        kind: What it is, as `read_checkpoint` asks for it.
+        kind: What it holds, by the name that `read_checkpoint` is given.
         content: None, truth values, numbers, strings, bytes, tensors (they come back on the CPU), NumPy arrays, and
             lists, tuples and dictionaries with keys of text or integers of such, e.g. ``optimizer.state_dict()``.
 
     Raises:
-        OSError: the file cannot be written; the message names it. An older one is whole.
+        OSError: the file cannot be written; the message names it. An older one is left as it was.
         TypeError: something in the content cannot be written; the message says where. Nothing is written.
     """
     pieces = encoded(kind, content)
@@ -49,7 +49,7 @@ def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, A
     Args:
         path: The file.
         kind: What it should be.
-        trusted: The file is from a source that may run code here: for those of version 2.0 with an old PyTorch.
+        trusted: The file is from a source that may run code here; needed for files of version 2.0 with an old PyTorch.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -61,7 +61,7 @@ def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, A
             raise FileNotFoundError(f"{path} is no file; expected one saved by this package")
         require_regular(path)
         with path.open("rb") as file:
-            contents = _found(path, file, trusted)
+            contents = _contents_of(path, file, trusted)
     if contents.kind != kind or not isinstance(contents.content, dict):
         raise ValueError(
             f"{path} is no {kind} but a {contents.kind[:100]}{_versions(contents)}; {_remedy(contents.kind)}"
@@ -80,7 +80,7 @@ def _versions(contents: Contents) -> str:
     return f", written with {versions[:300]}" if versions else ""
 
 
-def _found(path: Path, file: BinaryIO, trusted: bool) -> Contents:
+def _contents_of(path: Path, file: BinaryIO, trusted: bool) -> Contents:
     try:
         if file.read(len(old_files.MAGIC)) == old_files.MAGIC:
             return old_files.read_old(path, trusted)

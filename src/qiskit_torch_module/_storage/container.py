@@ -4,14 +4,14 @@ r"""The format of all files of this package: plain data with tensors, read witho
     8 bytes, little-endian         length of the structure
     structure                      JSON (ASCII): kind, what it was written with, content
     blobs                          bytes of tensors and byte strings, one after the other, little-endian
-    32 bytes                       SHA-256 of all before
+    32 bytes                       SHA-256 of everything before it
 
-A version to come may change what stands between the first line and the checksum, but not these two.
+A later version may change what is between the first line and the checksum, but not these two.
 
-In the content, lists, strings, numbers, true, false and null stand for themselves; an object with one name says what
-else it is: ``{"dict": {...}}``, ``{"items": [[key, value], ...]}``, ``{"tuple": [...]}``, ``{"float": "nan"}``,
-``{"tensor": [dtype, shape]}``, ``{"array": [dtype, shape]}``, ``{"bytes": length}``. Blobs are taken in the order in
-which the content names them.
+In the content, lists, strings, numbers, true, false and null stand for themselves; an object with one name stands for
+anything else: ``{"dict": {...}}``, ``{"items": [[key, value], ...]}``, ``{"tuple": [...]}``, ``{"float": "nan"}``,
+``{"tensor": [dtype, shape]}``, ``{"array": [dtype, shape]}``, ``{"bytes": length}``. Blobs come in the order in which
+the content names them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CHUNK_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_INTEGER_BITS = 1024
 
-# How a dtype is named, and the integers as which its bytes are written.
+# The name of each dtype, and the integers that its bytes are written as.
 _DTYPES: dict[str, tuple[torch.dtype, str]] = {
     "float16": (torch.float16, "<i2"),
     "bfloat16": (torch.bfloat16, "<i2"),
@@ -91,7 +91,7 @@ def encoded(kind: str, content: Any) -> list[bytes]:
 
     Raises:
         TypeError: something in the content is of another type; the message says where.
-        ValueError: it is nested too deep, or an integer is too large.
+        ValueError: it is nested too deeply, or an integer is too large.
     """
     blobs: list[bytes] = []
     structure = {
@@ -108,7 +108,7 @@ def encoded(kind: str, content: Any) -> list[bytes]:
 
 
 def decoded(file: BinaryIO) -> Contents:
-    """What stands in a file; sizes are checked before memory is taken.
+    """What a file contains; sizes are checked before memory is allocated.
 
     Raises:
         ForeignError: the file is none of this format, or damaged at its very beginning.
@@ -161,7 +161,7 @@ def _digest_fits(file: BinaryIO, end: int) -> bool:
 
 
 def _plain(value: Any, where: str, blobs: list[bytes], depth: int) -> Any:
-    """A value as JSON takes it; bytes go to the blobs."""
+    """A value as JSON can hold it; bytes go to the blobs."""
     if depth > MAX_DEPTH:
         raise ValueError(f"{where[:200]}: expected at most {MAX_DEPTH} levels of lists and dictionaries")
     if isinstance(value, np.generic):
@@ -227,7 +227,7 @@ class _Reader:
 
     def value(self, plain: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise ValueError("nested too deep")
+            raise ValueError("nested too deeply")
         if isinstance(plain, list):
             return [self.value(item, depth + 1) for item in plain]
         if not isinstance(plain, dict):
@@ -256,7 +256,7 @@ class _Reader:
         keys = set()
         for pair in plain:
             if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) not in (str, int) or pair[0] in keys:
-                raise ValueError("expected pairs of a key, each another one, and a value")
+                raise ValueError("expected pairs of a distinct key and a value")
             keys.add(pair[0])
             yield pair[0], self.value(pair[1], depth)
 

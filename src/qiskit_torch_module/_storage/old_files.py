@@ -1,4 +1,4 @@
-"""Files of version 2.0 of this package, archives of PyTorch: read where that can neither run code nor take memory."""
+"""Files of version 2.0, archives of PyTorch: read only where that can neither run code nor exhaust memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .container import Contents
 
 MAGIC = b"PK\x03\x04"
 
-# All that those files name. What they are made of is read by PyTorch, which knows more names.
+# All names in those files. PyTorch reads what the files are made of, and knows more names.
 _GLOBALS = {
     "torch._utils _rebuild_tensor_v2",
     "torch FloatStorage",
@@ -31,9 +31,9 @@ _TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"}
 _MOST_REPEATED_TUPLES = 16
 
 
-# The kind of what another program wrote.
+# The kind of a file that another program wrote.
 FOREIGN = "file of another program"
-# To be said of files whose content is not ours.
+# Advice for files that this package did not write.
 OF_PYTORCH = "if torch.save wrote it, read it with torch.load and give a model its weights with load_state_dict"
 
 
@@ -119,7 +119,7 @@ def _require_safe(path: Path) -> None:
 
 
 def _require_plain(content: bytes) -> None:
-    """Looks through the steps of a pickle without taking one."""
+    """Looks through the steps of a pickle without executing any."""
     tuples, repeated, previous = set(), 0, ""
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
@@ -132,6 +132,6 @@ def _require_plain(content: bytes) -> None:
             repeated += opcode.name in ("BINGET", "LONG_BINGET") and argument in tuples
             previous = opcode.name
     except ValueError as error:
-        raise ValueError(f"it is damaged, of another program, or was made to do harm: {error}") from error
+        raise ValueError(f"it is damaged, from another program, or malicious: {error}") from error
     if repeated > _MOST_REPEATED_TUPLES:
-        raise ValueError("it is damaged, of another program, or was made to do harm: tuples within tuples")
+        raise ValueError("it is damaged, from another program, or malicious: tuples within tuples")

@@ -47,7 +47,7 @@ def load_classifier(path: Path, num_threads: int = 0) -> tuple[QuantumModule, di
     model = digit_classifier(num_threads)
     set_weights(model, content.get("weights"), path)
     settings = content.get("settings")
-    return model, settings if isinstance(settings, dict) else {}  # version 2.0 wrote none
+    return model, settings if isinstance(settings, dict) else {}  # version 2.0 wrote no settings
 
 
 def set_weights(model: QuantumModule, state: Any, path: Path) -> None:

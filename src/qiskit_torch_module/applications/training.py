@@ -1,4 +1,4 @@
-"""Training of the digit classifier: what happened, and all it takes to go on from where it stopped."""
+"""Training of the digit classifier: its history, and everything needed to resume it where it stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class History:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run that goes on must have in common with its beginning."""
+    """What a resumed run must have in common with its beginning."""
 
     data: str
     seed: int
@@ -54,7 +54,7 @@ def num_batches(images: Images, batch_size: int, epochs: int) -> int:
 
 
 def _nothing(history: History) -> None:
-    """What is done after an update unless more is asked for."""
+    """What is done after an update by default."""
 
 
 class Training:
@@ -63,7 +63,7 @@ class Training:
     Args:
         model: The classifier, trained in place.
         images: For training and testing.
-        learning_rate: Of Adam.
+        learning_rate: Adam's.
     """
 
     def __init__(self, model: QuantumModule, images: Images, learning_rate: float) -> None:
@@ -79,7 +79,7 @@ class Training:
         on_update: Callable[[History], Any] = _nothing,
         stops: Callable[[], bool] = lambda: False,
     ) -> History:
-        """Takes the updates that are not behind it yet, until it is told to stop; no update is cut in half.
+        """Takes the updates that are still to be done, until it is told to stop; no update is cut in half.
 
         Args:
             updates: All batches of the run, from its beginning.
@@ -146,19 +146,19 @@ class Training:
         """
         content = read_checkpoint(path, KIND)
         if not isinstance(content.get("settings"), dict) or not isinstance(content.get("history"), dict):
-            raise ValueError(f"{path} holds no training run to go on with; train anew, in another folder")
+            raise ValueError(f"{path} holds no training run to go on with; train again, in another folder")
         for name, value in asdict(settings).items():
             if content["settings"].get(name) != value:
                 raise ValueError(
                     f"{path} was trained with {name} {content['settings'].get(name)!r}, now it is {value!r}; go on "
-                    "with what it was, or train anew in another folder"
+                    "with what it was, or train again in another folder"
                 )
         set_weights(self.model, content.get("weights"), path)
         self.optimizer.state[self._weights] = self._optimizer_state(content.get("optimizer"), path)
         history = History(**content["history"])
         history.test_accuracy = [(int(update), float(share)) for update, share in history.test_accuracy]
         history.interrupted = False
-        # The last test is that of the end that is no end any more; where an epoch begins it comes again.
+        # The last test was that of an end that is no longer the end; where an epoch begins it is repeated.
         if history.test_accuracy and history.test_accuracy[-1][0] == len(history.loss):
             history.test_accuracy.pop()
         self.history = history
@@ -172,12 +172,12 @@ class Training:
             not isinstance(state, dict)
             or {name: getattr(tensor, "shape", None) for name, tensor in state.items()} != shapes
         ):
-            raise ValueError(f"{path} holds no state of Adam to go on with; train anew, in another folder")
+            raise ValueError(f"{path} holds no state of Adam to go on with; train again, in another folder")
         return state
 
 
 def seed_of_split(settings: Mapping[str, Any], given: int | None) -> int:
-    """The seed that parts the images a classifier was trained on from others.
+    """The seed of the split between the images a classifier was trained on and others.
 
     Args:
         settings: What the classifier was trained with.
@@ -216,7 +216,7 @@ class Keeper:
         self.failure: Exception | None = None
 
     def offer(self) -> None:
-        """Saves, if it is time. What fails is tried again: training does not end for a full disk."""
+        """Saves, if it is time. A failed attempt is repeated: a full disk does not end training."""
         begin = self._clock()
         if begin >= self._next:
             self.save()

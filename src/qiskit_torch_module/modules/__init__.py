@@ -1,1 +1,1 @@
-"""The faces that PyTorch's users know."""
+"""The interface for users of PyTorch."""

@@ -1,4 +1,4 @@
-"""Networks of qiskit-machine-learning, as what a `QuantumModule` is made from."""
+"""Networks of qiskit-machine-learning as arguments of a `QuantumModule`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def arguments_of(network: Any, given: Collection[str] = ()) -> dict[str, Any]:
 
     Args:
         network: One of them.
-        given: Names of arguments that were given, and come before what the network says.
+        given: Names of arguments that were given, which take precedence over the network.
 
     Raises:
         TypeError: neither of them.

@@ -32,7 +32,7 @@ class HybridModule(torch.nn.Module):
         seed_init: Seed for the initial values of all three layers; the global random state is left as it was.
         num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
         num_threads_backward: Threads for gradients, likewise.
-        method: Who computes the quantum layer, as for `QuantumModule`.
+        method: The method that computes the quantum layer, as for `QuantumModule`.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -88,7 +88,7 @@ class HybridModule(torch.nn.Module):
             Shape (..., output_size).
 
         Raises:
-            TypeError: the input is no real numbers.
+            TypeError: the input does not hold real numbers.
             ValueError: it has the wrong width.
         """
         weight = self.preprocessing.weight
@@ -154,7 +154,7 @@ class HybridModule(torch.nn.Module):
         return self.postprocessing.out_features
 
 
-# No machine has room for a layer that is wider.
+# No machine has room for a wider layer.
 _MOST_WIDTH = 1 << 31
 
 

@@ -1,4 +1,4 @@
-"""Inputs of every kind as tensors, and the dtypes in which a module computes and answers."""
+"""Inputs of every kind as tensors, and the dtypes in which a module computes and returns its results."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
 
 
 def one_of(input: Any, input_tensor: Any) -> Any:
-    """The input, under its name of now or that of version 1.0.
+    """The input, under its present name or that of version 1.0.
 
     Raises:
         TypeError: both are given.

@@ -59,7 +59,7 @@ class QuantumModule(torch.nn.Module):
         num_threads_backward: Threads for gradients, likewise.
         encoding_gradients_flag: Gradients with respect to the input follow its ``requires_grad``; False forces them
             off.
-        method: Who computes: the name of a method, or one of `qiskit_torch_module.methods`; "auto": the cheapest exact
+        method: What computes: the name of a method, or one of `qiskit_torch_module.methods`; "auto": the cheapest exact
             one, for each size, dtype and device of a batch.
 
     Raises:
@@ -93,7 +93,7 @@ class QuantumModule(torch.nn.Module):
         self._num_qubits: int = circuit.num_qubits
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
-        self._observables = copy.deepcopy(observables)  # what the caller changes later is no part of the model
+        self._observables = copy.deepcopy(observables)  # later changes by the caller are no part of the model
         self._register(seed_init)
         if encoding_gradients_flag is not None:
             encoding_gradients_flag = flag(encoding_gradients_flag, "encoding_gradients_flag")
@@ -107,7 +107,7 @@ class QuantumModule(torch.nn.Module):
 
         Args:
             qnn: An ``EstimatorQNN``, or the ``TorchConnector`` around it, whose weights are taken over.
-            options: Further arguments of the constructor; they come before what the network says.
+            options: Further arguments of the constructor; they take precedence over the network.
 
         Raises:
             TypeError: another kind of network.
@@ -117,13 +117,13 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def qnn(self) -> QNN:
-        """Arrays in, arrays out: the face that version 1.0 had."""
+        """Arrays in, arrays out: the interface of version 1.0."""
         from .network import QNN
 
         return QNN.of(self)
 
     def __getattr__(self, name: str) -> Any:
-        # The only set of a module answers to the names it has in other programs.
+        # The only set of a module is also known by the names it has in other programs.
         return super().__getattr__(own_name(name, self.__dict__.get("_names", ())))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
@@ -142,7 +142,7 @@ class QuantumModule(torch.nn.Module):
                 if name in self._parameters or hasattr(self, name):
                     raise ValueError(f"variational_params_names: '{name}' is taken by the module; choose another name")
                 self.register_parameter(name, torch.nn.Parameter(values))
-        if not self._names:  # dtype and device, which weights would tell
+        if not self._names:  # dtype and device, which weights would tell otherwise
             self.register_buffer("_like", torch.empty(0), persistent=False)
 
     def _initial_values(self) -> Iterator[tuple[str, torch.Tensor]]:
@@ -213,7 +213,7 @@ class QuantumModule(torch.nn.Module):
 
     @constant_when_compiled
     def _write_program(self) -> bool:
-        """The compiler of PyTorch runs this while it traces, without a look inside, and then finds ``text``.
+        """The compiler of PyTorch runs this while it traces, without looking inside, and then finds ``text``.
 
         Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
         """
@@ -240,14 +240,14 @@ class QuantumModule(torch.nn.Module):
         return inputs, [vector.to(inputs.dtype) for vector in weights], dtype
 
     def _without_weights(self) -> list[torch.Tensor]:
-        """What stands for the dtype and device of weights."""
+        """A tensor with the dtype and device that weights would have."""
         buffer = self._buffers.get("_like")
         return [torch.empty(0) if buffer is None else buffer]  # None: pickled by version 2.0
 
     @property
     def variational_(self) -> list[torch.nn.Parameter]:
         """The trainable sets, in order; each is also an attribute under its own name."""
-        # Not by getattr, which takes its time to find parameters; parametrized ones are attributes only.
+        # Not by getattr, which is slow to find parameters; parametrized ones are attributes only.
         own: dict[str, Any] = self._parameters
         return [own[name] if name in own else getattr(self, name) for name in self._names]
 
@@ -263,7 +263,7 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def method(self) -> Method | str:
-        """Who computes: a method, or "auto"."""
+        """What computes: a method, or "auto"."""
         return self._runners.method or AUTO
 
     @property
@@ -298,7 +298,7 @@ class QuantumModule(torch.nn.Module):
         return copied(self._circuit)
 
     def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
-        """Puts in place of what was compiled at construction what comes from a file."""
+        """Replaces what was compiled at construction by what comes from a file."""
         program.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
         self._compute(program, self._runners.method)
         self._observables = observables
@@ -326,8 +326,8 @@ class QuantumModule(torch.nn.Module):
         """Switches training of each set, or of all, on or off: sets ``requires_grad`` of its ``nn.Parameter``.
 
         Raises:
-            TypeError: something else than truth values.
-            ValueError: not one for each set.
+            TypeError: something other than truth values.
+            ValueError: not as many as sets.
         """
         sets = self.variational_
         if isinstance(variational_gradients_flag, str) or not isinstance(variational_gradients_flag, Iterable):

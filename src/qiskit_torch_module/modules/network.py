@@ -22,7 +22,7 @@ __all__ = ["QNN"]
 class QNN:
     """Expectation values and gradients of a parameterised circuit, with the interface of version 1.0.
 
-    `QuantumModule` does the same for tensors; ``model.qnn`` is this face of it.
+    `QuantumModule` does the same for tensors; ``model.qnn`` has this interface.
 
     Args:
         circuit: Unitary circuit.

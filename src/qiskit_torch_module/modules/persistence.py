@@ -1,4 +1,4 @@
-"""Models in files: what is loaded is what was saved, or nothing is written; read without running any code."""
+"""Models in files: a file holds exactly what was saved, or is not written; reading it runs no code."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def save(model: QuantumModule, path: str | Path) -> None:
         path: The file; folders above it are made.
 
     Raises:
-        TypeError: the path is none, or the model is not a `QuantumModule`; for models that hold one among other layers
-            use ``state_dict``.
+        TypeError: the path is not a path, or the model is not a `QuantumModule`; for models that hold one among other
+            layers use ``state_dict``.
         ValueError: the model holds what cannot be saved; the message says what.
         OSError: the file cannot be written, or is a folder, device or FIFO; the message names it.
     """
@@ -78,8 +78,8 @@ def save(model: QuantumModule, path: str | Path) -> None:
     content = _content(model)
     try:
         again = _model(content)
-    except Exception as error:  # whatever was put into the module
-        raise ValueError(f"model: it would not come back as it is ({error}); {_REMEDY}") from error
+    except Exception as error:  # anything may have been put into the module
+        raise ValueError(f"model: it would not be read back as it is ({error}); {_REMEDY}") from error
     _require_same(model, again)
     write_checkpoint(path, _KIND, content)
 
@@ -210,7 +210,7 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
     for what, holds in same.items():
         if not holds:
             raise ValueError(
-                f"model: its {what} would not come back as they are; save its state_dict() with torch.save"
+                f"model: its {what} would not be read back as they are; save its state_dict() with torch.save"
             )
 
 
@@ -231,7 +231,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
     if gradients not in (None, True, False):
         raise ValueError("expected None, True or False as encoding_gradients_flag")
-    stand_in = QuantumCircuit(1)  # what it was made of is compiled already
+    stand_in = QuantumCircuit(1)  # its own circuit is compiled already
     for parameter in parameters:
         stand_in.rz(parameter, 0)
     model = QuantumModule(
@@ -250,7 +250,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     observables = _read_observables(content["observables"], num_qubits, program.output_size)
     model._restore(program, circuit, observables)
     model.load_state_dict(content["weights"], assign=True)
-    if "_like" in model._buffers:  # dtype, where no weight tells it
+    if "_like" in model._buffers:  # the dtype, if there are no weights
         model._buffers["_like"] = content["like"].clone()
     model.set_variational_gradients_flag([bool(is_trained) for is_trained in content["trainable"]])
     return model
@@ -271,8 +271,8 @@ def _written_initial(initial: Any) -> Any:
     return "uniform" if callable(initial) and not isinstance(initial, torch.Tensor) else initial
 
 
-_MOST_PROJECTORS = 12  # side by side, that are written as all their Pauli strings
-_STATE = "state"  # in place of observables; no label of Paulis
+_MOST_PROJECTORS = 12  # in a product that is written as all its Pauli strings
+_STATE = "state"  # in place of observables; not a Pauli label
 
 
 def _written_observables(model: QuantumModule) -> Any:
@@ -289,7 +289,7 @@ def _written_observables(model: QuantumModule) -> Any:
 
 
 def _idle_qubits(model: QuantumModule) -> list[int]:
-    """Those on which the circuit does nothing, as the compiler has found, where there may be many of them.
+    """Qubits on which the circuit does nothing, as the compiler says; none if the circuit is small.
 
     A projector is 1 there; written in full, many of them would be more Pauli strings than there is memory for.
     """
@@ -300,7 +300,7 @@ def _idle_qubits(model: QuantumModule) -> list[int]:
 
 
 def _written_method(model: QuantumModule) -> str:
-    """Its name, under which it is found again."""
+    """The name of its method, by which it is looked up again."""
     method = model.method
     if isinstance(method, str):
         return method

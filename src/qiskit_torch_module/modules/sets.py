@@ -1,4 +1,4 @@
-"""Names and starts of the sets of variational parameters, and other names under which a set may be known."""
+"""Names and initial values of the sets of variational parameters, and other names that a set may have."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def set_names(names: Sequence[str] | str | None, count: int, *, is_flat: bool) -
 
 
 def is_flat(parameters: Any) -> bool:
-    """Whether variational parameters, which can be gone through again, are one set and not a sequence of sets."""
+    """Whether variational parameters, which can be iterated again, are one set and not a sequence of sets."""
     if parameters is None or isinstance(parameters, Parameter):
         return parameters is not None
     listed = list(parameters)

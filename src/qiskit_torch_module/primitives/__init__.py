@@ -1,1 +1,1 @@
-"""The faces that Qiskit's users know."""
+"""The interface for users of Qiskit."""

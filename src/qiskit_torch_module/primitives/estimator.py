@@ -24,7 +24,7 @@ from .pubs import amount, pub_values
 from .rows import Columns, parameters_and_rows
 from .triples import Triples, triples, values_and_squares
 
-# A job that asks for fewer amplitudes is done sooner than a thread is started for it.
+# A job that asks for fewer amplitudes is done sooner than a thread could start.
 AT_ONCE = 1 << 14
 
 
@@ -242,7 +242,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
 
 
 def _looked_into(pubs: Any) -> Iterator[Any]:
-    """PUBs, each of them something that Qiskit can look into, and say itself what is wrong in it."""
+    """PUBs, each of a type that Qiskit can read, so that it can say itself what is wrong with it."""
     expected = "run: expected a sequence of PUBs, each (circuit, observables[, parameter values[, precision]])"
     if not isinstance(pubs, Iterable):
         raise TypeError(f"{expected}, got {pubs!r}")
@@ -253,7 +253,7 @@ def _looked_into(pubs: Any) -> Iterator[Any]:
 
 
 def _checked(pub: Any) -> Any:
-    """A PUB, whose precision Qiskit has seen not to be negative."""
+    """A PUB whose precision is checked; Qiskit has refused negative ones."""
     if pub.precision is not None:
         noise_precision(pub.precision, "precision")
     return pub

@@ -58,7 +58,7 @@ class FastReverseEstimatorGradient:
         self.num_threads = num_threads
         self.exact_evolution = flag(exact_evolution, "exact_evolution")
         self._default_options = compat.Options()
-        # What algorithms look for that need values beside gradients, such as VarQITE.
+        # Read by algorithms that need values besides gradients, such as VarQITE.
         self._estimator = FastEstimator(exact=True, num_threads=num_threads, exact_evolution=exact_evolution)
 
     @property

@@ -71,7 +71,7 @@ def _rows(pub: Any, names: dict[int, tuple[str, ...]]) -> npt.NDArray[np.float64
 
     Args:
         pub: A PUB.
-        names: Names of the parameters of circuits that were met before.
+        names: Names of the parameters of circuits that have come up before.
     """
     circuit, values = pub.circuit, pub.parameter_values
     order = names.get(id(circuit))

@@ -14,7 +14,7 @@ from .._reading.parameters import loop_parameters, parameter_list, quoted
 
 Columns = Mapping[Parameter, Any]
 
-# Of a circuit, observables and rows of values: shape (rows, observables).
+# Values for a circuit, observables and rows of values: shape (rows, observables).
 Evaluate = Callable[[QuantumCircuit, list[Any], npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 
@@ -29,7 +29,7 @@ def parameters_and_rows(
             sequence of parameters, such as a ``ParameterVector``) to its column or columns; None for P = 0.
 
     Raises:
-        TypeError: no circuit, values that are not real numbers, or keys that are not parameters.
+        TypeError: not a circuit, values that are not real numbers, or keys that are not parameters.
         ValueError: the wrong shape, or no values for some parameters.
     """
     if not isinstance(circuit, QuantumCircuit):
@@ -50,7 +50,7 @@ def parameters_and_rows(
 
 
 def with_a_qubit(circuit: QuantumCircuit) -> QuantumCircuit:
-    """A circuit without qubits, as of one that idles: Qiskit's estimators evaluate such circuits too."""
+    """A circuit without qubits with an idle one added: Qiskit's estimators evaluate such circuits too."""
     widened = circuit.copy()
     widened.add_bits([Qubit()])
     return widened

@@ -43,7 +43,7 @@ class Group:
         return np.stack(self.row_list)
 
     def add(self, position: int, observable: Any, row: Row) -> None:
-        """Takes in the call at `position`."""
+        """Adds the call at `position`."""
         self.positions.append(position)
         key = row.tobytes()
         if key not in self.known_rows:
@@ -58,7 +58,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Triples:
-    """The arguments of a V1 call, as many of each."""
+    """The arguments of a V1 call, the same number of each."""
 
     circuits: tuple[QuantumCircuit, ...]
     observables: tuple[Any, ...]
@@ -99,7 +99,7 @@ def square(observable: Any) -> SparsePauliOp:
 
 
 def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
-    """Checks the arguments of a V1 call; one of a kind may stand without a sequence around it.
+    """Checks the arguments of a V1 call; a single one need not be in a sequence.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -142,7 +142,7 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
 
 
 def _widened(circuit: QuantumCircuit, observable: Any) -> tuple[QuantumCircuit, Any]:
-    """A circuit without qubits and its observable, as of one qubit that idles."""
+    """A circuit without qubits and its observable, with an idle qubit added."""
     return with_a_qubit(circuit), type(observable)(Pauli("I")).tensor(observable)
 
 
@@ -153,7 +153,7 @@ def _sequence(values: Any, argument: str) -> tuple[Any, ...]:
 
 
 def _pauli_sums(observables: Sequence[Any]) -> tuple[Any, ...]:
-    """Observables, labels as the sums that they stand for, equal ones as one.
+    """Observables, with labels replaced by the sums that they stand for, equal ones by the same.
 
     A ``PauliSumOp`` of ``qiskit.opflow`` (before Qiskit 1.0) holds one.
     """

@@ -1,1 +1,1 @@
-"""The tables and figures of Meyer et al., arXiv:2404.06314, measured anew: what ``qtm reproduce`` runs."""
+"""The tables and figures of Meyer et al., arXiv:2404.06314, measured again: what ``qtm reproduce`` runs."""

@@ -79,7 +79,7 @@ def _median(call: Callable[[], None]) -> float:
 
 
 def file_name() -> str:
-    """Of this machine's results, so that those of several machines can lie in one folder."""
+    """The name of this machine's file, so that results of several machines can be in one folder."""
     about = machine()
     text = f"{about['processor']}-{about['cores']}-{about['instruction_set']}-{about['system']}"
     return "fig4-" + "-".join("".join(character if character.isalnum() else " " for character in text.lower()).split())

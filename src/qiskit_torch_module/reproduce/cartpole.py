@@ -50,7 +50,7 @@ class Rollout:
     """Steps of one batch of episodes of every seed, in the order of time.
 
     Attributes:
-        observations, actions, owners: Of every step that counts; owners are positions of seeds.
+        observations, actions, owners: For every step that counts; owners are positions of seeds.
         returns: Discounted rewards to go of every step.
         lengths: Length of every episode, which is its return: (seeds, episodes).
     """
@@ -75,7 +75,7 @@ def play(policies: Policies, environment: Any, num_seeds: int, generator: torch.
             probabilities = policies(seen, torch.from_numpy(owner[running]))
         actions = (torch.rand(len(running), generator=generator) >= probabilities[:, 0]).long()
         steps.append((seen, actions, running))
-        # An environment that is done starts anew; what it does then is not looked at.
+        # An environment that is done starts again; what it does then is ignored.
         everywhere = np.zeros(num_episodes, np.int64)
         everywhere[running] = actions.numpy()
         observations, _, terminated, truncated, _ = environment.step(everywhere)
@@ -83,7 +83,7 @@ def play(policies: Policies, environment: Any, num_seeds: int, generator: torch.
         running = running[~(terminated | truncated)[running]]
     episodes = np.concatenate([running for _, _, running in steps])
     ages = np.repeat(np.arange(len(steps)), [len(running) for _, _, running in steps])
-    # Every step earns 1: what is left of an episode is a geometric sum.
+    # Every step earns 1, so the rest of an episode earns a geometric sum.
     to_go = (1 - DISCOUNT ** (lengths[episodes] - ages)) / (1 - DISCOUNT)
     return Rollout(
         torch.cat([seen for seen, _, _ in steps]),
@@ -113,7 +113,7 @@ def train(
 
     Args:
         seeds: Seeds of the initial weights; the first also seeds environments and actions.
-        learning_rates: Of the weights and of the scaling of the input.
+        learning_rates: For the weights and for the scaling of the input.
         num_updates: Each after `EPISODES_A_BATCH` episodes.
         on_update: Called with the number of the update and the mean return of all seeds.
 

@@ -37,7 +37,7 @@ PAPER = {
 }
 _RATES = {"0.001, as in the paper": 0.001, "0.02": 0.02}
 SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, VERSION_1, QML_REVERSE)
-_SMALL, _LARGE = 250, 10_000  # updates of the paper, and of "how far does it get"
+_SMALL, _LARGE = 250, 10_000  # updates of the paper, and of training on
 
 
 def _images(settings: Settings, seed: int) -> Images:

@@ -20,10 +20,10 @@ class Experiment:
     Attributes:
         title: What it shows.
         tasks: All its measurements.
-        report: Writes table and plot of results beside a path without an ending.
-        systems: Who is measured.
+        report: Writes table and plot of results to a path without its ending.
+        systems: Those that are measured.
         needs: Packages beyond those of the command line.
-        file: Name of its results, where it is not that of the experiment.
+        file: Name of its results, if it is not that of the experiment.
     """
 
     title: str
@@ -81,6 +81,6 @@ class Run:
         return self._store.measure(self._tasks)
 
     def write(self) -> list[Path]:
-        """Table and plot of what there is; nothing where there is nothing."""
+        """Writes table and plot of the results so far; nothing if there are none."""
         results = self._store.results
         return self.experiment.report(results, self._stem) if results["points"] else []

@@ -19,7 +19,7 @@ class Figure:
         axis: The attribute of `Spec` that is swept.
         points, quick_points: Its values.
         spec: Everything else, for a value.
-        systems: Who takes part.
+        systems: Those that take part.
         measures: What is reported: "forward" and "step", or "jacobian".
         paper: What the paper shows.
     """
@@ -73,7 +73,7 @@ FIGURES = {
 
 
 def tasks(name: str, settings: Settings) -> list[Task]:
-    """All points of a figure, small ones first; systems follow one another, so that ratios are of the same minutes."""
+    """All points of a figure, small ones first; systems take turns, so that ratios are of the same minutes."""
     figure = FIGURES[name]
     values = figure.quick_points if settings.quick else figure.points
     return [

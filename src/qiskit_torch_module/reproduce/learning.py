@@ -29,7 +29,7 @@ SCHEMES = {"0.01 for weights, 0.1 for scaling": (0.01, 0.1), "0.05 for both": (0
 GRID = (0.003, 0.01, 0.03, 0.1)
 
 SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, PENNYLANE, VERSION_1, QML_REVERSE)
-# Samples of one update: ten episodes of a policy that has learnt half of what there is to learn.
+# Samples of one update: ten episodes of a policy that is half trained.
 _UPDATE = 2000
 
 

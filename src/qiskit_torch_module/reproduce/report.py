@@ -11,7 +11,7 @@ from .store import Result, described, factor, not_measured, plain
 from .systems import PROJECT, median, quantile
 
 Points = dict[str, dict[int, Result]]
-# Of a point, and the share of a quantile, to milliseconds.
+# From a point and the share of a quantile to milliseconds.
 _Of = Callable[[Result, float], float]
 
 
@@ -96,7 +96,7 @@ def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
 
 
 def _backward(point: Result, share: float) -> float:
-    """A step less a forward pass; where they are as good as equal, a share of the step."""
+    """A step less a forward pass; where they are nearly equal, a share of the step."""
     step = quantile(point, "step", share)
     return max(0.1 * step, step - median(point, "forward"))
 

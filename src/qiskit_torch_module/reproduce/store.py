@@ -16,7 +16,7 @@ import torch
 from .. import _engine
 from .._version import __version__
 
-# What a task found, as plain values; {"error": ...} or {"skipped": ...} where there is nothing to report.
+# The result of a task, as plain values; {"error": ...} or {"skipped": ...} where there is nothing to report.
 Result = dict[str, Any]
 
 
@@ -61,7 +61,7 @@ class Settings:
 
 
 def machine() -> dict[str, Any]:
-    """What measures."""
+    """The machine that measures."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -41,7 +41,7 @@ class System:
     is_exact: bool = True
 
     def python(self, environments: Path) -> Path:
-        """Its interpreter, which may not be there."""
+        """Its interpreter, which may not exist."""
         folder = "Scripts" if os.name == "nt" else "bin"
         return environments / self.environment / folder / "python" if self.environment else Path(sys.executable)
 
@@ -78,7 +78,7 @@ SYSTEMS = (
 
 
 def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
-    """Those that were chosen and whose environment is there."""
+    """Those that were chosen and whose environment exists."""
     return [
         system for system in systems if settings.chooses(system.label) and system.python(settings.environments).exists()
     ]

@@ -1,7 +1,7 @@
 """qiskit-machine-learning: EstimatorQNN and TorchConnector.
 
 Modes: "reverse" (Qiskit 1 only), "shift" (parameter shift), "spsa" (an estimate, so never compared), and "jacobian":
-the reverse gradient by itself, of one sample.
+the reverse gradient on its own, of one sample.
 """
 
 import numpy as np
