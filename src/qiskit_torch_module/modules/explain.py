@@ -123,7 +123,7 @@ class Explanation:
             ("batch", f"{self.batch_size} in tiles of {samples} on {_many(self.schedule['num_threads'], 'thread')}"),
             ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
             ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
-            *[(f"method {name}", _said(one, name == self.chosen)) for name, one in self.methods.items()],
+            *[(f"method {name}", _said(offer, name == self.chosen)) for name, offer in self.methods.items()],
         ]
         return "\n".join(f"{name:<22} {text}" for name, text in rows)
 
@@ -131,12 +131,12 @@ class Explanation:
 _BOUND = "bound row by row; derivatives by the shift rule where it is exact, else central differences"
 
 
-def _said(one: Cost | Refusal, is_chosen: bool) -> str:
-    if isinstance(one, Refusal):
-        return f"refuses: {one.reason}"
+def _said(offer: Cost | Refusal, is_chosen: bool) -> str:
+    if isinstance(offer, Refusal):
+        return f"refuses: {offer.reason}"
     taken = ", chosen" if is_chosen else ""
-    milliseconds = float(f"{1e3 * one.seconds:.2g}")
-    return f"about {milliseconds:g} ms and {_bytes(one.bytes)} a call with gradients{taken}"
+    milliseconds = float(f"{1e3 * offer.seconds:.2g}")
+    return f"about {milliseconds:g} ms and {_bytes(offer.bytes)} a call with gradients{taken}"
 
 
 def _short(name: str) -> str:
@@ -213,7 +213,7 @@ def explain(
     return Explanation(
         num_qubits=model.circuit.num_qubits,
         num_simulated_qubits=evolution.num_qubits,
-        gates=dict(Counter(one.operation.name for one in model.circuit.data)),
+        gates=dict(Counter(instruction.operation.name for instruction in model.circuit.data)),
         num_relabellings=evolution.num_relabellings,
         num_rotations=len(evolution.rotations),
         runs_of_layers=runs,
@@ -222,10 +222,10 @@ def explain(
         halves=schedule["halves"],
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=schedule["measured_runs"],
-        dense_qubits=tuple(len(one.qubits) for one in evolution.steps if not isinstance(one, Rotation)),
+        dense_qubits=tuple(len(step.qubits) for step in evolution.steps if not isinstance(step, Rotation)),
         controls=_controls(steps if steps and schedule["by_steps"] else ()),
-        encodings=tuple(one.name for one in blocks if isinstance(one, AmplitudeBlock)),
-        bound=tuple(one.name for one in blocks if isinstance(one, BoundBlock)),
+        encodings=tuple(block.name for block in blocks if isinstance(block, AmplitudeBlock)),
+        bound=tuple(block.name for block in blocks if isinstance(block, BoundBlock)),
         values=values,
         gradients=gradients,
         precision=str(dtype).removeprefix("torch."),
@@ -247,9 +247,9 @@ def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal]
 
 def _controls(steps: Sequence[Step]) -> tuple[int, ...]:
     """Of each rotation, if any has some."""
-    rotations = [one for one in steps if isinstance(one, (Rotation, ControlledRotation))]
-    found = tuple(len(one.controls) if isinstance(one, ControlledRotation) else 0 for one in rotations)
-    return found if any(found) else ()
+    rotations = [step for step in steps if isinstance(step, (Rotation, ControlledRotation))]
+    counts = tuple(len(step.controls) if isinstance(step, ControlledRotation) else 0 for step in rotations)
+    return counts if any(counts) else ()
 
 
 def _own(model: QuantumModule) -> torch.Tensor:
@@ -273,7 +273,7 @@ def _module(
         raise TypeError(f"circuit: {expected}, got {type(circuit).__name__}{remedy}")
     encoding = parameter_list(encoding_params, "encoding_params")
     chosen = set(encoding)
-    weights = [one for one in circuit.parameters if one not in chosen]
+    weights = [parameter for parameter in circuit.parameters if parameter not in chosen]
     return QuantumModule(circuit, encoding, weights, observables="individualZ" if observables is None else observables)
 
 
@@ -281,7 +281,7 @@ def _precision(given: Any) -> torch.dtype:
     """The dtype to compute in: as given, or that of a module."""
     if isinstance(given, QuantumModule):
         return torch.promote_types(_own(given).dtype, torch.float32)
-    if not any(given is one for one in (None, torch.float32, torch.float64)):
+    if not any(given is dtype for dtype in (None, torch.float32, torch.float64)):
         raise ValueError(
             f"dtype: expected torch.float32 or torch.float64, got {given!r}; halves are computed in torch.float32"
         )
