@@ -124,9 +124,9 @@ def tensor_of(
         ValueError: rows of different lengths.
     """
     if isinstance(values, (list, tuple)) and _holds_tensors(values):
-        rows = [tensor_of(one, dtype, device, argument) for one in values]
-        if len({one.shape for one in rows}) > 1:
-            shapes = [tuple(one.shape) for one in rows]
+        rows = [tensor_of(row, dtype, device, argument) for row in values]
+        if len({row.shape for row in rows}) > 1:
+            shapes = [tuple(row.shape) for row in rows]
             raise ValueError(f"{argument}: expected rows of one length, got shapes {shapes}")
         return torch.stack(rows)
     if isinstance(values, (list, tuple)):
@@ -157,5 +157,5 @@ def _short(values: Any) -> str:
 
 def _holds_tensors(values: Any) -> bool:
     if isinstance(values, (list, tuple)):
-        return any(_holds_tensors(one) for one in values)
+        return any(_holds_tensors(value) for value in values)
     return isinstance(values, torch.Tensor)

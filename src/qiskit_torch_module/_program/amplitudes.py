@@ -66,7 +66,7 @@ def places(evolution: Evolution) -> npt.NDArray[np.int64] | None:
     live = [qubit for qubit, flip in enumerate(flips) if flip]
     if len(live) == len(flips):
         return None
-    found = np.zeros(1, dtype=np.int64)
+    indices = np.zeros(1, dtype=np.int64)
     for qubit in live:
-        found = np.concatenate([found, found + (1 << qubit)])
-    return found
+        indices = np.concatenate([indices, indices + (1 << qubit)])
+    return indices

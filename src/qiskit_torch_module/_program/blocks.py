@@ -82,8 +82,8 @@ class AmplitudeBlock:
         """From gradients with respect to the variables to those with respect to the arguments."""
         norms = self._norms(rows)
         along = np.pad(2.0 * cotangent[:, : rows.shape[1] - 1], ((0, 0), (1, 0)))
-        found: Real = turned(tree_angles(rows / norms), along).real / norms
-        return found
+        gradient: Real = turned(tree_angles(rows / norms), along).real / norms
+        return gradient
 
     def push_forward(self, rows: Real, tangent: Real) -> Real:
         """From changes of the arguments to those of the variables."""
@@ -101,25 +101,25 @@ class AmplitudeBlock:
         levels = tree_angles(rows / norms)
         along = turned(levels, change, inverse=True)
         weights = np.pad(cotangent[:, : rows.shape[1] - 1], ((0, 0), (1, 0)))
-        found = weights * along[:, :1]
-        found[:, 0] = (weights * along)[:, 1:].sum(1)
+        sums = weights * along[:, :1]
+        sums[:, 0] = (weights * along)[:, 1:].sum(1)
         for later, earlier, target, sign in _pairs_of_flips(rows.shape[1]):
             pair = weights[:, target] * sign
-            found[:, later] += (pair * along[:, earlier]).sum(1)
-            found[:, earlier] += pair * along[:, later : later + 1]
-        bent: Real = turned(levels, -2.0 * found / norms**2)
+            sums[:, later] += (pair * along[:, earlier]).sum(1)
+            sums[:, earlier] += pair * along[:, later : later + 1]
+        bent: Real = turned(levels, -2.0 * sums / norms**2)
         return bent
 
     def bend_forward(self, rows: Real, first: Real, second: Real) -> Real:
         """The same along two changes of the arguments; shape (R, size)."""
         norms = self._norms(rows)
         levels = tree_angles(rows / norms)
-        a, b = (turned(levels, one / norms, inverse=True) for one in (first, second))
-        found = a * b[:, :1] + b * a[:, :1]
+        a, b = (turned(levels, change / norms, inverse=True) for change in (first, second))
+        products = a * b[:, :1] + b * a[:, :1]
         for later, earlier, target, sign in _pairs_of_flips(rows.shape[1]):
             here = slice(later, later + 1)
-            found[:, target] += sign * (a[:, earlier] * b[:, here] + b[:, earlier] * a[:, here])
-        return np.pad(-2.0 * found[:, 1:], ((0, 0), (0, self.size - rows.shape[1] + 1)))
+            products[:, target] += sign * (a[:, earlier] * b[:, here] + b[:, earlier] * a[:, here])
+        return np.pad(-2.0 * products[:, 1:], ((0, 0), (0, self.size - rows.shape[1] + 1)))
 
     def _norms(self, rows: Real) -> Real:
         largest = np.abs(rows).max(1, keepdims=True)
@@ -194,9 +194,9 @@ class BoundBlock:
         values = self.gate.values(rows)
         angles = np.zeros((len(rows), self.size))
         if self.gate.is_state:
-            found = [*map(walsh_hadamard, tree_angles(np.abs(values)))]
-            found.append(-2.0 * walsh_hadamard(np.angle(values))[:, 1:])
-            angles[:, 2 * (self._dimension - 1) : -1] = np.concatenate(found, 1)
+            parts = [*map(walsh_hadamard, tree_angles(np.abs(values)))]
+            parts.append(-2.0 * walsh_hadamard(np.angle(values))[:, 1:])
+            angles[:, 2 * (self._dimension - 1) : -1] = np.concatenate(parts, 1)
         else:
             for row, value in enumerate(values):
                 angles[row, self._dimension**2 - 1 : -1] = unitary_angles(value)
@@ -204,13 +204,13 @@ class BoundBlock:
 
     def pull_back(self, rows: Real, cotangent: Real) -> Real:
         """From gradients with respect to the variables to those with respect to the arguments."""
-        found: Real = np.einsum("rv,rmv->rm", cotangent, self._jacobian(rows))
-        return found
+        gradient: Real = np.einsum("rv,rmv->rm", cotangent, self._jacobian(rows))
+        return gradient
 
     def push_forward(self, rows: Real, tangent: Real) -> Real:
         """From changes of the arguments to those of the variables."""
-        found: Real = np.einsum("rm,rmv->rv", tangent, self._jacobian(rows))
-        return found
+        change: Real = np.einsum("rm,rmv->rv", tangent, self._jacobian(rows))
+        return change
 
     def _jacobian(self, rows: Real) -> Real:
         """How tangents and phase follow the arguments: shape (R, m, size)."""
@@ -282,6 +282,6 @@ def block_arguments(block: Block, inputs: torch.Tensor, weights: torch.Tensor, f
 
 def _plain(arguments: Sequence[Polynomial]) -> list[int] | None:
     """The variables that arguments are, if they are no more than that."""
-    single = [one.terms[0] for one in arguments if len(one.terms) == 1]
-    found = [factors[0] for factors, coefficient in single if len(factors) == 1 and coefficient == 1.0]
-    return found if len(found) == len(arguments) > 0 else None
+    single = [argument.terms[0] for argument in arguments if len(argument.terms) == 1]
+    variables = [factors[0] for factors, coefficient in single if len(factors) == 1 and coefficient == 1.0]
+    return variables if len(variables) == len(arguments) > 0 else None

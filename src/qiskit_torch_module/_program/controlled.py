@@ -39,7 +39,7 @@ def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
 
 def sweeps(steps: Iterable[Step]) -> float:
     """Passes over the state that they take, as they touch a part of it."""
-    return sum(0.5 ** len(one.controls) if isinstance(one, ControlledRotation) else 1.0 for one in steps)
+    return sum(0.5 ** len(step.controls) if isinstance(step, ControlledRotation) else 1.0 for step in steps)
 
 
 @dataclass

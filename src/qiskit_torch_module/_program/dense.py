@@ -127,7 +127,7 @@ def energy_bytes(energies: npt.ArrayLike) -> bytes:
 
 def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) -> list[PlainStep]:
     """All steps in the order of time: what is dense at its place, rotations at all others."""
-    at = {one.place: one for one in dense}
+    at = {step.place: step for step in dense}
     steps: list[PlainStep] = []
     for rotation in rotations:
         while len(steps) in at:
@@ -140,21 +140,21 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
 
 def step_arrays(steps: Sequence[Step], angles: AngleTable) -> StepArrays:
     """What the engine takes of them; their angles go into the table."""
-    qubits = [_qubits(one) for one in steps]
-    entries = [_numbers(one) for one in steps]
-    rotations = [one.rotation if isinstance(one, ControlledRotation) else one for one in steps]
-    masks = [(one.x, one.z) if isinstance(one, Rotation) else (0, 0) for one in rotations]
-    rows = [0 if isinstance(one, Matrix) else angles.row(one.angle) for one in rotations]
+    qubits = [_qubits(step) for step in steps]
+    entries = [_numbers(step) for step in steps]
+    plain_steps = [step.rotation if isinstance(step, ControlledRotation) else step for step in steps]
+    masks = [(step.x, step.z) if isinstance(step, Rotation) else (0, 0) for step in plain_steps]
+    rows = [0 if isinstance(step, Matrix) else angles.row(step.angle) for step in plain_steps]
     return {
-        "kind": np.asarray([_kind(one) for one in rotations], dtype=np.int32),
+        "kind": np.asarray([_kind(step) for step in plain_steps], dtype=np.int32),
         "angle": np.asarray(rows, dtype=np.int32),
         "x": np.asarray([x for x, _ in masks], dtype=np.uint32),
         "z": np.asarray([z for _, z in masks], dtype=np.uint32),
         "qubit_begin": np.cumsum([0, *map(len, qubits)], dtype=np.int32),
-        "qubit_flip": np.asarray([flip for one in qubits for flip in one.flips], dtype=np.uint32),
-        "qubit_sign": np.asarray([sign for one in qubits for sign in one.signs], dtype=np.uint32),
-        "qubit_is_negative": np.asarray([negative for one in qubits for negative in one.negatives], dtype=np.uint8),
-        "columns": np.asarray([one.columns if isinstance(one, Matrix) else 0 for one in steps], dtype=np.int32),
+        "qubit_flip": np.asarray([flip for group in qubits for flip in group.flips], dtype=np.uint32),
+        "qubit_sign": np.asarray([sign for group in qubits for sign in group.signs], dtype=np.uint32),
+        "qubit_is_negative": np.asarray([negative for group in qubits for negative in group.negatives], dtype=np.uint8),
+        "columns": np.asarray([step.columns if isinstance(step, Matrix) else 0 for step in steps], dtype=np.int32),
         "entry_begin": np.cumsum([0, *map(len, entries)], dtype=np.int64),
         "entries": np.concatenate([np.empty(0), *entries]),
     }

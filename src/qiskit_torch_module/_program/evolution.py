@@ -119,7 +119,8 @@ class Evolution:
     @property
     def dense_bytes(self) -> int:
         """What its matrices and diagonals take."""
-        return sum(len(one.entries) for one in self.matrices) + sum(len(one.energies) for one in self.diagonals)
+        size = sum(len(matrix.entries) for matrix in self.matrices)
+        return size + sum(len(diagonal.energies) for diagonal in self.diagonals)
 
     @property
     def steps(self) -> list[PlainStep]:
@@ -142,8 +143,8 @@ class Evolution:
     @cached_property
     def unshared(self) -> Evolution:
         """The same with every variable as an input, so that weights may differ from sample to sample."""
-        both = self.num_all_inputs + self.num_all_weights
-        return replace(self.underived, num_inputs=both, num_weights=0)
+        num_variables = self.num_all_inputs + self.num_all_weights
+        return replace(self.underived, num_inputs=num_variables, num_weights=0)
 
     @cached_property
     def underived(self) -> Evolution:
@@ -179,12 +180,14 @@ class Evolution:
         as_they_are = [*blocks, *(diagonal.angle for diagonal in self.diagonals)]
         taken = {v for polynomial in as_they_are for variables, _ in polynomial.terms for v in variables}
         twice = 2.0 * self.phase  # exp(i phase)
-        found = periods([v for v in derived if v not in taken], [*(one.angle for one in self.rotations), twice])
-        return tuple(map(found.get, derived))
+        angles = [*(rotation.angle for rotation in self.rotations), twice]
+        period_of = periods([v for v in derived if v not in taken], angles)
+        return tuple(map(period_of.get, derived))
 
     def set_origins(self, variables: Mapping[Parameter, int], given: Given | None = None) -> None:
         """Tells, for errors, which parameters its inputs and weights are, and the angles as they were given."""
-        inputs, weights = (tuple([one.part for one in many]) for many in (self.derived_inputs, self.derived_weights))
+        inputs = tuple([derived.part for derived in self.derived_inputs])
+        weights = tuple([derived.part for derived in self.derived_weights])
         object.__setattr__(self, "origins", Origins(variables, self.num_inputs, given or {}, (inputs, weights)))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -245,13 +248,13 @@ def with_derived(evolution: Evolution, derived: Sequence[Derived], blocks: Seque
         first += block.size
     new_index = {index: position for position, index in enumerate([*inputs, *weights])}
     input_blocks, weight_blocks = (
-        tuple(replace(one, arguments=tuple(a.relabelled(new_index) for a in one.arguments)) for one in parts[key])
+        tuple(replace(block, arguments=tuple(a.relabelled(new_index) for a in block.arguments)) for block in parts[key])
         for key in (True, False)
     )
     return replace(
         evolution,
-        rotations=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in evolution.rotations),
-        diagonals=tuple(replace(one, angle=one.angle.relabelled(new_index)) for one in evolution.diagonals),
+        rotations=tuple(replace(step, angle=step.angle.relabelled(new_index)) for step in evolution.rotations),
+        diagonals=tuple(replace(step, angle=step.angle.relabelled(new_index)) for step in evolution.diagonals),
         phase=evolution.phase.relabelled(new_index),
         derived_inputs=derived_inputs,
         derived_weights=derived_weights,

@@ -44,7 +44,7 @@ class Origins:
     @property
     def names(self) -> list[str]:
         """Names of the parameters: inputs, then weights."""
-        return [str(one.name) for one in self.variables]
+        return [str(parameter.name) for parameter in self.variables]
 
     def fault(self, inputs: torch.Tensor, weights: torch.Tensor) -> str | None:
         """What is wrong with the first angle that is not finite or has no digits left; None: nothing with any.
@@ -54,7 +54,7 @@ class Origins:
             weights: Shape (W,), likewise.
         """
         num_weights = len(self.variables) - self.num_inputs
-        own = [one.detach().double() for one in (inputs[:, : self.num_inputs], weights[:num_weights])]
+        own = [tensor.detach().double() for tensor in (inputs[:, : self.num_inputs], weights[:num_weights])]
         values = [*own[0].unbind(1), *own[1].unbind(0)]
         for name, value in zip(self.names[self.num_inputs :], values[self.num_inputs :], strict=True):
             if not math.isfinite(value):
@@ -65,24 +65,24 @@ class Origins:
         if not bool(torch.isfinite(own[0]).all()):
             return None  # the engine says which input
         for angle in self.given:
-            found = self._fault_of(angle, values, inputs.dtype)
-            if found is not None:
-                return found
+            fault = self._fault_of(angle, values, inputs.dtype)
+            if fault is not None:
+                return fault
         return None
 
     def _fault_of(self, angle: Reading | int, values: Sequence[torch.Tensor], dtype: torch.dtype) -> str | None:
         expression, variables = self._expression_of(angle)
         with torch.no_grad():
-            found = evaluate(expression, [values[i] for i in variables] or [torch.zeros((), dtype=torch.float64)])
-        found = found.reshape(-1)
-        wrong = torch.nonzero(~(found.abs() < least_unresolved(dtype)))
+            angles = evaluate(expression, [values[i] for i in variables] or [torch.zeros((), dtype=torch.float64)])
+        angles = angles.reshape(-1)
+        wrong = torch.nonzero(~(angles.abs() < least_unresolved(dtype)))
         if not len(wrong):
             return None
         sample, known = int(wrong[0]), self.names
         names = [known[i] for i in variables]
-        value = found[sample].item()
+        value = angles[sample].item()
         at = [
-            f"{name} = {values[i].expand(len(found))[sample].item():.6g}"
+            f"{name} = {values[i].expand(len(angles))[sample].item():.6g}"
             for name, i in zip(names, variables, strict=True)
         ]
         gate, qubits = self.given[angle]

@@ -48,7 +48,7 @@ def require_output(observables: Any) -> None:
         raise TypeError(
             f"observables: expected an output, got the class {observables.__name__}; give {observables.__name__}(...)"
         )
-    if isinstance(observables, (list, tuple)) and any(isinstance(one, Output) for one in observables):
+    if isinstance(observables, (list, tuple)) and any(isinstance(observable, Output) for observable in observables):
         raise TypeError(
             "observables: expected an output by itself, got a sequence that holds one; one module reads one"
         )

@@ -32,14 +32,14 @@ def periods(candidates: Iterable[int], angles: Iterable[Polynomial]) -> dict[int
                     coefficients[variable].append(coefficient)
                 else:
                     del coefficients[variable]
-    found = {variable: _period(several) for variable, several in coefficients.items() if several}
-    return {variable: period for variable, period in found.items() if period is not None}
+    by_variable = {variable: _period(several) for variable, several in coefficients.items() if several}
+    return {variable: period for variable, period in by_variable.items() if period is not None}
 
 
 def _period(coefficients: Sequence[float]) -> float | None:
     first = coefficients[0]
     for count in range(_MOST_HALVINGS + 1):
-        if all((one / first * 2.0**count).is_integer() for one in coefficients):
+        if all((coefficient / first * 2.0**count).is_integer() for coefficient in coefficients):
             return _PERIOD * 2.0**count / abs(first)
     return None
 

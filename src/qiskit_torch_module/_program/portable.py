@@ -154,10 +154,10 @@ class _Many:
     kind: _Kind
 
     def write(self, value: Any) -> list[Any]:
-        return [self.kind.write(one) for one in value]
+        return [self.kind.write(item) for item in value]
 
     def read(self, plain: Any, where: str, reading: _Reading) -> tuple[Any, ...]:
-        return tuple([self.kind.read(one, where, reading) for one in _list(plain, where)])
+        return tuple([self.kind.read(item, where, reading) for item in _list(plain, where)])
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ class _Expression:
         if type(node) is float and math.isfinite(node):
             return node
         name, *operands = _list(node, where) or [None]
-        if any(type(one) is not int or one < 0 for one in operands):
+        if any(type(operand) is not int or operand < 0 for operand in operands):
             raise ValueError(f"{where}: expected places of operands, got {_shown(operands)}")
         if name == "variable" and len(operands) == 1:
             return ("variable", operands[0])
@@ -275,7 +275,7 @@ class _Expression:
             raise ValueError(f"{where}: unknown operation {_shown(name)}")
         if not (len(operands) == 1 if name in _UNARY else len(operands) == 2 or (name in _MANY and len(operands) > 2)):
             raise ValueError(f"{where}: '{name}' of {len(operands)} operands")
-        if any(one >= place for one in operands):
+        if any(operand >= place for operand in operands):
             raise ValueError(f"{where}: expected operands before '{name}', got {_shown(operands)}")
         return (name, *operands)
 
@@ -351,8 +351,8 @@ class _Whole:
 
     def read(self, plain: Any, where: str, reading: _Reading) -> Program:
         parts: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        for name, one in plain.items() if isinstance(plain, dict) else ():
-            parts[name.startswith(_OBSERVABLE)][name.removeprefix(_OBSERVABLE)] = one
+        for name, value in plain.items() if isinstance(plain, dict) else ():
+            parts[name.startswith(_OBSERVABLE)][name.removeprefix(_OBSERVABLE)] = value
         evolution, output = (
             _Record(kind).read(part, where, reading)
             for kind, part in zip((Evolution, ExpectationValues), parts, strict=True)
@@ -444,7 +444,7 @@ def _require_sound(program: Program, length: int) -> None:
     num_parameters = evolution.num_inputs + evolution.num_weights
     for derived in (*evolution.derived_inputs, *evolution.derived_weights):
         _require_below(variables_in(derived.expression), num_parameters, f"expression of {derived.angle[:100]}")
-    if any(i < evolution.num_inputs for one in evolution.derived_weights for i in variables_in(one.expression)):
+    if any(i < evolution.num_inputs for derived in evolution.derived_weights for i in variables_in(derived.expression)):
         raise ValueError("a derived weight depends on inputs")
     num_variables = evolution.num_all_inputs + evolution.num_all_weights
     _require_blocks(evolution)
@@ -497,14 +497,14 @@ def _require_frame(evolution: Evolution) -> None:
 
 def _require_dense(evolution: Evolution) -> None:
     dense: list[Matrix | Diagonal] = [*evolution.matrices, *evolution.diagonals]
-    places = {one.place for one in dense}
+    places = {step.place for step in dense}
     if len(places) != len(dense) or any(place >= len(evolution.rotations) + len(dense) for place in places):
         raise ValueError("places of matrices and diagonals that are no order")
-    for one in dense:
-        one.qubits.require_sound(evolution.num_qubits)
-        size = len(one.entries) // one.columns if isinstance(one, Matrix) else 2 * len(one.energies)
-        if size != 16 << len(one.qubits):
-            raise ValueError(f"a matrix or diagonal on {len(one.qubits)} qubits of {size} bytes a column")
+    for step in dense:
+        step.qubits.require_sound(evolution.num_qubits)
+        size = len(step.entries) // step.columns if isinstance(step, Matrix) else 2 * len(step.energies)
+        if size != 16 << len(step.qubits):
+            raise ValueError(f"a matrix or diagonal on {len(step.qubits)} qubits of {size} bytes a column")
     for matrix in evolution.matrices:
         if matrix.columns.bit_count() != 1 or matrix.columns > 1 << len(matrix.qubits):
             raise ValueError(f"a matrix on {len(matrix.qubits)} qubits of {matrix.columns} columns")

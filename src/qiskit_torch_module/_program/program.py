@@ -54,8 +54,8 @@ class Program:
 
         Of threads that make one at once, the first is taken at its word: an engine knows its own tapes only.
         """
-        found = self.__dict__.get("_engine")
-        return self.__dict__.setdefault("_engine", type(self).make_engine(self)) if found is None else found
+        engine = self.__dict__.get("_engine")
+        return self.__dict__.setdefault("_engine", type(self).make_engine(self)) if engine is None else engine
 
     @cached_property
     def unshared(self) -> Program:
@@ -66,10 +66,10 @@ class Program:
     def by_terms(self) -> ByTerms | None:
         """Its terms one by one, for expectation values that are sums of fewer distinct terms than there are of them."""
         output = self.expectation_values
-        found = None if output is None else distinct(output)
-        if found is None:
+        parts = None if output is None else distinct(output)
+        if parts is None:
             return None
-        terms, coefficients = found
+        terms, coefficients = parts
         return ByTerms(Program(self.evolution, terms), coefficients, 1.0 in terms.constants)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -102,14 +102,14 @@ class ByTerms:
         """How many of the terms have derivatives: the identity has none but imaginary ones."""
         return self.program.output_size - (self.has_identity and not imaginary)
 
-    def added_up(self, found: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def added_up(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What the terms that have derivatives have, (passes, B, N), for the observables: (M, B, N)."""
-        coefficients = self.coefficients[:, : len(found)]
+        coefficients = self.coefficients[:, : len(values)]
         if self.are_sums:
-            sums: npt.NDArray[np.float64] = np.tensordot(coefficients, found, 1)
+            sums: npt.NDArray[np.float64] = np.tensordot(coefficients, values, 1)
             return sums
         term = np.abs(coefficients).argmax(1)
-        scaled: npt.NDArray[np.float64] = found[term] * np.take_along_axis(coefficients, term[:, None], 1)[..., None]
+        scaled: npt.NDArray[np.float64] = values[term] * np.take_along_axis(coefficients, term[:, None], 1)[..., None]
         return scaled
 
 

@@ -69,7 +69,8 @@ class Reader(Walk):
         if isinstance(kind, Amplitudes):
             self._expect_zero(operation, qubits)
             read = self._angle_of(operation.name, qubits)
-            self._add(AmplitudeBlock(tuple(read(one) for one in kind.amplitudes), _named(operation, qubits)), qubits)
+            amplitudes = tuple(read(amplitude) for amplitude in kind.amplitudes)
+            self._add(AmplitudeBlock(amplitudes, _named(operation, qubits)), qubits)
             return None
         if isinstance(kind, Bound):
             self._bind(operation, qubits)
@@ -123,10 +124,10 @@ class Reader(Walk):
         is_state = not any(self.line[qubit] in self.live for qubit in qubits)
         gate = bound_gate(alone(operation), is_state, _named(operation, qubits))
         read = self._angle_of(operation.name, qubits)
-        self._add(BoundBlock(tuple(read(one) for one in gate.parameters), gate), qubits)
+        self._add(BoundBlock(tuple(read(parameter) for parameter in gate.parameters), gate), qubits)
 
     def _add(self, block: Block, qubits: Sequence[int]) -> None:
-        first = FIRST_OF_BLOCKS + sum(one.size for one in self.blocks)
+        first = FIRST_OF_BLOCKS + sum(earlier.size for earlier in self.blocks)
         self.blocks.append(block)
         self._take([(*word, Polynomial.variable(first + i)) for i, word in enumerate(block.words)], qubits)
         if block.has_phase:

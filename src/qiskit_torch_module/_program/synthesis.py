@@ -62,8 +62,8 @@ def walsh_hadamard(values: Real) -> Real:
         pairs = flat.reshape(len(flat), -1, 2, step)
         flat = np.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], 2).reshape(len(flat), -1)
         step *= 2
-    found: Real = (flat / size).reshape(values.shape)
-    return found
+    transform: Real = (flat / size).reshape(values.shape)
+    return transform
 
 
 def diagonal_words(num_qubits: int) -> list[Word]:
@@ -95,12 +95,12 @@ def pauli_words(num_qubits: int) -> tuple[Word, ...]:
 @lru_cache(maxsize=16)
 def pauli_matrices(num_qubits: int) -> Complex:
     """Their matrices: shape (4^k, 2^k, 2^k), the identity first."""
-    one = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=complex)
-    found = one
+    paulis = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=complex)
+    matrices = paulis
     for _ in range(num_qubits - 1):
-        size = found.shape[1]
-        found = np.einsum("aij,bkl->abikjl", one, found).reshape(-1, 2 * size, 2 * size)
-    return found
+        size = matrices.shape[1]
+        matrices = np.einsum("aij,bkl->abikjl", paulis, matrices).reshape(-1, 2 * size, 2 * size)
+    return matrices
 
 
 @lru_cache(maxsize=16)

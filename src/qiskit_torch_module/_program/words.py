@@ -40,24 +40,24 @@ def words_of(steps: Iterable[PlainStep]) -> list[Word | Matrix | Diagonal]:
 
     So the ladder of a rotation about a word, between Hadamard gates and back, is that rotation.
     """
-    found: list[Word | Matrix | Diagonal] = []
+    words: list[Word | Matrix | Diagonal] = []
     turns = _QuarterTurns()
     for step in steps:
         if not isinstance(step, Rotation):
-            found += [*turns.taken(), step]
+            words += [*turns.taken(), step]
             continue
         word = Word(step.x, 0 if step.axis == X else step.z, step.angle)
         rest, quarters = _split(word.angle)
         if rest.terms:
-            found.append(turns.moved_behind(Word(word.x, word.z, rest)))
+            words.append(turns.moved_behind(Word(word.x, word.z, rest)))
         if quarters:
             turns.add(word.x, word.z, quarters)
             if len(turns.quarters) > _MOST_TURNS:
-                found += turns.taken()
+                words += turns.taken()
     signs = turns.signs_on_zero()
-    if signs and all(isinstance(one, Word) for one in found):
-        return [one.negated() if isinstance(one, Word) and is_odd(one.x & signs) else one for one in found]
-    return [*found, *turns.taken()]
+    if signs and all(isinstance(word, Word) for word in words):
+        return [word.negated() if isinstance(word, Word) and is_odd(word.x & signs) else word for word in words]
+    return [*words, *turns.taken()]
 
 
 def _split(angle: Polynomial) -> tuple[Polynomial, int]:

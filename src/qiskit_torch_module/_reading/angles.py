@@ -69,7 +69,7 @@ class Angles:
                 return self._of(reading, gate)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise ValueError(f"gate '{gate}': expected a finite real angle, got {_shortened(angle)}") from error
-        hidden = next(one.name for one in reading.parameters if one not in self._variables)
+        hidden = next(parameter.name for parameter in reading.parameters if parameter not in self._variables)
         raise ValueError(
             f"gate '{gate}': parameter '{hidden}' is not among circuit.parameters, because the gate that holds it does "
             "not tell Qiskit; unroll that gate with circuit.decompose or qiskit.transpile first"
@@ -129,8 +129,8 @@ class _SumOfProducts:
         self._uses = Counter(place for node in nodes for place in operands_of(node))
         self._found: list[Terms] = []
         for place, node in enumerate(nodes):
-            found = self._of(node)
-            self._found.append(_alone(place) if found is None else found)
+            terms = self._of(node)
+            self._found.append(_alone(place) if terms is None else terms)
         self.terms = self._found[-1]
 
     def _of(self, node: Node) -> Terms | None:

@@ -61,12 +61,12 @@ class BoundGate:
             ValueError: it cannot be evaluated around there.
         """
         key = rows.tobytes()
-        found = self._latest.get(key)  # a Jacobian asks once for every observable
-        if found is None:
-            found = self.values(rows), self._slopes(rows)
+        results = self._latest.get(key)  # a Jacobian asks once for every observable
+        if results is None:
+            results = self.values(rows), self._slopes(rows)
             self._latest.clear()
-            self._latest[key] = found
-        return found
+            self._latest[key] = results
+        return results
 
     def _slopes(self, rows: Real) -> Complex:
         slopes = np.empty((*rows.shape, *self._shape), dtype=np.complex128)
@@ -98,19 +98,20 @@ class BoundGate:
             moved[column] += shift
             return self._value(moved)
 
-        found = _trigonometric_slope(along)
-        if found is None:
-            found = difference_slope(along)
-        if found is None:
+        slope = _trigonometric_slope(along)
+        if slope is None:
+            slope = difference_slope(along)
+        if slope is None:
             raise ValueError(
                 f"{self.name} has no derivative with respect to {self.parameters[column].name} that can be found where "
                 f"{self._at(row)}: it has no value around there, or small steps disagree (it jumps, or oscillates too "
                 "fast); keep away from there, or give it a definition in terms of its parameters"
             )
-        return found
+        return slope
 
     def _at(self, row: Real) -> str:
-        return ", ".join(f"{one.name} = {value:.6g}" for one, value in zip(self.parameters, row, strict=True))
+        names = [parameter.name for parameter in self.parameters]
+        return ", ".join(f"{name} = {value:.6g}" for name, value in zip(names, row, strict=True))
 
 
 _POINTS = 8
@@ -149,8 +150,8 @@ def _difference(along: Callable[[float], Complex], step: float, weights: Sequenc
     return sum(w * (along(k * step) - along(-k * step)) for k, w in enumerate(weights, 1)) / step  # type: ignore[return-value]
 
 
-def _agree(one: Complex, other: Complex) -> bool:
-    return bool(np.abs(one - other).max() <= _SAME * max(1.0, float(np.abs(one).max())))
+def _agree(slope: Complex, other: Complex) -> bool:
+    return bool(np.abs(slope - other).max() <= _SAME * max(1.0, float(np.abs(slope).max())))
 
 
 def difference_slope(along: Callable[[float], Complex]) -> Complex | None:
@@ -165,7 +166,7 @@ def difference_slope(along: Callable[[float], Complex]) -> Complex | None:
             slope = _difference(along, step)
         except ValueError:
             continue
-        if before is not None and _agree(slope, before) and any(_agree(slope, one) for one in near):
+        if before is not None and _agree(slope, before) and any(_agree(slope, close) for close in near):
             change = float(np.abs(slope - before).max())
             if best is None or change < best[0]:
                 best = (change, slope)

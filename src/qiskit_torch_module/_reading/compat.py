@@ -269,8 +269,8 @@ def submitted(function: Any, *arguments: Any, at_once: bool = False) -> Any:
 
 def identity_of(parameter: Any) -> UUID:
     """What tells a parameter from others of its name (public since Qiskit 0.45)."""
-    found: UUID = getattr(parameter, "uuid", None) or parameter._uuid
-    return found
+    identity: UUID = getattr(parameter, "uuid", None) or parameter._uuid
+    return identity
 
 
 def identified_parameter(name: str, identity: UUID) -> Parameter:

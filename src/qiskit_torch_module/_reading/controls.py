@@ -23,7 +23,7 @@ from .polynomials import Polynomial
 def has_parameters(operation: Any) -> bool:
     """Whether some of its parameters are free."""
     params = getattr(operation, "params", ())
-    return any(isinstance(one, ParameterExpression) and one.parameters for one in params)
+    return any(isinstance(param, ParameterExpression) and param.parameters for param in params)
 
 
 class Annotation:
@@ -63,7 +63,7 @@ class Annotation:
         return None if gate is None else lambda read: self._controlled(gate.of(base, read))
 
     def _controlled(self, steps: Iterable[Step]) -> list[Step]:
-        return [one for step in steps for one in _controlled(_shifted(step, self.num_controls), self._signs)]
+        return [part for step in steps for part in _controlled(_shifted(step, self.num_controls), self._signs)]
 
     @property
     def _signs(self) -> Sequence[float]:
@@ -81,7 +81,7 @@ class Annotation:
         definition = getattr(self.base, "definition", None)
         if definition is None:
             return None
-        inner = [(one.operation, [definition.find_bit(bit).index for bit in one.qubits]) for one in definition.data]
+        inner = [(step.operation, [definition.find_bit(bit).index for bit in step.qubits]) for step in definition.data]
         if definition.global_phase:
             inner.append((GlobalPhaseGate(definition.global_phase), []))
         # Not the definition of its inverse: that of a product formula is another product.

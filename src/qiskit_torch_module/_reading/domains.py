@@ -39,18 +39,19 @@ def _walked(expression: Expression, at: list[float], choice: int) -> list[float]
         if not 0.0 < steepness < math.inf:
             return None
         step = (_HOME[node[0]][choice] - value) / steepness
-        at = [one + step * slope for one, slope in zip(at, slopes, strict=True)]
+        at = [coordinate + step * slope for coordinate, slope in zip(at, slopes, strict=True)]
     return None
 
 
 def value_and_slopes(expression: Expression, at: Sequence[float]) -> tuple[float, list[float]]:
     """Value at a point, and the derivatives with respect to all variables, as PyTorch finds them."""
-    variables = [torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in at]
+    variables = [torch.tensor(coordinate, dtype=torch.float64, requires_grad=True) for coordinate in at]
     with torch.enable_grad():
         value = evaluate(expression, variables)
     if not value.requires_grad:
         return float(value), [0.0] * len(at)
     used = sorted(set(variables_in(expression)))
-    found = dict(zip(used, torch.autograd.grad(value, [variables[i] for i in used], allow_unused=True), strict=True))
-    slopes = [found.get(i) for i in range(len(at))]
-    return value.item(), [0.0 if one is None else float(one) for one in slopes]
+    gradients = torch.autograd.grad(value, [variables[i] for i in used], allow_unused=True)
+    by_variable = dict(zip(used, gradients, strict=True))
+    slopes = [by_variable.get(i) for i in range(len(at))]
+    return value.item(), [0.0 if slope is None else float(slope) for slope in slopes]

@@ -69,14 +69,14 @@ def exponential(operation: Any, qubits: Sequence[int]) -> HamiltonianGate | None
 def _pauli_sum(evolution: PauliEvolutionGate) -> SparsePauliOp:
     operators = evolution.operator if isinstance(evolution.operator, list) else [evolution.operator]
     size = evolution.num_qubits
-    strings = [string for one in pauli_sums(operators, size) for string in one]
+    strings = [string for pauli_sum in pauli_sums(operators, size) for string in pauli_sum]
     listed = [(string.letters, list(string.qubits), string.coefficient) for string in strings]
     return SparsePauliOp.from_sparse_list(listed or [("", [], 0.0)], num_qubits=size).simplify(atol=0.0)
 
 
 def _commute(hamiltonian: SparsePauliOp) -> bool:
     paulis = hamiltonian.paulis
-    return all(np.all(paulis.commutes(one)) for one in paulis)
+    return all(np.all(paulis.commutes(pauli)) for pauli in paulis)
 
 
 def _matrix(hamiltonian: SparsePauliOp, controls: int, state: int) -> npt.NDArray[np.complex128]:

@@ -110,7 +110,7 @@ class Builder:
         """
         if name not in _OPERATIONS:
             raise ValueError(f"unknown operation '{name}'")
-        numbers = [one for one in map(self.nodes.__getitem__, operands) if not isinstance(one, tuple)]
+        numbers = [node for node in map(self.nodes.__getitem__, operands) if not isinstance(node, tuple)]
         if len(numbers) == len(operands):
             return self.number(_applied(_OPERATIONS[name].of_numbers, numbers))
         return self._of((name, *operands))
@@ -133,9 +133,9 @@ class Builder:
 def part_of(nodes: Sequence[Node], place: int) -> Expression:
     """The expression that one node of many is."""
     needed = {place}
-    for one in range(place, -1, -1):
-        if one in needed:
-            needed.update(operands_of(nodes[one]))
+    for position in range(place, -1, -1):
+        if position in needed:
+            needed.update(operands_of(nodes[position]))
     order = sorted(needed)
     if len(order) == len(nodes):
         return tuple(nodes)
@@ -147,7 +147,7 @@ def _moved(node: Node, new_place: dict[int, int]) -> Node:
     operands = operands_of(node)
     if not isinstance(node, tuple) or not operands:
         return node
-    return (*node[: len(node) - len(operands)], *(new_place[one] for one in operands))
+    return (*node[: len(node) - len(operands)], *(new_place[operand] for operand in operands))
 
 
 def operands_of(node: Node) -> Sequence[int]:
@@ -281,8 +281,8 @@ def first_undefined(expression: Expression, variables: Sequence[float]) -> int |
     values: list[float] = []
     with contextlib.suppress(ArithmeticError, ValueError):
         _fill(values, expression, variables)
-    found = next((place for place, value in enumerate(values) if not math.isfinite(value)), len(values))
-    return found if found < len(expression) else None
+    undefined = next((place for place, value in enumerate(values) if not math.isfinite(value)), len(values))
+    return undefined if undefined < len(expression) else None
 
 
 # What a sum of two numbers in double precision may be wrong by, relative to it.

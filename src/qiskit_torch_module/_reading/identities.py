@@ -41,20 +41,20 @@ def read_parameters(vectors: Any, rows: Any) -> list[Parameter]:
     Raises:
         ValueError: they are damaged, or too many.
     """
-    made = [_vector(*one) for one in _checked(vectors, (str, int, str), _MOST_ELEMENTS + 16 * len(rows))]
-    found: list[Parameter] = []
+    made = [_vector(*fields) for fields in _checked(vectors, (str, int, str), _MOST_ELEMENTS + 16 * len(rows))]
+    parameters: list[Parameter] = []
     for row in rows:
         if type(row) is not list or len(row) != 2:
             raise ValueError("expected parameters as pairs")
         if type(row[0]) is str and type(row[1]) is str and len(row[0]) <= _LONGEST_NAME:
-            found.append(identified_parameter(row[0], _identity(row[1])))
+            parameters.append(identified_parameter(row[0], _identity(row[1])))
         elif type(row[0]) is int and 0 <= row[0] < len(made) and type(row[1]) is int:
             if not 0 <= row[1] < len(made[row[0]]):
                 raise ValueError("an element of a vector that is not there")
-            found.append(made[row[0]][row[1]])
+            parameters.append(made[row[0]][row[1]])
         else:
             raise ValueError("expected a name and an identity, or a vector and an index, for every parameter")
-    return found
+    return parameters
 
 
 def _checked(rows: Any, types: tuple[type, ...], most: int) -> list[list[Any]]:

@@ -78,7 +78,7 @@ class DenseOperation:
 
 def keeps_matrices(operations: Iterable[DenseOperation], num_rotations: int) -> bool:
     """Whether a circuit runs step by step: all its dense operations as they are, next to so many rotations."""
-    return sum(one.rotations for one in operations) > num_rotations
+    return sum(operation.rotations for operation in operations) > num_rotations
 
 
 def checked(matrix: npt.NDArray[np.complex128], gate: str, qubits: Sequence[int]) -> npt.NDArray[np.complex128]:
@@ -207,16 +207,16 @@ def _amplitudes(operation: StatePreparation) -> npt.NDArray[np.complex128] | Non
     """The state that is prepared from |0...0>; None: from a label or an integer, which takes no more than flips."""
     if getattr(operation, "_inverse", False) or len(operation.params) != 1 << operation.num_qubits:
         return None
-    if any(not isinstance(one, (int, float, complex, np.number)) for one in operation.params):
+    if any(not isinstance(amplitude, (int, float, complex, np.number)) for amplitude in operation.params):
         return None
     amplitudes = np.asarray(operation.params, dtype=complex)
     return amplitudes if math.isclose(float(np.linalg.norm(amplitudes)), 1.0, rel_tol=1e-6) else None
 
 
 def _definition(operation: Any) -> QuantumCircuit:
-    found: QuantumCircuit = operation.definition
-    return found
+    definition: QuantumCircuit = operation.definition
+    return definition
 
 
 def _has_parameters(operation: Any) -> bool:
-    return any(isinstance(one, ParameterExpression) and one.parameters for one in operation.params)
+    return any(isinstance(param, ParameterExpression) and param.parameters for param in operation.params)

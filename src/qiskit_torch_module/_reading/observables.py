@@ -78,9 +78,9 @@ class _Reader:
 
     def sums(self, observables: Sequence[Any]) -> PauliSums:
         parts: list[Strings] = []
-        for read, group in itertools.groupby(enumerate(observables), lambda one: self._reader(one[1])):
+        for read, group in itertools.groupby(enumerate(observables), lambda pair: self._reader(pair[1])):
             parts += [_hermitian(part) for part in read(list(group))]
-        columns = zip(*[(one.observable, one.x, one.z, one.coefficient.real) for one in parts], strict=True)
+        columns = zip(*[(part.observable, part.x, part.z, part.coefficient.real) for part in parts], strict=True)
         return PauliSums(self.num_qubits, len(observables), *[np.concatenate(column) for column in columns])
 
     def _reader(self, observable: Any) -> Callable[[Sequence[tuple[int, Any]]], list[Strings]]:
@@ -112,10 +112,10 @@ class _Reader:
         labels: list[str] = []
         coefficients: list[complex] = []
         counts: list[int] = []
-        for _, one in numbered:
-            labels += [one] if isinstance(one, str) else one.keys()
-            coefficients += [1.0] if isinstance(one, str) else one.values()
-            counts.append(1 if isinstance(one, str) else len(one))
+        for _, observable in numbered:
+            labels += [observable] if isinstance(observable, str) else observable.keys()
+            coefficients += [1.0] if isinstance(observable, str) else observable.values()
+            counts.append(1 if isinstance(observable, str) else len(observable))
         owners = np.repeat(_indices(numbered), counts)
         return self._products(owners, codes_of(labels, self.num_qubits), np.asarray(coefficients, dtype=complex))
 
@@ -128,26 +128,27 @@ class _Reader:
         return [strings_of(owners, codes, coefficients)]
 
     def _paulis(self, numbered: Sequence[tuple[int, Pauli]]) -> list[Strings]:
-        for index, one in numbered:
-            self._require_qubits(index, one.num_qubits)
+        for index, pauli in numbered:
+            self._require_qubits(index, pauli.num_qubits)
         self._expect(len(numbered))
-        x, z = packed(np.stack([one.x for _, one in numbered])), packed(np.stack([one.z for _, one in numbered]))
-        return [Strings(_indices(numbered), x, z, PHASES[[one.phase for _, one in numbered]], is_distinct=True)]
+        x = packed(np.stack([pauli.x for _, pauli in numbered]))
+        z = packed(np.stack([pauli.z for _, pauli in numbered]))
+        return [Strings(_indices(numbered), x, z, PHASES[[pauli.phase for _, pauli in numbered]], is_distinct=True)]
 
     def _operators(self, numbered: Sequence[tuple[int, SparsePauliOp]]) -> list[Strings]:
-        for index, one in numbered:
-            self._require_qubits(index, one.num_qubits)
-        coefficients = np.concatenate([_numbers(index, one.coeffs) for index, one in numbered])
+        for index, operator in numbered:
+            self._require_qubits(index, operator.num_qubits)
+        coefficients = np.concatenate([_numbers(index, operator.coeffs) for index, operator in numbered])
         self._expect(len(coefficients))
-        paulis = [one.paulis for _, one in numbered]
-        x, z = packed(np.concatenate([one.x for one in paulis])), packed(np.concatenate([one.z for one in paulis]))
-        phases = np.concatenate([one.phase for one in paulis])
-        owners = np.repeat(_indices(numbered), [len(one) for one in paulis])
+        paulis = [operator.paulis for _, operator in numbered]
+        x, z = packed(np.concatenate([part.x for part in paulis])), packed(np.concatenate([part.z for part in paulis]))
+        phases = np.concatenate([part.phase for part in paulis])
+        owners = np.repeat(_indices(numbered), [len(part) for part in paulis])
         is_distinct = len(owners) == len(numbered)
         return [Strings(owners, x, z, coefficients * PHASES[phases], is_distinct)]
 
     def _others(self, numbered: Sequence[tuple[int, Any]]) -> list[Strings]:
-        return [strings for index, one in numbered for strings in self._other(index, one)]
+        return [strings for index, observable in numbered for strings in self._other(index, observable)]
 
     def _other(self, index: int, observable: Any) -> list[Strings]:
         if isinstance(observable, (str, Mapping)):
@@ -204,8 +205,8 @@ def _hermitian(strings: Strings) -> Strings:
     """
     unusual = strings.observable[~np.isfinite(strings.coefficient)]
     if len(unusual) > 0:
-        found = strings.coefficient[strings.observable == unusual[0]][:5].tolist()
-        raise ValueError(f"observables[{unusual[0]}]: expected finite coefficients, got {found}")
+        coefficients = strings.coefficient[strings.observable == unusual[0]][:5].tolist()
+        raise ValueError(f"observables[{unusual[0]}]: expected finite coefficients, got {coefficients}")
     strings = strings.merged()
     sizes = np.abs(strings.coefficient)
     begins = np.flatnonzero(np.diff(strings.observable, prepend=-1))

@@ -56,12 +56,12 @@ class Opaque:
         """The derivative with respect to one parameter, numerically; NaN where there is no value close by."""
         for step in (1e-3 * max(1.0, abs(row[index])), 1e-5 * max(1.0, abs(row[index]))):
             moved = [list(row) for _ in range(4)]
-            for one, factor in zip(moved, (-2.0, -1.0, 1.0, 2.0), strict=True):
-                one[index] += factor * step
+            for point, factor in zip(moved, (-2.0, -1.0, 1.0, 2.0), strict=True):
+                point[index] += factor * step
             far_left, left, right, far_right = map(self.value, moved)
-            found = (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
-            if math.isfinite(found):  # otherwise nearer to it: the edge of the domain is close
-                return found
+            slope = (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
+            if math.isfinite(slope):  # otherwise nearer to it: the edge of the domain is close
+                return slope
         return math.nan
 
     def slope(self, index: int) -> Opaque | float | None:
@@ -75,7 +75,7 @@ class Opaque:
         try:
             told = self.expression.gradient(self.parameters[index])
             free = getattr(told, "parameters", ())
-            places = [place for place, one in enumerate(self.parameters) if one in free]
+            places = [place for place, parameter in enumerate(self.parameters) if parameter in free]
             points = [[at[place] for place in places] for at in self._points]
             parameters = tuple(self.parameters[place] for place in places)
             slope = Opaque(told, parameters, points) if free else complex(told).real
@@ -146,16 +146,17 @@ class _Values(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, cotangent: torch.Tensor) -> tuple[Any, ...]:
         variables = ctx.saved_tensors
-        found: list[Any] = [None]
+        gradients: list[Any] = [None]
         for index in range(len(variables)):
             wanted = ctx.needs_input_grad[index + 1]
-            found.append(cotangent * ctx.opaque.slope_at(index, variables) if wanted else None)
-        return tuple(found)
+            gradients.append(cotangent * ctx.opaque.slope_at(index, variables) if wanted else None)
+        return tuple(gradients)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], opaque: Opaque, *variables: torch.Tensor) -> tuple[torch.Tensor, int]:
         moved = [
-            one[None] if dim is None else one.movedim(dim, 0) for one, dim in zip(variables, in_dims[1:], strict=True)
+            variable[None] if dim is None else variable.movedim(dim, 0)
+            for variable, dim in zip(variables, in_dims[1:], strict=True)
         ]
         return opaque(*moved), 0
 
@@ -164,6 +165,6 @@ def _on_rows(function: Any, variables: Sequence[torch.Tensor]) -> torch.Tensor:
     if torch.compiler.is_compiling():
         raise NotImplementedError("an angle that only ParameterExpression.bind can evaluate cannot be traced")
     shape = variables[0].shape
-    rows = torch.stack([one.detach().reshape(-1) for one in variables], 1).cpu().double().numpy()
+    rows = torch.stack([variable.detach().reshape(-1) for variable in variables], 1).cpu().double().numpy()
     values = np.fromiter(map(function, rows), dtype=np.float64, count=len(rows))
     return torch.from_numpy(values.reshape(shape)).to(variables[0])

@@ -163,7 +163,7 @@ def _is_encoding(operation: Any) -> bool:
     """Whether it is the instruction behind ``raw_feature_vector`` of qiskit-machine-learning, with free parameters."""
     kind = type(operation)
     is_theirs = kind.__name__ == "ParameterizedInitialize" and kind.__module__.startswith("qiskit_machine_learning.")
-    return is_theirs and has_parameters(operation) and not any(isinstance(one, complex) for one in operation.params)
+    return is_theirs and has_parameters(operation) and not any(isinstance(param, complex) for param in operation.params)
 
 
 def _of_annotation(annotated: Annotation) -> Steps | Circuits | None:

@@ -79,14 +79,14 @@ def read(expression: Any) -> Reading:
     """
     try:
         structure, parameters = _told(expression)
-        found = Reading(structure.expression, parameters)
+        reading = Reading(structure.expression, parameters)
         value = _bound(expression, _point(0, parameters))
         if value in structure.confirmed:
-            return found
-        if _confirm(found, expression):
+            return reading
+        if _confirm(reading, expression):
             if value is not None:
                 structure.confirmed.add(value)
-            return found
+            return reading
     except Exception:  # a private structure that is not as expected may raise anything
         return _read_slowly(expression)
     return _read_slowly(expression)
@@ -96,8 +96,8 @@ def _told(expression: Any) -> tuple[_Structure, tuple[Parameter, ...]]:
     """What Qiskit tells fast, right or wrong."""
     symbols = symbolic_expression(expression)
     if symbols is not None:
-        found, parameters = _of_symbols(symbols, expression)
-        return _structure(found), parameters
+        nodes, parameters = _of_symbols(symbols, expression)
+        return _structure(nodes), parameters
     if not KEEPS_RECORDS and num_parameters(expression) > MOST_RECORDED:
         raise ValueError("takes long")
     places: dict[Parameter, int] = {}
@@ -119,12 +119,12 @@ def _read_slowly(expression: Any) -> Reading:
     parameters = tuple(sorted(expression.parameters, key=lambda parameter: str(parameter.name)))
     value = _bound(expression, _point(0, parameters))
     key = (str(expression), parameters, value)
-    found: Reading | None = _slowly_read.get(key)
-    if found is None:
-        found = next(_confirmed_ways(expression, parameters), None) or _opaque(expression, parameters)
+    reading: Reading | None = _slowly_read.get(key)
+    if reading is None:
+        reading = next(_confirmed_ways(expression, parameters), None) or _opaque(expression, parameters)
         if value is not None:  # without a value, the text alone would tell them apart
-            _slowly_read.keep(key, found)
-    return found
+            _slowly_read.keep(key, reading)
+    return reading
 
 
 def _ways(expression: Any, parameters: Sequence[Parameter]) -> list[Callable[[], Reading]]:
@@ -137,9 +137,9 @@ def _ways(expression: Any, parameters: Sequence[Parameter]) -> list[Callable[[],
 def _confirmed_ways(expression: Any, parameters: Sequence[Parameter]) -> Iterator[Reading]:
     for way in _ways(expression, parameters):
         try:
-            found = way()
-            if _confirm(found, expression):
-                yield found
+            reading = way()
+            if _confirm(reading, expression):
+                yield reading
         except Exception:  # neither what is not told nor what is told wrong ends here: there is a way left
             continue
 
@@ -160,9 +160,9 @@ def _home(expression: Any, parameters: tuple[Parameter, ...]) -> list[tuple[floa
     told: list[Callable[[], Reading]] = [lambda: _of_record(expression), *_ways(expression, parameters)]
     for way in told:
         try:
-            found = way()
-            places = [found.parameters.index(one) for one in parameters]
-            walked = points_within(found.expression, _scattered(len(parameters)))
+            reading = way()
+            places = [reading.parameters.index(parameter) for parameter in parameters]
+            walked = points_within(reading.expression, _scattered(len(parameters)))
             points = [tuple(at[i] for i in places) for at in walked]
         except Exception:  # as in `_confirmed_ways`
             continue
@@ -172,32 +172,32 @@ def _home(expression: Any, parameters: tuple[Parameter, ...]) -> list[tuple[floa
     return []
 
 
-def _confirm(found: Reading, expression: Any) -> bool:
+def _confirm(reading: Reading, expression: Any) -> bool:
     """Whether what was read has the values of the expression, at enough points within its domain, and its slopes."""
     confirmed = 0
-    for at in _points(found):
+    for at in _points(reading):
         try:
-            own = number_of(found.expression, at)
+            own = number_of(reading.expression, at)
             if not math.isfinite(own):
                 continue
-            value = _value_at(expression, found.parameters, at)
+            value = _value_at(expression, reading.parameters, at)
             if value is None or (
-                own != value and abs(own - value) > _NOTHING + 16.0 * rounding_of(found.expression, at)
+                own != value and abs(own - value) > _NOTHING + 16.0 * rounding_of(reading.expression, at)
             ):
                 return False
         except (ArithmeticError, ValueError):
             continue  # outside of the domain
         confirmed += 1
         if confirmed == _LEAST_CONFIRMED:
-            return _has_slopes(found, expression, at)
+            return _has_slopes(reading, expression, at)
     return False
 
 
-def _points(found: Reading) -> Iterator[tuple[float, ...]]:
+def _points(reading: Reading) -> Iterator[tuple[float, ...]]:
     """Where an expression may be defined: here and there, and then where it has to be."""
-    scattered = _scattered(len(found.parameters))
+    scattered = _scattered(len(reading.parameters))
     yield from scattered
-    yield from points_within(found.expression, scattered)
+    yield from points_within(reading.expression, scattered)
 
 
 _STEPS = (1e-3, 1e-5, 1e-7)
@@ -213,15 +213,15 @@ def _may_lack_slopes(expression: Expression) -> bool:
     return False
 
 
-def _has_slopes(found: Reading, expression: Any, at: Sequence[float]) -> bool:
+def _has_slopes(reading: Reading, expression: Any, at: Sequence[float]) -> bool:
     """Whether PyTorch finds the slope that small steps of the expression show, all variables at once."""
-    if not _may_lack_slopes(found.expression):
+    if not _may_lack_slopes(reading.expression):
         return True
-    own = sum(value_and_slopes(found.expression, at)[1])
-    size = abs(number_of(found.expression, at))
+    own = sum(value_and_slopes(reading.expression, at)[1])
+    size = abs(number_of(reading.expression, at))
     differences = []
     for step in (factor * max(1.0, *map(abs, at)) for factor in _STEPS):
-        values = [_value_at(expression, found.parameters, [one + k * step for one in at]) for k in (-2, -1, 1, 2)]
+        values = [_value_at(expression, reading.parameters, [x + k * step for x in at]) for k in (-2, -1, 1, 2)]
         if None not in values:
             far_left, left, right, far_right = map(float, values)  # type: ignore[arg-type]
             differences.append((8.0 * (right - left) - (far_right - far_left)) / (12.0 * step))
@@ -239,7 +239,7 @@ def _point(index: int, parameters: Sequence[Parameter]) -> dict[Parameter, float
 def _coordinates(index: int, count: int) -> tuple[float, ...]:
     size, sign = _SCALES[index]
     fractions = [(0.3819660112501052 * (position + 1) + 0.2360679774997896 * index) % 1.0 for position in range(count)]
-    return tuple([size * (0.05 + 0.95 * one) * sign ** (i % 2 == 0) for i, one in enumerate(fractions)])
+    return tuple([size * (0.05 + 0.95 * fraction) * sign ** (i % 2 == 0) for i, fraction in enumerate(fractions)])
 
 
 def _scattered(count: int) -> list[tuple[float, ...]]:
@@ -291,14 +291,14 @@ def _of_symbols(symbols: Any, expression: Any) -> Reading:
     while stack:
         node = stack[-1]
         arguments = node.args
-        missing = [one for one in arguments if one not in places]
+        missing = [argument for argument in arguments if argument not in places]
         if missing:
             stack += missing
             continue
         stack.pop()
         if arguments:
             name = type(node).__name__
-            operands = [places[one] for one in arguments]
+            operands = [places[argument] for argument in arguments]
             places[node] = builder.operation(_SYMBOLIC_NAMES.get(name) or name.lower(), operands)
         elif getattr(node, "is_Symbol", False):
             parameter = by_name[node.name]

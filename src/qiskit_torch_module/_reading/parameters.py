@@ -84,7 +84,7 @@ def variable_indices(
     Raises:
         ValueError: a parameter is listed twice, is not in the circuit, or one of the circuit is not listed.
     """
-    listed = [*encoding, *(parameter for one in variational for parameter in one)]
+    listed = [*encoding, *(parameter for parameters in variational for parameter in parameters)]
     indices: dict[Parameter, int] = {}
     for index, parameter in enumerate(listed):
         if parameter in indices:
@@ -120,7 +120,7 @@ def loop_parameters(circuit: QuantumCircuit) -> set[Parameter]:
         for instruction in unread.pop().data:
             if not is_plain_gate(instruction) and isinstance(instruction.operation, ControlFlowOp):
                 unread += instruction.operation.blocks
-                parameters.update(one for one in instruction.operation.params if isinstance(one, Parameter))
+                parameters.update(param for param in instruction.operation.params if isinstance(param, Parameter))
     return parameters
 
 

@@ -66,11 +66,11 @@ class _OfArrays:
         return all(map(np.array_equal, self._values(), other._values()))
 
     def __hash__(self) -> int:
-        found = self.__dict__.get("_hash")
-        if found is None:
-            found = hash(tuple(map(_hashable, self._values())))
-            self.__dict__["_hash"] = found
-        return found
+        hash_value = self.__dict__.get("_hash")
+        if hash_value is None:
+            hash_value = hash(tuple(map(_hashable, self._values())))
+            self.__dict__["_hash"] = hash_value
+        return hash_value
 
     def __reduce__(self) -> Any:
         return type(self), self._values()  # the hash of bytes is another one in every process
@@ -214,9 +214,9 @@ def parity(masks: Masks) -> Bits:
 
 def overlaps(masks: npt.NDArray[np.uint32], others: Sequence[int]) -> npt.NDArray[np.uint32]:
     """Bit i of each: whether the mask has an odd overlap with the i-th of the others."""
-    bits, found = np.array(others, dtype=np.uint32), np.empty_like(masks)
+    bits, odd = np.array(others, dtype=np.uint32), np.empty_like(masks)
     units = np.uint32(1) << np.arange(len(bits), dtype=np.uint32)
     for begin in range(0, len(masks), MASKS_AT_ONCE):
         part = slice(begin, begin + MASKS_AT_ONCE)
-        found[part] = np.bitwise_xor.reduce(parity(masks[part, None] & bits) * units, axis=1)
-    return found
+        odd[part] = np.bitwise_xor.reduce(parity(masks[part, None] & bits) * units, axis=1)
+    return odd

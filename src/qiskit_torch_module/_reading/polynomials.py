@@ -44,10 +44,10 @@ class Polynomial:
         terms = tuple(terms)
         if len(terms) == 1 and terms[0][1] != 0.0:
             return Polynomial(terms)
-        found: dict[tuple[int, ...], float] = {}
+        coefficients: dict[tuple[int, ...], float] = {}
         for variables, coefficient in terms:
-            found[variables] = found.get(variables, 0.0) + coefficient
-        return Polynomial.of(found)
+            coefficients[variables] = coefficients.get(variables, 0.0) + coefficient
+        return Polynomial.of(coefficients)
 
     def __add__(self, other: Polynomial) -> Polynomial:
         return Polynomial.sum((self, other))
