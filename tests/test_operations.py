@@ -491,7 +491,7 @@ def doubled(levels):
         (with_break, "'break_loop' on qubits [0]: classical control"),
         (with_while, "'while_loop' on qubits [0]: classical control"),
         (with_switch, "'switch_case' on qubits [0]: classical control"),
-        (noisy, "'kraus' on qubits [0] is no unitary gate (a noise channel"),
+        (noisy, "'kraus' on qubits [0] is not a unitary gate (a noise channel"),
         (raising, "'broken' on qubits [1, 0]: Qiskit cannot say what it is made of (RuntimeError: no luck)"),
         (annotated, "'annotated' on qubits [0]: Qiskit cannot say what it is made of"),
         (endless, "expected at most 2000000 operations"),

@@ -30,7 +30,7 @@ def thread_count(count: Any, argument: str) -> int:
 
 
 def whole_number(value: Any, argument: str, least: int, most: int = 1 << 48) -> int:
-    """An integer within bounds, by default those of what the engine can count.
+    """An integer within bounds, by default up to what the engine can count.
 
     Raises:
         TypeError: not an integer.
@@ -45,7 +45,7 @@ def whole_number(value: Any, argument: str, least: int, most: int = 1 << 48) -> 
 
 
 def _index(value: Any) -> int | None:
-    """The integer that a value is; None: it is none. Truth values are no numbers."""
+    """The integer that a value is; None: it is not one. Truth values do not count as numbers."""
     if isinstance(value, (bool, np.bool_)):
         return None
     try:
@@ -81,7 +81,7 @@ def noise_precision(value: Any, argument: str) -> float:
 
 
 def noise_seed(value: Any, argument: str) -> int | np.random.Generator | None:
-    """A seed of NumPy's generator of random numbers, or such a generator; None: another one each time.
+    """A seed of NumPy's generator of random numbers, or such a generator; None: a new seed each time.
 
     Raises:
         TypeError: of another kind.
@@ -120,7 +120,7 @@ def tensor_of(
     """Real numbers of any kind, also lists of arrays or of tensors (whose graph is kept), as one tensor.
 
     Raises:
-        TypeError: something else than real numbers.
+        TypeError: anything other than real numbers.
         ValueError: rows of different lengths.
     """
     if isinstance(values, (list, tuple)) and _holds_tensors(values):

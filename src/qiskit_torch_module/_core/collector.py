@@ -1,4 +1,4 @@
-"""Python's garbage collector, out of the way of what makes many objects and no garbage."""
+"""Suspends Python's garbage collector while code makes many objects and no garbage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _was_enabled = False
 
 
 def without_collections(function: Callable[P, T]) -> Callable[P, T]:
-    """Calls a function with the collector suspended; what it leaves is looked at afterwards, as usual.
+    """Calls a function with the collector suspended; its garbage is collected afterwards, as usual.
 
-    A collection of everything, with Qiskit and PyTorch in memory, takes three times as long as to compile a circuit of
-    1000 gates, and finds nothing. The collector is one for all threads: it comes back when the last of them is through,
+    A full collection, with Qiskit and PyTorch in memory, takes three times as long as compiling a circuit of 1000
+    gates, and finds nothing. All threads share the collector: it is enabled again when the last of them has finished,
     unless it was disabled before.
     """
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and look afterwards as one would expect of them."""
+"""Files that are written whole or not at all, and keep mode and owner of those that they replace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# Where files cannot be locked, what was left by a killed process is told by its age.
+# Where files cannot be locked, what a killed process has left is recognised by its age.
 _ABANDONED_AFTER_SECONDS = 86400.0
 
 
@@ -85,11 +85,11 @@ def require_writable(path: Path, size: int = 4096) -> None:
             os.fsync(file.fileno())
             verify_size = name.stat().st_size
         if verify_size != size:
-            raise OSError(errno.EIO, "a file on trial came out short")
+            raise OSError(errno.EIO, "a trial file came out short")
 
 
 def require_regular(path: Path) -> None:
-    """Raises where there is something else than a file under that name.
+    """Refuses a name that belongs to anything other than a regular file.
 
     Raises:
         OSError: a folder, a FIFO, a socket or a device.
@@ -172,7 +172,7 @@ def _clear_abandoned(target: Path) -> None:
 
 
 def _clear_if_abandoned(name: Path) -> None:
-    """Removes a file while it is locked, so that who has just made it sees that it is gone before using it."""
+    """Removes a file while it is locked, so that whoever has just made it sees that it is gone before using it."""
     handle = os.open(name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         locked = _lock(handle)

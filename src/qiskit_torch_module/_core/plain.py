@@ -19,8 +19,8 @@ def is_tracing() -> bool:
 def is_plain(tensors: Sequence[torch.Tensor]) -> bool:
     """Whether tensors are what they seem, and nobody watches: no mode, no transform, no tracing, no subclass.
 
-    All else (tensors that are fake, traced, counted or distributed) must see operators instead of pointers. The engine
-    itself looks at device, dtype, layout and storage.
+    All others (tensors that are fake, traced, counted or distributed) must see operators instead of pointers. The
+    engine itself looks at device, dtype, layout and storage.
     """
     if num_dispatch_modes() or has_function_mode() or transforms_active() or tracing_state() is not None:
         return False

@@ -6,15 +6,15 @@ import json
 import re
 from typing import Any
 
-# Python takes quadratic time for those. Within texts, no such row stands behind one of these characters by accident.
+# Python takes quadratic time for such numbers. No text has so many digits behind one of these characters by accident.
 _ENDLESS_NUMBER = re.compile(r"[\[,:\s+\-.][0-9]{400}")
 
 
 def parsed_json(text: str) -> Any:
-    """What a text in JSON says.
+    """The value of a text in JSON.
 
     Raises:
-        ValueError: it is no JSON, nested too deep, holds a name twice in one object, NaN, or an endless number.
+        ValueError: it is not JSON, is nested too deep, holds a name twice in one object, NaN, or an endless number.
     """
     if _ENDLESS_NUMBER.search(text):
         raise ValueError("a number of more than 400 digits")
@@ -27,7 +27,7 @@ def parsed_json(text: str) -> Any:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name occurs twice")
     return members
 
 

@@ -1,14 +1,14 @@
-"""What takes long before the first value says so."""
+"""Tells the user, in the log, what takes long before the first value."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-# From so many seconds on.
+# Work of this many seconds or more is logged.
 SLOW = 1.0
 
-# What users want to know who have waited.
+# What users who have waited want to know.
 _NOT_AGAIN = "not again in this process for the same circuit, observables and parameters"
 
 _log = logging.getLogger("qiskit_torch_module")
@@ -17,8 +17,8 @@ _log = logging.getLogger("qiskit_torch_module")
 class Stopwatch:
     """Measures work stage by stage; if it took long, the log says so, and what took how long of it.
 
-    A warning, as the user waits and does not know why, and one of `logging`: those of `warnings` become errors where
-    tests ask for it, and whether work is slow differs from run to run.
+    As a warning, since the user waits and does not know why, but from `logging`: those from `warnings` become errors
+    where tests ask for it, and whether work is slow differs from run to run.
     """
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class Stopwatch:
         self._stages: list[str] = []
 
     def stage(self, text: str) -> None:
-        """What has been done since the last stage; the log adds in how many seconds."""
+        """Names what has been done since the last stage; the log adds how many seconds that took."""
         now = time.perf_counter()
         self._stages.append(f"{text} in {now - self._last:.1f} s")
         self._last = now
 
     def stop(self, work: str) -> None:
-        """All is done.
+        """Ends the work.
 
         Args:
             work: What it was, as the beginning of a sentence.

@@ -1,4 +1,4 @@
-"""PyTorch's private names: known in this room alone, each with what stands for it where a release lacks it.
+"""PyTorch's private names: used in this room alone, each with a fallback for releases that lack it.
 
 Checked on PyTorch 2.4 to 2.13. What is asked in every step is the private function itself: the public ones around it,
 where there are any, take microseconds, and ``torch.compiler`` a second to import.
@@ -14,12 +14,12 @@ import torch
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-# Who watches a call; without one of these names somebody is taken to, and every call goes by the registered operators.
+# Who watches a call; where a name is missing, we assume so, and every call takes the registered operators.
 num_dispatch_modes: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 has_function_mode: Callable[[], bool] = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 tracing_state: Callable[[], Any] = getattr(torch._C, "_get_tracing_state", lambda: ...)
 
-# Transforms of torch.func; without these names one is taken to run. Whether one does, and whether a tensor is in one:
+# Whether a transform of torch.func runs, and whether a tensor is in one; where a name is missing, we assume so.
 transforms_active: Callable[[], bool] = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
 is_wrapped: Callable[[torch.Tensor], bool] = getattr(
     torch._C._functorch, "is_functorch_wrapped_tensor", lambda tensor: True
@@ -55,15 +55,15 @@ def bare_apply(function: type[torch.autograd.Function]) -> Callable[..., torch.T
 
 
 def undisturbed(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function into which the compiler of PyTorch does not look, if it is there at all."""
+    """Calls a function into which the compiler of PyTorch, if it is loaded, does not look."""
     compiler = sys.modules.get("torch._dynamo")
     return (function if compiler is None else compiler.disable(function))(*arguments)
 
 
 def hide_from_compiler(functions: Iterable[Any]) -> None:
-    """Lets ``torch.compile`` run functions as they are, with all that they call: it would trace how engines are made.
+    """Lets ``torch.compile`` run functions as they are, with all that they call; early releases look into the latter.
 
-    Early releases look into what they call.
+    Otherwise it would trace how engines are made.
     """
     skip_code = _skip_code()
     for function in functions:
@@ -88,5 +88,5 @@ def constant_when_compiled(function: _Function) -> _Function:
 
 
 def break_graph() -> None:
-    """Has ``torch.compile`` run what it traces as it is, from here on, or raise if it must not."""
+    """Makes ``torch.compile`` run what follows as it is, or raise if it must not."""
     torch._dynamo.graph_break()

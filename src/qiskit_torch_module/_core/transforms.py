@@ -12,7 +12,7 @@ from .torch_internals import is_wrapped, num_transforms, transforms_active
 def is_forward_twice(tensors: Sequence[torch.Tensor]) -> bool:
     """Whether forward-mode derivatives are taken of forward-mode derivatives of tensors: ``jacfwd(jacfwd(f))``.
 
-    PyTorch then takes the inner derivatives of Python functions for constants, and says nothing.
+    PyTorch then silently treats the inner derivatives of Python functions as constants.
     """
     if not transforms_active() or not any(map(is_wrapped, tensors)):
         return False

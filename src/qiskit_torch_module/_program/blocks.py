@@ -43,8 +43,8 @@ class AmplitudeBlock:
 
     Attributes:
         arguments: 2^k polynomials of the variables of a program.
-        name: What errors call it.
-        text: What operators of PyTorch know it by.
+        name: Its name in errors.
+        text: The text that stands for it in operators of PyTorch.
     """
 
     arguments: tuple[Polynomial, ...]
@@ -146,7 +146,7 @@ class BoundBlock:
     Attributes:
         arguments: Its parameters, as polynomials of the variables of a program.
         gate: The gate.
-        text: What operators of PyTorch know it by.
+        text: The text that stands for it in operators of PyTorch.
     """
 
     arguments: tuple[Polynomial, ...]
@@ -163,7 +163,7 @@ class BoundBlock:
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """Its name in errors."""
         return self.gate.name
 
     @cached_property
@@ -239,7 +239,7 @@ def _unitary_size(dimension: int) -> int:
 
 Block = AmplitudeBlock | BoundBlock
 
-# By which a text finds the gate it means, in this process, as long as somebody has it.
+# Gates by the number that stands for them in a text: in this process, as long as something refers to them.
 _gates: WeakValueDictionary[int, BoundGate] = WeakValueDictionary()
 
 

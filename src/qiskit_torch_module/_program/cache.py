@@ -37,7 +37,7 @@ from .passes import current_passes
 from .program import Program
 
 MAX_PROGRAMS = 128
-# Of matrices in programs; their engines have them as well.
+# Limit of the matrices in all programs; their engines hold them as well.
 _MOST_DENSE_BYTES = 64 << 20
 
 _programs: OrderedDict[Hashable, Program] = OrderedDict()
@@ -95,7 +95,7 @@ def _dense_bytes() -> int:
 
 
 class _Content:
-    """Stands for what a nested circuit holds: the same object for the same content, as long as somebody has it."""
+    """Stands for what a nested circuit holds: one object for the same content, as long as something refers to it."""
 
     __slots__ = ("__weakref__",)
 
@@ -123,7 +123,7 @@ def _content(circuit: QuantumCircuit) -> tuple[Hashable, ...]:
 
 
 class _Listing(Walk):
-    """Lists what a circuit holds: one list for each, since a tuple for each gate is twice the collector's work.
+    """Lists what a circuit holds: one list for each, since a tuple for each gate is twice the work for the collector.
 
     Attributes:
         content: That of the circuit that is open.
@@ -132,7 +132,7 @@ class _Listing(Walk):
     def __init__(self) -> None:
         self.content: list[Hashable] = []
         self._around: list[tuple[list[Hashable], int]] = []  # contents of the circuits around, operations before
-        # By identity, with the circuit, lest its identity is used again: its content and its operations.
+        # Content and number of operations by identity; with the circuit, so that its identity is not used again.
         self._known: dict[int, tuple[QuantumCircuit, _Content, int]] = {}
 
     def enter(self, circuit: QuantumCircuit, on: Sequence[int]) -> Sequence[int] | None:

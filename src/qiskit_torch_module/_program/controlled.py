@@ -38,7 +38,7 @@ def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
 
 
 def sweeps(steps: Iterable[Step]) -> float:
-    """Passes over the state that they take, as they touch a part of it."""
+    """How many passes over the state they take; one that touches a part of it counts as that part."""
     return sum(0.5 ** len(step.controls) if isinstance(step, ControlledRotation) else 1.0 for step in steps)
 
 

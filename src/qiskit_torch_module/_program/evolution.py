@@ -1,4 +1,4 @@
-"""A circuit as a value: all that happens to its state, and nothing of what is read from it or of who computes it."""
+"""A circuit as a value: all that happens to its state, and nothing about what is read from it or what computes it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Evolution:
 
     @property
     def whole_phase(self) -> Polynomial:
-        """The global phase, with that of rotations that act on |0...0> as nothing else."""
+        """The global phase, with that of rotations that act on |0...0> as nothing but a phase."""
         return Polynomial.sum([self.phase, self._layers[1]])
 
     @cached_property
@@ -130,7 +130,7 @@ class Evolution:
     @cached_property
     @without_collections
     def taken_steps(self) -> tuple[Step, ...] | None:
-        """The steps that it had better run by, rotations taken together where that pays; None: layers are faster."""
+        """The steps that it runs by, rotations taken together where that pays; None: layers are faster."""
         steps, fuses = self.steps, self.passes.fusion
         if self.is_stepwise:
             return tuple(taken_together(steps) if fuses else steps)
@@ -201,7 +201,7 @@ _FIRST_ROTATIONS = 1 << 10
 
 
 def _may_be_taken_together(rotations: Sequence[Rotation], num_layers: int) -> bool:
-    """Whether it is worth to look: layers are not full of rotations, and the first of many join."""
+    """Whether it is worth looking: layers are not full of rotations, and the first of many join."""
     if sum(map(_varies, rotations)) > _MOST_ROTATIONS_OF_LAYER * num_layers:
         return False
     first = rotations[:_FIRST_ROTATIONS]
@@ -212,7 +212,7 @@ def _varies(rotation: Rotation) -> bool:
     return any(variables for variables, _ in rotation.angle.terms)
 
 
-_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers")  # not worth to be pickled
+_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers")  # not worth pickling
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

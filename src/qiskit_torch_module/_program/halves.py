@@ -22,7 +22,7 @@ from .._reading.polynomials import Polynomial
 from .gf2 import Basis, duals, is_odd, overlaps, sum_of
 from .layers import Layer, Run, Y
 
-# That the engine takes; in deeper circuits, a few layers are too little of the whole.
+# Layers that a circuit may have; in deeper ones, the first few are too little of the whole.
 _MOST_LAYERS = 12
 _LEAST_QUBITS = 8
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Output(Hashable, ABC):
-    """What is read from the final state: a value that compares equal to its like, as frozen dataclasses do."""
+    """What is read from the final state: a value, equal to others of the same content, as frozen dataclasses are."""
 
     @abstractmethod
     def shape(self, num_qubits: int) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def _period(coefficients: Sequence[float]) -> float | None:
 
 
 def rounded(value: torch.Tensor, period: float | None, dtype: torch.dtype) -> torch.Tensor:
-    """A value in `dtype`, up to periods, which go first if it is a narrower one; differentiable."""
+    """A value in `dtype`, up to whole periods, which are taken off before it is rounded; differentiable."""
     if period is None or value.dtype is dtype:
         return value.to(dtype)
     turns = torch.round(value / period).detach()

@@ -35,7 +35,7 @@ VERSION = 2
 
 # Far more than any circuit needs, and little enough to be evaluated.
 MAX_STEPS = 1 << 20
-# Parameters that cancel take no room in the text: only so many of them.
+# Parameters that cancel take no room in the text, so their number is limited.
 MAX_UNUSED = 1 << 16
 _LONGEST_TEXT = 1 << 20
 
@@ -317,7 +317,7 @@ _MASK = _Integer(0, (1 << MAX_QUBITS) - 1)
 
 @dataclass(frozen=True)
 class _Block:
-    """One that is plain data."""
+    """A block that is plain data."""
 
     def write(self, value: Any) -> Any:
         if not isinstance(value, AmplitudeBlock):
@@ -427,7 +427,7 @@ _BY_NAME = frozenset({Evolution, ExpectationValues, Passes})
 
 
 def _require_sound(program: Program, length: int) -> None:
-    """What no field can tell by itself.
+    """Checks what no field shows by itself.
 
     Raises:
         ValueError: the parts of the program do not belong together.
@@ -499,7 +499,7 @@ def _require_dense(evolution: Evolution) -> None:
     dense: list[Matrix | Diagonal] = [*evolution.matrices, *evolution.diagonals]
     places = {step.place for step in dense}
     if len(places) != len(dense) or any(place >= len(evolution.rotations) + len(dense) for place in places):
-        raise ValueError("places of matrices and diagonals that are no order")
+        raise ValueError("places of matrices and diagonals that occur twice or lie beyond the last step")
     for step in dense:
         step.qubits.require_sound(evolution.num_qubits)
         size = len(step.entries) // step.columns if isinstance(step, Matrix) else 2 * len(step.energies)
@@ -539,6 +539,6 @@ def require_expression(plain: Any) -> None:
     """Checks what `written_expression` wrote.
 
     Raises:
-        ValueError: it is no expression, or an endless one.
+        ValueError: it is not an expression, or takes too many steps.
     """
     _Expression().read(plain, "expression", _Reading(VERSION, MAX_STEPS))

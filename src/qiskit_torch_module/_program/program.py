@@ -22,8 +22,8 @@ class Program:
     Attributes:
         evolution: What the circuit does to its state.
         output: What is read from the final state.
-        make_engine: How the native engine for it is made: said by `_simulation`, which knows the engine.
-        text: It as operators of PyTorch take it, once they do; no part of its value, either.
+        make_engine: How the native engine for it is made: set by `_simulation`, which knows the engine.
+        text: The text that stands for it in operators of PyTorch, once one needs it; no part of its value, either.
     """
 
     evolution: Evolution
@@ -52,7 +52,7 @@ class Program:
     def engine(self) -> Any:
         """The native engine for it, made when it is first asked for; no part of its value.
 
-        Of threads that make one at once, the first is taken at its word: an engine knows its own tapes only.
+        Where several threads make one at once, all take the first: an engine knows only its own tapes.
         """
         engine = self.__dict__.get("_engine")
         return self.__dict__.setdefault("_engine", type(self).make_engine(self)) if engine is None else engine
@@ -103,7 +103,7 @@ class ByTerms:
         return self.program.output_size - (self.has_identity and not imaginary)
 
     def added_up(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """What the terms that have derivatives have, (passes, B, N), for the observables: (M, B, N)."""
+        """For the observables, (M, B, N), from the values of the terms that have derivatives, (passes, B, N)."""
         coefficients = self.coefficients[:, : len(values)]
         if self.are_sums:
             sums: npt.NDArray[np.float64] = np.tensordot(coefficients, values, 1)

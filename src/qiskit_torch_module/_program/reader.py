@@ -35,7 +35,7 @@ from .evolution import FIRST_OF_BLOCKS
 class Reader(Walk):
     """Reads a circuit step by step, and what it meets on the way.
 
-    Knows which qubits are still in |0>: what acts on them as nothing is left out, so that they need not be simulated.
+    Knows which qubits are still in |0>: what does nothing to them is left out, so that they need not be simulated.
 
     Attributes:
         angles: Reads angles, and collects the derived variables they need.

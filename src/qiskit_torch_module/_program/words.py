@@ -61,7 +61,7 @@ def words_of(steps: Iterable[PlainStep]) -> list[Word | Matrix | Diagonal]:
 
 
 def _split(angle: Polynomial) -> tuple[Polynomial, int]:
-    """Without the quarter turns of its constant, which are none unless there is nothing else to that."""
+    """The angle without a constant of a few whole quarter turns, and their number modulo 4; else the angle, and 0."""
     constant = angle.constant_value
     quarters = round(constant / _QUARTER)
     if not 0 < abs(quarters) <= _MOST_QUARTERS or abs(constant - quarters * _QUARTER) > 1e-15 * abs(constant):
@@ -70,7 +70,7 @@ def _split(angle: Polynomial) -> tuple[Polynomial, int]:
 
 
 class _QuarterTurns:
-    """Turns that have been, in order of time: single quarters, then a product of half turns, which are Paulis.
+    """Turns so far, in order of time: single quarters, then a product of half turns, which are Paulis.
 
     Attributes:
         quarters: Their masks x and z, and whether they go the other way.
@@ -98,7 +98,7 @@ class _QuarterTurns:
         self.quarters.append((x, z, backwards))
 
     def moved_behind(self, word: Word) -> Word:
-        """What a later rotation is, if it comes first."""
+        """What a later rotation becomes, if it comes first."""
         x, z, angle = word.x, word.z, word.angle
         negative = self._anticommutes(x, z)
         for turn_x, turn_z, backwards in reversed(self.quarters):
@@ -116,7 +116,7 @@ class _QuarterTurns:
         return 0 if self.quarters or self._half[0] else self._half[1]
 
     def taken(self) -> Iterator[Word]:
-        """All of them, after which there are none."""
+        """Gives all of them away: none are left."""
         for x, z, backwards in self.quarters:
             yield Word(x, z, Polynomial.constant(-_QUARTER if backwards else _QUARTER))
         if any(self._half):

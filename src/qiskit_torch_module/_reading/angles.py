@@ -1,4 +1,4 @@
-"""The angles of a circuit as the engine takes them: polynomials, as far as those keep their digits."""
+"""The angles of a circuit as the engine takes them: polynomials, where those lose no digits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .expressions import Derived, Expression, Node, operands_of, part_of, real_n
 from .parameter_expressions import Reading, read
 from .polynomials import MAX_DEGREE, Polynomial
 
-# A sum of products while it is put together: coefficients by variables, as in a `Polynomial`. Variables below 0 stand
+# A sum of products while it is built: coefficients by variables, as in a `Polynomial`. Variables below 0 stand
 # for nodes of the expression, -1 for the first.
 Terms = dict[tuple[int, ...], float]
 
 # Digits that a product may lose where it is multiplied out: so many times the error of a number of size 1.
 MOST_CANCELLATION = 1e5
 
-# Numbers as angles have no digit left in single precision from here on.
+# From this size on, an angle has no digit left in single precision.
 _LARGE = 2.0**23
 
 
 class Angles:
-    """Reads the angles of a circuit: polynomials of its variables, and of *derived* ones where it takes more.
+    """Reads the angles of a circuit: polynomials of its variables, and of *derived* ones where those do not suffice.
 
     A sine, a quotient, or a factor that would lose its digits if it were multiplied out, becomes a variable of its own,
     computed from the others once for each sample before the engine starts.
@@ -144,7 +144,7 @@ class _SumOfProducts:
             return self._sum(operands, 1.0 if name == "add" else -1.0)
         if name == "mul":
             return self._product(operands)
-        if name == "conjugate":  # of what is real
+        if name == "conjugate":  # of a real number
             return dict(self._found[operands[0]])
         if name == "div":
             return self._quotient(*operands)

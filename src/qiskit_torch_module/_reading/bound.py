@@ -2,8 +2,8 @@
 
 Their derivatives are exact where the gate is a trigonometric polynomial of low degree in its parameter (the shift rule:
 eight equidistant points tell all of it; one more checks); elsewhere they are central differences in double precision,
-of order 8, with a step that shrinks until two of them agree. No ratio of steps is rational, and both are held against
-steps that are small from the start: a fast oscillation looks like a slow one to whoever looks at it regularly.
+of order 8, with a step that shrinks until two of them agree. No ratio of steps is rational, and both are compared with
+steps that are small from the start: seen at regular steps, a fast oscillation looks like a slow one.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class BoundGate:
     Attributes:
         circuit: The gate alone.
         parameters: Its free parameters, in the order in which values are given.
-        is_state: Whether what counts is only the state that it makes of |0...0>.
-        name: What errors call it.
+        is_state: Whether only the state that it makes of |0...0> matters.
+        name: Its name in errors.
     """
 
     circuit: QuantumCircuit
@@ -83,7 +83,7 @@ class BoundGate:
         try:
             bound = self.circuit.assign_parameters(dict(zip(self.parameters, row.tolist(), strict=True)))
             value: Complex = (Statevector(bound) if self.is_state else Operator(bound)).data
-        except Exception as error:  # anything: it is the code of others
+        except Exception as error:  # foreign code may raise anything
             raise ValueError(
                 f"{self.name} cannot be evaluated where {self._at(row)} ({type(error).__name__}: {error}); keep its "
                 "parameters within its domain"
@@ -143,7 +143,7 @@ _WEIGHTS = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 _STEPS = 0.1 * ((3.0 - 5.0**0.5) / 2.0) ** np.arange(13)
 # The first is for gates in single precision, the second for oscillations of up to 1e5.
 _SMALL = (1e-3 / 3.0**0.5, 1e-6 * 3.0**0.5)
-_SAME = 1e-2  # far more than rounding, far less than what an alias is off
+_SAME = 1e-2  # far more than rounding, far less than the error of an alias
 
 
 def _difference(along: Callable[[float], Complex], step: float, weights: Sequence[float] = _WEIGHTS) -> Complex:
@@ -157,7 +157,7 @@ def _agree(slope: Complex, other: Complex) -> bool:
 def difference_slope(along: Callable[[float], Complex]) -> Complex | None:
     near = []
     for step in _SMALL:
-        with contextlib.suppress(ValueError):  # beyond the domain; closer in it may do
+        with contextlib.suppress(ValueError):  # outside of the domain; a smaller step may stay inside
             near.append(_difference(along, step))
     best: tuple[float, Complex] | None = None
     before: Complex | None = None
@@ -182,7 +182,7 @@ def bound_gate(alone: QuantumCircuit, is_state: bool, name: str) -> BoundGate:
     Args:
         alone: A circuit of the gate alone.
         is_state: Whether it acts on |0...0>.
-        name: What errors call it.
+        name: Its name in errors.
 
     Raises:
         ValueError: it is too large, or could be evaluated at none of the points tried.

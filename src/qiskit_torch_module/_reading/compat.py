@@ -138,7 +138,7 @@ def symbolic_expression(expression: Any) -> Any:
 
 
 def num_parameters(expression: Any) -> int:
-    """Number of parameters of a ``ParameterExpression`` (which newer versions tell fast)."""
+    """Number of parameters of a ``ParameterExpression`` (fast in newer versions)."""
     return expression.num_parameters if _TELLS_NUMBER else len(expression.parameters)
 
 
@@ -175,7 +175,7 @@ def recorded_steps(expression: Any, places: dict[Parameter, int]) -> list[tuple[
             operand.append((_UNARY.get(name) or name.lower(), 1))
             stack.append(operand)
             continue
-        # An operand that is not told is the last result.
+        # An operand that is not recorded is the last result.
         second = stack.pop() if right is None else _operand(right, places)
         first = stack.pop() if left is None else _operand(left, places)
         if name in _REVERSED:
@@ -220,7 +220,7 @@ def is_plain_gate(instruction: CircuitInstruction) -> bool:
     return not _CAN_BE_CONDITIONED and instruction.is_standard_gate()
 
 
-# What one finds in the results of Qiskit's own estimator.
+# What is in the results of Qiskit's own estimator.
 _NAMES_CIRCUIT = tuple(map(int, __version__.split(".")[:2])) >= (1, 2)
 
 
@@ -250,7 +250,7 @@ def submitted(function: Any, *arguments: Any, at_once: bool = False) -> Any:
     Args:
         function: What the job does.
         arguments: Arguments of the function.
-        at_once: It takes less time than to start a thread: it is done when the job is there. Errors are raised by
+        at_once: It takes less time than starting a thread, and runs before the job is returned. Errors are raised by
             ``result()`` all the same.
     """
     job = PrimitiveJob(function, *arguments)

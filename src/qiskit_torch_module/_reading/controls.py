@@ -71,7 +71,7 @@ class Annotation:
         return [-1.0 if self.state >> control & 1 else 1.0 for control in range(self.num_controls)]
 
     def circuits(self) -> Sequence[QuantumCircuit] | None:
-        """What consists of simpler operations, also annotated ones; None: Qiskit knows no more than we."""
+        """Circuits of simpler operations, also annotated ones; None: Qiskit cannot take it apart either."""
         if self.power not in (1, -1):
             times = abs(int(self.power))
             sign = 1 if self.power > 0 else -1

@@ -16,7 +16,7 @@ MAX_MATRIX_TERMS = 1 << 24
 
 
 def is_sparse(value: Any) -> bool:
-    """Whether it is a sparse matrix of SciPy: whoever made one has imported what knows them."""
+    """Whether it is a sparse matrix of SciPy: whoever made one has imported SciPy."""
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(value))
 

@@ -1,7 +1,7 @@
 """Where an expression is defined: points that lie outside of its domain are walked into it.
 
 A logarithm of what is negative, an arcsine of what is beyond 1: Newton's method moves the argument to where the
-function is at home, and goes on with the next one that fails. So a domain is found however small it is.
+function is defined, and goes on with the next one that fails. So a domain is found however small it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_STEPS = 60
 
 
 def points_within(expression: Expression, starts: Sequence[Sequence[float]]) -> Iterator[tuple[float, ...]]:
-    """Points of the domain, reached from others; from some, none is."""
+    """Points of the domain, reached from others; those from which none is reached are left out."""
     for index, start in enumerate(starts):
         point = _walked(expression, list(start), index % 2)
         if point is not None:

@@ -42,7 +42,7 @@ def has_exact_evolutions() -> bool:
 
 
 def exponential(operation: Any, qubits: Sequence[int]) -> HamiltonianGate | None:
-    """The exact exponential that stands for an operation; None: nothing, it is what it is.
+    """The exact exponential to take in place of an operation; None: the operation stays as it is.
 
     Raises:
         ValueError: it acts on too many qubits.

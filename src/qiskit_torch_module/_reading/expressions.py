@@ -49,7 +49,7 @@ def _sign(number: float) -> float:
 
 
 def _signs(numbers: torch.Tensor) -> torch.Tensor:
-    """PyTorch has 0 for what is no number, and hides it."""
+    """NaN stays NaN: ``torch.sign`` makes it 0, which hides it."""
     return torch.where(torch.isnan(numbers), numbers, torch.sign(numbers))
 
 
@@ -73,7 +73,7 @@ _OPERATIONS: dict[str, _Operation] = {
     "log": _Operation(torch.log, math.log),
     "abs": _Operation(torch.abs, math.fabs),
     "sign": _Operation(_signs, _sign),
-    "conjugate": _same(operator.pos),  # of what is real
+    "conjugate": _same(operator.pos),  # of a real number
 }
 
 OPERATION_NAMES = frozenset(_OPERATIONS)
@@ -120,7 +120,7 @@ class Builder:
         return self._of(("opaque", function, *operands))
 
     def expression(self, place: int) -> Expression:
-        """The expression of a node that is there, without what it does not need."""
+        """The expression of one node, without nodes that it does not need."""
         return part_of(self.nodes, place)
 
     def _of(self, node: Node) -> int:
@@ -131,7 +131,7 @@ class Builder:
 
 
 def part_of(nodes: Sequence[Node], place: int) -> Expression:
-    """The expression that one node of many is."""
+    """The expression of one of the nodes, without those that it does not need."""
     needed = {place}
     for position in range(place, -1, -1):
         if position in needed:
@@ -285,7 +285,7 @@ def first_undefined(expression: Expression, variables: Sequence[float]) -> int |
     return undefined if undefined < len(expression) else None
 
 
-# What a sum of two numbers in double precision may be wrong by, relative to it.
+# The largest relative error of a sum of two numbers in double precision.
 _UNIT = 2.0**-53
 
 

@@ -173,7 +173,7 @@ _BY_CLASS = {getattr(library, gate.class_name, None): gate for gate in GATES.val
 def plain_gate(instruction: CircuitInstruction) -> Gate | None:
     """The record of an instruction that Qiskit itself holds as a gate of its library, without making an object of it.
 
-    Qiskit 2 makes an object for such a gate only where one asks for it, and that takes time.
+    Qiskit 2 makes an object for such a gate only when it is asked for, and that takes time.
     """
     gate = GATES.get(instruction.name) if is_plain_gate(instruction) else None
     return None if gate is None or gate.num_qubits is None else gate
@@ -204,7 +204,7 @@ def diagonal_steps(angles: np.ndarray[Any, np.dtype[np.float64]]) -> list[Step]:
 def evolution_terms(operation: Any) -> list[tuple[str, tuple[int, ...], Any]] | None:
     """The product formula of a ``PauliEvolutionGate``: letters, qubits and angle of each rotation in turn.
 
-    None: Qiskit does not tell it (before 1.3), or it is none.
+    None: Qiskit does not tell it (before 1.3), or there is none.
     """
     synthesis = operation.synthesis
     told = isinstance(synthesis, (LieTrotter, SuzukiTrotter)) and hasattr(synthesis, "expand")

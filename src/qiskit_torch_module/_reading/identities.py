@@ -11,7 +11,7 @@ from qiskit.circuit import Parameter
 from .compat import ParameterVectorElement, identified_parameter, identified_vector, identity_of
 
 _LONGEST_NAME = 1 << 12
-# Elements of vectors that nothing uses take no room in a file: only so many of them.
+# Elements of vectors that nothing uses take no room in a file, so their number is limited.
 _MOST_ELEMENTS = 1 << 18
 
 

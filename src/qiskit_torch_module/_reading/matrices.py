@@ -66,7 +66,7 @@ class DenseOperation:
     Attributes:
         qubits: Of the whole circuit, in the order of those of the operation.
         steps: Matrices and diagonals, on qubits of the whole circuit.
-        rotations: What the circuit costs, in rotations; infinite: it is not to be had in time.
+        rotations: What the circuit costs, in rotations; infinite: making it would take too long.
         circuit: Makes the circuit.
     """
 
@@ -91,7 +91,7 @@ def checked(matrix: npt.NDArray[np.complex128], gate: str, qubits: Sequence[int]
     if matrix.shape != (size, size) or not _is_unitary(matrix):
         raise ValueError(
             f"circuit: '{gate}' on qubits {list(qubits)}: expected a unitary matrix of shape {(size, size)}, got one "
-            f"of shape {matrix.shape} that is none; correct the gate's matrix"
+            f"of shape {matrix.shape} that is not one; correct the gate's matrix"
         )
     return matrix
 
@@ -131,7 +131,7 @@ def is_dense(operation: Any) -> bool:
 def dense_operation(
     operation: Any, qubits: Sequence[int], fresh: Sequence[bool], read: Callable[[Any], Polynomial]
 ) -> DenseOperation | None:
-    """An operation for which `is_dense` holds; None: its definition has to serve.
+    """An operation for which `is_dense` holds; None: its definition is taken.
 
     Args:
         operation: A gate.
@@ -168,7 +168,7 @@ def _evolution(operation: HamiltonianGate, qubits: tuple[int, ...], time: Polyno
     if not is_hermitian or not np.allclose(hamiltonian, hamiltonian.conj().T, rtol=_RELATIVE, atol=_ABSOLUTE):
         raise ValueError(
             f"circuit: '{operation.name}' on qubits {list(qubits)}: expected a Hermitian matrix of shape "
-            f"{(size, size)}, got one of shape {hamiltonian.shape} that is none; correct the gate's matrix"
+            f"{(size, size)}, got one of shape {hamiltonian.shape} that is not one; correct the gate's matrix"
         )
     energies, basis = np.linalg.eigh(hamiltonian)
     if time.degree == 0:

@@ -69,7 +69,7 @@ _LABEL_WITH_PROJECTORS = re.compile("[" + re.escape("".join(CODES)) + "]+")
 
 
 class _Reader:
-    """Reads observables on so many qubits, neighbours of a kind at once."""
+    """Reads observables on `num_qubits` qubits, neighbours of one kind together."""
 
     def __init__(self, num_qubits: int, idle: Callable[[], Sequence[int]]) -> None:
         self.num_qubits = num_qubits
@@ -198,7 +198,7 @@ def _numbers(index: int, coefficients: Any) -> npt.NDArray[np.complex128]:
 
 
 def _hermitian(strings: Strings) -> Strings:
-    """The same without what is there twice and what is zero.
+    """The same with equal strings added up, and without those that are zero.
 
     Raises:
         ValueError: an observable has coefficients that are not finite, or not real.

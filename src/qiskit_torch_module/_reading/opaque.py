@@ -18,13 +18,13 @@ _LONGEST_TEXT = 200
 class Opaque:
     """A ``ParameterExpression`` as a function of tensors, one for each of its parameters.
 
-    Differentiable as often as ``ParameterExpression.gradient`` tells; where it does not, once, numerically. Equal only
-    to itself.
+    Differentiable as often as ``ParameterExpression.gradient`` gives a formula; where it gives none, once, numerically.
+    Equal only to itself.
 
     Args:
         expression: The expression.
         parameters: Its parameters.
-        points: Where it has values: there its derivatives are looked at.
+        points: Where it has values; its derivatives are checked there.
     """
 
     def __init__(self, expression: Any, parameters: tuple[Parameter, ...], points: Sequence[Sequence[float]]) -> None:
@@ -60,12 +60,12 @@ class Opaque:
                 point[index] += factor * step
             far_left, left, right, far_right = map(self.value, moved)
             slope = (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
-            if math.isfinite(slope):  # otherwise nearer to it: the edge of the domain is close
+            if math.isfinite(slope):  # otherwise by a smaller step: the edge of the domain is close
                 return slope
         return math.nan
 
     def slope(self, index: int) -> Opaque | float | None:
-        """The derivative with respect to one parameter; None: Qiskit does not tell, or not what ``bind`` confirms."""
+        """The derivative with respect to one parameter; None: Qiskit gives none that ``bind`` confirms."""
         if index not in self._slopes:
             self._slopes[index] = self._confirmed_slope(index)
         return self._slopes[index]

@@ -78,7 +78,7 @@ class Circuits:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix of shape (2^k, 2^k), little-endian as everything in Qiskit; whether it is unitary, is unknown."""
+    """A matrix of shape (2^k, 2^k), little-endian as everything in Qiskit; whether it is unitary is not known yet."""
 
     matrix: npt.NDArray[np.complex128]
 
@@ -114,7 +114,7 @@ def reading(operation: Any, qubits: Sequence[int]) -> Reading:
     """What an operation on the given qubits is; None: it leaves the state as it is.
 
     Raises:
-        ValueError: no unitary, or nothing that Qiskit can evaluate; the message names operation, qubits and remedy.
+        ValueError: it is not unitary, or Qiskit cannot evaluate it; the message names operation, qubits and remedy.
     """
     if isinstance(operation, (Barrier, Delay)):
         return None
@@ -189,7 +189,7 @@ def of_its_own(operation: Any, qubits: Sequence[int]) -> Circuits | Matrix | Bou
         circuit = _definition(operation)
         if circuit is None or circuit.num_qubits != operation.num_qubits:
             circuit = synthesised(operation)
-    except Exception as error:  # anything: it is the code of others
+    except Exception as error:  # foreign code may raise anything
         why = error
     if circuit is not None:
         return Circuits((circuit,))
@@ -216,7 +216,7 @@ def _matrix(operation: Any) -> npt.NDArray[np.complex128] | None:
     for name in ("to_matrix", "__array__"):
         try:
             return np.asarray(getattr(operation, name)(), dtype=np.complex128)
-        except Exception:  # it has none, or none without numbers: it is the code of others
+        except Exception:  # it has none, or none without numbers; foreign code may raise anything
             continue
     return None
 
@@ -274,7 +274,7 @@ def _unknown(operation: Any, qubits: Sequence[int], why: Exception | None) -> st
         )
     if not isinstance(operation, Gate) and isinstance(operation, Instruction):
         return (
-            f"{_named(operation, qubits)} is no unitary gate (a noise channel, or an instruction of one simulator); "
+            f"{_named(operation, qubits)} is not a unitary gate (a noise channel, or an instruction of one simulator); "
             "remove it: circuits are simulated without noise"
         )
     return (

@@ -1,7 +1,7 @@
 """Reads Qiskit's ``ParameterExpression``: nothing is trusted that ``bind``, which is public, does not confirm.
 
-What an expression is made of, Qiskit tells in private structures that change from release to release, and in some are
-wrong. So every distinct expression is read in one way after the other, fast ones first, until one gives what ``bind``
+Qiskit tells what an expression is made of in private structures, which change from release to release and are wrong in
+some. So every distinct expression is read in one way after the other, fast ones first, until one gives what ``bind``
 gives at points drawn once and for all. The last way is ``bind`` itself.
 """
 
@@ -32,15 +32,15 @@ class Reading(NamedTuple):
 MOST_RECORDED = 48
 
 # Size of the points, and sign of every other coordinate: first where every function is defined, then where `abs` and
-# `sign` matter, then wherever else an expression may be at home.
+# `sign` matter, then wherever else an expression may be defined.
 _SCALES = (
     *((0.9, 1.0), (1.9, -1.0), (4.0, 1.0), (4.0, -1.0), (0.1, 1.0), (0.1, -1.0), (60.0, 1.0), (60.0, -1.0)),
     *((1e-3, 1.0), (1e-3, -1.0), (5e3, 1.0), (5e3, -1.0), (5e6, 1.0), (5e6, -1.0)),
 )
 _LEAST_CONFIRMED = 2
-# Where derivatives are looked at, of what nothing is known about.
+# Points at which derivatives are checked, for expressions of which nothing is known.
 _MOST_POINTS = 3
-# Some versions take what is smaller for zero.
+# Some versions take smaller numbers for zero.
 _NOTHING = 1e-18
 
 _MOST_KEPT = 1 << 14
@@ -48,7 +48,7 @@ _lock = threading.Lock()
 
 
 class _Memory(dict[Hashable, Any]):
-    """What was found before; all of it is forgotten when there is too much."""
+    """What was read before; all of it is forgotten when it becomes too much."""
 
     def keep(self, key: Hashable, value: Any) -> None:
         with _lock:
@@ -93,7 +93,7 @@ def read(expression: Any) -> Reading:
 
 
 def _told(expression: Any) -> tuple[_Structure, tuple[Parameter, ...]]:
-    """What Qiskit tells fast, right or wrong."""
+    """What Qiskit tells quickly, right or wrong."""
     symbols = symbolic_expression(expression)
     if symbols is not None:
         nodes, parameters = _of_symbols(symbols, expression)
@@ -140,7 +140,7 @@ def _confirmed_ways(expression: Any, parameters: Sequence[Parameter]) -> Iterato
             reading = way()
             if _confirm(reading, expression):
                 yield reading
-        except Exception:  # neither what is not told nor what is told wrong ends here: there is a way left
+        except Exception:  # missing or wrong information is no error here: there is a way left
             continue
 
 
@@ -312,7 +312,7 @@ def _of_slopes(expression: Any, parameters: Sequence[Parameter]) -> Reading:
     """A sum of multiples of parameters: half of them after the other is set to 0, until one is left to differentiate.
 
     Raises:
-        TypeError: the expression is no such sum.
+        TypeError: the expression is not such a sum.
     """
     builder = Builder()
     terms = [builder.number(expression.bind(dict.fromkeys(parameters, 0.0)))]

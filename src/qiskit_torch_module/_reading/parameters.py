@@ -110,7 +110,7 @@ def variable_indices(
 
 
 def loop_parameters(circuit: QuantumCircuit) -> set[Parameter]:
-    """Parameters that loops give their values; some versions of Qiskit count them to those of the circuit.
+    """Parameters that loops give their values; some versions of Qiskit count them among those of the circuit.
 
     Asked before anything is read: no walk, which would repeat the loops and refuse what cannot be read.
     """

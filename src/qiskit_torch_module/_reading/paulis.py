@@ -13,7 +13,7 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Bits = npt.NDArray[np.bool_]
 
-# Of memory that a string takes while it is read.
+# Memory that a string takes while it is read.
 BYTES_OF_STRING = 64
 # Masks whose bits are unpacked at once: those take nothing beside all masks.
 MASKS_AT_ONCE = 1 << 14
@@ -32,12 +32,12 @@ class PauliString:
 
 # Masks of as many bits fit a machine word.
 MOST_BITS = 32
-# Masks of basis states: machine words, or whole numbers of Python where there are more bits.
+# Masks of basis states: machine words, or Python's integers where there are more bits.
 Masks: TypeAlias = npt.NDArray[Any]
 
 
 def masks_of(values: Sequence[int], num_bits: int) -> Masks:
-    """Masks of so many bits."""
+    """An array of masks of `num_bits` bits."""
     return np.array(values, dtype=np.uint32 if num_bits <= MOST_BITS else object)
 
 

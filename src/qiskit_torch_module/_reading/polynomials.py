@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-# What the engine computes by itself.
+# Polynomials up to this degree are computed by the engine itself.
 MAX_DEGREE = 4
 
 

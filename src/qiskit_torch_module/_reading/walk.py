@@ -1,4 +1,4 @@
-"""The one walk over a circuit and all circuits inside of it: whoever reads gates one after the other is a `Walk`."""
+"""The one walk over a circuit and all circuits inside of it: all that reads gates one after the other is a `Walk`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Walk(ABC):
 
         Raises:
             TooManyError: it holds more than `MAX_OPERATIONS`.
-            ValueError: an operation is none that can be read; the message names it.
+            ValueError: an operation cannot be read; the message names it.
         """
         numbers = self.enter(circuit, range(circuit.num_qubits))
         opened = [] if numbers is None else [self._inside(circuit, numbers)]
@@ -73,7 +73,7 @@ class Walk(ABC):
 
     @abstractmethod
     def enter(self, circuit: QuantumCircuit, on: Sequence[int]) -> Sequence[int] | None:
-        """A circuit on the qubits of an operation begins: which numbers its qubits have; None: it is passed by."""
+        """A circuit on the qubits of an operation begins: which numbers its qubits have; None: it is skipped."""
 
     @abstractmethod
     def gate(self, gate: Gate, instruction: CircuitInstruction, qubits: list[int]) -> None:
@@ -81,7 +81,7 @@ class Walk(ABC):
 
     @abstractmethod
     def operation(self, kind: Reading, operation: Any, qubits: list[int]) -> Iterable[QuantumCircuit] | None:
-        """Any other operation that does something: which circuits it consists of; None: it is done with."""
+        """Any other operation that does something: which circuits it consists of; None: nothing is left to do."""
 
     def idle(self, operation: Any, qubits: list[int]) -> None:
         """An operation that leaves the state as it is, such as a barrier."""
