@@ -337,6 +337,69 @@ def test_many_threads_share_a_state_by_layers():
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("derivative", ["real", "imag"])
+def test_a_team_of_three_cuts_the_bra_alike(derivative):
+    """Terms by a transform and terms by themselves, and what turns the bra: threads do not meet in between."""
+    n, w, rng = 14, ParameterVector("w", 28), np.random.default_rng(0)
+    circuit = QuantumCircuit(n)
+    for qubit in range(n):
+        circuit.ry(w[qubit], qubit)
+    for qubit in range(n - 1):
+        circuit.cx(qubit, qubit + 1)
+    for qubit in range(n):
+        circuit.rx(w[n + qubit], qubit)
+    labels = [
+        "".join(rng.choice(list(letters), n)) for letters, count in (("IZ", 16), ("IXYZ", 20)) for _ in range(count)
+    ]
+    observable = SparsePauliOp(labels, rng.normal(size=len(labels)))
+    torch.use_deterministic_algorithms(True)  # as many threads as are asked for
+    try:
+        values = rng.uniform(-1, 1, (1, circuit.num_parameters))
+        alone, *shared = (
+            FastReverseEstimatorGradient(num_threads=threads, derivative_type=derivative)
+            .run([circuit], [observable], values)
+            .result()
+            .gradients[0]
+            for threads in (1, *[3] * 25)
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for gradient in shared:
+        np.testing.assert_allclose(gradient, alone, atol=1e-10)
+
+
+def test_imaginary_derivatives_see_phases_once(all_together, float64):
+    circuit, w = QuantumCircuit(6), ParameterVector("w", 3)
+    circuit.x([0, 1])
+    circuit.rz(w[2], 0)  # a phase on |0>, and on |1>
+    for number, qubits in enumerate(([2, 3, 0, 1], [4, 5, 0, 1])):
+        for word, sign in DOUBLE.items():
+            rotate(circuit, word, sign * w[number] / 4, qubits, as_ladder=False)
+    observable = SparsePauliOp(["ZIIIII", "XXIIII", "IIIIII"], [0.3, 0.5, 0.7])
+    assert explain(circuit, observables=[observable]).controls
+    at, opened = np.array([0.3, 0.5, 0.7]), circuit.decompose(["PauliEvolution"])
+
+    def of(values):
+        return state(opened.assign_parameters(dict(zip(w, values, strict=True))))
+
+    slopes = [(of(at + step) - of(at - step)) / 2e-5 for step in 1e-5 * np.eye(3)]
+    expected = [2 * np.vdot(of(at), observable.to_matrix() @ slope).imag for slope in slopes]
+    found = FastReverseEstimatorGradient(derivative_type="imag").run([circuit], [observable], at[None]).result()
+    np.testing.assert_allclose(found.gradients[0], expected, atol=1e-8)
+
+
+def test_states_of_circuits_with_matrices_keep_their_phases(float64):
+    circuit, w = QuantumCircuit(5), ParameterVector("w", 1)
+    circuit.ry(w[0], 0)
+    circuit.append(HamiltonianGate(random_hermitian(32, seed=1), 0.3), range(5))
+    circuit.rz(2 * np.pi, 0)
+    circuit.rz(1.5 * np.pi, 1)
+    circuit.rx(np.pi, 2)
+    model = QuantumModule(circuit, None, w, observables=State(), variational_params_initial=[0.4])
+    expected = state(circuit.assign_parameters({w[0]: 0.4}))
+    np.testing.assert_allclose(model().detach().numpy(), expected, atol=1e-12)
+
+
 def test_beside_matrices(all_together, float64):
     circuit, x, w = chemistry(6, seed=5)
     again = circuit.copy()

@@ -24,11 +24,14 @@ Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purp
 }
 
 // Whether a call runs step by step. Teams share states by layers alone, so that many threads of a large state may be
-// faster by these, where there are both; a step takes longer than a layer, as it leaves no tape.
+// faster by these, where there are both; a step takes longer than a layer, as it leaves no tape. Imaginary derivatives
+// see phases, of which layers leave out others than steps do: where there are both, callers add those of layers.
 template <class Real>
-bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads) {
+bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Derivative derivative = Derivative::real) {
     if (plan.steps() == nullptr) return false;
-    if (plan.view().num_layers == 0 || forces_steps()) return true;
+    if (plan.view().num_layers == 0) return true;
+    if (derivative == Derivative::imaginary) return false;
+    if (forces_steps()) return true;
     if (batch_size == 0) return false;
     const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
     const int team = how.storage.is_team ? how.num_threads : 1;

@@ -92,16 +92,25 @@ struct Observable {
     static constexpr uint32_t block = (16 << 10) / sizeof(C) & ~uint32_t(3);
     static_assert(block > 0);
 
+    static uint32_t vectors_at_once(int num_qubits) { return L::vectors(num_qubits) >= 4 ? 4 : 1; }
+
+    // This thread's share of the vectors, in whole groups of those that are taken at once: threads do not meet between
+    // one term and the next, so that all that is done to the bra must be cut alike.
+    static std::pair<uint32_t, uint32_t> share(const Team& team, int num_qubits) {
+        const uint32_t at_once = vectors_at_once(num_qubits);
+        const auto [first, last] = team.share(L::vectors(num_qubits) / at_once);
+        return {uint32_t(first) * at_once, uint32_t(last) * at_once};
+    }
+
     // Calls visit(first vector, end, vectors that are taken at once) for the blocks of this thread's share.
     template <class Visit>
     static void for_each_block(const Team& team, int num_qubits, Visit visit) {
         const auto each = [&](auto at_once) {
-            const auto [first, last] = team.share(L::vectors(num_qubits) / at_once());
-            const uint32_t end = uint32_t(last) * at_once();
-            for (uint32_t begin = uint32_t(first) * at_once(); begin < end; begin += block)
+            const auto [first, end] = share(team, num_qubits);
+            for (uint32_t begin = first; begin < end; begin += block)
                 visit(begin, end - begin < block ? end : begin + block, at_once);
         };
-        if (L::vectors(num_qubits) >= 4)
+        if (vectors_at_once(num_qubits) == 4)
             each(std::integral_constant<uint32_t, 4>{});
         else
             each(std::integral_constant<uint32_t, 1>{});
@@ -124,18 +133,17 @@ struct Observable {
         const ProgramView& p = *tile.program;
         V sum[most_few];
         for (int t = 0; t < few.count; ++t) sum[t] = V{};
-        bool in_pairs[most_few];
         for_each_block(space.team, p.num_qubits, [&](uint32_t first, uint32_t last, auto at_once) {
             for (int t = 0; t < few.count; ++t) {
-                in_pairs[t] = (few.term[t].x >> L::lane_bits) / at_once() > 0;
                 sum[t] += few.term[t].imaginary ? signed_overlaps<true, at_once()>(few.term[t], ket, first, last)
                                                 : signed_overlaps<false, at_once()>(few.term[t], ket, first, last);
             }
         });
         for (int t = 0; t < few.count; ++t) {
             const auto& [x, z, number, imaginary, factor] = few.term[t];
+            const bool in_pairs = (x >> L::lane_bits) / vectors_at_once(p.num_qubits) > 0;
             if constexpr (spread) sum[t] *= lane_signs<Number, lanes>(z & L::lane_mask);
-            const Number coefficient = Number(in_pairs[t] ? 2 : 1) * Number(p.pauli_coefficient[number]);
+            const Number coefficient = Number(in_pairs ? 2 : 1) * Number(p.pauli_coefficient[number]);
             add_value(tile, p.pauli_observable[number], coefficient * W::sum_over_state(sum[t]));
         }
         few.count = 0;
@@ -241,7 +249,7 @@ struct Observable {
         }
         if (few.count > 0) started = add_few(tile, few, ket, bra, started);
         if (!started) {
-            const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
+            const auto [first, last] = share(tile.team, p.num_qubits);
             __builtin_memset(static_cast<void*>(bra + first), 0, (last - first) * sizeof(C));
         }
         if (tile.derivative == Derivative::imaginary) turn(tile, ket, bra);
@@ -297,8 +305,8 @@ struct Observable {
         const uint32_t x = p.flip_mask[part / 2];
         weights(tile, p.flip_term_begin[part], p.flip_term_begin[part + 1], space.weight);
         // Not before: threads meet for weights, and a member that leaves there leaves its share to the others.
-        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
-        for (uint32_t i = uint32_t(first); i < last; ++i) {
+        const auto [first, last] = share(tile.team, p.num_qubits);
+        for (uint32_t i = first; i < last; ++i) {
             const uint32_t source = i << L::lane_bits ^ x;
             const V w = L::element(space.weight, source);
             const C k = L::element(ket, source), before = started ? bra[i] : C{V{}, V{}};
@@ -316,8 +324,8 @@ struct Observable {
             for (int m = 0; m < p.num_observables; ++m)
                 constant[lane] += tile.cotangent[lane * p.num_observables + m] * Number(p.observable_constant[m]);
         if constexpr (spread) constant = broadcast<Real, lanes>(constant[0]);
-        const auto [first, last] = tile.team.share(L::vectors(p.num_qubits));
-        for (uint64_t i = first; i < last; ++i)
+        const auto [first, last] = share(tile.team, p.num_qubits);
+        for (uint32_t i = first; i < last; ++i)
             bra[i] = {-(bra[i].im + constant * ket[i].im), bra[i].re + constant * ket[i].re};
     }
 };

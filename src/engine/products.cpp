@@ -149,7 +149,7 @@ Purpose purpose_of_several(Derivative derivative) {
 // From one way forward, with the samples as they are.
 template <class Real>
 void run_together(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked) {
-    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads)) {
+    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, asked.derivative)) {
         const ProgramView& view = plan.view();
         for (int64_t c = 0; c < asked.count; ++c)
             step_vector_jacobian_product<Real>(plan, batch, asked.cotangent + c * batch.size * view.num_values,
@@ -166,7 +166,7 @@ void run_together(const Plan& plan, const Batch<Real>& batch, const Products<Rea
 template <class Real>
 int64_t best_copies(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked) {
     if (asked.weight_gradient != nullptr) return 1;
-    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads))
+    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, asked.derivative))
         return std::clamp<int64_t>(tuning::most_rows_of_steps / batch.size, 1, asked.count);
     int64_t best = 1;
     double least = std::numeric_limits<double>::infinity();
@@ -216,7 +216,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              Real* weight_gradient) {
     if constexpr (is_jet<Real>)
         require_no_matrices(plan);
-    else if (runs_by_steps<Real>(plan, batch.size, batch.num_threads))
+    else if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, derivative))
         return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, input_gradient,
                                             weight_gradient);
     const Products<Real> asked{1, cotangent, derivative, wanted_variable, input_gradient, weight_gradient};

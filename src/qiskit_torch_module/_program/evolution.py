@@ -130,15 +130,13 @@ class Evolution:
     @cached_property
     @without_collections
     def taken_steps(self) -> tuple[Step, ...] | None:
-        """The steps that it runs by, rotations taken together where that pays; None: layers are faster."""
-        steps, fuses = self.steps, self.passes.fusion
-        if self.is_stepwise:
-            return tuple(taken_together(steps) if fuses else steps)
-        most = _SWEEPS_OF_LAYER * len(self.layers)
-        if not fuses or not _may_be_taken_together(self.rotations, len(self.layers)):
-            return None
-        together = tuple(taken_together(steps))
-        return together if sweeps(together) < most else None
+        """The steps that it runs by, up to a global phase, taken together where that pays; None: layers are faster."""
+        apart = tuple(self.steps) if self.is_stepwise else None
+        if not self.passes.fusion or not (self.is_stepwise or _may_be_taken_together(self.rotations, len(self.layers))):
+            return apart
+        together = tuple(taken_together(self.steps))
+        most = sweeps(apart) if apart is not None else _SWEEPS_OF_LAYER * len(self.layers)
+        return together if sweeps(together) < most else apart
 
     @cached_property
     def unshared(self) -> Evolution:

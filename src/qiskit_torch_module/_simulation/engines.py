@@ -39,10 +39,14 @@ def _made(program: Program) -> Engine:
 
 
 def steps_of(program: Program) -> tuple[Step, ...] | None:
-    """The steps in which the engine runs a program; None: it runs by layers, which alone keep phases of states."""
+    """The steps in which the engine runs a program; None: it runs by layers.
+
+    Steps that are taken together leave constant phases out, which states show.
+    """
     evolution = program.evolution
-    by_steps = evolution.is_stepwise or program.expectation_values is not None
-    return evolution.taken_steps if by_steps else None
+    if program.expectation_values is not None:
+        return evolution.taken_steps
+    return tuple(evolution.steps) if evolution.is_stepwise else None
 
 
 Program.make_engine = _made
