@@ -393,7 +393,6 @@ def test_states_of_circuits_with_matrices_keep_their_phases(float64):
     circuit.ry(w[0], 0)
     circuit.append(HamiltonianGate(random_hermitian(32, seed=1), 0.3), range(5))
     circuit.rz(2 * np.pi, 0)
-    circuit.rz(1.5 * np.pi, 1)
     circuit.rx(np.pi, 2)
     model = QuantumModule(circuit, None, w, observables=State(), variational_params_initial=[0.4])
     expected = state(circuit.assign_parameters({w[0]: 0.4}))
