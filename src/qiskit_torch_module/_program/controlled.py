@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import pi
 
 from .._reading.polynomials import Polynomial
 from .dense import ControlledRotation, Diagonal, Matrix, PlainStep, Step, VirtualQubits
 from .gf2 import Basis, is_odd, solution
-from .layers import Rotation, X, Y, Z
+from .layers import Rotation, X, Y, rotations_about
 from .words import Word, words_of
 
 _FARTHEST = 24  # groups that a rotation passes on its way to one that it joins
 _MOST_CONTROLS = 8
 _ROUNDING = 1e-14  # of coefficients that cancel, relative to their sizes
-
-_QUARTER = Polynomial.constant(pi / 2)
 
 
 def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
@@ -55,29 +52,22 @@ class _Group:
         same = word.x == self.x and word.is_imaginary == self.is_imaginary
         return same and (self.x != 0 or word.z in self.angles)
 
+    @property
+    def _own(self) -> int:
+        """A mask of Z that anticommutes with the flip."""
+        return self.x & -self.x
+
     def add(self, word: Word) -> None:
         self.angles[word.z] = self.angles[word.z] + word.angle if word.z in self.angles else word.angle
 
     def steps(self) -> list[Step]:
-        apart = [step for z, angle in self.angles.items() if angle.terms for step in self._alone(z, angle)]
+        apart: list[Step] = []
+        for z, angle in self.angles.items():
+            apart += rotations_about(self.x, z, angle, self._own) if angle.terms else []
         if self.x == 0 or not apart:
             return apart
         together = self._together()
         return apart if together is None or len(together) > len(apart) else together
-
-    def _alone(self, z: int, angle: Polynomial) -> list[Step]:
-        if self.x == 0:
-            return [Rotation(Z, 0, z, angle)]
-        if self.is_imaginary:
-            return [Rotation(Y, self.x, z, angle)]
-        own = self.x & -self.x
-        if z == 0:
-            return [Rotation(X, self.x, own, angle)]
-        return [
-            Rotation(Z, 0, own, _QUARTER),
-            Rotation(Y, self.x, z ^ own, angle),
-            Rotation(Z, 0, own, -_QUARTER),
-        ]
 
     def _together(self) -> list[Step] | None:
         """A rotation for every state of the controls that leaves an angle; None: there are too many controls."""
@@ -85,7 +75,7 @@ class _Group:
         basis = Basis(z ^ first for z in self.angles)
         if len(basis) > _MOST_CONTROLS:
             return None
-        axis, z = (Y, first) if self.is_imaginary else (X, self.x & -self.x)
+        axis, z = (Y, first) if self.is_imaginary else (X, self._own)
         parts = [(basis.coordinates(z ^ first), angle) for z, angle in self.angles.items()]
         flips = _flips(basis.elements)
         steps: list[Step] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import pi
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from .._reading.paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, masks_of, pa
 from .._reading.polynomials import Polynomial
 from .dense import VirtualQubits
 from .gf2 import is_odd
-from .layers import Rotation, X, Y, Z
+from .layers import Rotation, rotations_about
 from .output import ExpectationValues
 
 
@@ -79,21 +78,11 @@ class Frame:
         """exp(-i angle/2 P) of a product of Paulis."""
         pauli = self.pauli(letters, qubits)
         angle = angle * pauli.sign
-        if pauli.x == 0:
-            return [Rotation(Z, 0, pauli.z, angle)]
-        if pauli.is_imaginary:
-            return [Rotation(Y, pauli.x, pauli.z, angle)]
+        if pauli.x == 0 or pauli.is_imaginary:
+            return rotations_about(pauli.x, pauli.z, angle)
         # A Z that anticommutes with the flip: that of its first qubit.
         own, _ = self.signs([next(q for letter, q in zip(letters, qubits, strict=True) if letter != "Z")])
-        if pauli.z == 0:
-            return [Rotation(X, pauli.x, own, angle)]
-        # X^x Z^z is the Y of the virtual qubit (x, z ^ own), turned by a quarter about own.
-        quarter = Polynomial.constant(pi / 2)
-        return [
-            Rotation(Z, 0, own, quarter),
-            Rotation(Y, pauli.x, pauli.z ^ own, angle),
-            Rotation(Z, 0, own, -quarter),
-        ]
+        return rotations_about(pauli.x, pauli.z, angle, own)
 
     def virtual(self, qubits: Sequence[int]) -> VirtualQubits:
         """What the qubits have become."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import pi
 from typing import TypeAlias
 
 from .._core.schema import Axis
@@ -17,6 +18,7 @@ from .gf2 import Latest, is_odd, solution
 from .passes import Passes
 
 X, Y, Z = map(int, Axis)
+_QUARTER = Polynomial.constant(pi / 2)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,25 @@ class Rotation:
     x: int
     z: int
     angle: Polynomial
+
+
+def rotations_about(x: int, z: int, angle: Polynomial, own: int = 0) -> list[Rotation]:
+    """exp(-i angle/2 P) of P = X^x Z^z, times i where that makes it Hermitian.
+
+    Args:
+        x: The mask of P that flips.
+        z: The mask of P that signs.
+        angle: The angle.
+        own: A mask of Z that anticommutes with the flip; used where P is neither diagonal nor the Y of a virtual qubit.
+    """
+    if x == 0:
+        return [Rotation(Z, 0, z, angle)]
+    if is_odd(x & z):
+        return [Rotation(Y, x, z, angle)]
+    if z == 0:
+        return [Rotation(X, x, own, angle)]
+    # The Y of the virtual qubit (x, z ^ own), turned by a quarter about own.
+    return [Rotation(Z, 0, own, _QUARTER), Rotation(Y, x, z ^ own, angle), Rotation(Z, 0, own, -_QUARTER)]
 
 
 @dataclass(frozen=True)
