@@ -15,6 +15,7 @@ from qiskit.quantum_info import SparsePauliOp, random_hermitian
 
 from circuits_zoo import fixed_and_free, random_observables, reuploading
 from conftest import NIGHTLY
+from judgement import Judgement
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, compiler_passes, explain
 from qiskit_torch_module._program import evolution
 from qiskit_torch_module._program.arrays import AngleTable, engine_arrays
@@ -101,33 +102,13 @@ def opened_values(circuit, *arguments):
 
 @cache
 def judged(num_qubits, seed):
-    """A circuit with observables, rows of inputs and weights, their values, a direction and the slopes along it."""
-    circuit, x, w = chemistry(num_qubits, seed)
-    observables, rng = random_observables(num_qubits, seed), np.random.default_rng(seed)
-    rows, direction = rng.uniform(-2, 2, (2, 2, NUM_INPUTS + NUM_WEIGHTS))
-    for one in (rows, direction):
-        one[:, NUM_INPUTS:] = one[0, NUM_INPUTS:]  # weights are those of all samples
-
-    def values(step):
-        return opened_values(circuit, observables, [*x, *w], rows + step * direction)
-
-    (slopes,) = central_differences(values, np.zeros(1), step=0.004)
-    return circuit, list(x), list(w), observables, rows, values(0.0), direction, slopes
+    return Judgement(*chemistry(num_qubits, seed), seed, opened_values)
 
 
 @pytest.mark.parametrize("seed", range(60) if NIGHTLY else range(3))
 @pytest.mark.parametrize("num_qubits", [1, 2, 4, 6])
 def test_values_and_gradients(num_qubits, seed, instruction_set, all_together, float64):
-    circuit, x, w, observables, rows, values, direction, slopes = judged(num_qubits, seed)
-    model = QuantumModule(circuit, x, [w], observables=observables, variational_params_initial=[rows[0, NUM_INPUTS:]])
-    inputs = torch.tensor(rows[:, :NUM_INPUTS], requires_grad=True)
-    (weights,) = model.parameters()
-    found = model(inputs)
-    np.testing.assert_allclose(found.detach().numpy(), values, atol=1e-12)
-    cotangent = np.random.default_rng(seed).normal(size=found.shape)
-    found.backward(torch.tensor(cotangent))
-    along = (inputs.grad.numpy() * direction[:, :NUM_INPUTS]).sum() + weights.grad.numpy() @ direction[0, NUM_INPUTS:]
-    np.testing.assert_allclose(along, (cotangent * slopes).sum(), atol=1e-9)
+    judged(num_qubits, seed).assert_agrees()
 
 
 @pytest.mark.parametrize("num_qubits", [9, 11])

@@ -15,8 +15,8 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import StatePreparation
 from qiskit.quantum_info import SparsePauliOp, Statevector, random_hermitian, random_unitary
 
-from circuits_zoo import random_observables
 from conftest import NIGHTLY
+from judgement import Judgement
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, explain
 from qiskit_torch_module._program import cache as _cache
 from qiskit_torch_module._program.amplitudes import NO_STATE
@@ -79,37 +79,17 @@ def mixed_circuit(num_qubits, seed, length=14):
 
 @cache
 def judged(num_qubits, seed):
-    """A circuit with observables, rows of inputs and weights, their values, a direction and the slopes along it."""
-    circuit, x, w = mixed_circuit(num_qubits, seed)
-    observables, rng = random_observables(num_qubits, seed), np.random.default_rng(seed)
-    rows, direction = rng.uniform(-2, 2, (2, 2, NUM_INPUTS + NUM_WEIGHTS))
-    for one in (rows, direction):
-        one[:, NUM_INPUTS:] = one[0, NUM_INPUTS:]  # weights are those of all samples
-
-    def values(step):
-        return batch_values(circuit, observables, [*x, *w], rows + step * direction)
-
-    (slopes,) = central_differences(values, np.zeros(1), step=0.004)
-    return circuit, list(x), list(w), observables, rows, values(0.0), direction, slopes
+    return Judgement(*mixed_circuit(num_qubits, seed), seed, batch_values)
 
 
 @pytest.mark.parametrize("seed", range(100) if NIGHTLY else range(4))
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5])
 def test_values_and_gradients(num_qubits, seed, instruction_set, all_dense, float64):
-    circuit, x, w, observables, rows, values, direction, slopes = judged(num_qubits, seed)
-    model = QuantumModule(circuit, x, [w], observables=observables, variational_params_initial=[rows[0, NUM_INPUTS:]])
-    inputs = torch.tensor(rows[:, :NUM_INPUTS], requires_grad=True)
-    (weights,) = model.parameters()
-    found = model(inputs)
-    np.testing.assert_allclose(found.detach().numpy(), values, atol=1e-12)
-    cotangent = np.random.default_rng(seed).normal(size=found.shape)
-    found.backward(torch.tensor(cotangent))
-    along = (inputs.grad.numpy() * direction[:, :NUM_INPUTS]).sum() + weights.grad.numpy() @ direction[0, NUM_INPUTS:]
-    np.testing.assert_allclose(along, (cotangent * slopes).sum(), atol=1e-9)
+    judged(num_qubits, seed).assert_agrees()
 
 
 def test_other_layouts_and_threads_agree(all_dense, layout):
-    circuit, x, w, observables, *_ = judged(5, 1)
+    circuit, x, w, observables = judged(5, 1).problem
     model = QuantumModule(circuit, x, [w], observables=observables, seed_init=0).double()
     rows = torch.rand(7, NUM_INPUTS, dtype=torch.float64)
     results = []
@@ -126,7 +106,9 @@ def test_other_layouts_and_threads_agree(all_dense, layout):
 
 
 def test_single_precision(all_dense, instruction_set):
-    circuit, x, w, observables, rows, values, *_ = judged(5, 2)
+    judgement = judged(5, 2)
+    circuit, x, w, observables = judgement.problem
+    rows, values = judgement.rows, judgement.values
     model = QuantumModule(circuit, x, [w], observables=observables, variational_params_initial=[rows[0, NUM_INPUTS:]])
     inputs = torch.tensor(rows[:, :NUM_INPUTS], dtype=torch.float32, requires_grad=True)
     found = model(inputs)
@@ -140,7 +122,7 @@ def test_single_precision(all_dense, instruction_set):
 
 def test_derivatives_of_derivatives(all_dense):
     """Native gradients, differentiated by the same circuit in plain PyTorch; and that circuit by itself."""
-    circuit, x, w, observables, *_ = judged(3, 0)
+    circuit, x, w, observables = judged(3, 0).problem
     program = QuantumModule(circuit, x, [w], observables=observables)._program
     inputs, weights = torch.rand(2, NUM_INPUTS).double(), torch.rand(NUM_WEIGHTS).double()
     extended = with_derived_columns(program.evolution, inputs, weights)
@@ -167,7 +149,7 @@ def test_derivatives_of_derivatives(all_dense):
 
 def test_imaginary_derivatives(all_dense):
     """2 Im <psi|O|d psi>, global phase included."""
-    circuit, _, _, observables, *_ = judged(3, 1)
+    circuit, _, _, observables = judged(3, 1).problem
     columns = list(circuit.parameters)
     point = np.linspace(-1, 1, len(columns))
     found = FastReverseEstimatorGradient("imaginary").run([circuit], [observables[0]], [point]).result().gradients[0]
