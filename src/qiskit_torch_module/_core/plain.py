@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from .torch_internals import has_function_mode, num_dispatch_modes, tracing_state, transforms_active
+from .torch_internals import has_function_mode, is_wrapped, num_dispatch_modes, tracing_state, transforms_active
 
-_PLAIN_TYPES = frozenset({torch.Tensor, torch.nn.Parameter})
+_Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
 
 
 def is_tracing() -> bool:
@@ -19,12 +19,14 @@ def is_tracing() -> bool:
 def is_plain(tensors: Sequence[torch.Tensor]) -> bool:
     """Whether tensors are what they seem, and nobody watches: no mode, no transform, no tracing, no subclass.
 
-    All others (tensors that are fake, traced, counted or distributed) must see operators instead of pointers. The
-    engine itself looks at device, dtype, layout and storage.
+    All others (tensors that are fake, traced, counted or distributed) must see operators instead of pointers; those in
+    wrappers that outlive their transform, the tensor inside. The engine itself looks at device, dtype, layout and
+    storage.
     """
     if num_dispatch_modes() or has_function_mode() or transforms_active() or tracing_state() is not None:
         return False
-    for tensor in tensors:  # noqa: SIM110 - a generator takes longer
-        if type(tensor) not in _PLAIN_TYPES:
+    for tensor in tensors:
+        kind = type(tensor)
+        if kind is not _Parameter and (kind is not _Tensor or is_wrapped(tensor)):  # parameters never are wrappers
             return False
     return True

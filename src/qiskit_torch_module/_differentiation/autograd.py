@@ -24,7 +24,7 @@ from .._core.torch_internals import (
 from .._core.transforms import is_forward_twice, is_functionalized, is_pushed_forward
 from .._simulation.choose import Runners
 from .._simulation.method import Runner
-from .._simulation.native import NativeRunner, joined
+from .._simulation.native import NativeRunner, Tensors, joined
 from .._simulation.reading import read
 from . import operators
 from .calls import gradients
@@ -59,7 +59,7 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
-        return _apply(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
+        return _apply(runner, num_threads, inputs, *weights)
     if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
         if transforms_active() and is_pushed_forward():  # and operators have no forward mode
             return runner.function()(inputs, joined(weights, inputs))
@@ -70,7 +70,8 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         outputs = TransformableValues.apply(runner, num_threads, inputs, *weights)  # type: ignore[no-untyped-call]
         return outputs
     prepare_for((inputs, *weights))
-    return _apply_watched(runner, num_threads, *map(unwrap_if_dead, (inputs, *weights)))
+    alive = tuple(map(unwrap_if_dead, (inputs, *weights)))
+    return (_apply if is_plain(alive) else _apply_watched)(runner, num_threads, *alive)
 
 
 def _elsewhere(
@@ -89,24 +90,23 @@ def _operator_values(
     return outputs
 
 
-def _remember(
-    ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
-) -> None:
-    """Keeps what the backward pass needs."""
+def _remember(ctx: Any, runner: Runner, num_threads: tuple[int, int], variables: Tensors) -> None:
+    """Keeps what derivatives need."""
     ctx.runner, ctx.num_threads = runner, num_threads[1]
-    ctx.save_for_backward(inputs, *weights)
-    ctx.save_for_forward(inputs, *weights)
+    ctx.save_for_backward(*variables)
+    ctx.save_for_forward(*variables)
 
 
 class Values(torch.autograd.Function):
     """Values with gradients: those of a runner."""
 
     @staticmethod
-    def forward(
-        ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
-    ) -> torch.Tensor:
-        _remember(ctx, runner, num_threads, inputs, weights)
-        outputs, ctx.tape = runner.values(inputs, weights, num_threads[0], any(ctx.needs_input_grad))
+    def forward(ctx: Any, runner: Runner, num_threads: tuple[int, int], *variables: torch.Tensor) -> torch.Tensor:
+        # As `_remember`, in every step: save_for_forward first looks whether they are tensors.
+        ctx.runner, ctx.num_threads, ctx.saved_for_forward = runner, num_threads[1], variables
+        ctx.save_for_backward(*variables)
+        is_recorded = True in ctx.needs_input_grad
+        outputs, ctx.tape = runner.values(variables[0], variables[1:], num_threads[0], is_recorded)
         return outputs
 
     @staticmethod
@@ -143,7 +143,7 @@ class WatchedValues(Values):
     def forward(
         ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
     ) -> torch.Tensor:
-        _remember(ctx, runner, num_threads, inputs, weights)
+        _remember(ctx, runner, num_threads, (inputs, *weights))
         return _operator_values(runner, num_threads, inputs, weights)
 
 
@@ -163,8 +163,8 @@ class TransformableValues(Values):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        runner, num_threads, rows, *weights = inputs
-        _remember(ctx, runner, num_threads, rows, weights)
+        runner, num_threads, *variables = inputs
+        _remember(ctx, runner, num_threads, tuple(variables))
 
     @staticmethod
     def vmap(
