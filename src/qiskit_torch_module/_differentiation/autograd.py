@@ -140,11 +140,9 @@ class WatchedValues(Values):
     """The same by operators, for tensors that are not plain."""
 
     @staticmethod
-    def forward(
-        ctx: Any, runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *weights: torch.Tensor
-    ) -> torch.Tensor:
-        _remember(ctx, runner, num_threads, (inputs, *weights))
-        return _operator_values(runner, num_threads, inputs, weights)
+    def forward(ctx: Any, runner: Runner, num_threads: tuple[int, int], *variables: torch.Tensor) -> torch.Tensor:
+        _remember(ctx, runner, num_threads, variables)
+        return _operator_values(runner, num_threads, variables[0], variables[1:])
 
 
 _apply_watched = bare_apply(WatchedValues)

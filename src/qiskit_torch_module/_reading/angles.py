@@ -127,11 +127,11 @@ class _SumOfProducts:
 
     def __init__(self, nodes: Expression) -> None:
         self._uses = Counter(place for node in nodes for place in operands_of(node))
-        self._found: list[Terms] = []
+        self._sums: list[Terms] = []
         for place, node in enumerate(nodes):
             terms = self._of(node)
-            self._found.append(_alone(place) if terms is None else terms)
-        self.terms = self._found[-1]
+            self._sums.append(_alone(place) if terms is None else terms)
+        self.terms = self._sums[-1]
 
     def _of(self, node: Node) -> Terms | None:
         """None: no sum of products."""
@@ -145,7 +145,7 @@ class _SumOfProducts:
         if name == "mul":
             return self._product(operands)
         if name == "conjugate":  # of a real number
-            return dict(self._found[operands[0]])
+            return dict(self._sums[operands[0]])
         if name == "div":
             return self._quotient(*operands)
         if name == "pow":
@@ -155,9 +155,9 @@ class _SumOfProducts:
     def _sum(self, operands: Sequence[int], sign: float) -> Terms:
         # Into the larger one, where nobody else needs that: thousands of terms take time that grows with their number.
         first, *rest = operands
-        total, is_own = self._found[first], self._uses[first] == 1
+        total, is_own = self._sums[first], self._uses[first] == 1
         for place in rest:
-            terms, factor = self._found[place], sign
+            terms, factor = self._sums[place], sign
             if self._uses[place] == 1 and len(terms) > len(total):
                 total, terms = (terms if sign > 0.0 else _scaled(terms, -1.0)), total
                 is_own, factor = True, 1.0
@@ -172,7 +172,7 @@ class _SumOfProducts:
     def _product(self, operands: Sequence[int]) -> Terms | None:
         scale, factors = 1.0, []
         for place in operands:
-            terms = self._found[place]
+            terms = self._sums[place]
             if _is_constant(terms):
                 scale *= terms.get((), 0.0)
             else:
@@ -180,7 +180,7 @@ class _SumOfProducts:
         if scale == 0.0 or not factors:
             return {(): scale} if scale != 0.0 else {}
         if len(factors) == 1:
-            return _scaled(self._found[factors[0]], scale)
+            return _scaled(self._sums[factors[0]], scale)
         product = _multiplied_out([self._factor(place) for place in factors])
         if product is None:
             product = _multiplied_out([self._factor(place, 1) for place in factors])
@@ -189,25 +189,25 @@ class _SumOfProducts:
     def _quotient(self, numerator: int, *denominators: int) -> Terms | None:
         divisor = 1.0
         for place in denominators:
-            terms = self._found[place]
+            terms = self._sums[place]
             if not _is_constant(terms):
                 return None
             divisor *= terms.get((), 0.0)
-        return {variables: coefficient / divisor for variables, coefficient in self._found[numerator].items()}
+        return {variables: coefficient / divisor for variables, coefficient in self._sums[numerator].items()}
 
     def _power(self, base: int, exponent: int) -> Terms | None:
-        terms = self._found[exponent]
+        terms = self._sums[exponent]
         power = terms.get((), 0.0)
         if not _is_constant(terms) or power not in range(MAX_DEGREE + 1):
             return None
         if power <= 1.0:
-            return dict(self._found[base]) if power == 1.0 else {(): 1.0}
+            return dict(self._sums[base]) if power == 1.0 else {(): 1.0}
         product = _multiplied_out([self._factor(base)] * int(power))
         return _multiplied_out([self._factor(base, 1)] * int(power)) if product is None else product
 
     def _factor(self, place: int, most_terms: int = 2) -> Terms:
         """A node as a factor: itself if it is one product or c + k x, a variable otherwise."""
-        terms = self._found[place]
+        terms = self._sums[place]
         if len(terms) <= most_terms and (len(terms) == 1 or _offset(terms) is not None):
             return terms
         return _alone(place)
