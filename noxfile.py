@@ -57,6 +57,7 @@ QISKIT_TESTS = [
         "golden",
         "jacobian",
         "library",
+        "measurements",
         "module",
         "observables",
         "one_against_one",

@@ -57,6 +57,7 @@ def test_collected_without_it(collections):
 def test_back_after_an_error():
     circuit = QuantumCircuit(1, 1)
     circuit.measure(0, 0)
+    circuit.h(0)
     with pytest.raises(ValueError, match="measure"):
         QuantumModule(circuit, None, None)
     assert gc.isenabled()

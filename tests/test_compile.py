@@ -102,6 +102,7 @@ def test_parameters_inside_nested_definitions():
 def measured():
     circuit = QuantumCircuit(2, 2)
     circuit.measure(0, 0)
+    circuit.h(0)
     return circuit
 
 
@@ -140,7 +141,7 @@ def nested_measurement():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (measured, "'measure' on qubits [0]: remove it; circuit.remove_final_measurements() removes those at the end"),
+        (measured, "'measure' on qubits [0] into classical bit 0: expected measurements at the end only, got 'h'"),
         (reset, "'reset' on qubits [0] resets qubits that gates have acted on"),
         (conditioned, "'if_else' on qubits [0]: classical control"),
         (opaque, "gate 'mystery' on qubits [0] is not supported"),

@@ -247,10 +247,11 @@ def _bodies(operation: Any, qubits: Sequence[int]) -> Iterator[QuantumCircuit]:
 
 
 def _refuse(operation: Any, qubits: Sequence[int]) -> None:
-    if isinstance(operation, Measure):
+    if isinstance(operation, Measure) and not is_conditioned(operation):
         raise ValueError(
             f"{_named(operation, qubits)}: remove it; circuit.remove_final_measurements() removes those at the end, "
-            "which observables replace; one in the middle makes a circuit random, and no single state describes that"
+            "which observables replace; one in the middle makes a circuit random, and no single state describes that; "
+            "one inside of an instruction is seen to be at the end after circuit.decompose()"
         )
     if isinstance(operation, CONTROL_FLOW):
         raise ValueError(f"{_named(operation, qubits)}: {_CONTROL}")

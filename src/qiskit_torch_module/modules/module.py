@@ -20,6 +20,7 @@ from .._program.cache import cached_program
 from .._program.output import Output
 from .._program.program import Program
 from .._reading.definitions import copied
+from .._reading.measurements import Measurements, with_measurements, without_measurements
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list, parameter_sets
 from .._simulation.choose import AUTO, Runners, method_of
@@ -43,7 +44,8 @@ class QuantumModule(torch.nn.Module):
     (the default dtype of PyTorch at construction decides; ``.double()`` and ``.float()`` change it later).
 
     Args:
-        circuit: Unitary circuit; measurements are refused.
+        circuit: Unitary circuit. Measurements at its end are dropped, as observables replace them; one in the middle is
+            refused.
         encoding_params: Parameters that take the columns of the input, in this order; None: the module has no input.
         variational_params: Trainable parameters: one sequence, or a sequence of sets; None: there are none.
         variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
@@ -87,7 +89,8 @@ class QuantumModule(torch.nn.Module):
         self.encoding_parameters = parameter_list(encoding_params, "encoding_params")
         sets = list(variational_params) if isinstance(variational_params, Iterator) else variational_params
         self.variational_parameters = parameter_sets(sets, "variational_params")
-        program = cached_program(circuit, observables, self.encoding_parameters, self.variational_parameters)
+        unmeasured, self._measurements = without_measurements(circuit)
+        program = cached_program(unmeasured, observables, self.encoding_parameters, self.variational_parameters)
         self._compute(program, method_of(method))
         self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
         self._num_qubits: int = circuit.num_qubits
@@ -294,14 +297,20 @@ class QuantumModule(torch.nn.Module):
             RuntimeError: the module comes from a file that holds what the circuit was compiled to, but not itself.
         """
         if isinstance(self._circuit, SavedCircuit):
-            self._circuit = self._circuit.built()
+            self._circuit = with_measurements(self._circuit.built(), self._final_measurements())
         return copied(self._circuit)
 
-    def _restore(self, program: Program, circuit: SavedCircuit, observables: Observables) -> None:
+    def _final_measurements(self) -> Measurements:
+        measurements: Measurements = self.__dict__.get("_measurements", Measurements())  # none: pickled by version 2.0
+        return measurements
+
+    def _restore(
+        self, program: Program, circuit: SavedCircuit, observables: Observables, measurements: Measurements
+    ) -> None:
         """Replaces what was compiled at construction by what comes from a file."""
         program.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
         self._compute(program, self._runners.method)
-        self._observables = observables
+        self._observables, self._measurements = observables, measurements
         self._circuit, self._num_qubits = circuit, circuit.num_qubits
 
     @property

@@ -23,6 +23,7 @@ from .._program.passes import compiler_passes
 from .._program.portable import from_text, to_text
 from .._program.program import Program
 from .._reading.identities import read_parameters, written_parameters
+from .._reading.measurements import read_measurements, without_measurements, written_measurements
 from .._reading.observables import pauli_sums
 from .._reading.paulis import unpacked
 from .._simulation.choose import AUTO, known, method_of
@@ -40,7 +41,9 @@ _FIELDS = {
     *("program", "circuit", "why_no_circuit", "num_qubits", "observables", "vectors", "parameters"),
     *("names", "sizes", "initials", "trainable", "weights", "like", "encoding_gradients_flag", "num_threads"),
     "method",
+    "measurements",
 }
+_LATER = {"method", "measurements"}  # not there before version 2.1; the second only if there are any
 # With more qubits, circuits that compile to other rotations are not compared by their values.
 _MOST_COMPARED_QUBITS = 22
 _SUMS = {"observable": "int32", "x": "uint8", "z": "uint8", "coefficient": "float64"}
@@ -119,6 +122,7 @@ def _content(model: QuantumModule) -> dict[str, Any]:
     listed = _parameters_of(model)
     vectors, parameters = written_parameters(listed)
     plan, why = _checked_blueprint(model, listed)
+    measurements = model._final_measurements()
     return {
         "program": to_text(model._program).encode("ascii"),
         "circuit": plan,
@@ -136,6 +140,7 @@ def _content(model: QuantumModule) -> dict[str, Any]:
         "encoding_gradients_flag": model.encoding_gradients_flag,
         "method": _written_method(model),
         "num_threads": [model.num_threads_forward, model.num_threads_backward],
+        **({"measurements": written_measurements(measurements)} if measurements.bits else {}),
     }
 
 
@@ -155,7 +160,8 @@ def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[d
     if isinstance(model._circuit, SavedCircuit):
         return model._circuit.plain, model._circuit.why
     try:
-        plan = blueprint(model._circuit, listed)
+        unmeasured, _ = without_measurements(model._circuit)
+        plan = blueprint(unmeasured, listed)
         observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
         with compiler_passes(**asdict(model._program.evolution.passes)):
             again = compile_program(
@@ -204,6 +210,7 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
         "dtype": [tensor.dtype for tensor in again._without_weights()]
         == [tensor.dtype for tensor in model._without_weights()],
         "method": again.method == model.method,
+        "measurements": again._final_measurements() == model._final_measurements(),
         "settings": (again.encoding_gradients_flag, again.num_threads_forward, again.num_threads_backward)
         == (model.encoding_gradients_flag, model.num_threads_forward, model.num_threads_backward),
     }
@@ -215,8 +222,8 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
 
 
 def _model(content: Mapping[str, Any]) -> QuantumModule:
-    if content.keys() | {"method"} != _FIELDS:  # not there before version 2.1
-        odd = sorted(map(str, (content.keys() | {"method"}) ^ _FIELDS))
+    if content.keys() | _LATER != _FIELDS:
+        odd = sorted(map(str, (content.keys() | _LATER) ^ _FIELDS))
         raise ValueError(f"its fields are not those of a model: {', '.join(odd)[:200]}")
     program = from_text(content["program"].decode("ascii"))
     parameters = read_parameters(content["vectors"], content["parameters"])
@@ -248,7 +255,8 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     )
     circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
     observables = _read_observables(content["observables"], num_qubits, program.output_size)
-    model._restore(program, circuit, observables)
+    measurements = read_measurements(content.get("measurements"), num_qubits)
+    model._restore(program, circuit, observables, measurements)
     model.load_state_dict(content["weights"], assign=True)
     if "_like" in model._buffers:  # the dtype, if there are no weights
         model._buffers["_like"] = content["like"].clone()
