@@ -25,13 +25,13 @@ from qiskit_torch_module._program.cache import cached_program
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.dense import step_arrays
 from qiskit_torch_module._program.layers import Rotation, Y, layers_of
-from qiskit_torch_module._program.portable import from_text, to_text
 from qiskit_torch_module._reading import matrices as _matrices
 from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation import pytorch
 from qiskit_torch_module._simulation.columns import with_derived_columns
 from qiskit_torch_module._simulation.engines import engine_of, observable_arrays
+from qiskit_torch_module._storage.portable import from_text, to_text
 from reference import batch_values, central_differences, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 3

@@ -14,6 +14,7 @@ FLOORS = [
     "_core",
     "_reading",
     "_program",
+    "outputs",
     "_storage",
     "_simulation",
     "_differentiation",
@@ -27,7 +28,6 @@ GROUND = {"_engine", "_version"}  # imported from everywhere
 # Rooms that users import by name stand at the top, on the floor of a folder.
 PUBLIC = {
     "methods": "_simulation",
-    "outputs": "_program",
     "initializers": "modules",
     "circuits": "applications",
     "plots": "applications",

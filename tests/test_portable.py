@@ -14,13 +14,13 @@ from qiskit.circuit import Parameter
 import gate_zoo
 from circuits_zoo import encoded, qaoa, random_observables, reuploading
 from qiskit_torch_module import compiler_passes
-from qiskit_torch_module._program import portable
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.output import ExpectationValues
-from qiskit_torch_module._program.portable import VERSION, from_text, to_text
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._reading.expressions import Derived, evaluate
 from qiskit_torch_module._simulation.engines import engine_of
+from qiskit_torch_module._storage import portable
+from qiskit_torch_module._storage.portable import VERSION, from_text, to_text
 from test_layers import lines_run
 
 

@@ -13,11 +13,11 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 import reference
 from conftest import NIGHTLY
 from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
-from qiskit_torch_module._program.portable import to_text
 from qiskit_torch_module._reading import parameter_expressions
 from qiskit_torch_module._reading.expressions import evaluate
 from qiskit_torch_module._reading.opaque import Opaque
 from qiskit_torch_module._reading.parameter_expressions import read
+from qiskit_torch_module._storage.portable import to_text
 
 X, Y, P = PARAMETERS = [Parameter("x"), Parameter("y"), Parameter("p")]
 POINT = {X: 0.7, Y: 1.3, P: 0.9}

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from .._program.output import ExpectationValues, State
-from .._program.portable import from_text
 from .._program.program import Program
 from .._simulation.choose import Runners, known
 from .._simulation.method import Method, Optional, Runner
 from .._simulation.native import Native
 from .._simulation.pytorch import PyTorch
+from .._storage.portable import from_text
 
 
 def name_in_text(program: Program, method: Method | None) -> str | None:

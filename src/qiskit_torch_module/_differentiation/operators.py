@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from .._core.torch_internals import constant_when_compiled
-from .._program.portable import from_text, to_text
 from .._program.program import Program
 from .._simulation.method import Runner
 from .._simulation.native import Native, chosen
 from .._simulation.pytorch import values as plain_values
+from .._storage.portable import from_text, to_text
 from .derivatives import (
     curvature_function,
     gradient_function,

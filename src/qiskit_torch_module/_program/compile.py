@@ -56,7 +56,7 @@ def compile_program(
     stopwatch = stopwatch or Stopwatch()
     evolution = compile_evolution(circuit, encoding, variational, stopwatch)
     if isinstance(observables, Output):
-        program = Program(evolution, observables)
+        program = Program(evolution, observables.settled(circuit.num_qubits))
         require_shape(program)
         stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
         return program

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 
 class Output(Hashable, ABC):
-    """What is read from the final state: a value, equal to others of the same content, as frozen dataclasses are."""
+    """What is read from the final state: a value, equal to others of the same content, as frozen dataclasses are.
+
+    Attributes:
+        is_traceable: Whether ``torch.compile`` may look into `read`: it uses functions of PyTorch alone. What is not
+            traceable runs as it is, between compiled parts.
+    """
+
+    is_traceable: ClassVar[bool] = False
 
     @abstractmethod
     def shape(self, num_qubits: int) -> tuple[int, ...]:
@@ -36,6 +44,17 @@ class Output(Hashable, ABC):
             state: complex64 or complex128, normalised, its global phase that of the circuit; Qiskit's order, in which
                 qubit 0 is the lowest bit of an index.
         """
+
+    def workspace(self, num_qubits: int) -> float:
+        """How many complex numbers reading one sample takes in memory, besides its state.
+
+        What would exceed the memory budget is refused, before anything is computed.
+        """
+        return math.prod(self.shape(num_qubits))
+
+    def settled(self, num_qubits: int) -> Output:
+        """The same for a circuit of so many qubits: as plain data, if it was given by something else."""
+        return self
 
 
 def require_output(observables: Any) -> None:
@@ -78,6 +97,10 @@ class State(Output):
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (2^n,)."""
         return (1 << num_qubits,)
+
+    def workspace(self, num_qubits: int) -> float:
+        """None: it is the state."""
+        return 0
 
     def read(self, state: torch.Tensor) -> torch.Tensor:
         """The states as they are."""

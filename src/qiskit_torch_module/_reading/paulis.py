@@ -47,7 +47,7 @@ def _hashable(value: Any) -> Any:
     return tuple(value) if value.dtype == object else value.tobytes()
 
 
-class _OfArrays:
+class OfArrays:
     """A frozen dataclass that holds arrays: they are read only, and compared and hashed by what is in them."""
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class _OfArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class PauliSums(_OfArrays):
+class PauliSums(OfArrays):
     """Several observables on the qubits of a circuit, each a sum of T Pauli strings in all, with real coefficients.
 
     Immutable, hashable, picklable. Iteration gives the strings of one observable after the other.
@@ -150,7 +150,7 @@ class Strings:
 
 
 @dataclass(frozen=True, eq=False)
-class PauliTerms(_OfArrays):
+class PauliTerms(OfArrays):
     """T terms on the basis states of the engine: immutable, hashable, picklable.
 
     A term is ``coefficient * sum_i (-1)^|z & i| {Re|Im} conj(ket[i ^ x]) ket[i]``: imaginary where ``|x & z|`` is odd.

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._engine import memory_budget
 from .._program.controlled import sweeps
 from .._program.dense import Matrix, Step
 from .._program.evolution import Evolution
+from .._program.output import Output
 from .._program.program import Program
 from .._reading.paulis import PauliTerms, parity
-from .method import Cost, Task
+from .method import Cost, Refusal, Task
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,30 @@ def num_read_qubits(program: Program) -> int:
 
 
 def state_bytes(program: Program, task: Task) -> float:
-    """Bytes of the states of a batch, if they are read as a whole."""
-    return task.batch_size * 2.0 ** num_read_qubits(program) * (16 if task.dtype == torch.float64 else 8)
+    """Bytes of the states of a batch and of what is read from them; none for expectation values."""
+    if not isinstance(program.output, Output):
+        return 0.0
+    num_qubits = num_read_qubits(program)
+    numbers = 2.0**num_qubits + float(program.output.workspace(num_qubits))
+    return task.batch_size * numbers * (16 if task.dtype == torch.float64 else 8)
+
+
+def refused_states(program: Program, task: Task) -> Refusal | None:
+    """Why states are not read, if they or what is read from them exceed the memory budget."""
+    size, budget = state_bytes(program, task), memory_budget()
+    if size <= budget:
+        return None
+    num_qubits = num_read_qubits(program)
+    is_larger = isinstance(program.output, Output) and program.output.workspace(num_qubits) > 1 << num_qubits
+    read = f", and reading {program.output} from them," if is_larger else ""
+    return Refusal(
+        f"states of {num_qubits} qubits{read} take {_gibibytes(size)} in a batch of {task.batch_size}, "
+        f"more than the memory budget of {_gibibytes(budget)}; use smaller batches or fewer qubits"
+    )
+
+
+def _gibibytes(size: float) -> str:
+    return f"{size / 2**30:.3g} GiB"
 
 
 NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)

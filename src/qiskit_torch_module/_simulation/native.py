@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from .._engine import Engine, Tape32, Tape64, memory_budget
+from .._engine import Engine, Tape32, Tape64
 from .._program.program import Program
 from .columns import explained
-from .costs import NATIVE, num_read_qubits, state_bytes
+from .costs import NATIVE, refused_states, state_bytes
 from .engines import engine_of
 from .method import Cost, Method, Optional, Powers, Refusal, Runner, Task
 from .threads import engine_threads
@@ -40,17 +40,10 @@ class Native(Method):
             return Refusal(f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()")
         if (reason := program.evolution.too_wide) is not None:
             return Refusal(reason)
+        if (refusal := refused_states(program, task)) is not None:
+            return refusal
         cost = NATIVE.of(program.evolution, task)
-        if program.expectation_values is not None:
-            return cost
-        size, budget = state_bytes(program, task), memory_budget()
-        if size > budget:
-            return Refusal(
-                f"states of {num_read_qubits(program)} qubits take {size / 2**30:.3g} GiB in a batch of "
-                f"{task.batch_size}, more than the memory budget of {budget / 2**30:.3g} GiB; use smaller batches or "
-                "fewer qubits"
-            )
-        return Cost(cost.seconds, cost.bytes + size)
+        return Cost(cost.seconds, cost.bytes + state_bytes(program, task))
 
     def prepare(self, program: Program) -> Runner:
         """Plans nothing yet: the engine is made for the first values."""

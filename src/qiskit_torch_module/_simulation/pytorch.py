@@ -28,7 +28,7 @@ from .._program.output import ExpectationValues, grouped
 from .._program.program import Program
 from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
-from .costs import PYTORCH
+from .costs import PYTORCH, refused_states
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import joined
 from .reading import read
@@ -52,6 +52,8 @@ class PyTorch(Method):
                 f"states of {program.evolution.num_qubits} qubits take {least / 2**30:.3g} GiB, more than the memory "
                 f"budget of {budget / 2**30:.3g} GiB; use smaller batches or fewer qubits"
             )
+        if (refusal := refused_states(program, task)) is not None:
+            return refusal
         return PYTORCH.of(program.evolution, task)
 
     def prepare(self, program: Program) -> PyTorchRunner:

@@ -134,6 +134,12 @@ def states_of(program: Program) -> Program:
     return program if isinstance(program.output, State) else Program(program.evolution, State())
 
 
+def traced(program: Program) -> Program:
+    """The one that operators of PyTorch compute for it: of the state, where what is read from it can be traced."""
+    is_read = isinstance(program.output, Output) and program.output.is_traceable
+    return states_of(program) if is_read else program
+
+
 def runner_of_states(program: Program, method: Method) -> Runner:
     """A runner for a program whose output is no Pauli sum."""
     assert isinstance(program.output, Output)

@@ -32,7 +32,6 @@ from qiskit.circuit.exceptions import CircuitError
 from qiskit.quantum_info import SparsePauliOp
 
 from .._core.strict_json import parsed_json
-from .._program.portable import require_expression, written_expression
 from .._reading.angles import Angles
 from .._reading.compat import DiagonalGate, HamiltonianGate, UnitaryGate
 from .._reading.expressions import renamed
@@ -43,6 +42,7 @@ from .._reading.operations import Amplitudes, Circuits, Dense, Matrix, Reading, 
 from .._reading.parameter_expressions import read
 from .._reading.polynomials import Polynomial
 from .._reading.walk import Walk
+from .portable import require_expression, written_expression
 
 # Far more qubits than a circuit that can be simulated has, most of them idle.
 MAX_QUBITS = 1 << 14

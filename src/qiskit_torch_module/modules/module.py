@@ -27,6 +27,8 @@ from .._simulation.choose import AUTO, Runners, method_of
 from .._simulation.columns import with_derived_columns
 from .._simulation.method import Method
 from .._simulation.native import joined
+from .._simulation.reading import read
+from .._simulation.states import traced
 from .._storage.blueprint import SavedCircuit
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
@@ -96,6 +98,8 @@ class QuantumModule(torch.nn.Module):
         self._num_qubits: int = circuit.num_qubits
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
+        if isinstance(observables, Output):
+            observables = observables.settled(circuit.num_qubits)
         self._observables = copy.deepcopy(observables)  # later changes by the caller are no part of the model
         self._register(seed_init)
         if encoding_gradients_flag is not None:
@@ -137,7 +141,8 @@ class QuantumModule(torch.nn.Module):
         self._program, self._runners = program, Runners(program, method)
         self._runners.require_method()
         # What the compiler of PyTorch may trace: programs for which operators stand, by the name of their method.
-        self._name_in_text = name_in_text(program, method)
+        self._traced = traced(program)
+        self._name_in_text = name_in_text(self._traced, method)
 
     def _register(self, seed: int | None) -> None:
         with seeded(seed):
@@ -209,9 +214,9 @@ class QuantumModule(torch.nn.Module):
         if torch.compiler.is_compiling() and inputs.is_cpu and self._name_in_text is not None:
             if self._write_program():
                 break_graph()  # what is traced is run as it is instead
-            text = f"{self._name_in_text}{self._program.text}"
+            text = f"{self._name_in_text}{self._traced.text}"
             compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), text, *threads)
-            return compiled
+            return compiled if self._traced is self._program else read(self._program, compiled)
         return autograd.values(self._runners(inputs), threads, inputs, *weights)
 
     @constant_when_compiled
@@ -221,7 +226,7 @@ class QuantumModule(torch.nn.Module):
         Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
         """
         if self._name_in_text is not None:
-            operators.text_of(self._program)
+            operators.text_of(self._traced)
         return is_differentiated()
 
     def __prepare_scriptable__(self) -> None:

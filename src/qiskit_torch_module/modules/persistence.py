@@ -18,9 +18,8 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from .._core.arguments import MOST_THREADS, flag
 from .._differentiation.autograd import values as values_of
 from .._program.compile import compile_program
-from .._program.output import State
+from .._program.output import Output, State
 from .._program.passes import compiler_passes
-from .._program.portable import from_text, to_text
 from .._program.program import Program
 from .._reading.identities import read_parameters, written_parameters
 from .._reading.measurements import read_measurements, without_measurements, written_measurements
@@ -33,6 +32,7 @@ from .._storage.blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .._storage.container import encoded
 from .._storage.old_files import is_old
+from .._storage.portable import from_text, read_output, to_text, written_output
 from .module import QuantumModule
 from .old_models import old_model
 
@@ -281,6 +281,7 @@ def _written_initial(initial: Any) -> Any:
 
 _MOST_PROJECTORS = 12  # in a product that is written as all its Pauli strings
 _STATE = "state"  # in place of observables; not a Pauli label
+_OUTPUT = "output"  # of a mapping, whose value is another output
 
 
 def _written_observables(model: QuantumModule) -> Any:
@@ -288,6 +289,8 @@ def _written_observables(model: QuantumModule) -> Any:
     given = model.observables
     if isinstance(given, State):
         return _STATE
+    if isinstance(given, Output):
+        return {_OUTPUT: written_output(given)}
     if isinstance(given, str):
         return given
     if isinstance(given, Sequence) and all(isinstance(label, str) for label in given):
@@ -329,6 +332,8 @@ def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
         if len(plain) != count or not all(type(label) is str for label in plain):
             raise ValueError(f"expected {count} observables")
         return plain
+    if type(plain) is dict and plain.keys() == {_OUTPUT}:
+        return read_output(plain[_OUTPUT])
     if type(plain) is not dict or plain.keys() != _SUMS.keys():
         raise ValueError("expected observables as labels or arrays")
     shapes = {"x": (-(-num_qubits // 8),), "z": (-(-num_qubits // 8),)}

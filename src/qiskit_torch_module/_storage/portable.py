@@ -18,17 +18,18 @@ import numpy as np
 
 from .._core.schema import MAX_QUBITS
 from .._core.strict_json import parsed_json
+from .._program.blocks import AmplitudeBlock
+from .._program.dense import Diagonal, Matrix, VirtualQubits
+from .._program.evolution import Evolution, angles_of
+from .._program.gf2 import is_odd
+from .._program.layers import Rotation, Z
+from .._program.output import ExpectationValues, Output, State
+from .._program.passes import PASS_NAMES, Passes
+from .._program.program import Program, require_shape
 from .._reading.expressions import OPERATION_NAMES, Derived, Expression, Node, variables_in
 from .._reading.paulis import PauliTerms
 from .._reading.polynomials import MAX_DEGREE, Polynomial
-from .blocks import AmplitudeBlock
-from .dense import Diagonal, Matrix, VirtualQubits
-from .evolution import Evolution, angles_of
-from .gf2 import is_odd
-from .layers import Rotation, Z
-from .output import ExpectationValues, State
-from .passes import PASS_NAMES, Passes
-from .program import Program
+from ..outputs.probabilities import Classes, Probabilities
 
 # Raised whenever what older releases wrote or read changes.
 VERSION = 2
@@ -332,36 +333,64 @@ class _Block:
 
 
 @dataclass(frozen=True)
+class _Output:
+    """An output of this package: its name and its fields."""
+
+    def write(self, value: Any) -> list[Any]:
+        for name, kind in _OUTPUTS.items():
+            if type(value) is kind:
+                return [name, _Record(kind).write(value)]
+        raise ValueError(
+            f"observables: only sums of Paulis and outputs of qtm.outputs can be written, not {value!r}; save the "
+            "state_dict()"
+        )
+
+    def read(self, plain: Any, where: str, reading: _Reading) -> Output:
+        items = _list(plain, where)
+        if len(items) != 2 or type(items[0]) is not str or items[0] not in _OUTPUTS:
+            raise ValueError(f"{where}: expected the name of an output and its fields, got {_shown(plain)}")
+        try:
+            output: Output = _Record(_OUTPUTS[items[0]]).read(items[1], where, reading)
+        except TypeError as error:  # by the output itself
+            raise ValueError(f"{where}: {error}") from None
+        return output
+
+
+@dataclass(frozen=True)
 class _Whole:
     """A program: the fields of its evolution, and those of its observables under names of their own.
 
-    No observables: it reads the state.
+    No observables: it reads the state, or another output, which is then there by itself.
     """
 
     def write(self, value: Program) -> Any:
-        output = ExpectationValues.none() if isinstance(value.output, State) else value.output
-        if not isinstance(output, ExpectationValues):
-            raise ValueError(
-                f"observables: only sums of Paulis and the state can be written, not {value.output!r}; save the "
-                "state_dict()"
-            )
+        output = value.output if isinstance(value.output, ExpectationValues) else ExpectationValues.none()
         observables = _Record(ExpectationValues).write(output)
         renamed = {_OBSERVABLE + name: written for name, written in observables.items()}
-        return {**_Record(Evolution).write(value.evolution), **renamed}
+        content = {**_Record(Evolution).write(value.evolution), **renamed}
+        if isinstance(value.output, Output) and not isinstance(value.output, State):
+            content[_OTHER] = _Output().write(value.output)
+        return content
 
     def read(self, plain: Any, where: str, reading: _Reading) -> Program:
         parts: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         for name, value in plain.items() if isinstance(plain, dict) else ():
             parts[name.startswith(_OBSERVABLE)][name.removeprefix(_OBSERVABLE)] = value
+        other = parts[0].pop(_OTHER, None)
         evolution, output = (
             _Record(kind).read(part, where, reading)
             for kind, part in zip((Evolution, ExpectationValues), parts, strict=True)
         )
-        return Program(evolution, output if output.constants else State())
+        if other is None:
+            return Program(evolution, output if output.constants else State())
+        if output.constants:
+            raise ValueError(f"{where}: expected observables or another output, got both")
+        return Program(evolution, _Output().read(other, f"{where}.{_OTHER}", reading))
 
 
-_OBSERVABLE = "observable_"
+_OBSERVABLE, _OTHER = "observable_", "output"
 _COUNT = _Integer(0, (1 << 31) - 1)
+_QUBITS = _Many(_Integer(0, MAX_QUBITS - 1))
 
 _FIELDS: Mapping[type, Mapping[str, Field]] = {
     Rotation: {
@@ -422,8 +451,17 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "arguments": Field(_Many(_Polynomial())),
         "name": Field(_Text()),
     },
+    State: {},
+    Classes: {"numbers": Field(_Array("int64", 1))},
+    Probabilities: {
+        "qubits": Field(_Optional(_QUBITS)),
+        "interpret": Field(_Optional(_Record(Classes))),
+        "output_shape": Field(_Optional(_Many(_COUNT))),
+    },
 }
-_BY_NAME = frozenset({Evolution, ExpectationValues, Passes})
+# Outputs by the names that texts have for them.
+_OUTPUTS: Mapping[str, type] = {"State": State, "Probabilities": Probabilities}
+_BY_NAME = frozenset({Evolution, ExpectationValues, Passes, *_OUTPUTS.values()})
 
 
 def _require_sound(program: Program, length: int) -> None:
@@ -438,6 +476,11 @@ def _require_sound(program: Program, length: int) -> None:
         raise ValueError(f"{sizes}, most of which nothing uses")
     if program.expectation_values is None and evolution.frame is None:
         raise ValueError("a state in an order that is not known")
+    if program.expectation_values is None:
+        try:
+            require_shape(program)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
     _require_masks(evolution, output)
     _require_dense(evolution)
     _require_frame(evolution)
@@ -542,3 +585,21 @@ def require_expression(plain: Any) -> None:
         ValueError: it is not an expression, or takes too many steps.
     """
     _Expression().read(plain, "expression", _Reading(VERSION, MAX_STEPS))
+
+
+def written_output(output: Output) -> list[Any]:
+    """An output as plain data.
+
+    Raises:
+        ValueError: it is none of this package.
+    """
+    return _Output().write(output)
+
+
+def read_output(plain: Any) -> Output:
+    """The output that `written_output` wrote.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    return _Output().read(plain, "output", _Reading(VERSION, MAX_STEPS))
