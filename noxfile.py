@@ -68,6 +68,7 @@ QISKIT_TESTS = [
         "random_circuits",
         "reading",
         "readme",
+        "sampler",
         "states",  # global phases, as each version's definitions have them
         "values",
         "version_1",

@@ -5,6 +5,7 @@ import pytest
 import torch
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Clbit, Measure, Parameter, Qubit
+from qiskit.circuit.library import QFT, EfficientSU2, RealAmplitudes
 
 import qiskit_torch_module as qtm
 from conftest import NIGHTLY
@@ -135,6 +136,20 @@ def test_a_measured_circuit_trains():
     model = QuantumModule(circuit, None, [angle], variational_params_initial="constant")
     model().sum().backward()
     assert model.variational.grad.item() == pytest.approx(-np.sin(1.0), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Qiskit, about the future of such circuits
+@pytest.mark.parametrize("build", [lambda: RealAmplitudes(3, reps=2), lambda: EfficientSU2(2, reps=1), lambda: QFT(3)])
+def test_circuits_that_build_themselves(build):
+    """Whose copies may do so once more, and then do everything twice."""
+    circuit, bare = build(), build()
+    weights = np.linspace(0.1, 2.0, circuit.num_parameters)
+    circuit.measure_all()
+    values = [
+        QuantumModule(one, None, list(one.parameters), variational_params_initial=weights)() for one in (circuit, bare)
+    ]
+    assert values[0].tolist() == values[1].tolist()
+    assert len(without_measurements(circuit)[0].parameters) == len(weights)
 
 
 def in_the_middle():

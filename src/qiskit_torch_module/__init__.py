@@ -10,10 +10,12 @@ from .modules.module import QuantumModule
 from .modules.persistence import load, save
 from .primitives.estimator import FastEstimator
 from .primitives.gradient import FastReverseEstimatorGradient
+from .primitives.sampler import FastSampler
 
 __all__ = [
     "FastEstimator",
     "FastReverseEstimatorGradient",
+    "FastSampler",
     "HybridModule",
     "QuantumModule",
     "__version__",

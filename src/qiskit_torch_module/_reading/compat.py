@@ -20,6 +20,18 @@ except ImportError:  # before Qiskit 1.0
     DataBin = PrimitiveResult = PubResult = StatevectorEstimator = EstimatorPub = None
 
 try:
+    from qiskit.primitives import BaseSamplerV2, BitArray, StatevectorSampler
+    from qiskit.primitives.containers.sampler_pub import SamplerPub
+except ImportError:  # before Qiskit 1.0
+    BaseSamplerV2 = BitArray = object
+    StatevectorSampler = SamplerPub = None
+
+try:
+    from qiskit.primitives import SamplerPubResult
+except ImportError:  # before Qiskit 1.1
+    SamplerPubResult = PubResult or object
+
+try:
     from qiskit.primitives.containers import make_data_bin
 except ImportError:  # before Qiskit 1.0; in 1.0 it makes a class for each shape, later it gives DataBin itself
     make_data_bin = None
@@ -28,6 +40,12 @@ try:
     from qiskit.primitives import Estimator, EstimatorResult
 except ImportError:  # Qiskit 2 has no V1 primitives
     Estimator = EstimatorResult = None
+
+try:
+    from qiskit.primitives import BaseSampler as BaseSamplerV1
+    from qiskit.primitives import Sampler, SamplerResult
+except ImportError:  # Qiskit 2 has no V1 primitives
+    BaseSamplerV1 = Sampler = SamplerResult = None
 
 try:
     from qiskit.quantum_info import SparseObservable
@@ -86,6 +104,9 @@ __all__ = [
     "KEEPS_RECORDS",
     "AnnotatedOperation",
     "BaseEstimatorV2",
+    "BaseSamplerV1",
+    "BaseSamplerV2",
+    "BitArray",
     "BoxOp",
     "ControlModifier",
     "DiagonalGate",
@@ -102,9 +123,15 @@ __all__ = [
     "PowerModifier",
     "PrimitiveJob",
     "PubResult",
+    "Sampler",
+    "SamplerPub",
+    "SamplerPubResult",
+    "SamplerResult",
     "SparseObservable",
     "StatevectorEstimator",
+    "StatevectorSampler",
     "UnitaryGate",
+    "data_bin",
     "drawn_triples",
     "estimates",
     "identified_parameter",
@@ -116,6 +143,7 @@ __all__ = [
     "primitive_result",
     "pub_metadata",
     "recorded_steps",
+    "sampler_metadata",
     "submitted",
     "symbolic_expression",
 ]
@@ -123,12 +151,16 @@ __all__ = [
 
 def estimates(values: npt.NDArray[np.float64], errors: npt.NDArray[np.float64]) -> Any:
     """The data of an estimator PUB's result."""
+    return data_bin(values.shape, {"evs": values, "stds": errors})
+
+
+def data_bin(shape: tuple[int, ...], fields: dict[str, Any]) -> Any:
+    """The data of a PUB's result."""
     if make_data_bin is not None:
-        kinds = [("evs", np.ndarray), ("stds", np.ndarray)]
-        made = make_data_bin(kinds, shape=values.shape)
+        made = make_data_bin([(name, type(value)) for name, value in fields.items()], shape=shape)
         if made is not DataBin:
-            return made(evs=values, stds=errors)
-    return DataBin(evs=values, stds=errors, shape=values.shape)
+            return made(**fields)
+    return DataBin(**fields, shape=shape)
 
 
 def symbolic_expression(expression: Any) -> Any:
@@ -234,6 +266,11 @@ def pub_metadata(pub: Any) -> dict[str, Any]:
     if _NAMES_CIRCUIT:
         return {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
     return {"precision": pub.precision}
+
+
+def sampler_metadata(pub: Any) -> dict[str, Any]:
+    """Metadata of a sampler PUB's result, as of this Qiskit's own sampler."""
+    return {"shots": pub.shots, **({"circuit_metadata": pub.circuit.metadata} if _NAMES_CIRCUIT else {})}
 
 
 def drawn_triples(circuits: Any, observables: Any, rows: Any, shots: Any, seed: Any) -> Any:

@@ -81,7 +81,11 @@ def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, Measu
     registers = tuple(Register(register.name, tuple(clbit_at[bit] for bit in register)) for register in circuit.cregs)
     if not written:
         return circuit, Measurements(tuple(sources), registers)
-    unmeasured = circuit.copy_empty_like()
+    # Not by `copy_empty_like`: circuits of Qiskit's library that build themselves would do so again.
+    unmeasured = QuantumCircuit(
+        circuit.qubits, circuit.clbits, *circuit.qregs, name=circuit.name, global_phase=circuit.global_phase
+    )
+    unmeasured.metadata = circuit.metadata
     for instruction in reversed(kept):
         unmeasured._append(instruction)
     return unmeasured, Measurements(tuple(sources), registers)

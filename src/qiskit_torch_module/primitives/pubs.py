@@ -48,7 +48,7 @@ def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.f
     tasks: dict[Hashable, _Task] = {}
     names: dict[int, tuple[str, ...]] = {}
     for position, pub in enumerate(pubs):
-        rows = _rows(pub, names)
+        rows = pub_rows(pub, names)
         task = tasks.setdefault((id(pub.circuit), rows.shape, rows.tobytes()), _Task(pub.circuit, rows))
         task.add(position, pub)
     values: dict[int, npt.NDArray[np.float64]] = {}
@@ -66,7 +66,7 @@ def amount(pubs: Sequence[Any]) -> int:
     return int(sum(pub.parameter_values.size << pub.circuit.num_qubits for pub in pubs))
 
 
-def _rows(pub: Any, names: dict[int, tuple[str, ...]]) -> npt.NDArray[np.float64]:
+def pub_rows(pub: Any, names: dict[int, tuple[str, ...]]) -> npt.NDArray[np.float64]:
     """Parameter values as rows in the order of ``circuit.parameters``.
 
     Args:

@@ -106,14 +106,11 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
         ValueError: different numbers of circuits, observables and rows, or a row or an observable that does not fit its
             circuit.
     """
-    listed = (circuits,) if isinstance(circuits, QuantumCircuit) else _sequence(circuits, "circuits")
-    for index, circuit in enumerate(listed):
-        if not isinstance(circuit, QuantumCircuit):
-            raise TypeError(f"circuits[{index}]: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
+    listed = circuit_list(circuits)
     if isinstance(observables, str) or not isinstance(observables, (Sequence, np.ndarray)):
         observables = (observables,)
     sums = _pauli_sums(observables)
-    rows = _rows(parameter_values, len(listed))
+    rows = row_list(parameter_values, len(listed))
     if not len(listed) == len(sums) == len(rows):
         raise ValueError(
             "run: expected as many circuits as observables and rows of parameter values, "
@@ -122,13 +119,7 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
     if not listed:
         raise ValueError("run: expected at least one circuit, got none")
     for index, (circuit, observable, row) in enumerate(zip(listed, sums, rows, strict=True)):
-        if row.shape != (circuit.num_parameters,):
-            raise ValueError(
-                f"parameter_values[{index}]: expected {circuit.num_parameters} values, one for each parameter of the "
-                f"circuit, got shape {row.shape}"
-            )
-        if not np.all(np.isfinite(row)):
-            raise ValueError(f"parameter_values[{index}]: expected finite values, got {row.tolist()}")
+        require_fitting_row(circuit, row, index)
         width = getattr(observable, "num_qubits", None)
         if width not in (None, circuit.num_qubits):
             raise ValueError(
@@ -146,10 +137,35 @@ def _widened(circuit: QuantumCircuit, observable: Any) -> tuple[QuantumCircuit, 
     return with_a_qubit(circuit), type(observable)(Pauli("I")).tensor(observable)
 
 
-def _sequence(values: Any, argument: str) -> tuple[Any, ...]:
-    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str):
-        raise TypeError(f"{argument}: expected a QuantumCircuit or a sequence of them, got {type(values).__name__}")
-    return tuple(values)
+def circuit_list(circuits: Any) -> tuple[QuantumCircuit, ...]:
+    """Circuits; a single one need not be in a sequence.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(circuits, QuantumCircuit):
+        return (circuits,)
+    if not isinstance(circuits, (Sequence, np.ndarray)) or isinstance(circuits, str):
+        raise TypeError(f"circuits: expected a QuantumCircuit or a sequence of them, got {type(circuits).__name__}")
+    for index, circuit in enumerate(circuits):
+        if not isinstance(circuit, QuantumCircuit):
+            raise TypeError(f"circuits[{index}]: expected a qiskit QuantumCircuit, got {type(circuit).__name__}")
+    return tuple(circuits)
+
+
+def require_fitting_row(circuit: QuantumCircuit, row: Row, index: int) -> None:
+    """Checks that there is a finite value for each parameter.
+
+    Raises:
+        ValueError: there is not.
+    """
+    if row.shape != (circuit.num_parameters,):
+        raise ValueError(
+            f"parameter_values[{index}]: expected {circuit.num_parameters} values, one for each parameter of the "
+            f"circuit, got shape {row.shape}"
+        )
+    if not np.all(np.isfinite(row)):
+        raise ValueError(f"parameter_values[{index}]: expected finite values, got {row.tolist()}")
 
 
 def _pauli_sums(observables: Sequence[Any]) -> tuple[Any, ...]:
@@ -173,7 +189,8 @@ def _pauli_sums(observables: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(sums)
 
 
-def _rows(values: Any, count: int) -> tuple[Row, ...]:
+def row_list(values: Any, count: int) -> tuple[Row, ...]:
+    """Rows of parameter values, one for each of so many circuits; None: each is empty. A single row may stand alone."""
     if values is None:
         return (np.empty(0),) * count
     listed = list(np.atleast_1d(values) if np.isscalar(values) or isinstance(values, np.ndarray) else values)

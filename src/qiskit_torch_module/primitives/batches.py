@@ -1,0 +1,56 @@
+"""Rows of PUBs, evaluated many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .measured import Measured, Rows
+from .pubs import pub_rows
+
+# Amplitudes that are held at once, unless one state has more.
+_MOST_AMPLITUDES = 1 << 22
+
+# Position of a PUB, its first row in question, and an array with one row for that and each after it.
+Part = tuple[int, int, Rows]
+
+
+def batches(pubs: Sequence[Any], works: Mapping[int, Measured], num_threads: int) -> Iterator[Part]:
+    """Probabilities of the rows of PUBs, in order: position of the PUB, first row, and one row for each after it.
+
+    Many rows are evaluated at once, those of different PUBs of one circuit together.
+    """
+    names: dict[int, tuple[str, ...]] = {}
+    waiting: list[Part] = []
+    size = 0
+    for position, pub in enumerate(pubs):
+        rows, width = pub_rows(pub, names), works[id(pub.circuit)].num_amplitudes
+        at_once = max(1, _MOST_AMPLITUDES // width)
+        for first in range(0, len(rows), at_once):
+            part = rows[first : first + at_once]
+            if waiting and size + len(part) * width > _MOST_AMPLITUDES:
+                yield from _evaluated(waiting, pubs, works, num_threads)
+                waiting, size = [], 0
+            waiting.append((position, first, part))
+            size += len(part) * width
+    yield from _evaluated(waiting, pubs, works, num_threads)
+
+
+def _evaluated(
+    waiting: Sequence[Part],
+    pubs: Sequence[Any],
+    works: Mapping[int, Measured],
+    num_threads: int,
+) -> Iterator[Part]:
+    parts: dict[int, list[Rows]] = {}
+    for position, _, rows in waiting:
+        parts.setdefault(id(pubs[position].circuit), []).append(rows)
+    tables = {key: works[key].probabilities(np.concatenate(rows), num_threads) for key, rows in parts.items()}
+    begins = dict.fromkeys(tables, 0)
+    for position, first, rows in waiting:
+        key = id(pubs[position].circuit)
+        begin = begins[key]
+        begins[key] += len(rows)
+        yield position, first, tables[key][begin : begins[key]]

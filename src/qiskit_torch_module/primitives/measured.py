@@ -1,0 +1,136 @@
+"""Circuits that end with measurements, compiled: the probability of each outcome, and the bits that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ControlFlowOp
+from qiskit.exceptions import QiskitError
+
+from .._program.cache import cached_program
+from .._program.evolution import Evolution
+from .._program.output import State
+from .._program.program import Program
+from .._reading.exponentials import exact_evolutions
+from .._reading.measurements import Measurements, Register, without_measurements
+from .._simulation.draws import look_up, packed
+from .._simulation.outcomes import Outcomes, probabilities
+from .rows import with_a_qubit
+
+Rows = npt.NDArray[np.float64]
+Writer = Callable[[npt.NDArray[np.intp], npt.NDArray[np.uint8]], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A compiled circuit and what it measures.
+
+    Attributes:
+        program: It reads the state.
+        measurements: Which qubit goes to which classical bit.
+        outcomes: What they can find.
+    """
+
+    program: Program
+    measurements: Measurements
+    outcomes: Outcomes
+
+    @staticmethod
+    def of(evolution: Evolution, measurements: Measurements) -> Measured:
+        """An evolution and what is measured after it."""
+        return Measured(Program(evolution, State()), measurements, Outcomes.of(evolution, measurements.qubits))
+
+    @cached_property
+    def place(self) -> Mapping[int, int]:
+        """For each measured qubit that is simulated, which bit of an outcome it is."""
+        return {qubit: place for place, qubit in enumerate(self.outcomes.qubits)}
+
+    @property
+    def num_amplitudes(self) -> int:
+        """Of one state."""
+        return 1 << self.program.evolution.num_qubits
+
+    def probabilities(self, rows: Rows, num_threads: int = 0) -> Rows:
+        """Those of each outcome, shape (B, outcomes), for a circuit whose parameters are all inputs, by one call.
+
+        Args:
+            rows: Shape (B, parameters), float64.
+            num_threads: 0: as ``torch.get_num_threads()``.
+
+        Raises:
+            ValueError: a value is not finite, or there is not enough memory.
+        """
+        inputs = torch.from_numpy(np.ascontiguousarray(rows))
+        return probabilities(self.program, self.outcomes, inputs, inputs.new_empty(0), num_threads)
+
+    def writer(self, register: Register, count: int) -> Writer:
+        """What writes outcomes (N,) into a register, as the bytes of a ``BitArray``, to an array (N, bytes).
+
+        Args:
+            register: The register.
+            count: How many outcomes there will be.
+        """
+        sources = self.measurements.sources(register)
+        if count < self.outcomes.count:
+            return lambda outcomes, to: np.copyto(to, packed(outcomes, sources, self.place))
+        table = packed(np.arange(self.outcomes.count), sources, self.place)
+        return lambda outcomes, to: look_up(table, outcomes, to)
+
+    def numbers_of(self, sources: Sequence[int | None]) -> list[int]:
+        """For each outcome the number that it writes into bits, the lowest first, of the given qubits."""
+        outcomes = np.arange(self.outcomes.count, dtype=np.int64 if len(sources) < 63 else object)
+        numbers = 0 * outcomes
+        for bit, qubit in enumerate(sources):
+            if qubit is not None and qubit in self.place:
+                numbers += (outcomes >> self.place[qubit] & 1) * (1 << bit)
+        found: list[int] = numbers.tolist()
+        return found
+
+
+class CircuitRefusedError(QiskitError, ValueError):  # type: ignore[misc]
+    """A circuit that cannot be sampled: an error of the kind that Qiskit's samplers raise, and of ours."""
+
+    def __str__(self) -> str:
+        return str(self.message)  # Qiskit would quote it
+
+
+def measured(circuit: QuantumCircuit, exact_evolution: bool = False) -> Measured:
+    """Compiles a circuit, whose parameters are all inputs, in the order of ``circuit.parameters``.
+
+    Raises:
+        TypeError: it is no circuit.
+        CircuitRefusedError: it cannot be compiled; the message names the operation and a remedy.
+    """
+    try:
+        unmeasured, measurements = without_measurements(circuit)
+        _require_straight(circuit)
+        if not circuit.num_qubits:
+            unmeasured = with_a_qubit(unmeasured)
+        with exact_evolutions(exact_evolution):
+            program = cached_program(unmeasured, State(), list(circuit.parameters))
+    except ValueError as error:
+        raise CircuitRefusedError(str(error)) from error
+    return Measured(program, measurements, Outcomes.of(program.evolution, measurements.qubits))
+
+
+def _require_straight(circuit: QuantumCircuit) -> None:
+    """Checks that a circuit has no control flow, boxes and fixed loops included, which Qiskit's samplers refuse, too.
+
+    Raises:
+        ValueError: it has.
+    """
+    for name in _CONTROL_FLOW.intersection(circuit.count_ops()):
+        if any(isinstance(found.operation, ControlFlowOp) for found in circuit.get_instructions(name)):
+            raise ValueError(
+                f"circuit: '{name}': expected a circuit without control flow, as Qiskit's samplers do; put the gates "
+                "of the branch, box or repetitions that are meant into the circuit instead"
+            )
+
+
+_CONTROL_FLOW = {"box", "break_loop", "continue_loop", "for_loop", "if_else", "switch_case", "while_loop"}
