@@ -375,8 +375,8 @@ class Thawed(qtm.outputs.Output):
     ("given", "message"),
     [
         (qtm.outputs.State, r"expected an output, got the class State; give State\(...\)"),
-        ([qtm.outputs.State()], "expected an output by itself, got a sequence"),
-        (("ZZZZZ", qtm.outputs.State()), "expected an output by itself, got a sequence"),
+        (["ZZZZZ", qtm.outputs.State], r"expected an output, got the class State; give State\(...\)"),
+        (("ZZZZZ", Thawed()), "expected an output that is hashable, got Thawed .*frozen dataclass"),
         (Thawed(), "expected an output that is hashable, got Thawed .*frozen dataclass"),
     ],
 )

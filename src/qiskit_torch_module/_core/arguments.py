@@ -159,3 +159,18 @@ def _holds_tensors(values: Any) -> bool:
     if isinstance(values, (list, tuple)):
         return any(_holds_tensors(value) for value in values)
     return isinstance(values, torch.Tensor)
+
+
+def finite_number(value: Any, argument: str, above: float) -> float:
+    """A real number above a bound.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: not above the bound, infinite or NaN.
+    """
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument}: expected a finite number above {above:g}, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number) or number <= above:
+        raise ValueError(f"{argument}: expected a finite number above {above:g}, got {value}")
+    return number

@@ -61,8 +61,6 @@ def cached_program(
     require_output(observables)
     sums, stopwatch = None, Stopwatch()
     try:
-        if isinstance(observables, Output):
-            observables = observables.settled(circuit.num_qubits)
         observables_key = _observables_key(observables)
         if observables_key is None and not isinstance(observables, Output):  # matrices and the like take long: once
             sums = pauli_sums(observables, circuit.num_qubits)

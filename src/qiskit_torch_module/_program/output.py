@@ -58,10 +58,10 @@ class Output(Hashable, ABC):
 
 
 def require_output(observables: Any) -> None:
-    """Checks that an output, if one is given, is one by itself, and a value.
+    """Checks that an output, if one is given, is a value.
 
     Raises:
-        TypeError: it is a class, one of a sequence, or not hashable.
+        TypeError: it is a class, not hashable, or one of a sequence, which `QuantumModule` takes for one output.
     """
     if isinstance(observables, type) and issubclass(observables, Output):
         raise TypeError(
@@ -69,7 +69,7 @@ def require_output(observables: Any) -> None:
         )
     if isinstance(observables, (list, tuple)) and any(isinstance(observable, Output) for observable in observables):
         raise TypeError(
-            "observables: expected an output by itself, got a sequence that holds one; one module reads one"
+            "observables: expected expectation values alone, got a sequence with an output; QuantumModule reads it"
         )
     if isinstance(observables, Output):
         try:

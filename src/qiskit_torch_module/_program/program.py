@@ -123,3 +123,13 @@ def require_shape(program: Program) -> None:
     shape = program.shape
     if not isinstance(shape, tuple) or not all(type(size) is int and size > 0 for size in shape):
         raise TypeError(f"observables: expected a tuple of positive sizes as shape of {program.output}, got {shape!r}")
+
+
+def require_sums(program: Program) -> None:
+    """Checks that a program reads expectation values.
+
+    Raises:
+        TypeError: it reads something else.
+    """
+    if program.expectation_values is None:
+        raise TypeError(f"observables: expected expectation values, got {program.output}; QuantumModule reads it")

@@ -7,15 +7,12 @@ after the other.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from .._core.plain import is_plain
@@ -24,10 +21,11 @@ from .._program.dense import Diagonal, Matrix, coset_table, row_table
 from .._program.evolution import Evolution, angles_of
 from .._program.layers import Rotation, X, Z
 from .._program.origins import least_unresolved
-from .._program.output import ExpectationValues, grouped
+from .._program.output import ExpectationValues
 from .._program.program import Program
-from .._reading.paulis import parity
 from .._reading.polynomials import Polynomial
+from ..outputs.paulis import flip_table, parts_of, sign_table
+from ..outputs.paulis import values as values_of_paulis
 from .costs import PYTORCH, refused_states
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import joined
@@ -80,7 +78,8 @@ def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> tor
         angles.require_resolved(program.evolution)
         real, imaginary = _final_states(program.evolution, angles, inputs)
         if isinstance(program.output, ExpectationValues):
-            return _values(program.evolution.num_qubits, program.output, real, imaginary)
+            constants, parts = program.output.constants, parts_of(program.output)
+            return values_of_paulis(program.evolution.num_qubits, constants, parts, real, imaginary)
         phase = angles(program.evolution.phase, 2.0 * math.pi)[..., None]
         factor = torch.complex(torch.cos(phase), torch.sin(phase))
         return read(program, in_frame(program.evolution, factor * torch.complex(real, imaginary)))
@@ -177,13 +176,13 @@ def _rotated(
 ) -> State:
     cosine, sine = torch.cos(0.5 * angle)[..., None], torch.sin(0.5 * angle)[..., None]
     if rotation.axis == Z:
-        sine = sine * _signs(num_qubits, rotation.z, 0, real.dtype, real.device)
+        sine = sine * sign_table(num_qubits, rotation.z, 0).to(real)
         return cosine * real + sine * imaginary, cosine * imaginary - sine * real
-    flip = _flip(num_qubits, rotation.x, real.device)
+    flip = flip_table(num_qubits, rotation.x).to(real.device)
     flipped_real, flipped_imaginary = real[:, flip], imaginary[:, flip]
     if rotation.axis == X:
         return cosine * real + sine * flipped_imaginary, cosine * imaginary - sine * flipped_real
-    sine = sine * _signs(num_qubits, rotation.z, rotation.x, real.dtype, real.device)
+    sine = sine * sign_table(num_qubits, rotation.z, rotation.x).to(real)
     return cosine * real + sine * flipped_real, cosine * imaginary + sine * flipped_imaginary
 
 
@@ -213,60 +212,3 @@ def in_frame(evolution: Evolution, states: torch.Tensor) -> torch.Tensor:
     frame = evolution.known_frame
     places = torch.from_numpy(row_table(evolution.num_qubits, frame)).to(states.device)
     return states.new_zeros(len(states), 1 << len(frame)).index_add(1, places, states)
-
-
-def _values(num_qubits: int, output: ExpectationValues, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
-    """Terms that flip the same bits share the products of amplitudes."""
-    constant = partial(torch.tensor, dtype=real.dtype, device=real.device)
-    values = constant(output.constants).expand(real.shape[0], -1)
-    terms = grouped(output.terms)
-    begins = terms["flip_term_begin"].tolist()
-    for part, (begin, end) in enumerate(itertools.pairwise(begins)):
-        if begin == end:
-            continue
-        flip = _flip(num_qubits, int(terms["flip_mask"][part // 2]), real.device)
-        if part % 2:
-            products = real[:, flip] * imaginary - imaginary[:, flip] * real
-        else:
-            products = real[:, flip] * real + imaginary[:, flip] * imaginary
-        sums = _signed_sums(num_qubits, products, terms["pauli_z"][begin:end])
-        coefficients = constant(terms["pauli_coefficient"][begin:end])
-        owners = torch.tensor(terms["pauli_observable"][begin:end], dtype=torch.int64, device=real.device)
-        values = values.index_add(1, owners, sums * coefficients)
-    return values
-
-
-def _signed_sums(num_qubits: int, products: torch.Tensor, masks: npt.NDArray[np.uint32]) -> torch.Tensor:
-    """Sums of (-1)^|z & i| products[:, i] for every mask z: one by one if few, else by a Walsh-Hadamard transform."""
-    if 2 * len(masks) <= num_qubits:
-        signs = [_signs(num_qubits, int(z), 0, products.dtype, products.device) for z in masks]
-        return torch.stack([(products * sign).sum(1) for sign in signs], 1)
-    size = products.shape
-    for bit in range(num_qubits):
-        pairs = products.reshape(size[0], size[1] >> (bit + 1), 2, 1 << bit)
-        products = torch.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], 2)
-    return products.reshape(size)[:, torch.tensor(masks, dtype=torch.int64, device=products.device)]
-
-
-def _flip(num_qubits: int, x: int, device: torch.device) -> torch.Tensor:
-    """Index i ^ x of every i."""
-    return torch.from_numpy(_flip_table(num_qubits, x)).to(device)
-
-
-def _signs(num_qubits: int, z: int, x: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """(-1)^|z & (i ^ x)| of every i."""
-    return torch.from_numpy(_sign_table(num_qubits, z, x)).to(device=device, dtype=dtype)
-
-
-# Tables are cached as arrays: a tensor made within torch.func must not outlive it.
-
-
-@lru_cache(maxsize=1024)
-def _flip_table(num_qubits: int, x: int) -> npt.NDArray[np.int64]:
-    return np.arange(1 << num_qubits) ^ x
-
-
-@lru_cache(maxsize=1024)
-def _sign_table(num_qubits: int, z: int, x: int) -> npt.NDArray[np.float32]:
-    index = np.arange(1 << num_qubits, dtype=np.uint32) ^ np.uint32(x)
-    return 1 - 2 * parity(index & np.uint32(z)).astype(np.float32)

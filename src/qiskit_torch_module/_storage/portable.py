@@ -29,7 +29,12 @@ from .._program.program import Program, require_shape
 from .._reading.expressions import OPERATION_NAMES, Derived, Expression, Node, variables_in
 from .._reading.paulis import PauliTerms
 from .._reading.polynomials import MAX_DEGREE, Polynomial
+from ..outputs.columns import Columns
+from ..outputs.entropy import Entropy
+from ..outputs.fidelity import Fidelity, Target
 from ..outputs.probabilities import Classes, Probabilities
+from ..outputs.reduced import DensityMatrix, Purity
+from ..outputs.variance import Observable, Variance
 
 # Raised whenever what older releases wrote or read changes.
 VERSION = 2
@@ -458,9 +463,23 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "interpret": Field(_Optional(_Record(Classes))),
         "output_shape": Field(_Optional(_Many(_COUNT))),
     },
+    DensityMatrix: {"qubits": Field(_QUBITS)},
+    Purity: {"qubits": Field(_QUBITS)},
+    Entropy: {"qubits": Field(_QUBITS), "alpha": Field(_Number()), "base": Field(_Number())},
+    Target: {"amplitudes": Field(_Array("complex128", 1))},
+    Fidelity: {"target": Field(_Record(Target))},
+    Observable: {"num_qubits": Field(_Integer(1, MAX_QUBITS)), "values": Field(_Record(ExpectationValues))},
+    Variance: {"observable": Field(_Record(Observable))},
+    Columns: {
+        "paulis": Field(_Record(ExpectationValues)),
+        "outputs": Field(_Many(_Output())),
+        "order": Field(_Many(_COUNT)),
+    },
 }
 # Outputs by the names that texts have for them.
-_OUTPUTS: Mapping[str, type] = {"State": State, "Probabilities": Probabilities}
+_OUTPUTS: Mapping[str, type] = {
+    kind.__name__: kind for kind in (State, Probabilities, DensityMatrix, Purity, Entropy, Fidelity, Variance, Columns)
+}
 _BY_NAME = frozenset({Evolution, ExpectationValues, Passes, *_OUTPUTS.values()})
 
 
@@ -481,7 +500,10 @@ def _require_sound(program: Program, length: int) -> None:
             require_shape(program)
         except TypeError as error:
             raise ValueError(str(error)) from None
-    _require_masks(evolution, output)
+    _require_masks(evolution)
+    _require_terms(output, evolution.num_qubits)
+    for sums in _sums_in(program.output):
+        _require_terms(sums, MAX_QUBITS if evolution.frame is None else len(evolution.frame))
     _require_dense(evolution)
     _require_frame(evolution)
     num_parameters = evolution.num_inputs + evolution.num_weights
@@ -510,19 +532,32 @@ def _require_blocks(evolution: Evolution) -> None:
                 raise ValueError("amplitudes of variables that are no inputs or weights")
 
 
-def _require_masks(evolution: Evolution, output: ExpectationValues) -> None:
+def _sums_in(output: Any) -> Iterator[ExpectationValues]:
+    """Sums of Paulis that an output reads from the state of all qubits."""
+    if isinstance(output, Columns):
+        yield output.paulis
+        for one in output.outputs:
+            yield from _sums_in(one)
+    elif isinstance(output, Variance):
+        yield output.observable.values
+
+
+def _require_masks(evolution: Evolution) -> None:
     end = 1 << evolution.num_qubits
     for rotation in evolution.rotations:
         # Z acts by its parity alone; the X of any other axis flips what its Z tells apart.
         is_right = rotation.x == 0 if rotation.axis == Z else is_odd(rotation.x & rotation.z)
         if not is_right or not 0 < rotation.z < end or rotation.x >= end:
             raise ValueError(f"a rotation about axis {rotation.axis} of the masks {rotation.x} and {rotation.z}")
-    terms = output.terms
+
+
+def _require_terms(output: ExpectationValues, num_qubits: int) -> None:
+    terms, end = output.terms, 1 << num_qubits
     if not len(terms.observable) == len(terms.x) == len(terms.z) == len(terms.coefficient):
         raise ValueError("Pauli terms of which parts are missing")
     masks = terms.x | terms.z
     if np.any(masks == 0) or np.any(masks >= end):
-        raise ValueError(f"a Pauli term of no mask, or of one beyond {evolution.num_qubits} qubits")
+        raise ValueError(f"a Pauli term of no mask, or of one beyond {num_qubits} qubits")
     if np.any(terms.observable < 0) or np.any(terms.observable >= len(output.constants)):
         raise ValueError("a Pauli term of an observable that there is not")
 

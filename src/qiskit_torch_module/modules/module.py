@@ -30,6 +30,7 @@ from .._simulation.native import joined
 from .._simulation.reading import read
 from .._simulation.states import traced
 from .._storage.blueprint import SavedCircuit
+from ..outputs.columns import as_output, settled
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
 from .inputs import is_ready, one_of, prepared
@@ -58,7 +59,8 @@ class QuantumModule(torch.nn.Module):
             vector in place, such as those of ``torch.nn.init`` and of `qiskit_torch_module.initializers`.
         seed_init: Seed for the initial values; the global random state is left as it was.
         observables: "individualZ" (output q is <Z> of qubit q), "tensoredZ" (one output, Z on all qubits), a Pauli
-            label, a Qiskit operator, or a sequence of them; one output each. Or a `qiskit_torch_module.outputs.Output`.
+            label, a Qiskit operator, or a sequence of them; one output each. Or an output of
+            `qiskit_torch_module.outputs`; those that are one number each may be in a sequence, too.
         num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
         num_threads_backward: Threads for gradients, likewise.
         encoding_gradients_flag: Gradients with respect to the input follow its ``requires_grad``; False forces them
@@ -92,14 +94,16 @@ class QuantumModule(torch.nn.Module):
         sets = list(variational_params) if isinstance(variational_params, Iterator) else variational_params
         self.variational_parameters = parameter_sets(sets, "variational_params")
         unmeasured, self._measurements = without_measurements(circuit)
-        program = cached_program(unmeasured, observables, self.encoding_parameters, self.variational_parameters)
+        read = observables
+        if isinstance(circuit, QuantumCircuit):  # the compiler says what else is wrong
+            observables = settled(observables, circuit.num_qubits)
+            read = as_output(observables, circuit.num_qubits)
+        program = cached_program(unmeasured, read, self.encoding_parameters, self.variational_parameters)
         self._compute(program, method_of(method))
         self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
         self._num_qubits: int = circuit.num_qubits
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
-        if isinstance(observables, Output):
-            observables = observables.settled(circuit.num_qubits)
         self._observables = copy.deepcopy(observables)  # later changes by the caller are no part of the model
         self._register(seed_init)
         if encoding_gradients_flag is not None:

@@ -33,6 +33,7 @@ from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .._storage.container import encoded
 from .._storage.old_files import is_old
 from .._storage.portable import from_text, read_output, to_text, written_output
+from ..outputs.columns import as_output, is_mixed
 from .module import QuantumModule
 from .old_models import old_model
 
@@ -165,7 +166,10 @@ def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[d
         observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
         with compiler_passes(**asdict(model._program.evolution.passes)):
             again = compile_program(
-                circuit_of(plan, listed), observables, model.encoding_parameters, model.variational_parameters
+                circuit_of(plan, listed),
+                as_output(observables, model._num_qubits),
+                model.encoding_parameters,
+                model.variational_parameters,
             )
     except Exception as error:  # gates are the code of others, and their definitions may raise anything
         return None, f"it could not be written down ({str(error)[:1000]})"
@@ -281,12 +285,18 @@ def _written_initial(initial: Any) -> Any:
 
 _MOST_PROJECTORS = 12  # in a product that is written as all its Pauli strings
 _STATE = "state"  # in place of observables; not a Pauli label
-_OUTPUT = "output"  # of a mapping, whose value is another output
+# Keys of mappings: to another output, and to a list in which some observables are outputs.
+_OUTPUT, _COLUMNS = "output", "columns"
 
 
 def _written_observables(model: QuantumModule) -> Any:
     """Labels as they are, everything else as sums of Paulis: bits of X and Z of every term, and coefficients."""
-    given = model.observables
+    return _written(model, model.observables)
+
+
+def _written(model: QuantumModule, given: Any) -> Any:
+    if is_mixed(given):
+        return {_COLUMNS: [_written(model, one) for one in given]}
     if isinstance(given, State):
         return _STATE
     if isinstance(given, Output):
@@ -308,6 +318,11 @@ def _idle_qubits(model: QuantumModule) -> list[int]:
     if frame is None or model._num_qubits <= _MOST_PROJECTORS:
         return []
     return [index for index, flip in enumerate(frame.flips) if not flip]
+
+
+def _only(observables: Any) -> Any:
+    """The observable of a list of one."""
+    return observables[0] if isinstance(observables, list) else observables
 
 
 def _written_method(model: QuantumModule) -> str:
@@ -334,6 +349,10 @@ def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
         return plain
     if type(plain) is dict and plain.keys() == {_OUTPUT}:
         return read_output(plain[_OUTPUT])
+    if type(plain) is dict and plain.keys() == {_COLUMNS}:
+        if type(plain[_COLUMNS]) is not list or len(plain[_COLUMNS]) != count:
+            raise ValueError(f"expected {count} observables")
+        return [_only(_read_observables(one, num_qubits, 1)) for one in plain[_COLUMNS]]
     if type(plain) is not dict or plain.keys() != _SUMS.keys():
         raise ValueError("expected observables as labels or arrays")
     shapes = {"x": (-(-num_qubits // 8),), "z": (-(-num_qubits // 8),)}

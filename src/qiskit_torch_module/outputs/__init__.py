@@ -1,6 +1,10 @@
 """Outputs: what is read from the final state. `QuantumModule` takes one in place of observables."""
 
 from .._program.output import Output, State
+from .entropy import Entropy
+from .fidelity import Fidelity
 from .probabilities import Probabilities
+from .reduced import DensityMatrix, Purity
+from .variance import Variance
 
-__all__ = ["Output", "Probabilities", "State"]
+__all__ = ["DensityMatrix", "Entropy", "Fidelity", "Output", "Probabilities", "Purity", "State", "Variance"]

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 
 from .._core.arguments import whole_number
-from .._core.torch_internals import constant_when_compiled
 from .._program.dense import VirtualQubits, coset_table, row_table
 
 # Tables of so many qubits are kept, as they take little memory; larger ones take little time beside the simulation.
@@ -65,13 +64,22 @@ def _table(
     return torch.from_numpy(make(num_qubits, _virtual(qubits)))
 
 
-@constant_when_compiled
+# PyTorch's compiler traces how tables are made, as it takes no constant tensors of one function twice.
+
+
 def outcomes(num_qubits: int, qubits: tuple[int, ...]) -> torch.Tensor:
     """The state of the qubits, the first of which is its lowest bit, at every index of all: (2^n,)."""
+    if torch.compiler.is_compiling():
+        index = torch.arange(1 << num_qubits)
+        found = torch.zeros_like(index)
+        for bit, qubit in enumerate(qubits):
+            found = found | (((index >> qubit) & 1) << bit)
+        return found
     return _table(row_table, num_qubits, qubits)
 
 
-@constant_when_compiled
 def places(num_qubits: int, qubits: tuple[int, ...]) -> torch.Tensor:
     """Indices (2^k, 2^(n - k)): a row for each state of the qubits, a column for each state of all others."""
+    if torch.compiler.is_compiling():
+        return torch.argsort(outcomes(num_qubits, qubits), stable=True).reshape(1 << len(qubits), -1)
     return _table(coset_table, num_qubits, qubits)

@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 
 from .._core.arguments import flag, noise_precision, noise_seed, shot_count, thread_count
 from .._program.cache import cached_program
+from .._program.program import require_sums
 from .._reading import compat
 from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
@@ -136,6 +137,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
         parameters, rows = parameters_and_rows(circuit, parameter_values)
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, parameters)
+        require_sums(program)
         inputs, _ = with_derived_columns(program.evolution, torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
         try:
             return engine_of(program).values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))

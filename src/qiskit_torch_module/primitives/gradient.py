@@ -14,6 +14,7 @@ from qiskit.circuit import Parameter
 
 from .._core.arguments import flag, thread_count
 from .._program.cache import cached_program
+from .._program.program import require_sums
 from .._reading import compat
 from .._reading.exponentials import exact_evolutions
 from .._reading.observables import Observables
@@ -133,6 +134,7 @@ class FastReverseEstimatorGradient:
         columns = _columns_of(circuit, order, parameters)
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, order)
+        require_sums(program)
         threads = engine_threads(self.num_threads)
         wanted = np.zeros(program.evolution.num_inputs, dtype=bool)
         wanted[columns] = True

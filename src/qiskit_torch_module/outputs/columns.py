@@ -1,0 +1,148 @@
+"""Pauli observables and other numbers that are read from one state, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._core.schema import MAX_QUBITS
+from .._core.torch_internals import constant_when_compiled
+from .._program.dense import VirtualQubits
+from .._program.frame import expectation_values_in
+from .._program.output import ExpectationValues, Output, require_output
+from .._reading.observables import pauli_sums
+from .paulis import Part, parts_of, values
+from .qubits import num_qubits_of
+
+
+@dataclass(frozen=True)
+class Columns(Output):
+    """A column for each observable of a list in which some are outputs.
+
+    Attributes:
+        paulis: Sums of Paulis, on the qubits of the circuit.
+        outputs: All others, each of them a number.
+        order: Where each column is among those of `paulis`, followed by `outputs`.
+    """
+
+    paulis: ExpectationValues
+    outputs: tuple[Output, ...]
+    order: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if sorted(self.order) != list(range(len(self.paulis.constants) + len(self.outputs))):
+            raise ValueError("observables: expected a place for each of several outputs")
+
+    @property
+    def is_traceable(self) -> bool:  # type: ignore[override]
+        """If all of them are."""
+        return all(output.is_traceable for output in self.outputs)
+
+    def shape(self, num_qubits: int) -> tuple[int, ...]:
+        """Shape (M,)."""
+        for output in self.outputs:
+            shape = output.shape(num_qubits)
+            if shape != ():
+                raise ValueError(
+                    f"observables: expected outputs that are one number each in a list, got {output} of shape {shape}; "
+                    "give it by itself"
+                )
+        return (len(self.order),)
+
+    def workspace(self, num_qubits: int) -> float:
+        """What the largest of them takes."""
+        paulis = 3 << num_qubits if self.paulis.constants else 0
+        return len(self.order) + max([paulis, *(output.workspace(num_qubits) for output in self.outputs)])
+
+    @constant_when_compiled
+    def _parts(self) -> tuple[Part, ...]:
+        return parts_of(self.paulis)
+
+    def read(self, state: torch.Tensor) -> torch.Tensor:
+        """Each of them, put in order."""
+        columns = [output.read(state)[:, None] for output in self.outputs]
+        if self.paulis.constants:
+            num_qubits = num_qubits_of(state)
+            columns.insert(0, values(num_qubits, self.paulis.constants, self._parts(), state.real, state.imag))
+        found = torch.cat(columns, 1)
+        if self.order == tuple(range(len(self.order))):
+            return found
+        return found[:, torch.tensor(self.order, device=state.device)]
+
+
+def is_mixed(observables: Any) -> bool:
+    """Whether these are several, and some of them outputs."""
+    return isinstance(observables, (list, tuple)) and any(map(_is_output, observables))
+
+
+def _is_output(observable: Any) -> bool:
+    return isinstance(observable, Output) or (isinstance(observable, type) and issubclass(observable, Output))
+
+
+def settled(observables: Any, num_qubits: int) -> Any:
+    """Observables in which all outputs know of how many qubits the circuit is; others as they are.
+
+    Raises:
+        TypeError: an output is a class, or not hashable.
+    """
+    if is_mixed(observables):
+        return [settled(one, num_qubits) for one in observables]
+    require_output(observables)
+    return observables.settled(num_qubits) if isinstance(observables, Output) else observables
+
+
+def as_output(observables: Any, num_qubits: int) -> Any:
+    """A list in which some observables are outputs as one output; all else as it is.
+
+    Raises:
+        TypeError, ValueError: one of them is wrong, or is not one number.
+    """
+    if not is_mixed(observables):
+        return observables
+    is_output = [isinstance(one, Output) for one in observables]
+    paulis = [one for one, other in zip(observables, is_output, strict=True) if not other]
+    places = np.empty(len(observables), dtype=int)
+    places[np.argsort(is_output, kind="stable")] = np.arange(len(observables))
+    if num_qubits > MAX_QUBITS:
+        raise ValueError(f"observables: expected at most {MAX_QUBITS} qubits where states are read, got {num_qubits}")
+    return Columns(  # type: ignore[abstract]  # dataclasses add the hash
+        expectation_values(paulis, num_qubits) if paulis else ExpectationValues.none(),
+        tuple([one for one in observables if isinstance(one, Output)]),
+        tuple(places.tolist()),
+    )
+
+
+def expectation_values(observables: Sequence[Any], num_qubits: int) -> ExpectationValues:
+    """Those of observables on the qubits of a circuit, as they are.
+
+    Raises:
+        TypeError, ValueError: one is wrong.
+    """
+    masks = tuple([1 << qubit for qubit in range(num_qubits)])
+    frame = VirtualQubits(masks, masks, (False,) * num_qubits)
+    return expectation_values_in(frame, pauli_sums(observables, num_qubits))
+
+
+def num_qubits_of_observable(observable: Any) -> int:
+    """On how many qubits an observable acts.
+
+    Raises:
+        TypeError: that is not known.
+    """
+    if isinstance(observable, Mapping) and observable:
+        observable = next(iter(observable))
+    if isinstance(observable, str):
+        return len(observable)
+    if hasattr(observable, "num_qubits"):
+        return int(observable.num_qubits)
+    shape = np.shape(observable) if isinstance(observable, (list, np.ndarray)) else getattr(observable, "shape", ())
+    if len(shape) != 2:
+        raise TypeError(
+            "observable: expected a Pauli label, a Qiskit operator, a mapping from Pauli label to coefficient or a "
+            f"matrix, got {type(observable).__name__}"
+        )
+    return max(1, int(shape[0]).bit_length() - 1)
