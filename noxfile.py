@@ -69,6 +69,7 @@ QISKIT_TESTS = [
         "reading",
         "readme",
         "sampler",
+        "sampler_gradient",
         "states",  # global phases, as each version's definitions have them
         "values",
         "version_1",

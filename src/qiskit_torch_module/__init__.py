@@ -11,10 +11,12 @@ from .modules.persistence import load, save
 from .primitives.estimator import FastEstimator
 from .primitives.gradient import FastReverseEstimatorGradient
 from .primitives.sampler import FastSampler
+from .primitives.sampler_gradient import FastReverseSamplerGradient
 
 __all__ = [
     "FastEstimator",
     "FastReverseEstimatorGradient",
+    "FastReverseSamplerGradient",
     "FastSampler",
     "HybridModule",
     "QuantumModule",

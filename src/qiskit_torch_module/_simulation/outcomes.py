@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,11 @@ from .engines import engine_of
 from .threads import engine_threads
 
 Array = npt.NDArray[np.float64]
+
+# What a way forward along a direction takes, to a pass back.
+_WAY_OF_DIRECTION = 1.5
+# Numbers that are held at once: 32 MiB.
+_MOST_NUMBERS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,15 @@ class Outcomes:
     def count(self) -> int:
         """How many there are."""
         return 1 << len(self.qubits)
+
+    @cached_property
+    def of_amplitudes(self) -> npt.NDArray[np.int64]:
+        """The outcome that each amplitude belongs to, shape (2^num_simulated,)."""
+        indices = np.arange(1 << self.num_simulated)
+        found = np.zeros_like(indices)
+        for bit, place in enumerate(self.places):
+            found |= (indices >> place & 1) << bit
+        return found
 
     def summed(self, probabilities: Array) -> Array:
         """For outcomes, shape (..., count), from what belongs to each amplitude: shape (..., 2^num_simulated)."""
@@ -87,6 +102,98 @@ def probabilities(
     """Those of each outcome, shape (B, count); arguments and errors are those of `amplitudes`."""
     numbers = amplitudes(program, inputs, weights, num_threads)
     return outcomes.summed(np.einsum("bij,bij->bi", numbers, numbers))
+
+
+def slopes(
+    program: Program, outcomes: Outcomes, inputs: torch.Tensor, columns: Sequence[int], num_threads: int = 0
+) -> Array:
+    """Derivatives of the probability of each outcome, shape (B, count, P), with respect to P inputs.
+
+    A pass takes one outcome back through the circuit, for all inputs; all passes share one way forward. Where there are
+    fewer inputs than outcomes, each is a direction, along which all outcomes move at once.
+
+    Args:
+        program: One that reads the state, without weights.
+        outcomes: Those of its qubits.
+        inputs: float64, shape (B, num_inputs).
+        columns: The P inputs.
+        num_threads: 0: as ``torch.get_num_threads()``.
+
+    Raises:
+        ValueError: as `amplitudes`.
+    """
+    found = np.empty((len(inputs), outcomes.count, len(columns)))
+    if not found.size:
+        return found
+    rows = max(1, _MOST_NUMBERS // max(2 << outcomes.num_simulated, len(columns) * inputs.shape[1]))
+    for first in range(0, len(inputs), rows):
+        part = slice(first, first + rows)
+        found[part] = _slopes(program, outcomes, inputs[part], columns, num_threads)
+    return found
+
+
+def _slopes(
+    program: Program, outcomes: Outcomes, inputs: torch.Tensor, columns: Sequence[int], num_threads: int
+) -> Array:
+    evolution = program.evolution
+    require_room(evolution.num_qubits, len(inputs))
+    at = inputs.detach().requires_grad_(evolution.has_derived)
+    extended, _ = with_derived_columns(evolution, at, at.new_empty(0))
+    tangents = _tangents(extended, at, columns)
+    by_directions = not evolution.is_stepwise and _WAY_OF_DIRECTION * len(columns) < outcomes.count
+    compute = _along if by_directions else _back
+    try:
+        return compute(program, outcomes, extended.detach().numpy(), tangents, engine_threads(num_threads))
+    except ValueError as error:
+        raise explained(evolution, error, extended.detach(), at.new_empty(0)) from None
+
+
+def _tangents(extended: torch.Tensor, at: torch.Tensor, columns: Sequence[int]) -> Array:
+    """How all inputs of the engine move with each of P inputs, shape (P, B, all inputs)."""
+    tangents = torch.zeros(len(columns), *extended.shape, dtype=torch.float64)
+    tangents[torch.arange(len(columns)), :, torch.tensor(columns)] = 1.0
+    for derived in range(at.shape[1], extended.shape[1]):
+        (slope,) = torch.autograd.grad(extended[:, derived].sum(), at, retain_graph=True)
+        tangents[:, :, derived] = slope[:, list(columns)].T
+    return tangents.numpy()
+
+
+def _along(program: Program, outcomes: Outcomes, inputs: Array, tangents: Array, threads: int) -> Array:
+    """Along each direction, whose copies of the samples go side by side."""
+    engine, batch, width = engine_of(program), len(inputs), 2 << outcomes.num_simulated
+    found = np.empty((batch, outcomes.count, len(tangents)))
+    at_once = max(1, _MOST_NUMBERS // (batch * width))
+    for first in range(0, len(tangents), at_once):
+        some = tangents[first : first + at_once]
+        copies = torch.from_numpy(np.tile(inputs, (len(some), 1)))
+        curve = [copies, torch.from_numpy(some.reshape(len(copies), -1))]
+        numbers, moved = engine.series_values_float64(1, curve, len(copies), ([], []), threads)
+        parts = (2.0 * numbers.numpy() * moved.numpy()).reshape(len(some), batch, -1, 2).sum(3)
+        found[:, :, first : first + at_once] = np.moveaxis(outcomes.summed(parts), 0, 2)
+    return found
+
+
+def _back(program: Program, outcomes: Outcomes, inputs: Array, tangents: Array, threads: int) -> Array:
+    """From each outcome back to all inputs."""
+    engine, batch, width = engine_of(program), len(inputs), 2 << outcomes.num_simulated
+    wanted = (tangents != 0).any(axis=(0, 1))
+    numbers = engine.values(inputs, np.empty(0), threads).reshape(batch, -1, 2)
+    found = np.empty((batch, outcomes.count, len(tangents)))
+    at_once = max(1, _MOST_NUMBERS // (batch * width))
+    for first in range(0, outcomes.count, at_once):
+        some = min(at_once, outcomes.count - first)
+        bras = np.zeros((some, batch, width // 2, 2))
+        places = np.flatnonzero((outcomes.of_amplitudes >= first) & (outcomes.of_amplitudes < first + some))
+        own = outcomes.of_amplitudes[places] - first
+        bras[own, :, places] = 2.0 * numbers[:, places].swapaxes(0, 1)
+        gradients, _ = engine.vector_jacobian_products(
+            inputs, np.empty(0), bras.reshape(some, batch, width), wanted, threads
+        )
+        if gradients is not None:
+            found[:, first : first + some] = np.einsum("vbn,pbn->bvp", gradients, tangents)
+        else:
+            found[:, first : first + some] = 0.0  # no angle depends on them
+    return found
 
 
 def require_room(num_qubits: int, num_states: int) -> None:

@@ -131,7 +131,7 @@ class FastReverseEstimatorGradient:
         imaginary: bool,
     ) -> npt.NDArray[np.float64]:
         order, rows = parameters_and_rows(circuit, parameter_values)
-        columns = _columns_of(circuit, order, parameters)
+        columns = columns_of(circuit, order, parameters)
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, order)
         require_sums(program)
@@ -185,7 +185,7 @@ class FastReverseEstimatorGradient:
             ValueError: different numbers of arguments, or a parameter is not in its circuit.
         """
         checked = triples(circuits, observables, parameter_values)
-        wanted = _wanted(checked.circuits, parameters)
+        wanted = wanted_parameters(checked.circuits, parameters)
         chosen = compat.Options(**{**vars(self._default_options), **options})
         return compat.submitted(self._run, checked, wanted, chosen, at_once=checked.amount < AT_ONCE)
 
@@ -218,7 +218,7 @@ def _part(derivative_type: Any) -> str:
     raise ValueError(f"derivative_type: expected 'real', 'imaginary' or 'complex', got {derivative_type!r}")
 
 
-def _columns_of(
+def columns_of(
     circuit: QuantumCircuit, order: Sequence[Parameter], parameters: Iterable[Parameter] | None
 ) -> list[int]:
     """Where the chosen parameters stand in the order of the columns."""
@@ -228,7 +228,7 @@ def _columns_of(
     return [position[parameter] for parameter in chosen]
 
 
-def _wanted(circuits: Sequence[QuantumCircuit], parameters: Any) -> list[list[Parameter]]:
+def wanted_parameters(circuits: Sequence[QuantumCircuit], parameters: Any) -> list[list[Parameter]]:
     """For each circuit, the parameters to differentiate with respect to."""
     if parameters is None:
         parameters = [None] * len(circuits)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import ControlFlowOp
+from qiskit.circuit import ControlFlowOp, Parameter
 from qiskit.exceptions import QiskitError
 
 from .._program.cache import cached_program
@@ -20,7 +21,7 @@ from .._program.program import Program
 from .._reading.exponentials import exact_evolutions
 from .._reading.measurements import Measurements, Register, without_measurements
 from .._simulation.draws import look_up, packed
-from .._simulation.outcomes import Outcomes, probabilities
+from .._simulation.outcomes import Outcomes, probabilities, require_room
 from .rows import with_a_qubit
 
 Rows = npt.NDArray[np.float64]
@@ -92,6 +93,19 @@ class Measured:
         found: list[int] = numbers.tolist()
         return found
 
+    def spread(self, values: Rows) -> Rows:
+        """Values of outcomes (..., outcomes) as those of all numbers that the classical bits can hold, (..., 2^k).
+
+        Raises:
+            ValueError: there are more numbers than the memory budget holds.
+        """
+        num_bits = len(self.measurements.bits)
+        lead = values.shape[:-1]
+        require_room(num_bits, math.prod(lead))
+        spread = np.zeros((*lead, 1 << num_bits))
+        spread[..., self.numbers_of(self.measurements.bits)] = values  # each outcome has a number of its own
+        return spread
+
 
 class CircuitRefusedError(QiskitError, ValueError):  # type: ignore[misc]
     """A circuit that cannot be sampled: an error of the kind that Qiskit's samplers raise, and of ours."""
@@ -100,20 +114,32 @@ class CircuitRefusedError(QiskitError, ValueError):  # type: ignore[misc]
         return str(self.message)  # Qiskit would quote it
 
 
-def measured(circuit: QuantumCircuit, exact_evolution: bool = False) -> Measured:
-    """Compiles a circuit, whose parameters are all inputs, in the order of ``circuit.parameters``.
+def measured_works(
+    circuits: Iterable[QuantumCircuit], exact_evolution: bool = False, order: Sequence[Parameter] | None = None
+) -> dict[int, Measured]:
+    """The circuits, compiled, by their identity.
+
+    Args:
+        circuits: Their parameters are all inputs.
+        exact_evolution: As for `FastEstimator`.
+        order: Of the parameters; None: that of ``circuit.parameters``.
 
     Raises:
-        TypeError: it is no circuit.
-        CircuitRefusedError: it cannot be compiled; the message names the operation and a remedy.
+        TypeError: not a circuit.
+        CircuitRefusedError: one cannot be compiled; the message names the operation and a remedy.
     """
+    distinct = {id(circuit): circuit for circuit in circuits}
+    return {key: _measured(circuit, exact_evolution, order) for key, circuit in distinct.items()}
+
+
+def _measured(circuit: QuantumCircuit, exact_evolution: bool, order: Sequence[Parameter] | None) -> Measured:
     try:
         unmeasured, measurements = without_measurements(circuit)
         _require_straight(circuit)
         if not circuit.num_qubits:
             unmeasured = with_a_qubit(unmeasured)
         with exact_evolutions(exact_evolution):
-            program = cached_program(unmeasured, State(), list(circuit.parameters))
+            program = cached_program(unmeasured, State(), list(circuit.parameters if order is None else order))
     except ValueError as error:
         raise CircuitRefusedError(str(error)) from error
     return Measured(program, measurements, Outcomes.of(program.evolution, measurements.qubits))

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.result import QuasiDistribution
 
@@ -16,9 +17,10 @@ from .._reading import compat
 from .._simulation.draws import Streams
 from .batches import batches
 from .bits import Shots
-from .measured import CircuitRefusedError, Measured, measured
+from .measured import CircuitRefusedError, Measured, measured_works
 from .pairs import Pairs, pairs
 from .pubs import amount
+from .rows import Columns, parameters_and_rows
 
 # A job that asks for fewer amplitudes and shots is done sooner than a thread could start.
 AT_ONCE = 1 << 14
@@ -104,6 +106,23 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
         """Updates the default options of V1 calls."""
         self.options.update_options(**fields)
 
+    def probabilities(
+        self, circuit: QuantumCircuit, parameter_values: npt.ArrayLike | Columns | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Exact probabilities (B, 2^k) of all numbers that k classical bits can hold, for B rows of parameter values.
+
+        Args:
+            circuit: Circuit that ends with measurements into k classical bits, the first of which is the lowest.
+            parameter_values: As for `FastEstimator.expectation_values`.
+
+        Raises:
+            TypeError: an argument is of the wrong kind.
+            ValueError: an argument cannot be used; the message names it and a remedy.
+        """
+        order, rows = parameters_and_rows(circuit, parameter_values)
+        [work] = measured_works([circuit], self.exact_evolution, order).values()
+        return work.spread(work.probabilities(rows, self.num_threads))
+
     def run(
         self,
         pubs: Any = None,
@@ -160,7 +179,7 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
         """V2: the result of PUBs, in the thread of a job. V1: a job."""
         if parameter_values is not None:
             checked = pairs(pubs, parameter_values)
-            works = self._works(checked.circuits)
+            works = measured_works(checked.circuits, self.exact_evolution)
             for position, circuit in enumerate(checked.circuits):
                 _require_every_bit(works[id(circuit)], position)
             small = checked.amount < AT_ONCE
@@ -172,14 +191,9 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     def _run_pub(self, pub: Any) -> Any:
         return self._results([pub])[0]
 
-    def _works(self, circuits: Iterable[QuantumCircuit]) -> dict[int, Measured]:
-        """The circuits, compiled, by their identity."""
-        distinct = {id(circuit): circuit for circuit in circuits}
-        return {key: measured(circuit, self.exact_evolution) for key, circuit in distinct.items()}
-
     def _results(self, pubs: Sequence[Any]) -> list[Any]:
         """The results of PUBs; the rows of all that share a circuit are evaluated together."""
-        works = self._works(pub.circuit for pub in pubs)
+        works = measured_works([pub.circuit for pub in pubs], self.exact_evolution)
         shots = [Shots(works[id(pub.circuit)], pub, self.exact) for pub in pubs]
         streams = Streams(self.seed)
         for position, first, block in batches(pubs, works, self.num_threads):
