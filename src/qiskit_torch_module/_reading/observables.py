@@ -15,7 +15,7 @@ from qiskit.quantum_info.operators.base_operator import BaseOperator
 from .compat import SparseObservable
 from .decompose import is_sparse, matrix_pauli_sum, matrix_strings
 from .labels import CODES, codes_of, count_strings, has_projectors, on_zero, strings_of
-from .paulis import BYTES_OF_STRING, PHASES, PauliString, PauliSums, Strings, packed
+from .paulis import BYTES_OF_STRING, PHASES, PauliString, PauliSums, Strings, packed, unpacked
 
 __all__ = ["MAX_TERMS", "Observables", "PauliString", "PauliSums", "matrix_pauli_sum", "pauli_sums"]
 
@@ -56,6 +56,18 @@ def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Seq
     if len(observables) == 0:
         raise ValueError("observables: expected at least one, got none; 'individualZ' is Z of every qubit")
     return _Reader(num_qubits, idle).sums(observables)
+
+
+def operators_of(sums: PauliSums) -> list[SparsePauliOp]:
+    """Each observable as an operator, which `pauli_sums` reads as it was."""
+    bits = [unpacked(masks, sums.num_qubits) for masks in (sums.z, sums.x)]
+    begins = np.searchsorted(sums.observable, np.arange(sums.num_observables + 1)).tolist()
+    return [
+        SparsePauliOp(PauliList.from_symplectic(bits[0][begin:end], bits[1][begin:end]), sums.coefficient[begin:end])
+        if end > begin
+        else SparsePauliOp.from_sparse_list([("", [], 0.0)], num_qubits=sums.num_qubits)
+        for begin, end in itertools.pairwise(begins)
+    ]
 
 
 _KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray)  # beside sparse matrices

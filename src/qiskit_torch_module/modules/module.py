@@ -30,7 +30,8 @@ from .._simulation.native import joined
 from .._simulation.reading import read
 from .._simulation.states import traced
 from .._storage.blueprint import SavedCircuit
-from ..outputs.columns import as_output, settled
+from ..outputs.columns import as_output
+from ..outputs.trainable import Sums, Trainable, known, names_of, taken_apart, trained_in
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
 from .inputs import is_ready, one_of, prepared
@@ -60,7 +61,8 @@ class QuantumModule(torch.nn.Module):
         seed_init: Seed for the initial values; the global random state is left as it was.
         observables: "individualZ" (output q is <Z> of qubit q), "tensoredZ" (one output, Z on all qubits), a Pauli
             label, a Qiskit operator, or a sequence of them; one output each. Or an output of
-            `qiskit_torch_module.outputs`; those that are one number each may be in a sequence, too.
+            `qiskit_torch_module.outputs`; those that are one number each may be in a sequence, too, as sums with
+            coefficients that are trained.
         num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
         num_threads_backward: Threads for gradients, likewise.
         encoding_gradients_flag: Gradients with respect to the input follow its ``requires_grad``; False forces them
@@ -75,6 +77,8 @@ class QuantumModule(torch.nn.Module):
     Source: Meyer et al., "Qiskit-Torch-Module: Fast Prototyping of Quantum Neural Networks", arXiv:2404.06314.
     """
 
+    _sums: Sums | None = None  # how columns are made of what is read; None: they are that
+
     def __init__(
         self,
         circuit: QuantumCircuit,
@@ -83,7 +87,7 @@ class QuantumModule(torch.nn.Module):
         variational_params_names: Sequence[str] | str | None = None,
         variational_params_initial: Initial | Sequence[Initial] = "uniform",
         seed_init: int | None = None,
-        observables: Observables | Output = "individualZ",
+        observables: Observables | Output | Trainable = "individualZ",
         num_threads_forward: int = 0,
         num_threads_backward: int = 0,
         encoding_gradients_flag: bool | None = None,
@@ -96,8 +100,9 @@ class QuantumModule(torch.nn.Module):
         unmeasured, self._measurements = without_measurements(circuit)
         read = observables
         if isinstance(circuit, QuantumCircuit):  # the compiler says what else is wrong
-            observables = settled(observables, circuit.num_qubits)
-            read = as_output(observables, circuit.num_qubits)
+            observables = known(observables, circuit.num_qubits)
+            read, self._sums = taken_apart(observables)
+            read = as_output(read, circuit.num_qubits)
         program = cached_program(unmeasured, read, self.encoding_parameters, self.variational_parameters)
         self._compute(program, method_of(method))
         self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
@@ -150,25 +155,38 @@ class QuantumModule(torch.nn.Module):
 
     def _register(self, seed: int | None) -> None:
         with seeded(seed):
-            for name, values in self._initial_values():
-                if name in self._parameters or hasattr(self, name):
-                    raise ValueError(f"variational_params_names: '{name}' is taken by the module; choose another name")
-                self.register_parameter(name, torch.nn.Parameter(values))
+            self._register_parameters(self._initial_values(), "variational_params_names")
+            self._register_parameters(self._initial_coefficients(), "name of Trainable")
         if not self._names:  # dtype and device, which weights would tell otherwise
             self.register_buffer("_like", torch.empty(0), persistent=False)
+
+    def _register_parameters(self, initial: Iterator[tuple[str, torch.Tensor]], argument: str) -> None:
+        for name, values in initial:
+            if name in self._parameters or hasattr(self, name):
+                raise ValueError(f"{argument}: '{name}' is taken by the module; choose another name")
+            self.register_parameter(name, torch.nn.Parameter(values))
 
     def _initial_values(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, parameters, initial in zip(self._names, self.variational_parameters, self._initials, strict=True):
             yield name, initial_values(initial, len(parameters), f"variational_params_initial of '{name}'")
 
+    def _initial_coefficients(self) -> Iterator[tuple[str, torch.Tensor]]:
+        trained = trained_in(self._observables)
+        for name, one in zip(names_of(trained), trained, strict=True):
+            yield name, initial_values(one.initial, one.size, f"initial of '{name}'")
+
+    def _coefficients(self) -> list[torch.Tensor]:
+        """Those of sums of observables, in order."""
+        return [] if self._sums is None else [getattr(self, name) for name in names_of(trained_in(self._observables))]
+
     def reset_parameters(self, seed: int | None = None) -> None:
-        """Starts every set anew, as at construction.
+        """Starts every set, and trained coefficients of observables, anew, as at construction.
 
         Args:
             seed: Seed for the new values; the global random state is then left as it was. None: the global state.
         """
         with seeded(seed), torch.no_grad():
-            for name, values in self._initial_values():
+            for name, values in (*self._initial_values(), *self._initial_coefficients()):
                 getattr(self, name).copy_(values)
 
     def forward(self, input: torch.Tensor | None = None, input_tensor: torch.Tensor | None = None) -> torch.Tensor:
@@ -202,6 +220,8 @@ class QuantumModule(torch.nn.Module):
             flat, all_weights = with_derived_columns(self._program.evolution, flat, all_weights)
             weights = [all_weights]
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
+        if self._sums is not None:
+            values = self._sums.of(values, self._coefficients())
         if inputs.ndim != 2:
             values = values.reshape((*inputs.shape[:-1], *values.shape[1:]))
         return values if dtype is None or values.is_complex() else values.to(dtype)
@@ -269,7 +289,7 @@ class QuantumModule(torch.nn.Module):
         return list(self._names)
 
     @property
-    def observables(self) -> Observables | Output:
+    def observables(self) -> Observables | Output | Trainable:
         """A copy of the observables as they were given."""
         return copy.deepcopy(self._observables)
 
@@ -296,7 +316,7 @@ class QuantumModule(torch.nn.Module):
     @property
     def output_size(self) -> int:
         """Number of observables: the width of the output; how many numbers an `Output` reads from a sample."""
-        return self._program.output_size
+        return self._program.output_size if self._sums is None else self._sums.num_columns
 
     @property
     def circuit(self) -> QuantumCircuit:
@@ -320,6 +340,8 @@ class QuantumModule(torch.nn.Module):
         program.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
         self._compute(program, self._runners.method)
         self._observables, self._measurements = observables, measurements
+        _, self._sums = taken_apart(observables)
+        self._register_parameters(self._initial_coefficients(), "name of Trainable")
         self._circuit, self._num_qubits = circuit, circuit.num_qubits
 
     @property
@@ -362,7 +384,8 @@ class QuantumModule(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Qubits, sizes and trainable sets, for ``print``."""
-        sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in self._names)
+        names = [*self._names, *names_of(trained_in(self._observables))]
+        sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in names)
         return (
             f"num_qubits={self._num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
             f"trainable: {sets or 'none'}"

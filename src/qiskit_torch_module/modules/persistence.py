@@ -13,18 +13,14 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from .._core.arguments import MOST_THREADS, flag
 from .._differentiation.autograd import values as values_of
 from .._program.compile import compile_program
-from .._program.output import Output, State
 from .._program.passes import compiler_passes
 from .._program.program import Program
 from .._reading.identities import read_parameters, written_parameters
 from .._reading.measurements import read_measurements, without_measurements, written_measurements
-from .._reading.observables import pauli_sums
-from .._reading.paulis import unpacked
 from .._simulation.choose import AUTO, known, method_of
 from .._simulation.columns import with_derived_columns
 from .._simulation.native import Native
@@ -32,10 +28,12 @@ from .._storage.blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
 from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .._storage.container import encoded
 from .._storage.old_files import is_old
-from .._storage.portable import from_text, read_output, to_text, written_output
-from ..outputs.columns import as_output, is_mixed
+from .._storage.portable import from_text, to_text
+from ..outputs.columns import as_output
+from ..outputs.trainable import taken_apart
 from .module import QuantumModule
 from .old_models import old_model
+from .written import read_observables, require_fit, written_initial, written_observables
 
 _KIND = "quantum module"
 _FIELDS = {
@@ -47,7 +45,6 @@ _FIELDS = {
 _LATER = {"method", "measurements"}  # not there before version 2.1; the second only if there are any
 # With more qubits, circuits that compile to other rotations are not compared by their values.
 _MOST_COMPARED_QUBITS = 22
-_SUMS = {"observable": "int32", "x": "uint8", "z": "uint8", "coefficient": "float64"}
 _REMEDY = "save its state_dict() with torch.save"
 
 # A circuit never changes: what was checked stays checked.
@@ -134,8 +131,8 @@ def _content(model: QuantumModule) -> dict[str, Any]:
         "parameters": parameters,
         "names": model.variational_names,
         "sizes": [len(chosen) for chosen in model.variational_parameters],
-        "initials": [_written_initial(initial) for initial in model._initials],
-        "trainable": [weights.requires_grad for weights in model.variational_],
+        "initials": [written_initial(initial, "uniform") for initial in model._initials],
+        "trainable": _trainable(model),
         "weights": dict(model.state_dict()),
         "like": None if model.variational_ else model._without_weights()[0],
         "encoding_gradients_flag": model.encoding_gradients_flag,
@@ -143,6 +140,15 @@ def _content(model: QuantumModule) -> dict[str, Any]:
         "num_threads": [model.num_threads_forward, model.num_threads_backward],
         **({"measurements": written_measurements(measurements)} if measurements.bits else {}),
     }
+
+
+def _trained(model: QuantumModule) -> list[torch.Tensor]:
+    """All sets, and the coefficients of sums."""
+    return [*model.variational_, *model._coefficients()]
+
+
+def _trainable(model: QuantumModule) -> list[bool]:
+    return [weights.requires_grad for weights in _trained(model)]
 
 
 def _parameters_of(model: QuantumModule) -> list[Parameter]:
@@ -163,11 +169,12 @@ def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[d
     try:
         unmeasured, _ = without_measurements(model._circuit)
         plan = blueprint(unmeasured, listed)
-        observables = _read_observables(_written_observables(model), model._num_qubits, model.output_size)
+        count = model._program.output_size
+        observables = read_observables(_written_observables(model), model._num_qubits, count)
         with compiler_passes(**asdict(model._program.evolution.passes)):
             again = compile_program(
                 circuit_of(plan, listed),
-                as_output(observables, model._num_qubits),
+                as_output(taken_apart(observables)[0], model._num_qubits),
                 model.encoding_parameters,
                 model.variational_parameters,
             )
@@ -209,7 +216,7 @@ def _require_same(model: QuantumModule, again: QuantumModule) -> None:
         "parameters": _parameters_of(again) == _parameters_of(model),
         "names": again.variational_names == model.variational_names,
         "sets of parameters": again.variational_parameters == model.variational_parameters,
-        "requires_grad": [a.requires_grad for a in again.variational_] == [b.requires_grad for b in model.variational_],
+        "requires_grad": _trainable(again) == _trainable(model),
         "weights": encoded("", dict(again.state_dict())) == encoded("", dict(model.state_dict())),
         "dtype": [tensor.dtype for tensor in again._without_weights()]
         == [tensor.dtype for tensor in model._without_weights()],
@@ -258,13 +265,16 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         method=method_of(content.get("method", AUTO)) or AUTO,
     )
     circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
-    observables = _read_observables(content["observables"], num_qubits, program.output_size)
+    observables = read_observables(content["observables"], num_qubits, program.output_size)
+    require_fit(observables, num_qubits, program.shape)
     measurements = read_measurements(content.get("measurements"), num_qubits)
     model._restore(program, circuit, observables, measurements)
     model.load_state_dict(content["weights"], assign=True)
     if "_like" in model._buffers:  # the dtype, if there are no weights
         model._buffers["_like"] = content["like"].clone()
-    model.set_variational_gradients_flag([bool(is_trained) for is_trained in content["trainable"]])
+    flags = [bool(is_trained) for is_trained in content["trainable"]]
+    for weights, is_trained in zip(_trained(model), flags, strict=True):
+        weights.requires_grad_(is_trained)
     return model
 
 
@@ -277,36 +287,11 @@ def _sets(parameters: Sequence[Parameter], sizes: Any) -> list[list[Parameter]]:
     return [list(parameters[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
 
 
-def _written_initial(initial: Any) -> Any:
-    if isinstance(initial, tuple) and len(initial) == 2 and isinstance(initial[1], Mapping):
-        return (initial[0], dict(initial[1]))
-    return "uniform" if callable(initial) and not isinstance(initial, torch.Tensor) else initial
-
-
 _MOST_PROJECTORS = 12  # in a product that is written as all its Pauli strings
-_STATE = "state"  # in place of observables; not a Pauli label
-# Keys of mappings: to another output, and to a list in which some observables are outputs.
-_OUTPUT, _COLUMNS = "output", "columns"
 
 
 def _written_observables(model: QuantumModule) -> Any:
-    """Labels as they are, everything else as sums of Paulis: bits of X and Z of every term, and coefficients."""
-    return _written(model, model.observables)
-
-
-def _written(model: QuantumModule, given: Any) -> Any:
-    if is_mixed(given):
-        return {_COLUMNS: [_written(model, one) for one in given]}
-    if isinstance(given, State):
-        return _STATE
-    if isinstance(given, Output):
-        return {_OUTPUT: written_output(given)}
-    if isinstance(given, str):
-        return given
-    if isinstance(given, Sequence) and all(isinstance(label, str) for label in given):
-        return list(given)
-    sums = pauli_sums(given, model._num_qubits, lambda: _idle_qubits(model))
-    return {name: getattr(sums, name) for name in _SUMS}
+    return written_observables(model.observables, model._num_qubits, lambda: _idle_qubits(model))
 
 
 def _idle_qubits(model: QuantumModule) -> list[int]:
@@ -320,11 +305,6 @@ def _idle_qubits(model: QuantumModule) -> list[int]:
     return [index for index, flip in enumerate(frame.flips) if not flip]
 
 
-def _only(observables: Any) -> Any:
-    """The observable of a list of one."""
-    return observables[0] if isinstance(observables, list) else observables
-
-
 def _written_method(model: QuantumModule) -> str:
     """The name of its method, by which it is looked up again."""
     method = model.method
@@ -336,38 +316,3 @@ def _written_method(model: QuantumModule) -> str:
             f"qtm.methods.register with it, or {_REMEDY}"
         )
     return method.name
-
-
-def _read_observables(plain: Any, num_qubits: int, count: int) -> Any:
-    if plain == _STATE:
-        return State()
-    if isinstance(plain, str):
-        return plain
-    if isinstance(plain, list):
-        if len(plain) != count or not all(type(label) is str for label in plain):
-            raise ValueError(f"expected {count} observables")
-        return plain
-    if type(plain) is dict and plain.keys() == {_OUTPUT}:
-        return read_output(plain[_OUTPUT])
-    if type(plain) is dict and plain.keys() == {_COLUMNS}:
-        if type(plain[_COLUMNS]) is not list or len(plain[_COLUMNS]) != count:
-            raise ValueError(f"expected {count} observables")
-        return [_only(_read_observables(one, num_qubits, 1)) for one in plain[_COLUMNS]]
-    if type(plain) is not dict or plain.keys() != _SUMS.keys():
-        raise ValueError("expected observables as labels or arrays")
-    shapes = {"x": (-(-num_qubits // 8),), "z": (-(-num_qubits // 8),)}
-    for name, dtype in _SUMS.items():
-        shape = (len(plain["coefficient"]), *shapes.get(name, ()))
-        if not isinstance(plain[name], np.ndarray) or plain[name].dtype != dtype or plain[name].shape != shape:
-            raise ValueError(f"observables: expected {name} as an array of {dtype}, shape {shape}")
-    owner, coefficients = plain["observable"], plain["coefficient"]
-    if not np.all(np.isfinite(coefficients)) or np.any(np.diff(owner) < 0) or np.any((owner < 0) | (owner >= count)):
-        raise ValueError(f"observables: expected finite coefficients of {count} observables, one after the other")
-    bits = [unpacked(plain[name], num_qubits) for name in ("z", "x")]
-    begins = np.searchsorted(owner, np.arange(count + 1)).tolist()
-    return [
-        SparsePauliOp(PauliList.from_symplectic(bits[0][begin:end], bits[1][begin:end]), coefficients[begin:end])
-        if end > begin
-        else SparsePauliOp.from_sparse_list([("", [], 0.0)], num_qubits=num_qubits)
-        for begin, end in itertools.pairwise(begins)
-    ]

@@ -5,6 +5,17 @@ from .entropy import Entropy
 from .fidelity import Fidelity
 from .probabilities import Probabilities
 from .reduced import DensityMatrix, Purity
+from .trainable import Trainable
 from .variance import Variance
 
-__all__ = ["DensityMatrix", "Entropy", "Fidelity", "Output", "Probabilities", "Purity", "State", "Variance"]
+__all__ = [
+    "DensityMatrix",
+    "Entropy",
+    "Fidelity",
+    "Output",
+    "Probabilities",
+    "Purity",
+    "State",
+    "Trainable",
+    "Variance",
+]
