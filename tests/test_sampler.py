@@ -264,7 +264,7 @@ def test_counts_follow_the_probabilities():
 @needs_v2
 def test_without_a_seed_shots_differ():
     sampler = FastSampler()
-    first, second = (sampler.run([(FREE, ROW)]).result()[0].data.meas for _ in range(2))
+    first, second = (sampler.run([(FREE, ROW)], shots=1000).result()[0].data.meas for _ in range(2))
     assert not np.array_equal(first.array, second.array)
 
 
@@ -492,6 +492,38 @@ def test_exact_counts_of_joined_registers(names):
     )
     with pytest.raises(ValueError, match="z"):
         exact.join_data(["z"])
+
+
+@needs_v2
+@pytest.mark.parametrize("exact", [None, True, False])
+@pytest.mark.parametrize("asked", ["by nobody", "by default_shots", "by seed", "by the call", "by the PUB", "later"])
+def test_whose_counts_are_exact(exact, asked):
+    """exact=None: those that nobody asked a number of shots for, as with the default sampler of SamplerQNN."""
+    arguments = {"by default_shots": {"default_shots": 1024}, "by seed": {"seed": 3}}.get(asked, {})
+    sampler = FastSampler(exact=exact, **arguments)
+    if asked == "later":
+        sampler.default_shots = 1024
+    pubs = [(FREE, [ROW] * 2, *([1024] if asked == "by the PUB" else [])), (MANY, ROW, 5)]
+    first, second = sampler.run(pubs, shots=1024 if asked == "by the call" else None).result()
+    bits = first.data.meas
+    is_exact = exact is True or (exact is None and asked == "by nobody")
+    assert (type(bits) is not compat.BitArray) == is_exact
+    assert (bits.num_shots, second.data.x.num_shots) == (1024, 5)
+    assert (type(second.data.x) is not compat.BitArray) == (exact is True)
+    expected = written(Statevector(circuit_of().assign_parameters(ROW)), [0, 1, 2], 1024)
+    assert (bits.get_int_counts(1) == pytest.approx(expected, abs=1e-9)) == is_exact
+    if not is_exact:
+        assert all(type(count) is int for count in bits.get_counts(1).values())
+
+
+@needs_v2
+def test_half_of_the_shots_is_half():
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    [result] = FastSampler().run([circuit]).result()
+    assert result.data.meas.get_counts() == {"00": 512, "11": 512}
 
 
 # V1: probabilities or frequencies of what is written into all bits.

@@ -18,7 +18,7 @@ A = ParameterVector("a", 5)
 GATES = {
     "as they are": [A[0], A[1], A[2], A[3], A[4]],
     "products": [A[0] * A[1], 2 * A[2], A[3], A[4], A[0]],
-    "functions": [A[2].sin(), A[0] * A[1], A[3].exp(), A[4], A[1] ** 2],
+    "functions": [A[2].sin(), A[0] * A[1], A[3].exp(), A[4], A[1] * A[1]],
 }
 
 

@@ -32,7 +32,9 @@ class ExactBitArray(compat.BitArray):  # type: ignore[misc]
     def get_int_counts(self, loc: Any = None) -> dict[int, float]:
         """The number of shots times the probability of each number; of all positions together if none is given."""
         chosen = self._probabilities if loc is None else self._probabilities[loc]
-        expected = self.num_shots * chosen.reshape(-1, len(self._numbers)).sum(0)
+        rows = chosen.reshape(-1, len(self._numbers))
+        # Half is half: not to more digits than there are.
+        expected = self.num_shots * (rows / rows.sum(1, keepdims=True)).round(15).sum(0)
         counts: dict[int, float] = {}
         for number, count in zip(self._numbers, expected.tolist(), strict=True):
             if count > 0.0:

@@ -26,6 +26,13 @@ from .rows import Columns, parameters_and_rows
 AT_ONCE = 1 << 14
 
 
+_DEFAULT_SHOTS = 1024  # as in Qiskit's own sampler
+
+
+class _UnaskedPub(compat.SamplerPub or object):  # type: ignore[misc]
+    """A PUB of which nobody said how many shots it takes."""
+
+
 class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     """Outcomes of the measurements at the end of circuits, drawn from exact probabilities of the native engine.
 
@@ -42,12 +49,14 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     ``_run(circuits, parameter_values, **options)`` (V1) as in Qiskit's own samplers.
 
     Args:
-        default_shots: Number of shots where neither the call nor the PUB gives one.
+        default_shots: Number of shots where neither the call nor the PUB gives one; None: 1024.
         seed: Seed or generator of the shots; None: others each time.
         num_threads: Threads; 0: as ``torch.get_num_threads()``.
-        exact: The bits of a V2 result are drawn as ever, but ``get_counts`` and ``get_int_counts`` give, for each
-            outcome, the number of shots times its exact probability, a number that need not be whole. Networks and
-            algorithms that divide these counts by the number of shots then compute exact values.
+        exact: True: the bits of a V2 result are drawn as ever, but ``get_counts`` and ``get_int_counts`` give, for each
+            outcome, the number of shots times its exact probability, which need not be whole: networks and algorithms
+            that divide these counts by the number of shots compute exact values. False: counts are those of the bits.
+            None: exact counts only where nobody asks for shots, neither ``default_shots`` nor ``seed`` nor the call nor
+            the PUB, as with the sampler that ``SamplerQNN`` makes for itself.
         exact_evolution: As for `FastEstimator`.
         options: Default options of V1 calls: ``shots`` and ``seed``.
 
@@ -59,17 +68,19 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        default_shots: int = 1024,
+        default_shots: int | None = None,
         seed: int | np.random.Generator | None = None,
         num_threads: int = 0,
-        exact: bool = False,
+        exact: bool | None = None,
         exact_evolution: bool = False,
         options: dict[str, Any] | None = None,
     ) -> None:
-        self.default_shots = default_shots
+        self._default_shots: int | None = None
+        if default_shots is not None:
+            self.default_shots = default_shots
         self.seed = seed
         self.num_threads = num_threads
-        self.exact = flag(exact, "exact")
+        self.exact = exact
         self.exact_evolution = flag(exact_evolution, "exact_evolution")
         if options and compat.SamplerResult is None:
             raise TypeError(f"options: Qiskit 2 has no V1 primitives; give default_shots and seed, got {options!r}")
@@ -78,7 +89,7 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     @property
     def default_shots(self) -> int:
         """Number of shots where neither the call nor the PUB gives one."""
-        return self._default_shots
+        return _DEFAULT_SHOTS if self._default_shots is None else self._default_shots
 
     @default_shots.setter
     def default_shots(self, value: int) -> None:
@@ -101,6 +112,15 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     @num_threads.setter
     def num_threads(self, value: int) -> None:
         self._num_threads = thread_count(value, "num_threads")
+
+    @property
+    def exact(self) -> bool | None:
+        """Whether counts are exact; None: where nobody asks for shots."""
+        return self._exact
+
+    @exact.setter
+    def exact(self, value: bool | None) -> None:
+        self._exact = None if value is None else flag(value, "exact")
 
     def set_options(self, **fields: Any) -> None:
         """Updates the default options of V1 calls."""
@@ -156,8 +176,7 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
             return self._run_pairs(pubs if circuits is None else circuits, parameter_values, asked)
         if options:
             raise TypeError(f"run: {sorted(options)}: options of V1 calls only; PUBs take a number of shots")
-        wanted = self.default_shots if shots is None else shots
-        coerced = [compat.SamplerPub.coerce(pub, wanted) for pub in _looked_into(pubs)]
+        coerced = [self._coerced(pub, shots) for pub in _looked_into(pubs)]
         if any(not pub.circuit.cregs for pub in coerced):
             warnings.warn(
                 "One of your circuits has no output classical registers and so the result will be empty. Did you mean "
@@ -167,6 +186,16 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
             )
         work = amount(coerced) + sum(pub.parameter_values.size * pub.shots for pub in coerced)
         return compat.submitted(self._run, coerced, at_once=work < AT_ONCE)
+
+    def _coerced(self, pub: Any, shots: Any) -> Any:
+        if shots is None and self._default_shots is None and self.seed is None:
+            own = compat.SamplerPub.coerce(pub)
+            if own.shots is None:
+                return _UnaskedPub(own.circuit, own.parameter_values, self.default_shots, validate=False)
+        return compat.SamplerPub.coerce(pub, self.default_shots if shots is None else shots)
+
+    def _has_exact_counts(self, pub: Any) -> bool:
+        return isinstance(pub, _UnaskedPub) if self.exact is None else self.exact
 
     def _run_pairs(self, circuits: Any, parameter_values: Any, options: dict[str, Any]) -> Any:
         if compat.SamplerResult is None:
@@ -194,7 +223,7 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     def _results(self, pubs: Sequence[Any]) -> list[Any]:
         """The results of PUBs; the rows of all that share a circuit are evaluated together."""
         works = measured_works([pub.circuit for pub in pubs], self.exact_evolution)
-        shots = [Shots(works[id(pub.circuit)], pub, self.exact) for pub in pubs]
+        shots = [Shots(works[id(pub.circuit)], pub, self._has_exact_counts(pub)) for pub in pubs]
         streams = Streams(self.seed)
         for position, first, block in batches(pubs, works, self.num_threads):
             for row, probabilities in enumerate(block, first):
