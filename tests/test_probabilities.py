@@ -232,3 +232,14 @@ def test_any_state_in_any_order(num_qubits, seed):
     qubits = random.permutation(num_qubits)[: random.integers(1, num_qubits + 1)].tolist()
     found = Probabilities(qubits).read(torch.from_numpy(state.data[None]))[0]
     np.testing.assert_allclose(found, state.probabilities(qubits), atol=1e-14)
+
+
+def test_derivatives_forward_of_plain_tensors():
+    """By dual numbers, which are no transform of torch.func."""
+    state = torch.from_numpy(random_statevector(8, seed=1).data[None])
+    change = torch.from_numpy(random_statevector(8, seed=2).data[None])
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(state, change)
+        for output in (Probabilities(), Probabilities([2, 0]), Probabilities(None, parity, 2)):
+            found = torch.autograd.forward_ad.unpack_dual(output.read(dual)).tangent
+            torch.testing.assert_close(found, torch.func.jvp(output.read, (state,), (change,))[1])

@@ -15,6 +15,7 @@ from .._core.arguments import whole_number
 from .._program.output import Output
 from .._reading.paulis import OfArrays
 from .qubits import num_qubits_of, outcomes, qubits_of, require_within
+from .squares import squares
 
 # Outcomes of more qubits than any state in memory has are not interpreted one by one.
 _MOST_INTERPRETED = 28
@@ -104,15 +105,15 @@ class Probabilities(Output):
     def read(self, state: torch.Tensor) -> torch.Tensor:
         """Squares of amplitudes, added up."""
         num_qubits = num_qubits_of(state)
-        squares = (state * state.conj()).real
+        found = squares(state)
         qubits = tuple(range(num_qubits)) if self.qubits is None else self.qubits
         if qubits != tuple(range(num_qubits)):
-            squares = _added_up(squares, outcomes(num_qubits, qubits), 1 << len(qubits))
+            found = _added_up(found, outcomes(num_qubits, qubits), 1 << len(qubits))
         if self.interpret is None:
-            return squares.contiguous()
+            return found
         shape = self.shape(num_qubits)
         numbers = torch.from_numpy(self._found(num_qubits).numbers.copy())
-        return _added_up(squares, numbers, math.prod(shape)).reshape(state.shape[0], *shape)
+        return _added_up(found, numbers, math.prod(shape)).reshape(state.shape[0], *shape)
 
 
 def _added_up(values: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:

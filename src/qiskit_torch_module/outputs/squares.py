@@ -1,0 +1,46 @@
+"""Squares of amplitudes, whose gradient is one product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .._core.plain import is_plain
+from .._core.torch_internals import bare_apply
+
+
+def squares(state: torch.Tensor) -> torch.Tensor:
+    """|psi|^2 of every amplitude of states (B, 2^n).
+
+    By PyTorch's own functions, which torch.func and the compiler want, the way back takes six passes over the state.
+    """
+    if torch.compiler.is_compiling() or not is_plain((state,)):
+        return _squares(state)
+    return _apply(state)
+
+
+def _squares(state: torch.Tensor) -> torch.Tensor:
+    return (state * state.conj()).real.contiguous()
+
+
+class _Squares(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, state: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(state)
+        ctx.saved_for_forward = (state,)
+        return _squares(state)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: torch.Tensor) -> torch.Tensor:
+        (state,) = ctx.saved_tensors
+        gradient: torch.Tensor = (2.0 * cotangent) * state
+        return gradient
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor) -> torch.Tensor:
+        (state,) = ctx.saved_tensors
+        return (2.0 * state.conj() * tangent).real.contiguous()
+
+
+_apply = bare_apply(_Squares)
