@@ -40,7 +40,8 @@ class _Squares(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor) -> torch.Tensor:
         (state,) = ctx.saved_tensors
-        return (2.0 * state.conj() * tangent).real.contiguous()
+        change: torch.Tensor = (2.0 * state.conj() * tangent).real.contiguous()
+        return change
 
 
 _apply = bare_apply(_Squares)
