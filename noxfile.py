@@ -49,6 +49,7 @@ QISKIT_TESTS = [
         "compile",
         "digits",
         "drop_in",
+        "drop_in_sampler",
         "estimator",
         "exponentials",
         "expressions",
