@@ -68,14 +68,26 @@ struct Absorb {
         }
     }
 
-    // Half of the Bloch vector of a run that flips lanes only, each lane its share.
-    static void add_lane_bloch(int bits, uint32_t flip, const C* block, const V* square, Bloch& found) {
+    // X and Y of `count` runs that flip lanes only, each lane its share.
+    template <int count>
+    [[gnu::noinline]] static void add_lane_bloch(const ProgramView& p, const int32_t* runs, int bits, const C* block,
+                                                 Bloch* found) {
+        V x[count] = {}, more_x[count] = {}, y[count] = {}, less_y[count] = {};
         for (size_t j = 0; j < size_t(1) << bits; ++j) {
-            const C k = block[j];
-            const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
-            found.x += Number(0.5) * (k.re * flipped.re + k.im * flipped.im);
-            found.y += Number(0.5) * (k.re * flipped.im - k.im * flipped.re);
-            found.z += Number(0.5) * square[j];
+            const C k{in_register(block[j].re), in_register(block[j].im)};
+#pragma GCC unroll 2
+            for (int i = 0; i < count; ++i) {
+                const V re = flip_lanes<Real, lanes>(k.re, p.run_x[runs[i]]),
+                        im = flip_lanes<Real, lanes>(k.im, p.run_x[runs[i]]);
+                x[i] += k.re * re;
+                more_x[i] += k.im * im;
+                y[i] += k.re * im;
+                less_y[i] += k.im * re;
+            }
+        }
+        for (int i = 0; i < count; ++i) {
+            found[i].x += x[i] + more_x[i];
+            found[i].y += y[i] - less_y[i];
         }
     }
 
@@ -122,6 +134,7 @@ struct Absorb {
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
             Bloch found[16] = {}, found_in_lanes[8] = {};
+            V all_squares{};
             V *square = space.block_weight, *totals = B::totals(p, space, s);
             C* whole = space.block_ket;
             const auto add_pass = [&](int all_bits, int first, auto count, const C* block) {
@@ -137,9 +150,13 @@ struct Absorb {
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
                 for_each_pass<false>(p, s, [&](int first, auto count) { add_pass(bits, first, count, block); });
-                for (int i = lane_begin; spread && i < lane_end; ++i)
-                    add_lane_bloch(bits, p.run_x[p.sweep_lane_run[i]], block, square, found_in_lanes[i - lane_begin]);
+                if constexpr (spread)
+                    S::for_each_lane_pass(p, s, [&](int i, auto count) {
+                        add_lane_bloch<count.value>(p, p.sweep_lane_run + i, bits, block,
+                                                    found_in_lanes + (i - lane_begin));
+                    });
                 B::fold_signs(bits, 0, square, found);
+                all_squares += square[0];
                 if (outer > 0) totals[place >> bits] = square[0];
             };
             S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t coset_place) {
@@ -158,7 +175,7 @@ struct Absorb {
                 keep(p.sweep_run[i], found[p.sweep_near_bits[s] + i - p.sweep_run_begin[s]]);
             for (int i = lane_begin; i < lane_end; ++i) {
                 Bloch& b = found_in_lanes[i - lane_begin];
-                keep(p.sweep_lane_run[i], {b.x, b.y, Number(2) * b.z});
+                keep(p.sweep_lane_run[i], {Number(0.5) * b.x, Number(0.5) * b.y, all_squares});
             }
         }
     }
@@ -352,13 +369,27 @@ struct Absorb {
     }
 
     static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, C* bra) {
-        for (int i = p.sweep_lane_run_begin[s]; spread && i < p.sweep_lane_run_begin[s + 1]; ++i) {
-            const int r = p.sweep_lane_run[i];
-            const V amount = cotangent(p, space, r) * sine(space, r);
-            for (int j = 0; j < 1 << p.sweep_bits[s]; ++j) {
-                bra[j].re -= amount * flip_lanes<Real, lanes>(ket[j].re, p.run_x[r]);
-                bra[j].im -= amount * flip_lanes<Real, lanes>(ket[j].im, p.run_x[r]);
+        if constexpr (spread)
+            S::for_each_lane_pass(p, s, [&](int first, auto count) {
+                const int32_t* runs = p.sweep_lane_run + first;
+                V amount[count.value];
+                for (int i = 0; i < count.value; ++i) amount[i] = cotangent(p, space, runs[i]) * sine(space, runs[i]);
+                add_flipped_in_lanes<count.value>(p, runs, p.sweep_bits[s], amount, ket, bra);
+            });
+    }
+
+    template <int count>
+    [[gnu::noinline]] static void add_flipped_in_lanes(const ProgramView& p, const int32_t* runs, int bits,
+                                                       const V* amount, const C* ket, C* bra) {
+        for (size_t j = 0; j < size_t(1) << bits; ++j) {
+            const C k{in_register(ket[j].re), in_register(ket[j].im)};
+            V re = bra[j].re, im = bra[j].im;
+#pragma GCC unroll 2
+            for (int i = 0; i < count; ++i) {
+                re -= amount[i] * flip_lanes<Real, lanes>(k.re, p.run_x[runs[i]]);
+                im -= amount[i] * flip_lanes<Real, lanes>(k.im, p.run_x[runs[i]]);
             }
+            bra[j] = {re, im};
         }
     }
 };

@@ -181,22 +181,39 @@ struct BraKet {
     // Moments of the runs of sweep s that flip lanes only, each lane its share.
     [[gnu::noinline]] static void add_lane_moments(const ProgramView& p, int s, const C* bra, const C* ket,
                                                    Moments* moments) {
-        const int begin = p.sweep_lane_run_begin[s], count = p.sweep_lane_run_begin[s + 1] - begin;
         const size_t size = size_t(1) << p.sweep_bits[s];
-        V z{};
-        for (size_t j = 0; j < size; ++j) z += bra[j].re * ket[j].im - bra[j].im * ket[j].re;
-        for (int i = 0; i < count; ++i) {
-            const uint32_t flip = p.run_x[p.sweep_lane_run[begin + i]];
-            V x{}, y{};
-            for (size_t j = 0; j < size; ++j) {
-                const C b = bra[j], k = ket[j];
-                const C flipped{flip_lanes<Real, lanes>(k.re, flip), flip_lanes<Real, lanes>(k.im, flip)};
-                x += b.re * flipped.im - b.im * flipped.re;
-                y -= b.re * flipped.re + b.im * flipped.im;
+        V z{}, less_z{};
+        for (size_t j = 0; j < size; ++j) {
+            z += bra[j].re * ket[j].im;
+            less_z += bra[j].im * ket[j].re;
+        }
+        S::for_each_lane_pass(p, s, [&](int first, auto count) {
+            Moments* const of = moments + (first - p.sweep_lane_run_begin[s]);
+            add_flipped_moments<count.value>(p, p.sweep_lane_run + first, size, bra, ket, of);
+            for (int i = 0; i < count.value; ++i) of[i].z += z - less_z;
+        });
+    }
+
+    template <int count>
+    [[gnu::noinline]] static void add_flipped_moments(const ProgramView& p, const int32_t* runs, size_t size,
+                                                      const C* bra, const C* ket, Moments* moments) {
+        V x[count] = {}, less_x[count] = {}, y[count] = {}, more_y[count] = {};
+        for (size_t j = 0; j < size; ++j) {
+            const C b{in_register(bra[j].re), in_register(bra[j].im)},
+                k{in_register(ket[j].re), in_register(ket[j].im)};
+#pragma GCC unroll 2
+            for (int i = 0; i < count; ++i) {
+                const V re = flip_lanes<Real, lanes>(k.re, p.run_x[runs[i]]),
+                        im = flip_lanes<Real, lanes>(k.im, p.run_x[runs[i]]);
+                x[i] += b.re * im;
+                less_x[i] += b.im * re;
+                y[i] += b.re * re;
+                more_y[i] += b.im * im;
             }
-            moments[i].x += x;
-            moments[i].y += y;
-            moments[i].z += z;
+        }
+        for (int i = 0; i < count; ++i) {
+            moments[i].x += x[i] - less_x[i];
+            moments[i].y -= y[i] + more_y[i];
         }
     }
 

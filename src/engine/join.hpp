@@ -10,42 +10,38 @@ struct Join {
     using Space = Workspace<Real, lanes, spread>;
     using L = Layout<lanes, spread>;
 
-    // Sizes as vectors of the low half and amplitudes of the high one; half 0 is low.
-    struct Shape {
-        size_t row, rows;
-        Number scale;
-
-        explicit Shape(const ProgramView& p)
-            : row(L::vectors(p.half[0]->num_qubits - p.glue_bits)),
-              rows(size_t(1) << (p.half[1]->num_qubits - p.glue_bits)),
-              scale(Number(1 << p.glue_bits / 2) * Number(p.glue_bits % 2 == 0 ? 1 : 1.41421356237309504880)) {}
-    };
+    using Shape = JoinShape<Number, lanes, spread>;  // half 0 is low
 
     // state = the sum, for this thread's share of the rows; then waits for the others.
     static void join(const ProgramView& p, const Space& space, const C* low, const C* high, C* state) {
         const Shape shape(p);
         const auto [begin, end] = space.team.share(shape.rows);
-        for_each_rows<rows_to_join>(begin, end, [&](auto rows, size_t j) {
-            for_each_block(
-                p, [&](auto width, size_t c) { add_up<width.value, rows.value>(shape, j, c, low, high, state); });
-        });
+        if constexpr (spread)
+            Outer<Real, lanes>::join(shape, begin, end, low, high, state);
+        else
+            for_each_rows<rows_to_join>(begin, end, [&](auto rows, size_t j) {
+                for_each_block(
+                    p, [&](auto width, size_t c) { add_up<width.value, rows.value>(shape, j, c, low, high, state); });
+            });
         space.team.meet();
     }
 
     // The adjoint: what this thread's share of the rows of `bra` adds to the bras of the halves.
     static void split(const ProgramView& p, const Space& space, const C* low, const C* high, C* low_bra, C* high_bra) {
         const Shape shape(p);
-        const size_t branches = size_t(1) << p.glue_bits;
-        for (size_t i = 0; i < shape.row * branches; ++i) low_bra[i] = {V{}, V{}};
+        for (size_t i = 0; i < shape.row * shape.branches; ++i) low_bra[i] = {V{}, V{}};
         const auto [begin, end] = space.team.share(shape.rows);
         if (end - begin < shape.rows)
             for (size_t i = 0; i < L::vectors(p.half[1]->num_qubits); ++i) high_bra[i] = {V{}, V{}};
-        for_each_rows<rows_to_split>(begin, end, [&](auto rows, size_t j) {
-            for_each_block(p, [&](auto width, size_t c) {
-                fill_high<width.value, rows.value>(shape, j, c, low, space.bra, high_bra);
-                add_to_low<width.value, rows.value>(shape, j, c, high, space.bra, low_bra, space.fetches_states);
+        if constexpr (spread)
+            Outer<Real, lanes>::split(shape, begin, end, low, high, space.bra, low_bra, high_bra, space.fetches_states);
+        else
+            for_each_rows<rows_to_split>(begin, end, [&](auto rows, size_t j) {
+                for_each_block(p, [&](auto width, size_t c) {
+                    fill_high<width.value, rows.value>(shape, j, c, low, space.bra, high_bra);
+                    add_to_low<width.value, rows.value>(shape, j, c, high, space.bra, low_bra, space.fetches_states);
+                });
             });
-        });
     }
 
    private:
@@ -69,23 +65,12 @@ struct Join {
         for (size_t c = 0; c < size_t(1) << p.glue_bits; c += 4) visit(std::integral_constant<int, 4>{}, c);
     }
 
-    // Amplitude `index` of the high half in all lanes (spread), or that of each sample.
-    static C element(const C* high, size_t index) {
-        if constexpr (spread) {
-            const C& found = high[index >> L::lane_bits];
-            return {broadcast<Real, lanes>(found.re[index & L::lane_mask]),
-                    broadcast<Real, lanes>(found.im[index & L::lane_mask])};
-        } else {
-            return high[index];
-        }
-    }
-
     // scale * high[first + c, j]
     template <int width>
     [[gnu::always_inline]] static void load_factors(const Shape& shape, size_t j, size_t first, const C* high,
                                                     C* factor) {
         for (int c = 0; c < width; ++c) {
-            const C found = element(high, (first + size_t(c)) * shape.rows + j);
+            const C& found = high[(first + size_t(c)) * shape.rows + j];
             factor[c] = {found.re * shape.scale, found.im * shape.scale};
         }
     }
@@ -192,14 +177,7 @@ struct Join {
     }
 
     static void store_high(const Shape& shape, size_t c, size_t j, const C& found, C* high_bra) {
-        const size_t index = c * shape.rows + j;
-        if constexpr (spread) {
-            C& to = high_bra[index >> L::lane_bits];
-            to.re[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(found.re);
-            to.im[index & L::lane_mask] = shape.scale * sum_of_lanes<Real, lanes>(found.im);
-        } else {
-            high_bra[index] = {shape.scale * found.re, shape.scale * found.im};
-        }
+        high_bra[c * shape.rows + j] = {shape.scale * found.re, shape.scale * found.im};
     }
 
     // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i]. The rows that follow are fetched
@@ -219,7 +197,7 @@ struct Join {
             }
             for (int r = 0; r < rows; ++r) {
                 const C* at = bra + (begin + size_t(r)) * shape.row + i;
-                if (fetches && first == 0) fetch_ahead<spread>(at + rows * shape.row);
+                if (fetches && first == 0) fetch_ahead<false>(at + rows * shape.row);
                 const C b = *at;
 #pragma GCC unroll 4
                 for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[r][c], b);

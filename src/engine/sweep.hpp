@@ -396,12 +396,25 @@ struct Sweep {
 
     // The runs of sweep s that flip lanes only, on the way from a block to target: partners lie in the same vector.
     template <bool inverse, class Target>
-    [[gnu::noinline]] static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits,
-                                               const C* block, Target target) {
-        const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
+    static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, const C* block,
+                             Target target) {
         const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
-        Value cosine[8], sine[8];
-        uint32_t flip[8];
+        const auto rotate = [&]<int known>(std::integral_constant<int, known>) {
+            if (count == known) rotate_in_lanes<inverse, known>(p, space, s, bits, block, target);
+        };
+        rotate(std::integral_constant<int, 1>{});
+        if constexpr (lanes > 2) rotate(std::integral_constant<int, 2>{});
+        if constexpr (lanes > 4) rotate(std::integral_constant<int, 3>{});
+        if constexpr (lanes > 8) rotate(std::integral_constant<int, 4>{});
+        static_assert(lanes <= 16, "as many runs as bits of a lane's number at most: their flips are independent");
+    }
+
+    template <bool inverse, int count, class Target>
+    [[gnu::noinline]] static void rotate_in_lanes(const ProgramView& p, const Space& space, int s, int bits,
+                                                  const C* block, Target target) {
+        const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
+        Value cosine[count], sine[count];
+        uint32_t flip[count];
         for (int i = 0; i < count; ++i) {
             const Run& r = space.run[runs[i]];
             cosine[i] = r.applied_cosine;
@@ -410,11 +423,22 @@ struct Sweep {
         }
         for_each_element(bits, target, [&](size_t j, const auto& here, const auto& steps, int i) {
             C x = block[j];
+#pragma GCC unroll 4
             for (int r = 0; r < count; ++r)
                 x = {cosine[r] * x.re - sine[r] * flip_lanes<Real, lanes>(x.re, flip[r]),
                      cosine[r] * x.im - sine[r] * flip_lanes<Real, lanes>(x.im, flip[r])};
             here.store(steps, i, x);
         });
+    }
+
+    // Calls visit(first, count as a constant) for the runs of sweep s that flip lanes only, two at a time: they share
+    // what they load.
+    template <class Visit>
+    static void for_each_lane_pass(const ProgramView& p, int s, Visit visit) {
+        int i = p.sweep_lane_run_begin[s];
+        const int end = p.sweep_lane_run_begin[s + 1];
+        for (; i + 2 <= end; i += 2) visit(i, std::integral_constant<int, 2>{});
+        if (i < end) visit(i, std::integral_constant<int, 1>{});
     }
 
     static bool flips_lanes_only(const ProgramView& p, int s) {

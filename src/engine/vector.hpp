@@ -13,10 +13,15 @@ using Vector = typename VectorOf<Real, lanes>::Type;
 template <class Real, int lanes>
 using IntegerVector = typename VectorOf<Real, lanes>::Integer;
 
+// Written out: compilers would add a number to a vector of zeros.
+template <class V, class Real, size_t... lane>
+[[gnu::always_inline]] inline V repeated(Real value, std::index_sequence<lane...>) {
+    return V{(void(lane), value)...};
+}
 template <class Real, int lanes>
     requires(!is_jet<Real>)
 inline Vector<Real, lanes> broadcast(Real value) {
-    return Vector<Real, lanes>{} + value;
+    return repeated<Vector<Real, lanes>>(value, std::make_index_sequence<lanes>{});
 }
 
 // Vector registers of the instruction set.

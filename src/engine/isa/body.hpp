@@ -30,6 +30,7 @@ namespace {
 #include "../state.hpp"
 #include "../outputs.hpp"
 #include "../stepwise.hpp"
+#include "../outer.hpp"
 #include "../join.hpp"
 #include "../evolve.hpp"
 // clang-format on
