@@ -107,8 +107,7 @@ struct Outer {
 
     // Some vectors of some rows of the state.
     template <int rows, int vectors>
-    [[gnu::noinline]] static void add_up(const Shape& shape, const Factors& factors, size_t r, const C* low,
-                                         C* state) {
+    [[gnu::noinline]] static void add_up(const Shape& shape, const Factors& factors, size_t r, const C* low, C* state) {
         V re[rows][vectors] = {}, im[rows][vectors] = {}, both[rows][vectors] = {};
         for (size_t c = 0; c < shape.branches; ++c) {
             V x_re[vectors], x_im[vectors], less[vectors];

@@ -396,8 +396,7 @@ struct Sweep {
 
     // The runs of sweep s that flip lanes only, on the way from a block to target: partners lie in the same vector.
     template <bool inverse, class Target>
-    static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, const C* block,
-                             Target target) {
+    static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, const C* block, Target target) {
         const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
         const auto rotate = [&]<int known>(std::integral_constant<int, known>) {
             if (count == known) rotate_in_lanes<inverse, known>(p, space, s, bits, block, target);
