@@ -69,6 +69,7 @@ QISKIT_TESTS = [
         "random_circuits",
         "reading",
         "readme",
+        "sample",
         "sampler",
         "sampler_gradient",
         "states",  # global phases, as each version's definitions have them

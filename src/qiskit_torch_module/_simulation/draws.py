@@ -10,7 +10,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 # Shots that are drawn at once: they stay in the cache.
-_CHUNK = 1 << 15
+CHUNK = 1 << 15
 # A table of places has so many entries for each outcome, and takes as long as so many draws for each entry.
 _ENTRIES_OF_OUTCOME = 32
 _LEAST_DRAWS_OF_ENTRY = 2
@@ -32,14 +32,14 @@ class Streams:
 
     def __call__(self, count: int) -> Iterator[Array]:
         """So many numbers."""
-        if self._generator is None and count <= _CHUNK:
+        if self._generator is None and count <= CHUNK:
             if len(self._start) < count:
                 self._start = np.random.default_rng(self._seed).random(count)
             yield self._start[:count]
             return
         generator = self._generator or np.random.default_rng(self._seed)
-        for begin in range(0, count, _CHUNK):
-            yield generator.random(min(_CHUNK, count - begin))
+        for begin in range(0, count, CHUNK):
+            yield generator.random(min(CHUNK, count - begin))
 
 
 def inversion(probabilities: Array, count: int) -> Callable[[Array], npt.NDArray[np.intp]]:

@@ -35,6 +35,7 @@ from ..outputs.trainable import Sums, Trainable, known, names_of, taken_apart, t
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
 from .inputs import is_ready, one_of, prepared
+from .sampling import sampled
 from .sets import is_flat, own_name, rename_entries, set_initials, set_names
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class QuantumModule(torch.nn.Module):
     (the default dtype of PyTorch at construction decides; ``.double()`` and ``.float()`` change it later).
 
     Args:
-        circuit: Unitary circuit. Measurements at its end are dropped, as observables replace them; one in the middle is
-            refused.
+        circuit: Unitary circuit. Measurements at its end say what `sample` reads, and observables replace them; one in
+            the middle is refused.
         encoding_params: Parameters that take the columns of the input, in this order; None: the module has no input.
         variational_params: Trainable parameters: one sequence, or a sequence of sets; None: there are none.
         variational_params_names: Name of each set, under which it becomes an ``nn.Parameter`` of the module; default
@@ -225,6 +226,34 @@ class QuantumModule(torch.nn.Module):
         if inputs.ndim != 2:
             values = values.reshape((*inputs.shape[:-1], *values.shape[1:]))
         return values if dtype is None or values.is_complex() else values.to(dtype)
+
+    def sample(
+        self,
+        input: Any = None,
+        shots: int = 1024,
+        generator: torch.Generator | None = None,
+        as_tensor: bool = False,
+    ) -> Any:
+        """Bits that measurements find: the classical bits of a circuit that ends with measurements, else all qubits.
+
+        Shots are drawn from exact probabilities of the native engine, in double precision, on the CPU. They have no
+        gradients; their probabilities do (`qiskit_torch_module.outputs.Probabilities`).
+
+        Args:
+            input: As for `forward`.
+            shots: How many, for each row of the input.
+            generator: Of random numbers; None: the global one of PyTorch, which ``torch.manual_seed`` seeds.
+            as_tensor: Bits as a tensor in place of a Qiskit ``BitArray`` (which there is from Qiskit 1.0 on).
+
+        Returns:
+            A ``BitArray`` of shape (...); or a tensor (..., shots, bits) of 0 and 1, dtype uint8, on the device of the
+            module, whose column i is qubit or classical bit i.
+
+        Raises:
+            TypeError: an argument is of the wrong kind.
+            ValueError: the number of shots is not positive, or the input cannot be used.
+        """
+        return sampled(self, input, shots, generator, as_tensor)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As in ``torch.nn.Module``, but does not look for submodules where there are none: that takes 10 us."""

@@ -103,7 +103,7 @@ class Shots:
         self._arrays = [
             np.zeros((size, pub.shots, -(-len(register.bits) // 8)), dtype=np.uint8) for register in registers
         ]
-        self._writers = [work.writer(register, size * pub.shots) for register in registers]
+        self._writers = [work.writer(work.measurements.sources(register), size * pub.shots) for register in registers]
         self._probabilities = np.empty((size, work.outcomes.count)) if exact else None
 
     def draw(self, row: int, probabilities: Array, streams: Streams) -> None:

@@ -19,7 +19,7 @@ from .._program.evolution import Evolution
 from .._program.output import State
 from .._program.program import Program
 from .._reading.exponentials import exact_evolutions
-from .._reading.measurements import Measurements, Register, without_measurements
+from .._reading.measurements import Measurements, without_measurements
 from .._simulation.draws import look_up, packed
 from .._simulation.outcomes import Outcomes, probabilities, require_room
 from .rows import with_a_qubit
@@ -70,14 +70,13 @@ class Measured:
         inputs = torch.from_numpy(np.ascontiguousarray(rows))
         return probabilities(self.program, self.outcomes, inputs, inputs.new_empty(0), num_threads)
 
-    def writer(self, register: Register, count: int) -> Writer:
-        """What writes outcomes (N,) into a register, as the bytes of a ``BitArray``, to an array (N, bytes).
+    def writer(self, sources: Sequence[int | None], count: int) -> Writer:
+        """What writes outcomes (N,) into bits, as the bytes of a ``BitArray``, to an array (N, bytes).
 
         Args:
-            register: The register.
+            sources: For each bit, the lowest first, its qubit; None: it is 0.
             count: How many outcomes there will be.
         """
-        sources = self.measurements.sources(register)
         if count < self.outcomes.count:
             return lambda outcomes, to: np.copyto(to, packed(outcomes, sources, self.place))
         table = packed(np.arange(self.outcomes.count), sources, self.place)

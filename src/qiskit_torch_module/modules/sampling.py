@@ -1,0 +1,85 @@
+"""Shots of a module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .._core.arguments import flag, whole_number
+from .._reading import compat
+from .._reading.measurements import Measurements
+from .._simulation.draws import CHUNK, inversion
+from .._simulation.outcomes import probabilities
+from ..primitives.measured import Measured
+
+if TYPE_CHECKING:
+    from .module import QuantumModule
+
+# Amplitudes that are held at once, unless one state has more.
+_MOST_AMPLITUDES = 1 << 22
+
+# Its engine is made once.
+_works: WeakKeyDictionary[QuantumModule, Measured] = WeakKeyDictionary()
+
+
+def sampled(model: QuantumModule, input: Any, shots: Any, generator: Any, as_tensor: Any) -> Any:
+    """As `QuantumModule.sample`."""
+    shots, as_tensor = whole_number(shots, "shots", 1), flag(as_tensor, "as_tensor")
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
+    if not as_tensor and compat.SamplerPub is None:
+        raise TypeError("as_tensor: Qiskit has a BitArray from version 1.0 on; give as_tensor=True, or use a newer one")
+    inputs, weights, _ = model._variables(input)
+    lead, device = inputs.shape[:-1], inputs.device
+    flat = inputs.detach().reshape(math.prod(lead), model.input_size).to("cpu", torch.float64)
+    row = torch.cat([flat.new_empty(0), *(vector.detach().to("cpu", torch.float64) for vector in weights)])
+    work = _work(model)
+    array = _bytes(work, flat, row, shots, generator, model.num_threads_forward)
+    array, num_bits = array.reshape(*lead, *array.shape[1:]), len(work.measurements.bits)
+    if not as_tensor:
+        return compat.BitArray(array, num_bits)
+    # The highest bit comes first.
+    bits = np.unpackbits(array, axis=-1)[..., : -num_bits - 1 : -1]
+    return torch.from_numpy(np.ascontiguousarray(bits)).to(device)
+
+
+def _work(model: QuantumModule) -> Measured:
+    """The measured bits of its circuit, or all qubits of one that measures nothing."""
+    evolution, work = model._program.evolution, _works.get(model)
+    if work is None or work.program.evolution is not evolution:
+        measurements = model._final_measurements()
+        if not measurements.qubits:
+            measurements = Measurements(tuple(range(model._num_qubits)))
+        work = _works[model] = Measured.of(evolution, measurements)
+    return work
+
+
+def _bytes(
+    work: Measured, inputs: torch.Tensor, weights: torch.Tensor, shots: int, generator: Any, num_threads: int
+) -> npt.NDArray[np.uint8]:
+    """Shape (B, shots, bytes)."""
+    bits = work.measurements.bits
+    array = np.zeros((len(inputs), shots, -(-len(bits) // 8)), dtype=np.uint8)
+    write = work.writer(bits, len(inputs) * shots)
+    at_once = max(1, _MOST_AMPLITUDES // work.num_amplitudes)
+    for first in range(0, len(inputs), at_once):
+        table = probabilities(work.program, work.outcomes, inputs[first : first + at_once], weights, num_threads)
+        for number, row in enumerate(table, first):
+            outcomes_of, begin = inversion(row, shots), 0
+            for uniform in _uniform(shots, generator):
+                write(outcomes_of(uniform), array[number, begin : begin + len(uniform)])
+                begin += len(uniform)
+    return array
+
+
+def _uniform(count: int, generator: torch.Generator | None) -> Iterator[npt.NDArray[np.float64]]:
+    device = "cpu" if generator is None else generator.device
+    for begin in range(0, count, CHUNK):
+        size = min(CHUNK, count - begin)
+        yield torch.rand(size, dtype=torch.float64, generator=generator, device=device).numpy(force=True)
