@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
@@ -106,5 +106,73 @@ def test_a_network_without_inputs():
 
 @pytest.mark.parametrize("other", [3, torch.nn.Linear(2, 2), None])
 def test_other_networks_are_refused(other):
-    with pytest.raises(TypeError, match="qnn: expected an EstimatorQNN .* make the QuantumModule from its circuit"):
+    with pytest.raises(
+        TypeError, match="qnn: expected an EstimatorQNN or SamplerQNN .* make the QuantumModule from its circuit"
+    ):
         QuantumModule.from_qnn(other)
+
+
+def parity(outcome):
+    return bin(outcome).count("1") % 2
+
+
+CLASSES = {
+    "outcomes": {},
+    "parity": {"interpret": parity, "output_shape": 2},
+    "pairs": {"interpret": lambda outcome: (outcome & 1, outcome >> 1), "output_shape": (2, 4)},
+    "an array of numbers": {"interpret": lambda outcome: np.int64(outcome // 2), "output_shape": (3,)},
+}
+MEASURED = {"all by itself": None, "in order": [0, 1], "the other way round": [1, 0]}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bits", MEASURED)
+@pytest.mark.parametrize("classes", CLASSES)
+def test_a_sampler_network_with_the_connector_around_it(classes, bits):
+    """Values and gradients of both, on whichever qubits it measures into whichever bits."""
+    circuit, x, w = circuit_and_parameters()
+    if MEASURED[bits] is not None:
+        circuit.add_register(ClassicalRegister(2, "meas"))  # the one that 0.9 reads row by row
+        circuit.measure([0, 1], MEASURED[bits])
+    old = qml.SamplerQNN(circuit=circuit, input_params=list(x), weight_params=list(w), **CLASSES[classes])
+    weights, rows = np.linspace(-1, 1, 11), np.random.default_rng(0).normal(size=(2, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        new = QuantumModule.from_qnn(connectors.TorchConnector(old, weights)).double()
+    values = new(torch.from_numpy(rows))
+    np.testing.assert_allclose(values.detach().numpy(), old.forward(rows, weights), atol=1e-6)
+    assert values.shape == (2, *old.output_shape)
+    slopes = old.backward(rows[:1], weights)[1][0].reshape(-1, 11)
+    for number, value in enumerate(values[0].flatten()):
+        (gradient,) = torch.autograd.grad(value, new.variational, retain_graph=True)
+        np.testing.assert_allclose(gradient.numpy(), slopes[number], atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_sampler_network_that_measures_some():
+    circuit, x, w = circuit_and_parameters()
+    circuit.add_register(ClassicalRegister(1, "c"))
+    circuit.measure(1, 0)
+    old = qml.SamplerQNN(
+        circuit=circuit,
+        input_params=list(x),
+        weight_params=list(w),
+        interpret=lambda outcome: 1 - outcome,
+        output_shape=2,
+    )
+    weights = np.linspace(-1, 1, 11)
+    new = QuantumModule.from_qnn(old, variational_params_initial=weights)
+    np.testing.assert_allclose(new([0.1, 0.2]).tolist(), old.forward([0.1, 0.2], weights)[0], atol=1e-5)
+    assert QuantumModule.from_qnn(old, observables="IZ").output_size == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_class_out_of_range_names_the_outcome():
+    circuit, x, w = circuit_and_parameters()
+    old = qml.SamplerQNN(
+        circuit=circuit, input_params=list(x), weight_params=list(w), interpret=lambda outcome: outcome, output_shape=3
+    )
+    with pytest.raises(
+        ValueError, match=r"interpret: expected classes within output_shape \(3,\), got 3 for outcome 3"
+    ):
+        QuantumModule.from_qnn(old)

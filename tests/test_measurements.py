@@ -128,6 +128,25 @@ def test_a_module_does_without_them(build, tmp_path):
     assert qtm.load(tmp_path / "again")._final_measurements() == measurements
 
 
+@pytest.mark.parametrize("interpret", [None, lambda outcome: outcome % 3])
+def test_probabilities_are_those_of_the_classical_bits(interpret, tmp_path):
+    """In their order; of the qubits that are named where some are."""
+    circuit = rotated(3, ClassicalRegister(2, "a"), ClassicalRegister(1, "b"))
+    circuit.measure([2, 0], [0, 2])
+    given = qtm.outputs.Probabilities(interpret=interpret)
+    model = QuantumModule(circuit, None, None, observables=given)
+    named = QuantumModule(rotated(3), None, None, observables=qtm.outputs.Probabilities((2, 0), interpret))
+    assert model().tolist() == named().tolist()
+    qtm.save(model, tmp_path / "model")
+    assert qtm.load(tmp_path / "model")().tolist() == named().tolist()
+    other = qtm.outputs.Probabilities((1,))
+    assert QuantumModule(circuit, None, None, observables=other)().tolist() == pytest.approx(
+        QuantumModule(rotated(3), None, None, observables=other)().tolist()
+    )
+    with pytest.raises(ValueError, match="expected qubits that differ, got 0 twice"):
+        QuantumModule(twice(), None, None, observables=given)
+
+
 def test_a_measured_circuit_trains():
     angle = Parameter("angle")
     circuit = QuantumCircuit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -51,6 +51,10 @@ class Output(Hashable, ABC):
         What would exceed the memory budget is refused, before anything is computed.
         """
         return math.prod(self.shape(num_qubits))
+
+    def measured(self, qubits: Sequence[int]) -> Output:
+        """The same for a circuit that ends with measurements of these qubits, in the order of the classical bits."""
+        return self
 
     def settled(self, num_qubits: int) -> Output:
         """The same for a circuit of so many qubits: as plain data, if it was given by something else."""

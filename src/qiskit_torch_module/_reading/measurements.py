@@ -41,6 +41,11 @@ class Measurements:
         """All measured qubits, the lowest first."""
         return tuple(sorted({qubit for qubit in self.bits if qubit is not None}))
 
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The qubit of each bit that one is measured into, the lowest bit first."""
+        return tuple(qubit for qubit in self.bits if qubit is not None)
+
     def sources(self, register: Register) -> tuple[int | None, ...]:
         """For each bit of a register, the lowest first, the qubit that is measured into it; None: it stays 0."""
         return tuple(self.bits[bit] for bit in register.bits)

@@ -100,6 +100,8 @@ class QuantumModule(torch.nn.Module):
         self.variational_parameters = parameter_sets(sets, "variational_params")
         unmeasured, self._measurements = without_measurements(circuit)
         read = observables
+        if isinstance(observables, Output) and self._measurements.written:
+            observables = observables.measured(self._measurements.written)
         if isinstance(circuit, QuantumCircuit):  # the compiler says what else is wrong
             observables = known(observables, circuit.num_qubits)
             read, self._sums = taken_apart(observables)
@@ -123,7 +125,9 @@ class QuantumModule(torch.nn.Module):
         """The module that does what a network of qiskit-machine-learning does, with exact gradients.
 
         Args:
-            qnn: An ``EstimatorQNN``, or the ``TorchConnector`` around it, whose weights are taken over.
+            qnn: An ``EstimatorQNN`` or ``SamplerQNN``, or the ``TorchConnector`` around it, whose weights are taken
+                over. Of a ``SamplerQNN``, probabilities are exact whatever its sampler, and its ``interpret`` is called
+                once for each outcome.
             options: Further arguments of the constructor; they take precedence over the network.
 
         Raises:

@@ -42,7 +42,8 @@ class Probabilities(Output):
     the lowest bit of an outcome. With `interpret`, shape `output_shape`.
 
     Args:
-        qubits: Which qubits are measured, in this order; None: all.
+        qubits: Which qubits are measured, in this order; None: those that the circuit measures at its end, in the order
+            of its classical bits, or all of a circuit that measures nothing.
         interpret: The class of each outcome: a function of an outcome, which is called once for each of the 2^k when
             the output or the module is made, and returns a number, or a tuple or array of numbers, one for each
             dimension of `output_shape`; or an array of what it would return.
@@ -69,6 +70,10 @@ class Probabilities(Output):
         classes, shape = _classes(self.interpret, self.qubits, self.output_shape)
         object.__setattr__(self, "interpret", classes)
         object.__setattr__(self, "output_shape", shape)
+
+    def measured(self, qubits: Sequence[int]) -> Probabilities:
+        """Of the measured qubits, unless some are named."""
+        return self if self.qubits is not None else replace(self, qubits=tuple(qubits))
 
     def settled(self, num_qubits: int) -> Probabilities:
         """With all outcomes interpreted."""
