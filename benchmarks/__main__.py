@@ -13,6 +13,7 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).parent))
 
 import busy
+import cores
 import costs
 import derivatives
 import jacobians
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "derivatives": derivatives.write,
     "workloads": workloads.write,
     "busy": busy.write,
+    "cores": cores.write,
 }
 RESULTS = Path(__file__).parent / "results"
 

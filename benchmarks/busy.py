@@ -6,8 +6,6 @@ machine, and never more than 2.5 times its time on the quiet one. Steps of both 
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -17,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import record
 import torch
+from cores import processors
 from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 from workloads import Workload, ising, qaoa, uccsd
@@ -84,21 +84,17 @@ def _times(model: QuantumModule, inputs: torch.Tensor | None) -> dict[str, float
 
 def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
     """Measures every case on the quiet and on the busy machine; writes JSON and a table."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "processors": processors}
+    count = processors()
+    results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "processors": count}
     results["cases"] = []
     for name in QUICK if quick else CASES:
         model, inputs = model_of(CASES[name])
         quiet = _times(model, inputs)
-        with busy_processes(processors):
+        with busy_processes(count):
             busy = _times(model, inputs)
         results["cases"].append({"name": name, "quiet": quiet, "busy": busy})
         console.print(name, quiet, busy, highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "busy.json", folder / "busy.md"]
-    paths[0].write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_markdown(results), encoding="utf-8")
-    return paths
+    return record.write(folder, "busy", results, _markdown(results))
 
 
 def _markdown(results: dict[str, Any]) -> str:

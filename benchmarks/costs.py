@@ -6,7 +6,6 @@ rates of a method make the squared logarithms of measured to expected times as s
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
@@ -124,10 +124,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             name: {"call": one.call, "step": one.step, "amplitude": one.amplitude, "factor": _furthest(points, one)}
             for name, one in (("package", rates), ("fitted", fitted))
         }
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "costs.json", folder / "costs.md"]
-    paths[0].write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_markdown(results), encoding="utf-8")
+    paths = record.write(folder, "costs", results, _markdown(results))
     console.print(paths[1].read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
     return paths
 

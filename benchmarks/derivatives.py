@@ -7,12 +7,12 @@ count: neighbours on the machine make everything slower, now and then.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import record
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
@@ -199,11 +199,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         results["rows"].append(row)
         ratios = ", ".join(f"{name} {one['steps']:.3g}" for name, one in row["native"].items())
         console.print(f"{qubits} qubits: {ratios}", highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "derivatives.json", folder / "derivatives.md"]
-    paths[0].write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_markdown(results), encoding="utf-8")
-    return paths
+    return record.write(folder, "derivatives", results, _markdown(results))
 
 
 def _markdown(results: dict[str, Any]) -> str:

@@ -7,13 +7,13 @@ times, never slower than one by one, and no cliff in between.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from rich.console import Console
@@ -104,11 +104,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
                 points.append({**point, **_point(circuit, make(n, count), rows)})
             console.print(name, f"batch {batch}: {1e3 * points[-1]['jacobian']:.3g} ms", highlight=False)
     results = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "qubits": n, "points": points}
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "jacobians.json", folder / "jacobians.md"]
-    paths[0].write_text(json.dumps(results, indent=1))
-    paths[1].write_text(_markdown(results))
-    return paths
+    return record.write(folder, "jacobians", results, _markdown(results))
 
 
 def _markdown(results: dict[str, Any]) -> str:

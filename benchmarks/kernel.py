@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 from rich.console import Console
 
 from qiskit_torch_module._simulation.engines import engine_of
@@ -107,12 +108,9 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             check=True,
         )
         results["sets"][name] = json.loads(done.stdout)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"kernel.{ending}" for ending in ("json", "md", "png")]
-    paths[0].write_text(json.dumps(results, indent=1))
-    paths[1].write_text(_markdown(results))
-    _plot(results, paths[2])
-    return paths
+    paths, plot = record.write(folder, "kernel", results, _markdown(results)), folder / "kernel.png"
+    _plot(results, plot)
+    return [*paths, plot]
 
 
 def _markdown(results: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import record
 from rich.console import Console
 
 from qiskit_torch_module.reproduce.runners.workload import Spec
@@ -61,11 +62,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         results["cases"].append(json.loads(done.stdout))
         console.print(case, f"{results['cases'][-1]['seconds']:.3g} s", highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "memory.json", folder / "memory.md"]
-    paths[0].write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_markdown(results), encoding="utf-8")
-    return paths
+    return record.write(folder, "memory", results, _markdown(results))
 
 
 def _markdown(results: dict[str, Any]) -> str:

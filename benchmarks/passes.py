@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 from kernel import best_time
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
@@ -157,11 +157,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         rows[name] = row
         console.print(name, f"{row['milliseconds']:.3g} ms", highlight=False)
     results = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "qubits": n, "batch": BATCH, "circuits": rows}
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "passes.json", folder / "passes.md"]
-    paths[0].write_text(json.dumps(results, indent=1))
-    paths[1].write_text(_markdown(results))
-    return paths
+    return record.write(folder, "passes", results, _markdown(results))
 
 
 def _markdown(results: dict[str, Any]) -> str:

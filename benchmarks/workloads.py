@@ -9,13 +9,13 @@ so that small states go beyond the rate of memory. The limits are measured in th
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import record
 import torch
 from kernel import THREADS, best_time, limits
 from qiskit import QuantumCircuit
@@ -170,11 +170,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
     for name in QUICK if quick else WORKLOADS:
         results["workloads"].append(_point(name))
         console.print(name, f"{results['workloads'][-1]['ms']:.3g} ms", highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "workloads.json", folder / "workloads.md"]
-    paths[0].write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text(_markdown(results), encoding="utf-8")
-    return paths
+    return record.write(folder, "workloads", results, _markdown(results))
 
 
 def _markdown(results: dict[str, Any]) -> str:
