@@ -23,6 +23,7 @@ from .._core.torch_internals import (
 )
 from .._core.transforms import is_forward_twice, is_functionalized, is_pushed_forward
 from .._simulation.choose import Runners
+from .._simulation.columns import variables_for
 from .._simulation.method import Runner
 from .._simulation.native import NativeRunner, Tensors, joined
 from .._simulation.reading import read
@@ -51,7 +52,11 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
         weights: Sets of weights.
     """
     if runner.states is not None:
-        outputs: torch.Tensor = undisturbed(read, runner.program, values(runner.states, num_threads, inputs, *weights))
+        states = [values(runner.states, num_threads, inputs, *weights)]
+        for other in runner.others:
+            columns, sets = variables_for(other.program.evolution, runner.program.evolution, inputs, weights)
+            states.append(values(other, num_threads, columns, *sets))
+        outputs: torch.Tensor = undisturbed(read, runner.program, *states)
         return outputs
     if runner.is_differentiable:
         outputs = undisturbed(runner.values, inputs, weights, num_threads[0])[0]

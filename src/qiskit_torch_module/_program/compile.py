@@ -54,9 +54,11 @@ def compile_program(
     if circuit.num_qubits < 1:
         raise ValueError("circuit: expected at least one qubit, got 0")
     stopwatch = stopwatch or Stopwatch()
-    evolution = compile_evolution(circuit, encoding, variational, stopwatch)
+    others = observables.circuits if isinstance(observables, Output) else ()
+    evolution = compile_evolution(circuit, encoding, variational, stopwatch, others)
     if isinstance(observables, Output):
-        program = Program(evolution, observables.settled(circuit.num_qubits))
+        evolutions = [compile_evolution(other, encoding, variational, None, (circuit, *others)) for other in others]
+        program = Program(evolution, observables.settled(circuit.num_qubits).compiled(evolutions))
         require_shape(program)
         stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
         return program
@@ -76,9 +78,13 @@ def compile_evolution(
     encoding: Sequence[Parameter],
     variational: Sequence[Sequence[Parameter]],
     stopwatch: Stopwatch | None = None,
+    others: Sequence[QuantumCircuit] = (),
 ) -> Evolution:
-    """What a circuit does to its state; arguments and errors are those of `compile_program`."""
-    variables = variable_indices(circuit, encoding, variational)
+    """What a circuit does to its state; arguments and errors are those of `compile_program`.
+
+    Others are circuits that may use parameters which this one does not.
+    """
+    variables = variable_indices(circuit, encoding, variational, others)
     reader = Reader(variables, circuit.num_qubits)
     reader.over(circuit)
     lines = sorted(reader.live)

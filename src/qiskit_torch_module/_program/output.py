@@ -17,6 +17,8 @@ from .._reading.paulis import PauliTerms
 if TYPE_CHECKING:
     import torch
 
+    from .evolution import Evolution
+
 
 class Output(Hashable, ABC):
     """What is read from the final state: a value, equal to others of the same content, as frozen dataclasses are.
@@ -24,9 +26,13 @@ class Output(Hashable, ABC):
     Attributes:
         is_traceable: Whether ``torch.compile`` may look into `read`: it uses functions of PyTorch alone. What is not
             traceable runs as it is, between compiled parts.
+        circuits: Other circuits of the same parameters, whose final states it reads, too.
+        evolutions: And what they are compiled to.
     """
 
     is_traceable: ClassVar[bool] = False
+    circuits: ClassVar[tuple[Any, ...]] = ()
+    evolutions: ClassVar[tuple[Any, ...]] = ()
 
     @abstractmethod
     def shape(self, num_qubits: int) -> tuple[int, ...]:
@@ -37,12 +43,13 @@ class Output(Hashable, ABC):
         """
 
     @abstractmethod
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Reads states by differentiable functions of PyTorch: (B, 2^n) amplitudes to ``(B, *shape)``.
 
         Args:
             state: complex64 or complex128, normalised, its global phase that of the circuit; Qiskit's order, in which
                 qubit 0 is the lowest bit of an index.
+            others: Those of `evolutions`.
         """
 
     def workspace(self, num_qubits: int) -> float:
@@ -58,6 +65,10 @@ class Output(Hashable, ABC):
 
     def settled(self, num_qubits: int) -> Output:
         """The same for a circuit of so many qubits: as plain data, if it was given by something else."""
+        return self
+
+    def compiled(self, evolutions: Sequence[Evolution]) -> Output:
+        """The same with its circuits compiled."""
         return self
 
 
@@ -106,7 +117,7 @@ class State(Output):
         """None: it is the state."""
         return 0
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """The states as they are."""
         return state
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .evolution import Evolution
-from .output import ExpectationValues, Output, distinct
+from .output import ExpectationValues, Output, State, distinct
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,12 @@ class Program:
         """Shape of what is read from one sample."""
         frame = self.evolution.frame
         return self.output.shape(self.evolution.num_qubits if frame is None else len(frame))
+
+    @property
+    def others(self) -> tuple[Program, ...]:
+        """Of other circuits of the same variables, whose states the output reads, too."""
+        evolutions = () if isinstance(self.output, ExpectationValues) else self.output.evolutions
+        return tuple([Program(evolution, State()) for evolution in evolutions])
 
     @property
     def output_size(self) -> int:

@@ -77,9 +77,18 @@ def _refuse_unordered(parameters: Any, argument: str) -> None:
 
 
 def variable_indices(
-    circuit: QuantumCircuit, encoding: Sequence[Parameter], variational: Sequence[Sequence[Parameter]]
+    circuit: QuantumCircuit,
+    encoding: Sequence[Parameter],
+    variational: Sequence[Sequence[Parameter]],
+    others: Sequence[QuantumCircuit] = (),
 ) -> dict[Parameter, int]:
     """Variable index of every parameter: the encoding parameters first, then the variational sets.
+
+    Args:
+        circuit: Whose parameters all have to be listed.
+        encoding: Listed first.
+        variational: Listed next.
+        others: Other circuits that may use what is listed.
 
     Raises:
         ValueError: a parameter is listed twice, is not in the circuit, or one of the circuit is not listed.
@@ -93,7 +102,8 @@ def variable_indices(
             )
         indices[parameter] = index
     present = set(circuit.parameters)
-    unused = [parameter.name for parameter in listed if parameter not in present]
+    used = present.union(*(other.parameters for other in others))
+    unused = [parameter.name for parameter in listed if parameter not in used]
     if unused:
         raise ValueError(
             f"parameters not in the circuit: {quoted(unused)}; pass the very Parameter objects that the circuit was "

@@ -50,6 +50,24 @@ def with_derived_columns(
     return torch.cat([inputs, *rows], 1), torch.cat([weights, *shared])
 
 
+def variables_for(
+    other: Evolution, own: Evolution, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    """Inputs and sets of weights for another evolution of the same variables, derived ones included; differentiable.
+
+    Args:
+        other: The other one.
+        own: The one that they are for.
+        inputs: Shape (B, num_all_inputs).
+        weights: Sets of weights.
+    """
+    if not (own.has_derived or other.has_derived):
+        return inputs, weights
+    row = torch.cat(tuple(weights)) if weights else inputs.new_empty(0)
+    columns, row = with_derived_columns(other, inputs[:, : own.num_inputs], row[: own.num_weights])
+    return columns, (row,)
+
+
 def explained(evolution: Evolution, error: ValueError, inputs: torch.Tensor, weights: torch.Tensor) -> ValueError:
     """An error of the engine in terms of the user's parameters, if it is about an angle.
 

@@ -72,6 +72,7 @@ class Runner(ABC):
             `pull_back` is not called then.
         states: Of programs that read the state by functions of PyTorch: computes the state itself; else None. Code
             that builds a graph uses it, and reads its states (`reading.read`).
+        others: And those of other circuits that the output reads, too.
         has_operators: Whether it computes on the CPU alone, and operators of PyTorch stand for it wherever tensors are:
             those of `Native`. Other exact methods that are registered have operators on the CPU.
         highest_power: Up to which power `values_along` and `pull_back_along` go; 0: there are none, and derivatives of
@@ -82,6 +83,7 @@ class Runner(ABC):
     has_operators = False
     highest_power = 0
     states: Runner | None = None
+    others: Sequence[Runner] = ()
 
     def __init__(self, program: Program, method: Method) -> None:
         self.program, self.method = program, method

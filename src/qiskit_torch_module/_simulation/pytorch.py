@@ -26,6 +26,7 @@ from .._program.program import Program
 from .._reading.polynomials import Polynomial
 from ..outputs.paulis import flip_table, parts_of, sign_table
 from ..outputs.paulis import values as values_of_paulis
+from .columns import variables_for
 from .costs import PYTORCH, refused_states
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import joined
@@ -74,15 +75,30 @@ class PyTorchRunner(Runner):
 def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """What is read (B, *shape) for inputs (B, N) and weights (W,), derived ones included in both; differentiable."""
     with torch.autocast(inputs.device.type, enabled=False):
-        angles = _Angles(inputs, weights)
-        angles.require_resolved(program.evolution)
-        real, imaginary = _final_states(program.evolution, angles, inputs)
         if isinstance(program.output, ExpectationValues):
             constants, parts = program.output.constants, parts_of(program.output)
-            return values_of_paulis(program.evolution.num_qubits, constants, parts, real, imaginary)
-        phase = angles(program.evolution.phase, 2.0 * math.pi)[..., None]
-        factor = torch.complex(torch.cos(phase), torch.sin(phase))
-        return read(program, in_frame(program.evolution, factor * torch.complex(real, imaginary)))
+            state = _final_states(program.evolution, _resolved(program.evolution, inputs, weights), inputs)
+            return values_of_paulis(program.evolution.num_qubits, constants, parts, *state)
+        all_states = [_states(program.evolution, inputs, weights)]
+        for evolution in program.output.evolutions:
+            columns, (row,) = variables_for(evolution, program.evolution, inputs, (weights,))
+            all_states.append(_states(evolution, columns, row))
+        return read(program, *all_states)
+
+
+def _states(evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Final states (B, 2^n) of all qubits of the circuit, with its phase."""
+    angles = _resolved(evolution, inputs, weights)
+    real, imaginary = _final_states(evolution, angles, inputs)
+    phase = angles(evolution.phase, 2.0 * math.pi)[..., None]
+    factor = torch.complex(torch.cos(phase), torch.sin(phase))
+    return in_frame(evolution, factor * torch.complex(real, imaginary))
+
+
+def _resolved(evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor) -> _Angles:
+    angles = _Angles(inputs, weights)
+    angles.require_resolved(evolution)
+    return angles
 
 
 def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -96,8 +112,7 @@ def angles(evolution: Evolution, inputs: torch.Tensor, weights: Sequence[torch.T
     Raises:
         ValueError: an angle has no digits left.
     """
-    angle_of = _Angles(inputs, joined(weights, inputs))
-    angle_of.require_resolved(evolution)
+    angle_of = _resolved(evolution, inputs, joined(weights, inputs))
     columns = [angle_of(rotation.angle, 4.0 * math.pi).expand(len(inputs)) for rotation in evolution.rotations]
     return torch.stack(columns, 1) if columns else inputs.new_empty(len(inputs), 0)
 

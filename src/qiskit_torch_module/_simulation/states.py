@@ -11,6 +11,7 @@ import torch
 from .._program.amplitudes import places
 from .._program.output import Output, State
 from .._program.program import Program
+from .columns import variables_for
 from .method import Method, Optional, Powers, Runner
 from .native import NativeRunner, Tape
 from .reading import read
@@ -88,24 +89,31 @@ class StateRunner(NativeRunner):
 
 
 class ReadingRunner(Runner):
-    """The state by the native engine, then what the output makes of it, in PyTorch."""
+    """States by the native engine, then what the output makes of them, in PyTorch."""
 
     states: Runner
 
     def __init__(self, program: Program, method: Method) -> None:
         super().__init__(program, method)
         self.states = StateRunner(states_of(program), method)
+        self.others = [StateRunner(other, method) for other in program.others]
 
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
     ) -> tuple[torch.Tensor, Any]:
-        """Shape (B, *shape); if recorded, with the state, what was made of it, and the tape of the engine."""
+        """Shape (B, *shape); if recorded, with the states, what was made of them, and the tape of the engine."""
         states, tape = self.states.values(inputs, weights, num_threads, record)
+        all_states = [states]
+        for other in self.others:
+            columns, sets = self._variables(other, inputs, weights)
+            all_states.append(other.values(columns, sets, num_threads)[0])
         if not record:
             with torch.no_grad():
-                return read(self.program, states), None
-        leaf_and_values = self._read(states)
-        return leaf_and_values[1].detach(), (*leaf_and_values, tape)
+                return read(self.program, *all_states), None
+        leaves = [states.detach().requires_grad_() for states in all_states]
+        with torch.enable_grad():
+            values = read(self.program, *leaves)
+        return values.detach(), (leaves, values, tape)
 
     def pull_back(
         self,
@@ -116,17 +124,38 @@ class ReadingRunner(Runner):
         num_threads: int = 0,
         tape: Any = None,
     ) -> Optional:
-        states, values, inner = tape or (*self._read(self.states.values(inputs, weights, num_threads)[0]), None)
-        bra = torch.zeros_like(states)
+        leaves, values, inner = tape or self.values(inputs, weights, num_threads, record=True)[1]
+        bras = [torch.zeros_like(states) for states in leaves]
         if values.requires_grad:
-            (bra,) = torch.autograd.grad(values, states, cotangent, retain_graph=True, materialize_grads=True)
-        return self.states.pull_back(bra, inputs, weights, wants, num_threads, inner)
+            bras = torch.autograd.grad(values, leaves, cotangent, retain_graph=True, materialize_grads=True)
+        first, *rest = bras
+        total = self.states.pull_back(first, inputs, weights, wants, num_threads, inner)
+        for other, bra in zip(self.others, rest, strict=True):
+            slopes = self._pulled_back(other, bra, inputs, weights, num_threads)
+            total = [None if one is None else one + slope for one, slope in zip(total, slopes, strict=True)]
+        return total
 
-    def _read(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """States as a leaf, and what is read from them, with its graph."""
-        leaf = states.detach().requires_grad_()
+    def _variables(
+        self, other: Runner, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        return variables_for(other.program.evolution, self.program.evolution, inputs, weights)
+
+    def _pulled_back(
+        self,
+        other: Runner,
+        bra: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        num_threads: int,
+    ) -> Sequence[torch.Tensor]:
+        """Gradients with respect to the inputs and each set, by the states of another circuit."""
+        leaves = [one.detach().requires_grad_() for one in (inputs, *weights)]
         with torch.enable_grad():
-            return leaf, read(self.program, leaf)
+            columns, sets = self._variables(other, leaves[0], leaves[1:])
+        own = [columns, *sets]
+        first, *rest = [one.detach() for one in own]
+        slopes = other.pull_back(bra, first, rest, [True] * len(own), num_threads)
+        return torch.autograd.grad(own, leaves, slopes, allow_unused=True, materialize_grads=True)
 
 
 def states_of(program: Program) -> Program:

@@ -115,7 +115,7 @@ class SavedCircuit:
         try:
             if self.plain is not None:
                 circuit = circuit_of(self.plain, self.parameters)
-                if circuit.num_qubits != self.num_qubits or set(circuit.parameters) != set(self.parameters):
+                if circuit.num_qubits != self.num_qubits or not set(circuit.parameters) <= set(self.parameters):
                     raise ValueError("circuit: of other qubits or parameters than the program")
                 return circuit
         except CannotBuildError as error:

@@ -32,6 +32,7 @@ from .._reading.polynomials import MAX_DEGREE, Polynomial
 from ..outputs.columns import Columns
 from ..outputs.entropy import Entropy
 from ..outputs.fidelity import Fidelity, Target
+from ..outputs.overlap import WithEvolution
 from ..outputs.probabilities import Classes, Probabilities
 from ..outputs.reduced import DensityMatrix, Purity
 from ..outputs.variance import Observable, Variance
@@ -470,6 +471,7 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
     Fidelity: {"target": Field(_Record(Target))},
     Observable: {"num_qubits": Field(_Integer(1, MAX_QUBITS)), "values": Field(_Record(ExpectationValues))},
     Variance: {"observable": Field(_Record(Observable))},
+    WithEvolution: {"evolution": Field(_Record(Evolution))},
     Columns: {
         "paulis": Field(_Record(ExpectationValues)),
         "outputs": Field(_Many(_Output())),
@@ -478,7 +480,8 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
 }
 # Outputs by the names that texts have for them.
 _OUTPUTS: Mapping[str, type] = {
-    kind.__name__: kind for kind in (State, Probabilities, DensityMatrix, Purity, Entropy, Fidelity, Variance, Columns)
+    kind.__name__: kind
+    for kind in (State, Probabilities, DensityMatrix, Purity, Entropy, Fidelity, WithEvolution, Variance, Columns)
 }
 _BY_NAME = frozenset({Evolution, ExpectationValues, Passes, *_OUTPUTS.values()})
 
@@ -489,21 +492,29 @@ def _require_sound(program: Program, length: int) -> None:
     Raises:
         ValueError: the parts of the program do not belong together.
     """
-    evolution, output = program.evolution, program.expectation_values or ExpectationValues.none()
+    evolution, output = program.evolution, program.expectation_values
+    _require_sound_evolution(evolution, length)
+    if output is not None:
+        return _require_terms(output, evolution.num_qubits)
+    if any(one.evolution.frame is None for one in (program, *program.others)):
+        raise ValueError("a state in an order that is not known")
+    for other in program.others:
+        _require_sound_evolution(other.evolution, length)
+        if (other.evolution.num_inputs, other.evolution.num_weights) != (evolution.num_inputs, evolution.num_weights):
+            raise ValueError("another circuit of other inputs and weights")
+    for sums in _sums_in(program.output):
+        _require_terms(sums, len(evolution.known_frame))
+    try:
+        require_shape(program)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _require_sound_evolution(evolution: Evolution, length: int) -> None:
     if evolution.num_inputs + evolution.num_weights > length + MAX_UNUSED:
         sizes = f"{evolution.num_inputs} inputs and {evolution.num_weights} weights"
         raise ValueError(f"{sizes}, most of which nothing uses")
-    if program.expectation_values is None and evolution.frame is None:
-        raise ValueError("a state in an order that is not known")
-    if program.expectation_values is None:
-        try:
-            require_shape(program)
-        except TypeError as error:
-            raise ValueError(str(error)) from None
     _require_masks(evolution)
-    _require_terms(output, evolution.num_qubits)
-    for sums in _sums_in(program.output):
-        _require_terms(sums, MAX_QUBITS if evolution.frame is None else len(evolution.frame))
     _require_dense(evolution)
     _require_frame(evolution)
     num_parameters = evolution.num_inputs + evolution.num_weights

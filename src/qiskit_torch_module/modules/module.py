@@ -24,7 +24,7 @@ from .._reading.measurements import Measurements, with_measurements, without_mea
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list, parameter_sets
 from .._simulation.choose import AUTO, Runners, method_of
-from .._simulation.columns import with_derived_columns
+from .._simulation.columns import variables_for, with_derived_columns
 from .._simulation.method import Method
 from .._simulation.native import joined
 from .._simulation.reading import read
@@ -155,8 +155,8 @@ class QuantumModule(torch.nn.Module):
         self._program, self._runners = program, Runners(program, method)
         self._runners.require_method()
         # What the compiler of PyTorch may trace: programs for which operators stand, by the name of their method.
-        self._traced = traced(program)
-        self._name_in_text = name_in_text(self._traced, method)
+        self._traced = (traced(program), *program.others)
+        self._name_in_text = name_in_text(self._traced[0], method)
 
     def _register(self, seed: int | None) -> None:
         with seeded(seed):
@@ -271,10 +271,21 @@ class QuantumModule(torch.nn.Module):
         if torch.compiler.is_compiling() and inputs.is_cpu and self._name_in_text is not None:
             if self._write_program():
                 break_graph()  # what is traced is run as it is instead
-            text = f"{self._name_in_text}{self._traced.text}"
-            compiled: torch.Tensor = operators.values(inputs, joined(weights, inputs), text, *threads)
-            return compiled if self._traced is self._program else read(self._program, compiled)
+            return self._traced_values(threads, inputs, weights)
         return autograd.values(self._runners(inputs), threads, inputs, *weights)
+
+    def _traced_values(
+        self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """By operators, and by what PyTorch reads from the states that they give."""
+        computed: list[torch.Tensor] = []
+        for program in self._traced:
+            columns, sets = inputs, weights
+            if computed:
+                columns, sets = variables_for(program.evolution, self._program.evolution, inputs, weights)
+            text = f"{self._name_in_text}{program.text}"
+            computed.append(operators.values(columns, joined(sets, columns), text, *threads))
+        return computed[0] if self._traced[0] is self._program else read(self._program, *computed)
 
     @constant_when_compiled
     def _write_program(self) -> bool:
@@ -283,7 +294,8 @@ class QuantumModule(torch.nn.Module):
         Returns whether it traces derivatives of ``torch.func``, which registered operators do not have.
         """
         if self._name_in_text is not None:
-            operators.text_of(self._traced)
+            for program in self._traced:
+                operators.text_of(program)
         return is_differentiated()
 
     def __prepare_scriptable__(self) -> None:
@@ -370,7 +382,8 @@ class QuantumModule(torch.nn.Module):
         self, program: Program, circuit: SavedCircuit, observables: Observables, measurements: Measurements
     ) -> None:
         """Replaces what was compiled at construction by what comes from a file."""
-        program.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
+        for one in (program, *program.others):
+            one.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
         self._compute(program, self._runners.method)
         self._observables, self._measurements = observables, measurements
         _, self._sums = taken_apart(observables)

@@ -170,7 +170,7 @@ def _new_blueprint(model: QuantumModule, listed: Sequence[Parameter]) -> tuple[d
         unmeasured, _ = without_measurements(model._circuit)
         plan = blueprint(unmeasured, listed)
         count = model._program.output_size
-        observables = read_observables(_written_observables(model), model._num_qubits, count)
+        observables = read_observables(_written_observables(model), model._num_qubits, count, listed)
         with compiler_passes(**asdict(model._program.evolution.passes)):
             again = compile_program(
                 circuit_of(plan, listed),
@@ -265,7 +265,7 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
         method=method_of(content.get("method", AUTO)) or AUTO,
     )
     circuit = SavedCircuit(content["circuit"], str(content["why_no_circuit"]), tuple(parameters), num_qubits)
-    observables = read_observables(content["observables"], num_qubits, program.output_size)
+    observables = read_observables(content["observables"], num_qubits, program.output_size, parameters)
     require_fit(observables, num_qubits, program.shape)
     measurements = read_measurements(content.get("measurements"), num_qubits)
     model._restore(program, circuit, observables, measurements)
@@ -291,7 +291,8 @@ _MOST_PROJECTORS = 12  # in a product that is written as all its Pauli strings
 
 
 def _written_observables(model: QuantumModule) -> Any:
-    return written_observables(model.observables, model._num_qubits, lambda: _idle_qubits(model))
+    listed = _parameters_of(model)
+    return written_observables(model.observables, model._num_qubits, listed, lambda: _idle_qubits(model))
 
 
 def _idle_qubits(model: QuantumModule) -> list[int]:

@@ -3,6 +3,7 @@
 from .._program.output import Output, State
 from .entropy import Entropy
 from .fidelity import Fidelity
+from .overlap import Overlap
 from .probabilities import Probabilities
 from .reduced import DensityMatrix, Purity
 from .trainable import Trainable
@@ -13,6 +14,7 @@ __all__ = [
     "Entropy",
     "Fidelity",
     "Output",
+    "Overlap",
     "Probabilities",
     "Purity",
     "State",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from qiskit import QuantumCircuit
 
 from .._core.schema import MAX_QUBITS
 from .._core.torch_internals import constant_when_compiled
 from .._program.dense import VirtualQubits
+from .._program.evolution import Evolution
 from .._program.frame import expectation_values_in
 from .._program.output import ExpectationValues, Output, require_output
 from .._reading.observables import pauli_sums
@@ -42,6 +44,22 @@ class Columns(Output):
         """If all of them are."""
         return all(output.is_traceable for output in self.outputs)
 
+    @property
+    def circuits(self) -> tuple[QuantumCircuit, ...]:  # type: ignore[override]
+        """Those of all of them, in order."""
+        return tuple([circuit for output in self.outputs for circuit in output.circuits])
+
+    @property
+    def evolutions(self) -> tuple[Evolution, ...]:  # type: ignore[override]
+        """And what they are compiled to."""
+        return tuple([evolution for output in self.outputs for evolution in output.evolutions])
+
+    def compiled(self, evolutions: Sequence[Evolution]) -> Columns:
+        """The same with all circuits compiled."""
+        remaining = iter(evolutions)
+        outputs = [one.compiled([next(remaining) for _ in one.circuits]) for one in self.outputs]
+        return replace(self, outputs=tuple(outputs))
+
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (M,)."""
         for output in self.outputs:
@@ -62,9 +80,13 @@ class Columns(Output):
     def _parts(self) -> tuple[Part, ...]:
         return parts_of(self.paulis)
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Each of them, put in order."""
-        columns = [output.read(state)[:, None] for output in self.outputs]
+        columns, rest = [], others
+        for output in self.outputs:
+            count = len(output.evolutions)
+            columns.append(output.read(state, *rest[:count])[:, None])
+            rest = rest[count:]
         if self.paulis.constants:
             num_qubits = num_qubits_of(state)
             columns.insert(0, values(num_qubits, self.paulis.constants, self._parts(), state.real, state.imag))

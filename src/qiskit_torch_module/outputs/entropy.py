@@ -52,7 +52,7 @@ class Entropy(OfQubits):
         object.__setattr__(self, "alpha", finite_number(self.alpha, "alpha", 0.0))
         object.__setattr__(self, "base", finite_number(self.base, "base", 1.0))
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """From the density matrix of the qubits, or of all others if those are fewer."""
         density = density_matrix(state, self.smaller(num_qubits_of(state)))
         if self.alpha == 1.0:

@@ -116,7 +116,7 @@ class Fidelity(Output):
             )
         return ()
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """A product of vectors."""
         overlap = state @ self.target.like(state).conj()
         return (overlap * overlap.conj()).real

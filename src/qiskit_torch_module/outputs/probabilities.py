@@ -107,7 +107,7 @@ class Probabilities(Output):
         """Squares of all amplitudes."""
         return (1 << num_qubits) + math.prod(self.shape(num_qubits))
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Squares of amplitudes, added up."""
         num_qubits = num_qubits_of(state)
         found = squares(state)

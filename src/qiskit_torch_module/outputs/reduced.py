@@ -67,7 +67,7 @@ class DensityMatrix(OfQubits):
         """The state as a matrix, and the density matrix."""
         return (1 << num_qubits) + (1 << 2 * len(self.qubits))
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """A product of matrices."""
         return density_matrix(state, self.qubits)
 
@@ -76,7 +76,7 @@ class DensityMatrix(OfQubits):
 class Purity(OfQubits):
     """Tr rho^2 of the reduced state of some qubits: 1 where they are not entangled with the others, at least 1/2^k."""
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Squares of the entries of the density matrix, added up."""
         density = density_matrix(state, self.smaller(num_qubits_of(state)))
         return (density * density.conj()).real.sum((1, 2))

@@ -65,7 +65,7 @@ class Variance(Output):
     def _parts(self) -> tuple[Part, ...]:
         return parts_of(self.observable.values)
 
-    def read(self, state: torch.Tensor) -> torch.Tensor:
+    def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """|(O - <O>) state|^2: no difference of large numbers."""
         (constant,) = self.observable.values.constants
         made = applied(num_qubits_of(state), constant, self._parts(), state)
