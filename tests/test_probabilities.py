@@ -217,6 +217,7 @@ def test_what_does_not_fit_the_circuit_is_refused_when_the_module_is_made(output
 
 def test_what_does_not_fit_the_memory_is_refused():
     circuit, budget = QuantumCircuit(16), _engine.memory_budget()
+    circuit.h(range(16))
     qtm.set_memory_budget(1 << 20)
     try:
         message = r"states of 16 qubits, and reading Probabilities\(.*\) from them, take 0.000977 GiB in a batch of 1"

@@ -15,7 +15,7 @@ from .._reading.observables import Observables, pauli_sums
 from .._reading.parameters import variable_indices
 from .._reading.paulis import PauliSums
 from .._reading.polynomials import Polynomial
-from .dense import Diagonal, Matrix, energy_bytes, matrix_bytes
+from .dense import Diagonal, Matrix, VirtualQubits, energy_bytes, matrix_bytes
 from .evolution import Evolution, with_derived
 from .frame import Frame, expectation_values_in
 from .layers import Rotation
@@ -58,8 +58,9 @@ def compile_program(
     evolution = compile_evolution(circuit, encoding, variational, stopwatch, others)
     if isinstance(observables, Output):
         evolutions = [compile_evolution(other, encoding, variational, None, (circuit, *others)) for other in others]
-        program = Program(evolution, observables.settled(circuit.num_qubits).compiled(evolutions))
-        require_shape(program)
+        read = observables.settled(circuit.num_qubits).compiled(evolutions)
+        require_shape(Program(evolution, read))
+        program = _without_idle(evolution, read)
         stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
         return program
     frame = evolution.frame
@@ -71,6 +72,20 @@ def compile_program(
     stopwatch.stage(f"{sums.num_strings:,} Pauli strings of {sums.num_observables:,} observables rewritten")
     stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
     return Program(evolution, output)
+
+
+def _without_idle(evolution: Evolution, output: Output) -> Program:
+    """The program of the qubits that are simulated or read: others are in |0>, and no part of the states it reads."""
+    frame, read = evolution.known_frame, output.qubits_read()
+    if read is None:
+        return Program(evolution, output)
+    kept = [qubit for qubit, flip in enumerate(frame.flips) if flip or qubit in read]
+    if len(kept) == len(frame):
+        return Program(evolution, output)
+    parts = [[masks[qubit] for qubit in kept] for masks in (frame.flips, frame.signs, frame.negatives)]
+    smaller = VirtualQubits(*map(tuple, parts))  # type: ignore[arg-type]
+    places = {qubit: place for place, qubit in enumerate(kept)}
+    return Program(evolution.framed(smaller), output.renumbered(places))
 
 
 def compile_evolution(

@@ -182,6 +182,12 @@ class Evolution:
         period_of = periods([v for v in derived if v not in taken], angles)
         return tuple(map(period_of.get, derived))
 
+    def framed(self, frame: VirtualQubits) -> Evolution:
+        """The same in another frame."""
+        framed = replace(self, frame=frame)
+        object.__setattr__(framed, "origins", self.origins)
+        return framed
+
     def set_origins(self, variables: Mapping[Parameter, int], given: Given | None = None) -> None:
         """Tells, for errors, which parameters its inputs and weights are, and the angles as they were given."""
         inputs = tuple([derived.part for derived in self.derived_inputs])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -65,6 +65,14 @@ class Output(Hashable, ABC):
 
     def settled(self, num_qubits: int) -> Output:
         """The same for a circuit of so many qubits: as plain data, if it was given by something else."""
+        return self
+
+    def qubits_read(self) -> frozenset[int] | None:
+        """The qubits that matter, whatever state the others are in if it is |0>; None: all."""
+        return None
+
+    def renumbered(self, places: Mapping[int, int]) -> Output:
+        """The same for a state without some qubits that do not matter; the place of each that is left."""
         return self
 
     def compiled(self, evolutions: Sequence[Evolution]) -> Output:

@@ -65,12 +65,16 @@ def num_read_qubits(program: Program) -> int:
     return program.evolution.num_qubits if frame is None else len(frame)
 
 
+# More than any machine has, and few enough for a float.
+_MOST_NUMBERS = 1 << 900
+
+
 def state_bytes(program: Program, task: Task) -> float:
     """Bytes of the states of a batch and of what is read from them; none for expectation values."""
     if not isinstance(program.output, Output):
         return 0.0
     num_qubits = num_read_qubits(program)
-    numbers = 2.0**num_qubits + float(program.output.workspace(num_qubits))
+    numbers = float(min((1 << num_qubits) + int(program.output.workspace(num_qubits)), _MOST_NUMBERS))
     return task.batch_size * numbers * (16 if task.dtype == torch.float64 else 8)
 
 

@@ -27,7 +27,7 @@ from .._program.output import ExpectationValues, Output, State
 from .._program.passes import PASS_NAMES, Passes
 from .._program.program import Program, require_shape
 from .._reading.expressions import OPERATION_NAMES, Derived, Expression, Node, variables_in
-from .._reading.paulis import PauliTerms
+from .._reading.paulis import PauliSums, PauliTerms
 from .._reading.polynomials import MAX_DEGREE, Polynomial
 from ..outputs.columns import Columns
 from ..outputs.entropy import Entropy
@@ -35,7 +35,7 @@ from ..outputs.fidelity import Fidelity, Target
 from ..outputs.overlap import WithEvolution
 from ..outputs.probabilities import Classes, Probabilities
 from ..outputs.reduced import DensityMatrix, Purity
-from ..outputs.variance import Observable, Variance
+from ..outputs.variance import Variance
 
 # Raised whenever what older releases wrote or read changes.
 VERSION = 2
@@ -396,7 +396,8 @@ class _Whole:
 
 _OBSERVABLE, _OTHER = "observable_", "output"
 _COUNT = _Integer(0, (1 << 31) - 1)
-_QUBITS = _Many(_Integer(0, MAX_QUBITS - 1))
+_WIDEST = 1 << 14  # qubits of a circuit, most of them idle
+_QUBITS = _Many(_Integer(0, _WIDEST - 1))
 
 _FIELDS: Mapping[type, Mapping[str, Field]] = {
     Rotation: {
@@ -469,11 +470,18 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
     Entropy: {"qubits": Field(_QUBITS), "alpha": Field(_Number()), "base": Field(_Number())},
     Target: {"amplitudes": Field(_Array("complex128", 1))},
     Fidelity: {"target": Field(_Record(Target))},
-    Observable: {"num_qubits": Field(_Integer(1, MAX_QUBITS)), "values": Field(_Record(ExpectationValues))},
-    Variance: {"observable": Field(_Record(Observable))},
+    PauliSums: {
+        "num_qubits": Field(_Integer(1, _WIDEST)),
+        "num_observables": Field(_COUNT),
+        "observable": Field(_Array("int32", 1)),
+        "x": Field(_Array("uint8", 2)),
+        "z": Field(_Array("uint8", 2)),
+        "coefficient": Field(_Array("float64", 1)),
+    },
+    Variance: {"observable": Field(_Record(PauliSums))},
     WithEvolution: {"evolution": Field(_Record(Evolution))},
     Columns: {
-        "paulis": Field(_Record(ExpectationValues)),
+        "paulis": Field(_Record(PauliSums)),
         "outputs": Field(_Many(_Output())),
         "order": Field(_Many(_COUNT)),
     },
@@ -502,8 +510,7 @@ def _require_sound(program: Program, length: int) -> None:
         _require_sound_evolution(other.evolution, length)
         if (other.evolution.num_inputs, other.evolution.num_weights) != (evolution.num_inputs, evolution.num_weights):
             raise ValueError("another circuit of other inputs and weights")
-    for sums in _sums_in(program.output):
-        _require_terms(sums, len(evolution.known_frame))
+    _require_sums(program.output)
     try:
         require_shape(program)
     except TypeError as error:
@@ -543,14 +550,23 @@ def _require_blocks(evolution: Evolution) -> None:
                 raise ValueError("amplitudes of variables that are no inputs or weights")
 
 
-def _sums_in(output: Any) -> Iterator[ExpectationValues]:
-    """Sums of Paulis that an output reads from the state of all qubits."""
+def _require_sums(output: Any) -> None:
+    """Checks the sums of Paulis that an output reads from the state of all qubits."""
     if isinstance(output, Columns):
-        yield output.paulis
+        _require_strings(output.paulis)
         for one in output.outputs:
-            yield from _sums_in(one)
+            _require_sums(one)
     elif isinstance(output, Variance):
-        yield output.observable.values
+        _require_strings(output.observable)
+
+
+def _require_strings(sums: PauliSums) -> None:
+    count, shape = len(sums.observable), (len(sums.observable), -(-sums.num_qubits // 8))
+    if sums.x.shape != shape or sums.z.shape != shape or sums.coefficient.shape != (count,):
+        raise ValueError("Pauli strings of which parts are missing")
+    owners = sums.observable
+    if np.any(np.diff(owners) < 0) or np.any((owners < 0) | (owners >= sums.num_observables)):
+        raise ValueError("a Pauli string of an observable that there is not")
 
 
 def _require_masks(evolution: Evolution) -> None:

@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit
 
-from .._core.schema import MAX_QUBITS
 from .._core.torch_internals import constant_when_compiled
-from .._program.dense import VirtualQubits
 from .._program.evolution import Evolution
-from .._program.frame import expectation_values_in
-from .._program.output import ExpectationValues, Output, require_output
+from .._program.output import Output, require_output
 from .._reading.observables import pauli_sums
-from .paulis import Part, parts_of, values
+from .._reading.paulis import PauliSums
+from .paulis import Part, no_sums, qubits_in, read_as, renumbered, values
 from .qubits import num_qubits_of
 
 
@@ -31,12 +29,16 @@ class Columns(Output):
         order: Where each column is among those of `paulis`, followed by `outputs`.
     """
 
-    paulis: ExpectationValues
+    paulis: PauliSums
     outputs: tuple[Output, ...]
     order: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        named = [f"{self.paulis.num_observables} sums of Paulis", *map(repr, self.outputs)]
+        return f"Columns({', '.join(named)})"
+
     def __post_init__(self) -> None:
-        if sorted(self.order) != list(range(len(self.paulis.constants) + len(self.outputs))):
+        if sorted(self.order) != list(range(self.paulis.num_observables + len(self.outputs))):
             raise ValueError("observables: expected a place for each of several outputs")
 
     @property
@@ -54,6 +56,21 @@ class Columns(Output):
         """And what they are compiled to."""
         return tuple([evolution for output in self.outputs for evolution in output.evolutions])
 
+    def qubits_read(self) -> frozenset[int] | None:
+        """Those of all of them."""
+        read = qubits_in(self.paulis)
+        for output in self.outputs:
+            qubits = output.qubits_read()
+            if qubits is None:
+                return None
+            read |= qubits
+        return read
+
+    def renumbered(self, places: Mapping[int, int]) -> Columns:
+        """The same on qubits at other places."""
+        outputs = tuple([output.renumbered(places) for output in self.outputs])
+        return replace(self, paulis=renumbered(self.paulis, places), outputs=outputs)
+
     def compiled(self, evolutions: Sequence[Evolution]) -> Columns:
         """The same with all circuits compiled."""
         remaining = iter(evolutions)
@@ -62,6 +79,8 @@ class Columns(Output):
 
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (M,)."""
+        if self.paulis.num_qubits != num_qubits:
+            raise ValueError(f"observables: expected {num_qubits} qubits, got {self.paulis.num_qubits}")
         for output in self.outputs:
             shape = output.shape(num_qubits)
             if shape != ():
@@ -73,12 +92,12 @@ class Columns(Output):
 
     def workspace(self, num_qubits: int) -> float:
         """What the largest of them takes."""
-        paulis = 3 << num_qubits if self.paulis.constants else 0
+        paulis = 3 << num_qubits if self.paulis.num_observables else 0
         return len(self.order) + max([paulis, *(output.workspace(num_qubits) for output in self.outputs)])
 
     @constant_when_compiled
-    def _parts(self) -> tuple[Part, ...]:
-        return parts_of(self.paulis)
+    def _parts(self) -> tuple[tuple[float, ...], tuple[Part, ...]]:
+        return read_as(self.paulis)
 
     def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Each of them, put in order."""
@@ -87,9 +106,8 @@ class Columns(Output):
             count = len(output.evolutions)
             columns.append(output.read(state, *rest[:count])[:, None])
             rest = rest[count:]
-        if self.paulis.constants:
-            num_qubits = num_qubits_of(state)
-            columns.insert(0, values(num_qubits, self.paulis.constants, self._parts(), state.real, state.imag))
+        if self.paulis.num_observables:
+            columns.insert(0, values(num_qubits_of(state), *self._parts(), state.real, state.imag))
         found = torch.cat(columns, 1)
         if self.order == tuple(range(len(self.order))):
             return found
@@ -129,24 +147,11 @@ def as_output(observables: Any, num_qubits: int) -> Any:
     paulis = [one for one, other in zip(observables, is_output, strict=True) if not other]
     places = np.empty(len(observables), dtype=int)
     places[np.argsort(is_output, kind="stable")] = np.arange(len(observables))
-    if num_qubits > MAX_QUBITS:
-        raise ValueError(f"observables: expected at most {MAX_QUBITS} qubits where states are read, got {num_qubits}")
     return Columns(  # type: ignore[abstract]  # dataclasses add the hash
-        expectation_values(paulis, num_qubits) if paulis else ExpectationValues.none(),
+        pauli_sums(paulis, num_qubits) if paulis else no_sums(num_qubits),
         tuple([one for one in observables if isinstance(one, Output)]),
         tuple(places.tolist()),
     )
-
-
-def expectation_values(observables: Sequence[Any], num_qubits: int) -> ExpectationValues:
-    """Those of observables on the qubits of a circuit, as they are.
-
-    Raises:
-        TypeError, ValueError: one is wrong.
-    """
-    masks = tuple([1 << qubit for qubit in range(num_qubits)])
-    frame = VirtualQubits(masks, masks, (False,) * num_qubits)
-    return expectation_values_in(frame, pauli_sums(observables, num_qubits))
 
 
 def num_qubits_of_observable(observable: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .._program.dense import VirtualQubits
+from .._program.frame import expectation_values_in
 from .._program.output import ExpectationValues, grouped
-from .._reading.paulis import parity
+from .._reading.paulis import PauliSums, packed, parity, unpacked
 
 # Diagonals of so many qubits are kept, as they take little memory.
 _MOST_KEPT = 10
@@ -26,6 +28,33 @@ class Part(NamedTuple):
     signs: tuple[int, ...]
     coefficients: tuple[float, ...]
     owners: tuple[int, ...]
+
+
+def no_sums(num_qubits: int) -> PauliSums:
+    """Those of no observable."""
+    masks = np.empty((0, -(-num_qubits // 8)), dtype=np.uint8)
+    return PauliSums(num_qubits, 0, np.empty(0, dtype=np.int32), masks, masks, np.empty(0))
+
+
+def qubits_in(sums: PauliSums) -> frozenset[int]:
+    """The qubits that any string acts on."""
+    bits = unpacked(sums.x | sums.z, sums.num_qubits).any(axis=0)
+    return frozenset(np.flatnonzero(bits).tolist())
+
+
+def renumbered(sums: PauliSums, places: Mapping[int, int]) -> PauliSums:
+    """The same on the qubits that have a place, in the order of these."""
+    qubits = sorted(places, key=places.__getitem__)
+    x, z = (packed(unpacked(masks, sums.num_qubits)[:, qubits]) for masks in (sums.x, sums.z))
+    return PauliSums(len(qubits), sums.num_observables, sums.observable, x, z, sums.coefficient)
+
+
+@lru_cache(maxsize=128)
+def read_as(sums: PauliSums) -> tuple[tuple[float, ...], tuple[Part, ...]]:
+    """Constants and parts of observables on the qubits of a circuit, as they are."""
+    masks = tuple([1 << qubit for qubit in range(sums.num_qubits)])
+    output = expectation_values_in(VirtualQubits(masks, masks, (False,) * sums.num_qubits), sums)
+    return output.constants, parts_of(output)
 
 
 @lru_cache(maxsize=128)

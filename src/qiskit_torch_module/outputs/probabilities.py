@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +102,15 @@ class Probabilities(Output):
         if count != size or shape is None:
             raise ValueError(f"interpret: expected a class for each of {size} outcomes of the circuit, got {count}")
         return shape
+
+    def qubits_read(self) -> frozenset[int] | None:
+        """Those that are named."""
+        return None if self.qubits is None else frozenset(self.qubits)
+
+    def renumbered(self, places: Mapping[int, int]) -> Probabilities:
+        """Of the same qubits at other places."""
+        assert self.qubits is not None
+        return replace(self, qubits=tuple([places[qubit] for qubit in self.qubits]))
 
     def workspace(self, num_qubits: int) -> int:
         """Squares of all amplitudes."""

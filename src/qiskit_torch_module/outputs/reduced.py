@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -33,6 +34,14 @@ class OfQubits(Output):
         """Shape (): one number."""
         require_within(self.qubits, num_qubits)
         return ()
+
+    def qubits_read(self) -> frozenset[int]:
+        """These."""
+        return frozenset(self.qubits)
+
+    def renumbered(self, places: Mapping[int, int]) -> OfQubits:
+        """Of the same qubits at other places."""
+        return replace(self, qubits=tuple([places[qubit] for qubit in self.qubits]))
 
     def workspace(self, num_qubits: int) -> int:
         """The state as a matrix, and the smaller of the density matrices of the qubits and of all others."""

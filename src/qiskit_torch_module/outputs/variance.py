@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from .._core.torch_internals import constant_when_compiled
-from .._program.output import ExpectationValues, Output
-from .columns import expectation_values, num_qubits_of_observable
-from .paulis import Part, applied, parts_of
+from .._program.output import Output
+from .._reading.observables import pauli_sums
+from .._reading.paulis import PauliSums
+from .columns import num_qubits_of_observable
+from .paulis import Part, applied, qubits_in, read_as, renumbered
 from .qubits import num_qubits_of
-
-
-@dataclass(frozen=True)
-class Observable:
-    """One observable, as a sum of Paulis on so many qubits."""
-
-    num_qubits: int
-    values: ExpectationValues
-
-    def __repr__(self) -> str:
-        return f"<{len(self.values.terms)} Pauli strings on {self.num_qubits} qubits>"
 
 
 @dataclass(frozen=True)
@@ -37,17 +29,19 @@ class Variance(Output):
         ValueError: it is not Hermitian, or acts on other qubits than the circuit has.
     """
 
-    observable: Observable | Any
+    observable: PauliSums | Any
 
     is_traceable = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.observable, Observable):
-            num_qubits = num_qubits_of_observable(self.observable)
-            found = Observable(num_qubits, expectation_values([self.observable], num_qubits))
-            object.__setattr__(self, "observable", found)
-        if len(self.observable.values.constants) != 1:
-            raise ValueError(f"observable: expected one, got {len(self.observable.values.constants)}")
+        if not isinstance(self.observable, PauliSums):
+            sums = pauli_sums([self.observable], num_qubits_of_observable(self.observable))
+            object.__setattr__(self, "observable", sums)
+        if self.observable.num_observables != 1:
+            raise ValueError(f"observable: expected one, got {self.observable.num_observables}")
+
+    def __repr__(self) -> str:
+        return f"Variance(<{self.observable.num_strings} Pauli strings on {self.observable.num_qubits} qubits>)"
 
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (): one number."""
@@ -57,18 +51,26 @@ class Variance(Output):
             )
         return ()
 
+    def qubits_read(self) -> frozenset[int]:
+        """Those that the observable acts on."""
+        return qubits_in(self.observable)
+
+    def renumbered(self, places: Mapping[int, int]) -> Variance:
+        """Of the observable on qubits at other places."""
+        return replace(self, observable=renumbered(self.observable, places))
+
     def workspace(self, num_qubits: int) -> int:
         """What the observable makes of the state, part by part."""
         return 4 << num_qubits
 
     @constant_when_compiled
-    def _parts(self) -> tuple[Part, ...]:
-        return parts_of(self.observable.values)
+    def _parts(self) -> tuple[tuple[float, ...], tuple[Part, ...]]:
+        return read_as(self.observable)
 
     def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """|(O - <O>) state|^2: no difference of large numbers."""
-        (constant,) = self.observable.values.constants
-        made = applied(num_qubits_of(state), constant, self._parts(), state)
+        (constant,), parts = self._parts()
+        made = applied(num_qubits_of(state), constant, parts, state)
         mean = (state.conj() * made).real.sum(1, keepdim=True)
         rest = made - mean * state
         return (rest * rest.conj()).real.sum(1)
