@@ -19,8 +19,11 @@ from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._reading.expressions import Derived, evaluate
 from qiskit_torch_module._simulation.engines import engine_of
+from qiskit_torch_module._simulation.states import states_of
 from qiskit_torch_module._storage import portable
 from qiskit_torch_module._storage.portable import VERSION, from_text, to_text
+from qiskit_torch_module.outputs import Entropy, Fidelity, Overlap, Probabilities, Purity, Variance
+from qiskit_torch_module.outputs.columns import as_output
 from test_layers import lines_run
 
 
@@ -39,6 +42,13 @@ def programs():
     yield compile_program(encoded(3, [x, y]), ["ZXY"], [], [[y, x]])
     with compiler_passes(fusion=False, permutation_folding=False):
         yield compile_program(circuit, ["XY", {"II": 2.5, "ZZ": -0.1}], [], [[y], [x]])
+    for output in (
+        Probabilities(),
+        Probabilities([1, 0], [0, 1, 1, 0], 2),
+        as_output(["XY", Purity([0]), Entropy([1], 1.5), Fidelity([1, 0, 0, 0]), Variance({"II": 2.5, "ZX": 1})], 2),
+        Overlap(circuit),
+    ):
+        yield compile_program(circuit, output, [x], [[y]])
 
 
 PROGRAMS = list(programs())
@@ -154,6 +164,51 @@ def test_what_is_wrong_is_refused(change):
     text = changed(to_text(PROGRAMS[0]), change)
     with pytest.raises(ValueError, match="compiled program as text: "):
         from_text(text)
+
+
+WRONG_OUTPUTS = {
+    "no name": (0, lambda one: one.pop(0)),
+    "an unknown name": (0, lambda one: one.__setitem__(0, "Unknown")),
+    "a field more": (0, lambda one: one[1].update(more=1)),
+    "a qubit that is not there": (0, lambda one: one[1].update(qubits=[2])),
+    "a qubit twice": (0, lambda one: one[1].update(qubits=[1, 1])),
+    "no qubit": (0, lambda one: one[1].update(qubits=[])),
+    "a shape of nothing": (0, lambda one: one[1].update(output_shape=[4, 0])),
+    "a shape without classes": (0, lambda one: one[1].update(output_shape=[3])),
+    "a class that is not there": (1, lambda one: one[1].update(output_shape=[1])),
+    "classes without a shape": (1, lambda one: one[1].update(output_shape=None)),
+    "classes of another number of qubits": (1, lambda one: one[1].update(qubits=[0])),
+    "a column twice": (2, lambda one: one[1].update(order=[0, 0, 1, 2, 3])),
+    "a column less": (2, lambda one: one[1].update(order=[0, 1, 2, 3])),
+    "a list in a list": (2, lambda one: one[1]["outputs"].append(json.loads(json.dumps(one)))),
+    "Paulis of other qubits": (2, lambda one: one[1]["paulis"].__setitem__(0, 3)),
+    "Paulis of nothing": (2, lambda one: one[1]["paulis"].__setitem__(1, 0)),
+    "no order of an entropy": (2, lambda one: one[1]["outputs"][1][1].update(alpha=0.0)),
+    "a target of other qubits": (2, lambda one: one[1]["outputs"][2][1]["target"].__setitem__(0, amplitudes(1, 0))),
+    "a target of no norm": (2, lambda one: one[1]["outputs"][2][1]["target"].__setitem__(0, amplitudes(1, 1, 1, 1))),
+    "a circuit without a frame": (3, lambda one: one[1]["evolution"].update(frame=None)),
+    "a circuit of other inputs": (3, lambda one: one[1]["evolution"].update(num_inputs=2)),
+    "a circuit of nothing": (3, lambda one: one[1].update(evolution=None)),
+}
+
+
+def amplitudes(*numbers):
+    return [[len(numbers)], base64.b64encode(np.array(numbers, "<c16").tobytes()).decode()]
+
+
+@pytest.mark.parametrize(("which", "change"), WRONG_OUTPUTS.values(), ids=WRONG_OUTPUTS.keys())
+def test_outputs_that_are_wrong_are_refused(which, change):
+    text = to_text(PROGRAMS[-4 + which])
+    with pytest.raises(ValueError, match="compiled program as text: "):
+        from_text(changed(text, lambda p: change(p["output"])))
+
+
+def test_observables_and_another_output_are_refused():
+    observables = {
+        name: part for name, part in json.loads(to_text(PROGRAMS[0]))["program"].items() if "observable" in name
+    }
+    with pytest.raises(ValueError, match="expected observables or another output, got both"):
+        from_text(changed(to_text(PROGRAMS[-4]), lambda p: p.update(observables)))
 
 
 def rotation(*row):
@@ -272,4 +327,4 @@ def test_random_damage_is_read_as_a_sound_program_or_refused():
         except ValueError:
             continue
         if program.evolution.num_qubits <= 8:
-            _ = engine_of(program)
+            _ = engine_of(program if program.expectation_values else states_of(program))

@@ -68,7 +68,7 @@ class Output(Hashable, ABC):
         return self
 
     def qubits_read(self) -> frozenset[int] | None:
-        """The qubits that matter, whatever state the others are in if it is |0>; None: all."""
+        """The qubits that matter, where all others are in ``|0>``; None: all."""
         return None
 
     def renumbered(self, places: Mapping[int, int]) -> Output:

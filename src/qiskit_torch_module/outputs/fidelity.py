@@ -88,7 +88,7 @@ def _amplitudes(given: Any) -> tuple[npt.NDArray[np.complex128], float]:
 
 @dataclass(frozen=True)
 class Fidelity(Output):
-    """|<target|state>|^2: 1 where the state is the target, up to a phase.
+    """``|<target|state>|^2``: 1 where the state is the target, up to a phase.
 
     Args:
         target: A ``Statevector``, 2^n amplitudes (an array, a tensor or a list), or a circuit without parameters; of

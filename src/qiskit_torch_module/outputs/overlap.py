@@ -18,10 +18,10 @@ from .fidelity import Fidelity
 
 @dataclass(frozen=True, eq=False)
 class Overlap(Output):
-    """|<other|state>|^2 of the states of two circuits, or of a circuit and a state.
+    """``|<other|state>|^2`` of the states of two circuits, or of a circuit and a state.
 
     Both circuits take their values from the inputs and weights of the module, and each uses those it has: kernels
-    |<V(y)|U(x)>|^2, distances between a circuit and its compressed form. Differentiable with respect to both.
+    ``|<V(y)|U(x)>|^2``, distances between a circuit and its compressed form. Differentiable with respect to both.
 
     Args:
         other: A circuit, whose parameters are among those of the module; or a state, as for `Fidelity`.

@@ -68,7 +68,7 @@ class Variance(Output):
         return read_as(self.observable)
 
     def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        """|(O - <O>) state|^2: no difference of large numbers."""
+        """``|(O - <O>) state|^2``: no difference of large numbers."""
         (constant,), parts = self._parts()
         made = applied(num_qubits_of(state), constant, parts, state)
         mean = (state.conj() * made).real.sum(1, keepdim=True)
