@@ -85,6 +85,21 @@ def test_sampler_qnn_of_a_measured_circuit():
         np.testing.assert_allclose(fast, stock, atol=1e-9)
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_sampler_qnn_without_parameters(swapped):
+    """Which asks for the first of rows that there are not."""
+    networks = pytest.importorskip("qiskit_machine_learning.neural_networks")
+    circuit = QuantumCircuit(2)
+    circuit.ry(0.4, 0)
+    options = {"sampler": FastSampler(), "gradient": FastReverseSamplerGradient()} if swapped else {}
+    network = networks.SamplerQNN(circuit=circuit, **options)
+    found = network.forward(None, None)
+    assert found.shape == (1, 4)
+    if swapped:
+        np.testing.assert_allclose(found, [[np.cos(0.2) ** 2, np.sin(0.2) ** 2, 0, 0]], atol=1e-12)
+    assert network.backward(None, None) == (None, None)
+
+
 def samples():
     x = np.random.default_rng(0).uniform(-1, 1, (10, 2))
     return x, np.where(x[:, 0] > x[:, 1], 1, 0)

@@ -30,8 +30,11 @@ class ExactBitArray(compat.BitArray):  # type: ignore[misc]
         self._numbers = numbers  # that each outcome writes
 
     def get_int_counts(self, loc: Any = None) -> dict[int, float]:
-        """The number of shots times the probability of each number; of all positions together if none is given."""
-        chosen = self._probabilities if loc is None else self._probabilities[loc]
+        """The number of shots times the probability of each number; of all positions together if none is given.
+
+        Where there is but one, any position is that: networks without parameters ask for the first.
+        """
+        chosen = self._probabilities if loc is None or not self.shape else self._probabilities[loc]
         rows = chosen.reshape(-1, len(self._numbers))
         # Half is half: not to more digits than there are.
         expected = self.num_shots * (rows / rows.sum(1, keepdims=True)).round(15).sum(0)
