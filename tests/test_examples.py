@@ -29,6 +29,10 @@ def test_drop_in():
     assert example("drop_in", "qiskit_machine_learning")(num_qubits=2, depth=1, batch=2) > 0
 
 
+def test_drop_in_sampler():
+    assert example("drop_in_sampler", "qiskit_machine_learning")(num_qubits=2, depth=1, batch=2, repeats=1) > 0
+
+
 def test_skorch_classifier():
     assert example("skorch_classifier", "skorch")(epochs=4) > 0.5
 
