@@ -3,6 +3,8 @@
 An error comes from the same place, ``run`` or ``result``, wherever Qiskit raises it in ``run``.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
@@ -514,6 +516,15 @@ def test_whose_counts_are_exact(exact, asked):
     assert (bits.get_int_counts(1) == pytest.approx(expected, abs=1e-9)) == is_exact
     if not is_exact:
         assert all(type(count) is int for count in bits.get_counts(1).values())
+
+
+@needs_v2
+def test_exact_counts_travel():
+    """To other processes, as any result."""
+    [result] = FastSampler().run([(MANY, [ROW] * 2)]).result()
+    again = pickle.loads(pickle.dumps(result.data.y))
+    assert again.get_int_counts(1) == result.data.y.get_int_counts(1)
+    assert np.array_equal(again.array, result.data.y.array)
 
 
 @needs_v2

@@ -23,11 +23,11 @@ class ExactBitArray(compat.BitArray):  # type: ignore[misc]
     """
 
     def __init__(
-        self, array: npt.NDArray[np.uint8], num_bits: int, probabilities: Array, numbers: Sequence[int]
+        self, array: npt.NDArray[np.uint8], probabilities: Array, work: Measured, sources: Sequence[int | None]
     ) -> None:
-        super().__init__(array, num_bits)
+        super().__init__(array, len(sources))
         self._probabilities = probabilities  # (*shape, outcomes)
-        self._numbers = numbers  # that each outcome writes
+        self._work, self._sources = work, tuple(sources)  # which qubit is measured into each bit
 
     def get_int_counts(self, loc: Any = None) -> dict[int, float]:
         """The number of shots times the probability of each number; of all positions together if none is given.
@@ -35,13 +35,14 @@ class ExactBitArray(compat.BitArray):  # type: ignore[misc]
         Where there is but one, any position is that: networks without parameters ask for the first.
         """
         chosen = self._probabilities if loc is None or not self.shape else self._probabilities[loc]
-        rows = chosen.reshape(-1, len(self._numbers))
+        rows = chosen.reshape(-1, chosen.shape[-1])
         # Half is half: not to more digits than there are.
         expected = self.num_shots * (rows / rows.sum(1, keepdims=True)).round(15).sum(0)
+        possible = np.flatnonzero(expected)
+        numbers = self._work.numbers_of(possible, self._sources)
         counts: dict[int, float] = {}
-        for number, count in zip(self._numbers, expected.tolist(), strict=True):
-            if count > 0.0:
-                counts[number] = counts.get(number, 0.0) + count
+        for number, count in zip(numbers.tolist(), expected[possible].tolist(), strict=True):
+            counts[number] = counts.get(number, 0.0) + count
         return counts
 
     def get_counts(self, loc: Any = None) -> dict[str, float]:
@@ -60,24 +61,21 @@ class ExactBitArray(compat.BitArray):  # type: ignore[misc]
         found = super().reshape(*shape)
         if found.num_shots != self.num_shots:
             return found
-        return self._like(found, self._probabilities.reshape(*found.shape, len(self._numbers)))
+        return self._like(found, self._probabilities.reshape(*found.shape, -1))
 
     def transpose(self, *axes: Any) -> Any:
         """As ``BitArray.transpose``."""
         places = np.arange(self._probabilities[..., 0].size).reshape(self.shape).transpose(*axes)
-        flat = self._probabilities.reshape(-1, len(self._numbers))
+        flat = self._probabilities.reshape(places.size, -1)
         return self._like(super().transpose(*axes), flat[places])
 
     def _like(self, bits: Any, probabilities: Array) -> ExactBitArray:
-        return ExactBitArray(bits.array, bits.num_bits, probabilities, self._numbers)
+        return ExactBitArray(bits.array, probabilities, self._work, self._sources)
 
     def joined(self, others: Sequence[ExactBitArray], bits: Any) -> ExactBitArray:
         """Those of several registers together, of the same outcomes; the first one has the lowest bits."""
-        numbers, shift = [0] * len(self._numbers), 0
-        for part in (self, *others):
-            numbers = [low | high << shift for low, high in zip(numbers, part._numbers, strict=True)]
-            shift += part.num_bits
-        return ExactBitArray(bits.array, bits.num_bits, self._probabilities, numbers)
+        sources = [source for part in (self, *others) for source in part._sources]
+        return ExactBitArray(bits.array, self._probabilities, self._work, sources)
 
 
 class ExactPubResult(compat.SamplerPubResult):  # type: ignore[misc]
@@ -133,8 +131,7 @@ class Shots:
         return kind(compat.data_bin(shape, fields), metadata=compat.sampler_metadata(self._pub))
 
     def _bits(self, array: npt.NDArray[np.uint8], register: Register) -> Any:
-        num_bits = len(register.bits)
         if self._probabilities is None:
-            return compat.BitArray(array, num_bits)
-        numbers = self._work.numbers_of(self._work.measurements.sources(register))
-        return ExactBitArray(array, num_bits, self._probabilities.reshape(*self._pub.shape, -1), numbers)
+            return compat.BitArray(array, len(register.bits))
+        sources = self._work.measurements.sources(register)
+        return ExactBitArray(array, self._probabilities.reshape(*self._pub.shape, -1), self._work, sources)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,15 +83,20 @@ class Measured:
         table = packed(np.arange(self.outcomes.count), sources, self.place)
         return lambda outcomes, to: look_up(table, outcomes, to)
 
-    def numbers_of(self, sources: Sequence[int | None]) -> list[int]:
-        """For each outcome the number that it writes into bits, the lowest first, of the given qubits."""
-        outcomes = np.arange(self.outcomes.count, dtype=np.int64 if len(sources) < 63 else object)
+    def numbers_of(self, outcomes: npt.NDArray[Any], sources: Sequence[int | None] | None = None) -> npt.NDArray[Any]:
+        """The numbers that outcomes write into bits.
+
+        Args:
+            outcomes: Any of them.
+            sources: For each bit, the lowest first, its qubit; None: it is 0. By default of all classical bits.
+        """
+        sources = self.measurements.bits if sources is None else sources
+        outcomes = outcomes.astype(np.int64 if len(sources) < 63 else object)
         numbers = 0 * outcomes
         for bit, qubit in enumerate(sources):
             if qubit is not None and qubit in self.place:
                 numbers += (outcomes >> self.place[qubit] & 1) * (1 << bit)
-        found: list[int] = numbers.tolist()
-        return found
+        return numbers
 
     def spread(self, values: Rows) -> Rows:
         """Values of outcomes (..., outcomes) as those of all numbers that the classical bits can hold, (..., 2^k).
@@ -102,7 +108,7 @@ class Measured:
         lead = values.shape[:-1]
         require_room(num_bits, math.prod(lead))
         spread = np.zeros((*lead, 1 << num_bits))
-        spread[..., self.numbers_of(self.measurements.bits)] = values  # each outcome has a number of its own
+        spread[..., self.numbers_of(np.arange(self.outcomes.count))] = values  # each outcome has a number of its own
         return spread
 
 

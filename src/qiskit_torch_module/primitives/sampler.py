@@ -236,13 +236,13 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
         found: dict[int, dict[int, float]] = {}
         for group in checked.groups():
             work = works[id(group.circuit)]
-            numbers = np.array(work.numbers_of(work.measurements.bits), dtype=object)
+            numbers = work.numbers_of(np.arange(work.outcomes.count))
             order = np.argsort(numbers)
             # To as many digits as Qiskit's own sampler, which leaves out what is 0 then.
             table = work.probabilities(group.rows, self.num_threads)[:, order].round(16)
             for position, row in zip(group.positions, table[group.row_index], strict=True):
                 some = np.flatnonzero(row)
-                found[position] = dict(zip(numbers[order][some].tolist(), row[some].tolist(), strict=True))
+                found[position] = dict(zip(numbers[order[some]].tolist(), row[some].tolist(), strict=True))
         listed = [found[position] for position in range(len(found))]
         if shots is not None:
             generator = np.random.default_rng(seed)

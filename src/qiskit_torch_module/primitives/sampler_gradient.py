@@ -146,7 +146,7 @@ class FastReverseSamplerGradient:
             union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
             place = {parameter: index for index, parameter in enumerate(union)}
             derivatives = self._derivatives(work, group.rows, columns_of(group.circuit, order, union))
-            numbers = work.numbers_of(work.measurements.bits)
+            numbers = work.numbers_of(np.arange(work.outcomes.count)).tolist()
             for position, row in zip(group.positions, group.row_index, strict=True):
                 chosen = [place[parameter] for parameter in wanted[position]]
                 gradients[position] = [_nonzero(numbers, derivatives[row, :, index]) for index in chosen]
