@@ -149,7 +149,9 @@ struct Workspace {
         // In order, a ket cannot take the place of the one before it.
         most_kets_ = keep ? this->num_kets(program) : program.in_order ? 2 : 1;
         const auto room = [&](int count) { return size_t(count < most_kets_ ? count : most_kets_); };
-        const size_t num_shared = room(shared_kets_), num_kets = room(this->num_kets(program) - shared_kets_);
+        first_is_passing_ = keep && shared_kets_ == 0 && passes_first_ket(program);
+        const size_t num_shared = room(shared_kets_),
+                     num_kets = room(this->num_kets(program) - shared_kets_) - size_t(first_is_passing_);
         undoes_kets_ = storage.mode == Mode::gradient_undoing_kets;
         fetches_states = 2 * dimension * sizeof(C) > tuning::most_cached;
         const bool kets_on_tape = storage.taped == Taped::all;
@@ -165,7 +167,6 @@ struct Workspace {
         kept.take(run, program.num_runs);
         kept.take(layer_scale, program.num_layers);
         kept.take(table, program.table_vectors);
-        scratch.take(filling, program.filling_vectors);
         scratch.take(angle_gradient, gradient ? program.num_angles : 0);
         scratch.take(block_ket, program.in_order ? 0 : block);
         scratch.take(block_bra, gradient && !program.in_order ? block : 0);
@@ -182,6 +183,11 @@ struct Workspace {
         scratch.take(run_cotangent, absorbed);
         (kets_on_tape ? taped_states : states).take(last_ket_, num_last * dimension);
         (kets_on_tape && keep ? taped_states : states).take(ket_, (num_kets - num_last) * dimension);
+        // Tables are filled before the ket is there whose place they take.
+        if (num_last > 0 && !storage.is_team && size_t(program.filling_vectors) <= dimension)
+            filling = last_ket_;
+        else
+            scratch.take(filling, program.filling_vectors);
         states.take(saved_ket, storage.saves_ket && undoes_kets_ ? num_last * dimension : 0);
         if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_last * dimension);
         kept.take(bloch, absorbed);
@@ -201,7 +207,9 @@ struct Workspace {
         storage.is_team = false;
         return storage;
     }
+    // The first ket, from halves, if nothing on the way back needs it: it lies where the bra will.
     C* ket(int number) const {
+        if (number == 0 && first_is_passing_) return bra;
         if (number < shared_kets_) return shared_ket_ + size_t(number % most_kets_) * dimension_;
         const int place = (last_number_ - number) % most_kets_;
         return place == 0 ? last_ket_ : ket_ + size_t(place - 1) * dimension_;
@@ -219,6 +227,16 @@ struct Workspace {
     }
     static int ket_after_layer(const ProgramView& p, int layer) {
         return p.sweep_ket[p.layer_sweep_begin[layer + 1] - 1];
+    }
+    // Whether no gradient needs what comes from halves: no rotation of the phase after it has an angle of its own, and
+    // no first sweep of several meets it on the way back.
+    static bool passes_first_ket(const ProgramView& p) {
+        if (p.half[0] == nullptr || p.num_layers < 2) return false;
+        for (int c = p.phase_character_begin[1]; c < p.phase_character_begin[2]; ++c)
+            for (int s = p.character_source_begin[c]; s < p.character_source_begin[c + 1]; ++s)
+                if (p.source_kind[s] == source_rotation) return false;
+        const bool is_measured = absorbs<Real>(p) && p.num_layers == 2;
+        return is_measured || p.layer_sweep_begin[2] - p.layer_sweep_begin[1] == 1;
     }
     static int num_kets(const ProgramView& p) {
         if (p.num_layers == 0) return 1;
@@ -247,6 +265,7 @@ struct Workspace {
     C *shared_ket_, *ket_, *last_ket_;
     int shared_kets_, last_number_;
     int most_kets_;  // that there is room for
+    bool first_is_passing_;
     bool undoes_kets_;
     size_t dimension_;
 };
