@@ -1,9 +1,9 @@
 """A ledger of what people train: operations and bytes expected, time found, share of the machine's limit.
 
-QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, and a deep circuit: one training
-step, value and all gradients, without data, in single precision on one thread. Operations and bytes are those that the
-sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts them; bytes are counted without a cache,
-so that small states go beyond the rate of memory. The limits are measured in the same run.
+QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, and molecules: one
+training step, value and all gradients, without data, in single precision on one thread. Operations and bytes are
+those that the sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts them; bytes are counted
+without a cache, so that small states go beyond the rate of memory. The limits are measured in the same run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import record
 import torch
 from kernel import THREADS, best_time, limits
+from molecules import IS_POSSIBLE, MOLECULES, molecule
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression, ParameterVector
 from qiskit.circuit.library import PauliEvolutionGate
@@ -123,6 +124,12 @@ def layered(n: int, depth: int, terms: int) -> Workload:
     return circuit, random_terms(n, terms)
 
 
+def of_molecule(name: str) -> Workload:
+    """What qiskit-nature makes of a molecule, if it is installed."""
+    circuit, energy = molecule(name)
+    return circuit, [(letters, qubits, coefficient.real) for letters, qubits, coefficient in energy.to_sparse_list()]
+
+
 WORKLOADS: Mapping[str, Callable[[], Workload]] = {
     "QAOA, 12 qubits, 8 layers": lambda: qaoa(12),
     "QAOA, 16 qubits, 8 layers": lambda: qaoa(16),
@@ -134,6 +141,9 @@ WORKLOADS: Mapping[str, Callable[[], Workload]] = {
     "1,000 terms, 12 qubits": lambda: layered(12, 3, 1000),
     "1,000 terms, 16 qubits": lambda: layered(16, 3, 1000),
     "200 layers, 10 qubits": lambda: layered(10, 200, 10),
+    "LiH, UCCSD, 12 qubits": lambda: of_molecule("LiH"),
+    "H2O, UCCSD, 14 qubits": lambda: of_molecule("H2O"),
+    "NH3, UCCSD, 16 qubits": lambda: of_molecule("NH3"),
 }
 QUICK = ("QAOA, 12 qubits, 8 layers", "UCCSD, 12 qubits, 500 terms")
 
@@ -168,6 +178,9 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
     results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "limits": limits()}
     results["workloads"] = []
     for name in QUICK if quick else WORKLOADS:
+        if name.split(",")[0] in MOLECULES and not IS_POSSIBLE:
+            console.print(name, "is left out: pip install qiskit-nature", highlight=False)
+            continue
         results["workloads"].append(_point(name))
         console.print(name, f"{results['workloads'][-1]['ms']:.3g} ms", highlight=False)
     return record.write(folder, "workloads", results, _markdown(results))

@@ -23,6 +23,7 @@ Steps::Steps(StepArrays arrays, int num_qubits, size_t num_angles)
         check_step(s);
         derive_cosets(s);
     }
+    products_one_by_one_ = products(1);
 }
 
 void Steps::check_sizes(size_t num_angles) const {
@@ -263,6 +264,7 @@ int Steps::most_rows() const {
 }
 
 double Steps::products(int cosets) const {
+    if (cosets == 1 && products_one_by_one_ > 0) return products_one_by_one_;
     double count = 0;
     for (size_t s = 0; s < num_steps(); ++s) {
         const double unused = double(cosets) / std::min(double(cosets), double(1 << (num_qubits_ - bits(s))));

@@ -65,6 +65,7 @@ class Steps {
 
     StepArrays given_;
     int num_qubits_;
+    double products_one_by_one_ = 0;  // of one coset at once: asked in every call
     std::vector<size_t> offset_begin_{0}, next_begin_{0};
     std::vector<uint32_t> offset_, next_, first_, negative_;
     Derived<Laid<float>> single_;

@@ -399,7 +399,14 @@ struct Sweep {
     static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, const C* block, Target target) {
         const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
         const auto rotate = [&]<int known>(std::integral_constant<int, known>) {
-            if (count == known) rotate_in_lanes<inverse, known>(p, space, s, bits, block, target);
+            if (count != known) return;
+            const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
+            bool by_tangent = true;
+            for (int i = 0; i < known; ++i) by_tangent &= space.run[runs[i]].by_tangent;
+            if (by_tangent)
+                rotate_in_lanes<inverse, true, known>(p, space, runs, bits, block, target);
+            else
+                rotate_in_lanes<inverse, false, known>(p, space, runs, bits, block, target);
         };
         rotate(std::integral_constant<int, 1>{});
         if constexpr (lanes > 2) rotate(std::integral_constant<int, 2>{});
@@ -408,10 +415,9 @@ struct Sweep {
         static_assert(lanes <= 16, "as many runs as bits of a lane's number at most: their flips are independent");
     }
 
-    template <bool inverse, int count, class Target>
-    [[gnu::noinline]] static void rotate_in_lanes(const ProgramView& p, const Space& space, int s, int bits,
-                                                  const C* block, Target target) {
-        const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
+    template <bool inverse, bool by_tangent, int count, class Target>
+    [[gnu::noinline]] static void rotate_in_lanes(const ProgramView& p, const Space& space, const int32_t* runs,
+                                                  int bits, const C* block, Target target) {
         Value cosine[count], sine[count];
         uint32_t flip[count];
         for (int i = 0; i < count; ++i) {
@@ -423,9 +429,11 @@ struct Sweep {
         for_each_element(bits, target, [&](size_t j, const auto& here, const auto& steps, int i) {
             C x = block[j];
 #pragma GCC unroll 4
-            for (int r = 0; r < count; ++r)
-                x = {cosine[r] * x.re - sine[r] * flip_lanes<Real, lanes>(x.re, flip[r]),
-                     cosine[r] * x.im - sine[r] * flip_lanes<Real, lanes>(x.im, flip[r])};
+            for (int r = 0; r < count; ++r) {
+                const V re = flip_lanes<Real, lanes>(x.re, flip[r]), im = flip_lanes<Real, lanes>(x.im, flip[r]);
+                if constexpr (!by_tangent) x = {cosine[r] * x.re, cosine[r] * x.im};
+                x = {x.re - sine[r] * re, x.im - sine[r] * im};
+            }
             here.store(steps, i, x);
         });
     }
@@ -464,7 +472,7 @@ struct Sweep {
         pass(0, source, between);
         for (int i = 1; i < (flips_lanes ? passes : passes - 1); ++i) pass(i, between, between);
         if (!flips_lanes) return pass(passes - 1, between, target);
-        rotate_lanes<inverse>(p, space, s, bits, block, target);
+        if constexpr (spread) rotate_lanes<inverse>(p, space, s, bits, block, target);
     }
 
     // Where a block is worked on: where it lies, or a place of its own.
