@@ -8,7 +8,7 @@ from qiskit.circuit import ParameterVector
 
 import reference
 from circuits_zoo import Case, qaoa, random_observables, reuploading
-from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain, set_memory_budget
+from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.halves import halves_of
 from qiskit_torch_module._program.layers import layers_of
@@ -210,19 +210,23 @@ def _sets(case, weights):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["reuploading", "ring", "far", "phases"])
-def test_kets_are_undone_down_to_the_halves(name, layout):
+def test_kets_are_kept_or_undone_down_to_the_halves(name, layout):
     case = CASES[name][1](12)
     halved, expected = module_of(case), run(module_of(case, halved=False), 21)
-    before, engine = _engine.memory_budget(), engine_of(halved._program)
+    engine, stored = engine_of(halved._program), set()
     try:
-        budget = engine.schedule_float64(21, 1, True)["scratch_bytes"]
-        while engine.schedule_float64(21, 1, True)["keeps_kets"]:
-            budget -= 64
-            set_memory_budget(budget)
-        assert engine.schedule_float64(21, 1, True)["halves"] is not None
-        assert_equal(run(halved, 21), expected)
+        for number, (mode, tape, _, is_team, _) in enumerate(_engine.legal_storages()):
+            if mode == "values" or is_team:
+                continue
+            _engine.prefer_storage(number)
+            plan = engine.schedule_float64(21, 1, True)
+            if plan["keeps_kets"] == (mode == "gradient_keeping_kets"):
+                assert plan["halves"] is not None
+                assert_equal(run(halved, 21), expected)
+                stored.add((mode, tape))
     finally:
-        set_memory_budget(before)
+        _engine.prefer_storage(-1)
+    assert {("gradient_keeping_kets", "nothing"), ("gradient_undoing_kets", "nothing")} <= stored
 
 
 @pytest.mark.usefixtures("float64")
