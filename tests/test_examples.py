@@ -57,6 +57,12 @@ def test_vortices(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+def test_born_machine(tmp_path):
+    picture = tmp_path / "born_machine.png"
+    assert example("born_machine", "matplotlib")(updates=150, picture=str(picture)) < 0.5
+    assert picture.stat().st_size > 10_000
+
+
 def test_ensemble():
     assert example("ensemble")(members=8, updates=2) > 0  # it compares the ensemble with its members itself
 
