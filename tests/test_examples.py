@@ -63,6 +63,14 @@ def test_born_machine(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+def test_state_preparation(tmp_path):
+    picture = tmp_path / "state_preparation.png"
+    infidelities = example("state_preparation", "matplotlib")(updates=60, picture=str(picture))
+    assert len(infidelities) == 3
+    assert max(infidelities.values()) < 0.05
+    assert picture.stat().st_size > 10_000
+
+
 def test_ensemble():
     assert example("ensemble")(members=8, updates=2) > 0  # it compares the ensemble with its members itself
 
