@@ -71,6 +71,12 @@ def test_state_preparation(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+def test_parity_classifier(tmp_path):
+    picture = tmp_path / "parity_classifier.png"
+    assert example("parity_classifier", "matplotlib")(updates=100, picture=str(picture)) > 0.85
+    assert picture.stat().st_size > 10_000
+
+
 def test_ensemble():
     assert example("ensemble")(members=8, updates=2) > 0  # it compares the ensemble with its members itself
 
