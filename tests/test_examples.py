@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -74,6 +75,20 @@ def test_state_preparation(tmp_path):
 def test_parity_classifier(tmp_path):
     picture = tmp_path / "parity_classifier.png"
     assert example("parity_classifier", "matplotlib")(updates=100, picture=str(picture)) > 0.85
+    assert picture.stat().st_size > 10_000
+
+
+def test_entanglement(tmp_path):
+    """No layer entangles nothing; more of them do as random states, whose entropy Page's formula gives."""
+    picture = tmp_path / "entanglement.png"
+    curves = example("entanglement", "matplotlib")(sizes=(4, 6), deepest=20, count=64, picture=str(picture))
+    random = np.random.default_rng(0).normal(size=(2, 2000, 8, 8))
+    spectra = np.linalg.svd(random[0] + 1j * random[1], compute_uv=False) ** 2
+    spectra /= spectra.sum(1, keepdims=True)
+    mean = -(spectra * np.log2(spectra)).sum(1).mean()
+    assert abs(example("entanglement").__globals__["page"](6) - mean) < 0.01
+    assert all(abs(means[0]) < 1e-6 and means[3] < 0.9 * means[-1] for means in curves.values())
+    assert abs(curves[6][-1] - mean) < 0.1
     assert picture.stat().st_size > 10_000
 
 
