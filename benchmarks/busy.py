@@ -105,7 +105,7 @@ def _markdown(results: dict[str, Any]) -> str:
         "processes, by default and on one thread, in alternating bursts: medians, ms. Wanted: at most 1.2 times one "
         "thread in the same state, and at most 2.5 times the quiet machine.",
         "",
-        "| steps | quiet | one thread | busy | one thread | busy, to one thread | to the quiet machine |",
+        "| steps | quiet | quiet, one thread | busy | busy, one thread | busy, to one thread | to the quiet machine |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for case in results["cases"]:

@@ -46,7 +46,7 @@ def training_step(
     begin = time.perf_counter()
     model.zero_grad()
     probabilities = model(inputs)
-    torch.nn.functional.nll_loss(probabilities.log(), labels).backward()
+    torch.nn.functional.nll_loss(probabilities.clamp_min(1e-12).log(), labels).backward()
     (weights,) = model.parameters()
     assert weights.grad is not None
     return time.perf_counter() - begin, probabilities.detach().double(), weights.grad.double()

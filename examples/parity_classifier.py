@@ -68,7 +68,7 @@ def train(model: QuantumModule, points: torch.Tensor, labels: torch.Tensor, upda
     losses = []
     for _ in range(updates):
         optimizer.zero_grad()
-        loss = torch.nn.functional.nll_loss(model(points).log(), labels)
+        loss = torch.nn.functional.nll_loss(model(points).clamp_min(1e-12).log(), labels)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

@@ -384,7 +384,7 @@ def _reproduce(name: str, settings: store.Settings) -> None:
     console.rule(f"{name}: {experiment.title}")
     for package in experiment.needs:
         if importlib.util.find_spec(package) is None:
-            console.print(f"left out: it needs '{package}'; pip install 'qiskit-torch-module[reproduce]'")
+            console.print(f"left out: it needs '{package}'; pip install 'qiskit-torch-module[reproduce]'", markup=False)
             return
     run = Run(name, settings)
     if run.absent:
@@ -398,7 +398,7 @@ def _reproduce(name: str, settings: store.Settings) -> None:
             task = progress.add_task(name, total=len(run.missing))
             for key, result in run.measure():
                 progress.update(task, advance=1)
-                progress.console.print(f"{key}: {_outcome(result)}", highlight=False)
+                progress.console.print(f"{key}: {_outcome(result)}", highlight=False, markup=False)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on from here")
         raise typer.Exit(_INTERRUPTED) from None

@@ -138,7 +138,7 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def qnn(self) -> QNN:
-        """Arrays in, arrays out: the interface of version 1.0."""
+        """Arrays in and arrays out, the interface of version 1.0."""
         from .network import QNN
 
         return QNN.of(self)
@@ -340,12 +340,12 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def method(self) -> Method | str:
-        """What computes: a method, or "auto"."""
+        """What computes, a method or "auto"."""
         return self._runners.method or AUTO
 
     @property
     def encoding_gradients_flag(self) -> bool | None:
-        """False: gradients with respect to the input are forced off."""
+        """Where it is False, gradients with respect to the input are forced off."""
         return self._encoding_gradients_flag
 
     @property
@@ -355,12 +355,12 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def input_size(self) -> int:
-        """Number of encoding parameters: the width of the input."""
+        """Number of encoding parameters, the width of the input."""
         return len(self.encoding_parameters)
 
     @property
     def output_size(self) -> int:
-        """Number of observables: the width of the output; how many numbers an `Output` reads from a sample."""
+        """Number of observables, the width of the output; how many numbers an `Output` reads from a sample."""
         return self._program.output_size if self._sums is None else self._sums.num_columns
 
     @property
@@ -392,12 +392,12 @@ class QuantumModule(torch.nn.Module):
 
     @property
     def num_threads_forward(self) -> int:
-        """Threads for values; 0: as ``torch.get_num_threads()``."""
+        """Threads for values; 0 means ``torch.get_num_threads()``."""
         return self._num_threads_forward
 
     @property
     def num_threads_backward(self) -> int:
-        """Threads for gradients; 0: as ``torch.get_num_threads()``."""
+        """Threads for gradients; 0 means ``torch.get_num_threads()``."""
         return self._num_threads_backward
 
     def set_num_threads_forward(self, num_threads_forward: int) -> None:

@@ -45,7 +45,7 @@ class Overlap(Output):
 
     @property
     def circuit(self) -> QuantumCircuit | None:
-        """The other circuit; None: a state."""
+        """The other circuit, or None where the other is a state."""
         if isinstance(self.other, Fidelity):
             return None
         return self.other if isinstance(self.other, QuantumCircuit) else self.other.built()

@@ -96,7 +96,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
 
     @property
     def num_threads(self) -> int:
-        """Threads; 0: as ``torch.get_num_threads()``."""
+        """Threads; 0 means ``torch.get_num_threads()``."""
         return self._num_threads
 
     @num_threads.setter
@@ -105,7 +105,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
 
     @property
     def exact(self) -> bool | None:
-        """Whether values are exact whatever a call asks for; None: unless precision or seed is given."""
+        """Whether values are exact whatever a call asks for; None means unless precision or seed is given."""
         return self._exact
 
     @exact.setter

@@ -83,7 +83,7 @@ class FastReverseEstimatorGradient:
 
     @property
     def num_threads(self) -> int:
-        """Threads; 0: as ``torch.get_num_threads()``."""
+        """Threads; 0 means ``torch.get_num_threads()``."""
         return self._num_threads
 
     @num_threads.setter

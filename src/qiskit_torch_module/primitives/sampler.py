@@ -106,7 +106,7 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
 
     @property
     def num_threads(self) -> int:
-        """Threads; 0: as ``torch.get_num_threads()``."""
+        """Threads; 0 means ``torch.get_num_threads()``."""
         return self._num_threads
 
     @num_threads.setter
@@ -115,7 +115,7 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
 
     @property
     def exact(self) -> bool | None:
-        """Whether counts are exact; None: where nobody asks for shots."""
+        """Whether counts are exact; None means where nobody asks for shots."""
         return self._exact
 
     @exact.setter

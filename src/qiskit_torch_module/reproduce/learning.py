@@ -73,7 +73,7 @@ def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "# CartPole with quantum policy gradients",
         "",
         f"{described(results)}. Four qubits, data re-uploading with trainable scaling, CZ between all pairs, "
-        f"<ZZZZ>; REINFORCE with batches of {EPISODES_A_BATCH} episodes, gamma {DISCOUNT}, Adam (AMSGrad). Solved: the "
+        f"⟨ZZZZ⟩; REINFORCE with batches of {EPISODES_A_BATCH} episodes, gamma {DISCOUNT}, Adam (AMSGrad). Solved: the "
         f"mean return of the last 100 episodes reaches {SOLVED:g}. The paper (Fig. 3): learning rates apart beat a "
         "common one.",
         "",
