@@ -118,7 +118,7 @@ def page() -> str:
         rows.append(f"| `{name}` | `{gate.class_name}` | {qubits} | {_steps(gate, names)} |")
     native = {gate.class_name for gate in GATES.values()}
     others = sorted(set(gate_zoo.operation_classes()) - native - gate_zoo.REFUSED - gate_zoo.IDLE)
-    refused = ", ".join(f"`{name}`" for name in sorted(gate_zoo.REFUSED - {"Reset", "WeightedSumGate"}))
+    refused = ", ".join(f"`{name}`" for name in sorted(gate_zoo.REFUSED - {"Measure", "Reset", "WeightedSumGate"}))
     return (
         HEAD
         + "\n".join(rows)
@@ -129,7 +129,8 @@ def page() -> str:
         + f"{qiskit.__version__}:\n\n"
         + ", ".join(f"`{name}`" for name in others)
         + ".\n\n## Refused\n\n"
-        + f"{refused}, `Reset` and `Initialize` on qubits that gates have acted on, classical control (`if_else`, "
+        + f"{refused}, `Reset` and `Initialize` on qubits that gates have acted on, measurements that are not the last "
+        + "on their qubits, classical control (`if_else`, "
         + "`while_loop`, `switch_case`, `break_loop`, `continue_loop`, conditions), noise channels: each by an error "
         + "that names the operation, its qubits and the remedy. `FastEstimator.run` leaves circuits with resets to "
         + "Qiskit's `StatevectorEstimator`.\n\n"
