@@ -304,3 +304,31 @@ def test_explain_names_the_halves():
     assert whole.halves is None
     assert "halved start           none" in str(whole)
     assert found.gradients.flops < whole.gradients.flops
+
+
+def crossing(n):
+    """A ring of CX, one rotation on every qubit, and phases that a half of eight qubits sees in some of its blocks."""
+    p, circuit = ParameterVector("p", n + 5), QuantumCircuit(n)
+    circuit.h(range(n - 1))
+    circuit.rx(p[0], n - 1)
+    for first, second in ring(n):
+        circuit.cx(first, second)
+    for q in range(n):
+        (circuit.ry if q in (2, 5, 7, 11) else circuit.rx)(p[1 + q], q)
+    circuit.cx(n - 1, n - 2)
+    circuit.cx(0, n - 1)
+    circuit.rx(p[n + 1], 0)
+    circuit.ry(p[n + 2], n - 2)
+    circuit.rz(p[n + 3], n - 2)
+    circuit.cx(0, 1)
+    circuit.rx(p[n + 4], 0)
+    return Case(circuit, list(p)[:-4], [list(p)[-4:]])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("n", [12, 13, 14])
+def test_halves_of_several_blocks_end_in_the_order_in_which_they_are_joined(n, layout):
+    case = crossing(n)
+    halved = module_of(case)
+    assert engine_of(halved._program).schedule_float64(8, 1, True)["halves"] is not None
+    assert_equal(run(halved, 8), run(module_of(case, halved=False), 8))

@@ -189,3 +189,9 @@ def test_arrays_need_qiskit_1():
     if compat.SamplerPub is None:
         with pytest.raises(TypeError, match="as_tensor: Qiskit has a BitArray from version 1.0 on"):
             model_of(circuit_of()).sample(INPUT, 5)
+
+
+def test_one_shot_of_one_qubit():
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    assert torch.equal(QuantumModule(circuit).sample(shots=1, as_tensor=True), torch.ones(1, 1, dtype=torch.uint8))

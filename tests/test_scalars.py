@@ -290,6 +290,7 @@ WRONG = [
     (lambda: Entropy([0, 0]), ValueError, "qubits: expected qubits that differ, got 0 twice"),
     (lambda: Entropy([0], 0), ValueError, "alpha: expected a finite number above 0, got 0"),
     (lambda: Entropy([0], math.inf), ValueError, "alpha: expected a finite number above 0, got inf"),
+    (lambda: Entropy([0], 1 + 1e-5), ValueError, "alpha: expected 1, or a number that differs from 1 by 0.001 or more"),
     (lambda: Entropy([0], "2"), TypeError, "alpha: expected a finite number above 0, got '2'"),
     (lambda: Entropy([0], 1, 1), ValueError, "base: expected a finite number above 1, got 1"),
     (lambda: Fidelity([1, 1]), ValueError, "target: expected a state of norm 1, got norm 1.414213562; divide it by"),

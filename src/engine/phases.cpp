@@ -55,11 +55,14 @@ void Sweeps::add_phase(int phase) {
     std::vector<int32_t> constant, differing, tabled, rest;
     for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c)
         (parities(given_.character_mask[c], flips) == 0 ? constant : differing).push_back(c);
-    // Vectors that change the variant come last: they are added least often.
-    std::stable_partition(cosets_begin, basis_end, [&](uint32_t vector) {
-        return std::none_of(differing.begin(), differing.end(),
-                            [&](int32_t c) { return odd(given_.character_mask[c] & vector); });
-    });
+    // Vectors that change the variant come last: they are added least often. But what a half ends with lies in the
+    // order of its index, in which the halves are joined.
+    const bool is_joined = given_.is_half && size_t(phase) + 1 == given_.layer_run_begin.size();
+    if (!is_joined)
+        std::stable_partition(cosets_begin, basis_end, [&](uint32_t vector) {
+            return std::none_of(differing.begin(), differing.end(),
+                                [&](int32_t c) { return odd(given_.character_mask[c] & vector); });
+        });
     const std::vector<uint32_t> basis(basis_begin, basis_end);
     const auto signs = [&](int32_t c) { return parities(given_.character_mask[c], basis); };
     std::stable_partition(differing.begin(), differing.end(), [&](int32_t c) { return signs(c) == 0; });

@@ -46,7 +46,7 @@ def sampled(model: QuantumModule, input: Any, shots: Any, generator: Any, as_ten
         return compat.BitArray(array, num_bits)
     # The highest bit comes first.
     bits = np.unpackbits(array, axis=-1)[..., : -num_bits - 1 : -1]
-    return torch.from_numpy(np.ascontiguousarray(bits)).to(device)
+    return torch.from_numpy(bits.copy()).to(device)  # strides of a single number may be negative
 
 
 def _work(model: QuantumModule) -> Measured:

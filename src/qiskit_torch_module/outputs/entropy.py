@@ -23,6 +23,9 @@ from .._core.plain import is_plain
 from .qubits import num_qubits_of
 from .reduced import OfQubits, density_matrix
 
+# Nearer to 1, Renyi's entropy in single precision has fewer than four digits.
+_LEAST_DISTANCE = 1e-3
+
 
 @dataclass(frozen=True)
 class Entropy(OfQubits):
@@ -41,7 +44,8 @@ class Entropy(OfQubits):
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: a qubit twice, or one that the circuit does not have; an order that is not above 0, or not finite.
+        ValueError: a qubit twice, or one that the circuit does not have; an order that is not above 0, not finite, or
+            less than 0.001 from 1 without being 1.
     """
 
     alpha: float = 1.0
@@ -50,6 +54,11 @@ class Entropy(OfQubits):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "alpha", finite_number(self.alpha, "alpha", 0.0))
+        if 0.0 < abs(self.alpha - 1.0) < _LEAST_DISTANCE:
+            raise ValueError(
+                f"alpha: expected 1, or a number that differs from 1 by {_LEAST_DISTANCE:g} or more, as the quotient "
+                f"loses its digits next to 1, got {self.alpha!r}; use alpha=1, von Neumann's entropy"
+            )
         object.__setattr__(self, "base", finite_number(self.base, "base", 1.0))
 
     def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
