@@ -12,6 +12,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp
 
 from conftest import NIGHTLY
+from hooks import counting
 from qiskit_torch_module import FastEstimator
 from qiskit_torch_module._reading import compat
 
@@ -334,23 +335,6 @@ def test_whose_values_are_exact(exact, default_precision, seed, asked):
     assert (np.std(found.data.evs) > 0.05 * wanted) == noisy or wanted == 0
     if not noisy:
         assert np.ptp(found.data.evs) == 0
-
-
-def counting(base):
-    class Counting(base):
-        def __init__(self, **arguments):
-            super().__init__(**arguments)
-            self.runs, self.pubs = [], 0
-
-        def _run(self, *arguments, **options):
-            self.runs.append(len(arguments[0]))
-            return super()._run(*arguments, **options)
-
-        def _run_pub(self, pub):
-            self.pubs += 1
-            return super()._run_pub(pub)
-
-    return Counting
 
 
 @needs_v2

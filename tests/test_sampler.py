@@ -14,6 +14,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Statevector
 
 from conftest import NIGHTLY
+from hooks import counting
 from qiskit_torch_module import FastSampler, set_memory_budget
 from qiskit_torch_module._reading import compat
 from qiskit_torch_module._simulation.draws import Streams, inversion, look_up, packed
@@ -384,23 +385,6 @@ def test_a_circuit_without_bits_is_said():
     with pytest.warns(UserWarning, match="has no output classical registers"):
         [result] = FastSampler().run([(NO_BITS, ROW)]).result()
     assert fields_of(result.data) == []
-
-
-def counting(base):
-    class Counting(base):
-        def __init__(self, **arguments):
-            super().__init__(**arguments)
-            self.runs, self.pubs = [], 0
-
-        def _run(self, *arguments, **options):
-            self.runs.append(len(arguments[0]))
-            return super()._run(*arguments, **options)
-
-        def _run_pub(self, pub):
-            self.pubs += 1
-            return super()._run_pub(pub)
-
-    return Counting
 
 
 @needs_v2

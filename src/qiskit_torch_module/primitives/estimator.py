@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from numbers import Real
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
 
-from .._core.arguments import flag, noise_precision, noise_seed, shot_count, thread_count
+from .._core.arguments import flag, noise_precision, noise_seed, shot_count
 from .._program.cache import cached_program
 from .._program.program import require_sums
 from .._reading import compat
@@ -21,15 +20,15 @@ from .._reading.operations import ResetError
 from .._simulation.columns import explained, with_derived_columns
 from .._simulation.engines import engine_of
 from .._simulation.threads import engine_threads
-from .pubs import amount, pub_values
+from .pubs import AT_ONCE, amount, pub_values, readable
 from .rows import Columns, parameters_and_rows
+from .settings import PrimitiveSettings
 from .triples import Triples, triples, values_and_squares
 
-# A job that asks for fewer amplitudes is done sooner than a thread could start.
-AT_ONCE = 1 << 14
+_PUB = "(circuit, observables[, parameter values[, precision]])"
 
 
-class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
+class FastEstimator(PrimitiveSettings, compat.BaseEstimatorV2):  # type: ignore[misc]
     """Exact expectation values from the native engine, in complex128: all observables from one state.
 
     `expectation_values` takes and gives arrays. `run` makes it an estimator primitive: V2 (a sequence of PUBs) from
@@ -84,37 +83,6 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
     @default_precision.setter
     def default_precision(self, value: float) -> None:
         self._default_precision = noise_precision(value, "default_precision")
-
-    @property
-    def seed(self) -> int | np.random.Generator | None:
-        """Seed or generator of the noise."""
-        return self._seed
-
-    @seed.setter
-    def seed(self, value: int | np.random.Generator | None) -> None:
-        self._seed = noise_seed(value, "seed")
-
-    @property
-    def num_threads(self) -> int:
-        """Threads; 0 means ``torch.get_num_threads()``."""
-        return self._num_threads
-
-    @num_threads.setter
-    def num_threads(self, value: int) -> None:
-        self._num_threads = thread_count(value, "num_threads")
-
-    @property
-    def exact(self) -> bool | None:
-        """Whether values are exact whatever a call asks for; None means unless precision or seed is given."""
-        return self._exact
-
-    @exact.setter
-    def exact(self, value: bool | None) -> None:
-        self._exact = None if value is None else flag(value, "exact")
-
-    def set_options(self, **fields: Any) -> None:
-        """Updates the default options of V1 calls."""
-        self.options.update_options(**fields)
 
     def expectation_values(
         self,
@@ -179,7 +147,7 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
         if compat.EstimatorPub is None:
             raise TypeError("run: this Qiskit has no V2 primitives; call run(circuits, observables, parameter_values)")
         wanted = self.default_precision if precision is None else precision
-        coerced = [_checked(compat.EstimatorPub.coerce(pub, wanted)) for pub in _looked_into(pubs)]
+        coerced = [_checked(compat.EstimatorPub.coerce(pub, wanted)) for pub in readable(pubs, _PUB)]
         return compat.submitted(self._run, coerced, at_once=amount(coerced) < AT_ONCE)
 
     def _run_triples(self, circuits: Any, observables: Any, parameter_values: Any, options: dict[str, Any]) -> Any:
@@ -241,17 +209,6 @@ class FastEstimator(compat.BaseEstimatorV2):  # type: ignore[misc]
         variances = np.maximum(squares - values**2, 0.0)
         noisy = np.random.default_rng(seed).normal(values, np.sqrt(variances / shots))
         return compat.EstimatorResult(noisy, [{"variance": variance, "shots": shots} for variance in variances])
-
-
-def _looked_into(pubs: Any) -> Iterator[Any]:
-    """PUBs, each of a type that Qiskit can read, so that it can say itself what is wrong with it."""
-    expected = "run: expected a sequence of PUBs, each (circuit, observables[, parameter values[, precision]])"
-    if not isinstance(pubs, Iterable):
-        raise TypeError(f"{expected}, got {pubs!r}")
-    for position, pub in enumerate(pubs):
-        if pub is None or isinstance(pub, (str, Real)):
-            raise TypeError(f"{expected}, got {pub!r} at position {position}")
-        yield pub
 
 
 def _checked(pub: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from .._core.arguments import flag, thread_count
+from .._core.arguments import flag
 from .._program.cache import cached_program
 from .._program.program import require_sums
 from .._reading import compat
@@ -23,8 +23,10 @@ from .._simulation.columns import explained, with_derived_columns
 from .._simulation.engines import engine_of
 from .._simulation.jacobian import engine_jacobian
 from .._simulation.threads import engine_threads
-from .estimator import AT_ONCE, FastEstimator
+from .estimator import FastEstimator
+from .pubs import AT_ONCE
 from .rows import Columns, parameters_and_rows
+from .settings import GradientSettings
 from .triples import Triples, triples
 
 
@@ -38,7 +40,7 @@ class EstimatorGradientResult:
     precision: float = 0.0
 
 
-class FastReverseEstimatorGradient:
+class FastReverseEstimatorGradient(GradientSettings):
     """Exact gradients of expectation values by the adjoint method, in complex128.
 
     Source: Jones and Gacon, arXiv:2009.02823; extended to many observables by Meyer et al., arXiv:2404.06314.
@@ -80,24 +82,6 @@ class FastReverseEstimatorGradient:
     def _derivative_type(self, value: Any) -> None:
         self._part = _part(value)
         self._type = value
-
-    @property
-    def num_threads(self) -> int:
-        """Threads; 0 means ``torch.get_num_threads()``."""
-        return self._num_threads
-
-    @num_threads.setter
-    def num_threads(self, value: int) -> None:
-        self._num_threads = thread_count(value, "num_threads")
-
-    @property
-    def options(self) -> Any:
-        """Default options of `run`, which are passed on to its result."""
-        return compat.Options(**vars(self._default_options))
-
-    def update_default_options(self, **options: Any) -> None:
-        """Updates the default options of `run`."""
-        self._default_options.update_options(**options)
 
     def jacobian(
         self,

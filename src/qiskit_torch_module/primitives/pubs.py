@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 
 from .rows import Evaluate, with_a_qubit
+
+# A job that asks for fewer amplitudes and shots is done sooner than a thread could start.
+AT_ONCE = 1 << 14
 
 
 @dataclass
@@ -59,6 +63,25 @@ def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.f
         for position, row_index, sum_index in task.places:
             values[position] = np.asarray(table[row_index, sum_index])  # of no dimension: a scalar otherwise
     return [values[position] for position in range(len(pubs))]
+
+
+def readable(pubs: Any, form: str) -> Iterator[Any]:
+    """PUBs, each of a type that Qiskit can read, so that it can say itself what is wrong with it.
+
+    Args:
+        pubs: What was given.
+        form: What a PUB looks like, for errors.
+
+    Raises:
+        TypeError: no sequence, or one of something else.
+    """
+    expected = f"run: expected a sequence of PUBs, each {form}"
+    if not isinstance(pubs, Iterable):
+        raise TypeError(f"{expected}, got {pubs!r}")
+    for position, pub in enumerate(pubs):
+        if pub is None or isinstance(pub, (str, Real)):
+            raise TypeError(f"{expected}, got {pub!r} at position {position}")
+        yield pub
 
 
 def amount(pubs: Sequence[Any]) -> int:

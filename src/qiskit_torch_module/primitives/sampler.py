@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Real
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,18 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.result import QuasiDistribution
 
-from .._core.arguments import flag, noise_seed, thread_count, whole_number
+from .._core.arguments import flag, noise_seed, whole_number
 from .._reading import compat
 from .._simulation.draws import Streams
 from .batches import batches
 from .bits import Shots
 from .measured import CircuitRefusedError, Measured, measured_works
 from .pairs import Pairs, pairs
-from .pubs import amount
+from .pubs import AT_ONCE, amount, readable
 from .rows import Columns, parameters_and_rows
+from .settings import PrimitiveSettings
 
-# A job that asks for fewer amplitudes and shots is done sooner than a thread could start.
-AT_ONCE = 1 << 14
-
-
+_PUB = "a circuit or (circuit[, parameter values[, shots]])"
 _DEFAULT_SHOTS = 1024  # as in Qiskit's own sampler
 
 
@@ -33,7 +30,7 @@ class _UnaskedPub(compat.SamplerPub or object):  # type: ignore[misc]
     """A PUB of which nobody said how many shots it takes."""
 
 
-class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
+class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc]
     """Outcomes of the measurements at the end of circuits, drawn from exact probabilities of the native engine.
 
     `run` makes it a sampler primitive: V2 (a sequence of PUBs) from Qiskit 1.0 on, and the V1 call
@@ -95,37 +92,6 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
     def default_shots(self, value: int) -> None:
         self._default_shots = whole_number(value, "default_shots", 1)
 
-    @property
-    def seed(self) -> int | np.random.Generator | None:
-        """Seed or generator of the shots."""
-        return self._seed
-
-    @seed.setter
-    def seed(self, value: int | np.random.Generator | None) -> None:
-        self._seed = noise_seed(value, "seed")
-
-    @property
-    def num_threads(self) -> int:
-        """Threads; 0 means ``torch.get_num_threads()``."""
-        return self._num_threads
-
-    @num_threads.setter
-    def num_threads(self, value: int) -> None:
-        self._num_threads = thread_count(value, "num_threads")
-
-    @property
-    def exact(self) -> bool | None:
-        """Whether counts are exact; None means where nobody asks for shots."""
-        return self._exact
-
-    @exact.setter
-    def exact(self, value: bool | None) -> None:
-        self._exact = None if value is None else flag(value, "exact")
-
-    def set_options(self, **fields: Any) -> None:
-        """Updates the default options of V1 calls."""
-        self.options.update_options(**fields)
-
     def probabilities(
         self, circuit: QuantumCircuit, parameter_values: npt.ArrayLike | Columns | None = None
     ) -> npt.NDArray[np.float64]:
@@ -176,7 +142,8 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
             return self._run_pairs(pubs if circuits is None else circuits, parameter_values, asked)
         if options:
             raise TypeError(f"run: {sorted(options)}: options of V1 calls only; PUBs take a number of shots")
-        coerced = [self._coerced(pub, shots) for pub in _looked_into(pubs)]
+        listed = list(pubs) if isinstance(pubs, QuantumCircuit) else pubs  # whose instructions Qiskit refuses
+        coerced = [self._coerced(pub, shots) for pub in readable(listed, _PUB)]
         if any(not pub.circuit.cregs for pub in coerced):
             warnings.warn(
                 "One of your circuits has no output classical registers and so the result will be empty. Did you mean "
@@ -253,17 +220,6 @@ class FastSampler(compat.BaseSamplerV2):  # type: ignore[misc]
 
 if compat.BaseSamplerV1 is not None:
     compat.BaseSamplerV1.register(FastSampler)  # algorithms of its time ask for one
-
-
-def _looked_into(pubs: Any) -> Iterator[Any]:
-    """PUBs, each of a type that Qiskit can read, so that it can say itself what is wrong with it."""
-    expected = "run: expected a sequence of PUBs, each a circuit or (circuit[, parameter values[, shots]])"
-    if not isinstance(pubs, (Iterable, QuantumCircuit)):
-        raise TypeError(f"{expected}, got {pubs!r}")
-    for position, pub in enumerate(pubs):
-        if pub is None or isinstance(pub, (str, Real)):
-            raise TypeError(f"{expected}, got {pub!r} at position {position}")
-        yield pub
 
 
 def _require_every_bit(work: Measured, position: int) -> None:

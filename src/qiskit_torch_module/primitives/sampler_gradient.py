@@ -12,14 +12,15 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from .._core.arguments import flag, thread_count
+from .._core.arguments import flag
 from .._reading import compat
 from .._simulation.outcomes import slopes
 from .gradient import columns_of, wanted_parameters
 from .measured import Measured, measured_works
 from .pairs import Pairs, pairs
+from .pubs import AT_ONCE
 from .rows import Columns, parameters_and_rows
-from .sampler import AT_ONCE
+from .settings import GradientSettings
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SamplerGradientResult:
     shots: int | None = None
 
 
-class FastReverseSamplerGradient:
+class FastReverseSamplerGradient(GradientSettings):
     """Exact gradients of the probabilities of measured outcomes by the native engine, in complex128.
 
     Outcomes go back through the circuit one by one, as with the adjoint method for observables, or parameters forward,
@@ -58,24 +59,6 @@ class FastReverseSamplerGradient:
         self.num_threads = num_threads
         self.exact_evolution = flag(exact_evolution, "exact_evolution")
         self._default_options = compat.Options()
-
-    @property
-    def num_threads(self) -> int:
-        """Threads; 0 means ``torch.get_num_threads()``."""
-        return self._num_threads
-
-    @num_threads.setter
-    def num_threads(self, value: int) -> None:
-        self._num_threads = thread_count(value, "num_threads")
-
-    @property
-    def options(self) -> Any:
-        """Default options of `run`, which are passed on to its result."""
-        return compat.Options(**vars(self._default_options))
-
-    def update_default_options(self, **options: Any) -> None:
-        """Updates the default options of `run`."""
-        self._default_options.update_options(**options)
 
     def jacobian(
         self,
