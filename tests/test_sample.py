@@ -134,7 +134,7 @@ def test_in_parts(monkeypatch):
     """Few rows, and few shots, at a time."""
     model, rows = model_of(circuit_of()), torch.rand(5, 2)
     expected = model.sample(rows, 90, GENERATOR(), as_tensor=True)
-    monkeypatch.setattr(sampling, "_MOST_AMPLITUDES", 16)
+    monkeypatch.setattr(sampling, "MOST_AMPLITUDES", 16)
     assert torch.equal(model.sample(rows, 90, GENERATOR(), as_tensor=True), expected)
     monkeypatch.setattr(sampling, "CHUNK", 16)
     monkeypatch.setattr(draws, "CHUNK", 16)

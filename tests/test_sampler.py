@@ -420,7 +420,7 @@ def test_pubs_of_one_circuit_are_one_call(monkeypatch):
     agree(pubs, (1,))
     assert calls == [4, 1]
     calls.clear()
-    monkeypatch.setattr(batches, "_MOST_AMPLITUDES", 16)  # two states at once
+    monkeypatch.setattr(batches, "MOST_AMPLITUDES", 16)  # two states at once
     agree(pubs, (1,))
     assert calls == [2, 1, 1, 1]
 

@@ -71,6 +71,22 @@ def inversion(probabilities: Array, count: int) -> Callable[[Array], npt.NDArray
     return outcomes
 
 
+def drawn(
+    probabilities: Array, count: int, streams: Callable[[int], Iterator[Array]]
+) -> Iterator[tuple[slice, npt.NDArray[np.intp]]]:
+    """So many outcomes in chunks, each with its place among all of them.
+
+    Args:
+        probabilities: As for `inversion`.
+        count: How many are drawn.
+        streams: Gives so many uniform numbers in chunks, as `Streams`.
+    """
+    outcomes_of, begin = inversion(probabilities, count), 0
+    for uniform in streams(count):
+        yield slice(begin, begin + len(uniform)), outcomes_of(uniform)
+        begin += len(uniform)
+
+
 def packed(
     outcomes: npt.NDArray[np.integer], sources: Sequence[int | None], place: Mapping[int, int]
 ) -> npt.NDArray[np.uint8]:

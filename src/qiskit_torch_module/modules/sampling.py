@@ -14,15 +14,12 @@ import torch
 from .._core.arguments import flag, whole_number
 from .._reading import compat
 from .._reading.measurements import Measurements
-from .._simulation.draws import CHUNK, inversion
+from .._simulation.draws import CHUNK, drawn
 from .._simulation.outcomes import probabilities
-from ..primitives.measured import Measured
+from ..primitives.measured import MOST_AMPLITUDES, Measured
 
 if TYPE_CHECKING:
     from .module import QuantumModule
-
-# Amplitudes that are held at once, unless one state has more.
-_MOST_AMPLITUDES = 1 << 22
 
 # Its engine is made once.
 _works: WeakKeyDictionary[QuantumModule, Measured] = WeakKeyDictionary()
@@ -67,14 +64,12 @@ def _bytes(
     bits = work.measurements.bits
     array = np.zeros((len(inputs), shots, -(-len(bits) // 8)), dtype=np.uint8)
     write = work.writer(bits, len(inputs) * shots)
-    at_once = max(1, _MOST_AMPLITUDES // work.num_amplitudes)
+    at_once = max(1, MOST_AMPLITUDES // work.num_amplitudes)
     for first in range(0, len(inputs), at_once):
         table = probabilities(work.program, work.outcomes, inputs[first : first + at_once], weights, num_threads)
         for number, row in enumerate(table, first):
-            outcomes_of, begin = inversion(row, shots), 0
-            for uniform in _uniform(shots, generator):
-                write(outcomes_of(uniform), array[number, begin : begin + len(uniform)])
-                begin += len(uniform)
+            for chunk, outcomes in drawn(row, shots, lambda count: _uniform(count, generator)):
+                write(outcomes, array[number, chunk])
     return array
 
 

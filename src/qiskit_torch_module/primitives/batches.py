@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .measured import Measured, Rows
+from .measured import MOST_AMPLITUDES, Measured, Rows
 from .pubs import pub_rows
-
-# Amplitudes that are held at once, unless one state has more.
-_MOST_AMPLITUDES = 1 << 22
 
 # Position of a PUB, its first row in question, and an array with one row for that and each after it.
 Part = tuple[int, int, Rows]
@@ -27,10 +24,10 @@ def batches(pubs: Sequence[Any], works: Mapping[int, Measured], num_threads: int
     size = 0
     for position, pub in enumerate(pubs):
         rows, width = pub_rows(pub, names), works[id(pub.circuit)].num_amplitudes
-        at_once = max(1, _MOST_AMPLITUDES // width)
+        at_once = max(1, MOST_AMPLITUDES // width)
         for first in range(0, len(rows), at_once):
             part = rows[first : first + at_once]
-            if waiting and size + len(part) * width > _MOST_AMPLITUDES:
+            if waiting and size + len(part) * width > MOST_AMPLITUDES:
                 yield from _evaluated(waiting, pubs, works, num_threads)
                 waiting, size = [], 0
             waiting.append((position, first, part))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .._reading import compat
 from .._reading.measurements import Register
-from .._simulation.draws import Streams, inversion
+from .._simulation.draws import Streams, drawn
 from .measured import Measured
 
 Array = npt.NDArray[np.float64]
@@ -113,12 +113,9 @@ class Shots:
             self._probabilities[row] = probabilities
         if not self._work.measurements.qubits:
             return
-        outcomes_of, begin = inversion(probabilities, self._pub.shots), 0
-        for uniform in streams(self._pub.shots):
-            outcomes, end = outcomes_of(uniform), begin + len(uniform)
+        for chunk, outcomes in drawn(probabilities, self._pub.shots, streams):
             for array, write in zip(self._arrays, self._writers, strict=True):
-                write(outcomes, array[row, begin:end])
-            begin = end
+                write(outcomes, array[row, chunk])
 
     def result(self) -> Any:
         """The result of the PUB."""
