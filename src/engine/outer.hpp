@@ -58,11 +58,43 @@ struct Outer {
     static constexpr int most_branches = 1 << most_glue_bits;
 
     // Three products make a complex one (Gauss): h x = (s + first re x) + i (s + second im x) with s = third (re x - im
-    // x), and conj(h) b = (s + first (re b + im b)) + i (s + second (im b - re b)) with s = third re b. Here are the
-    // factors that h gives, times the scale: of all branches, of rows side by side.
+    // x), and conj(h) b = (s + first (re b + im b)) + i (s + second (im b - re b)) with s = third re b. Here is what
+    // each of two amplitudes brings, to be multiplied by what stands in the same place for the other.
+    struct Triple {
+        V first, second, third;
+    };
+    [[gnu::always_inline]] static Triple of_ket(const C& x) {
+        const V re = in_register(x.re), im = in_register(x.im);
+        return {re, im, in_register(re - im)};
+    }
+    [[gnu::always_inline]] static Triple of_bra(const C& b) {
+        const V re = in_register(b.re), im = in_register(b.im);
+        return {in_register(re + im), in_register(im - re), re};
+    }
+    [[gnu::always_inline]] static Triple of_conjugate(const C& h) {
+        const V re = in_register(h.re), im = in_register(h.im);
+        return {im, re, re - im};
+    }
+    struct Sum {
+        V re{}, im{}, both{};
+
+        [[gnu::always_inline]] void add(const Triple& factor, const Triple& amplitude) {
+            re += factor.first * amplitude.first;
+            im += factor.second * amplitude.second;
+            both += factor.third * amplitude.third;
+        }
+        C value() const { return {re + both, im + both}; }
+    };
+
+    // What the high half brings, times the scale: of all branches, of rows side by side.
     enum class Use { product, adjoint };
     struct Factors {
         V first[most_branches], second[most_branches], third[most_branches];
+
+        [[gnu::always_inline]] Triple operator()(size_t c, size_t r) const {
+            return {broadcast<Real, lanes>(first[c][r]), broadcast<Real, lanes>(second[c][r]),
+                    broadcast<Real, lanes>(third[c][r])};
+        }
     };
     struct Part {  // of the rows of a block
         size_t begin, end;
@@ -77,9 +109,10 @@ struct Outer {
             for (size_t c = 0; c < shape.branches; ++c) {
                 const C h = rows_of(shape, high, c, base);
                 const V re = h.re * shape.scale, im = h.im * shape.scale;
-                factors.first[c] = use == Use::product ? re - im : im;
-                factors.second[c] = use == Use::product ? re + im : re;
-                factors.third[c] = use == Use::product ? im : re - im;
+                const Triple of = use == Use::product ? Triple{re - im, re + im, im} : of_conjugate({re, im});
+                factors.first[c] = of.first;
+                factors.second[c] = of.second;
+                factors.third[c] = of.third;
             }
             visit(factors, base, part);
         }
@@ -108,63 +141,42 @@ struct Outer {
     // Some vectors of some rows of the state.
     template <int rows, int vectors>
     [[gnu::noinline]] static void add_up(const Shape& shape, const Factors& factors, size_t r, const C* low, C* state) {
-        V re[rows][vectors] = {}, im[rows][vectors] = {}, both[rows][vectors] = {};
+        Sum sum[rows][vectors];
         for (size_t c = 0; c < shape.branches; ++c) {
-            V x_re[vectors], x_im[vectors], less[vectors];
+            Triple x[vectors];
 #pragma GCC unroll 2
-            for (int v = 0; v < vectors; ++v) {
-                const C& x = low[c * shape.row + size_t(v)];
-                x_re[v] = in_register(x.re);
-                x_im[v] = in_register(x.im);
-                less[v] = in_register(x_re[v] - x_im[v]);
-            }
+            for (int v = 0; v < vectors; ++v) x[v] = of_ket(low[c * shape.row + size_t(v)]);
 #pragma GCC unroll 4
             for (int j = 0; j < rows; ++j) {
-                const V first = broadcast<Real, lanes>(factors.first[c][r + size_t(j)]),
-                        second = broadcast<Real, lanes>(factors.second[c][r + size_t(j)]),
-                        third = broadcast<Real, lanes>(factors.third[c][r + size_t(j)]);
+                const Triple h = factors(c, r + size_t(j));
 #pragma GCC unroll 2
-                for (int v = 0; v < vectors; ++v) {
-                    re[j][v] += first * x_re[v];
-                    im[j][v] += second * x_im[v];
-                    both[j][v] += third * less[v];
-                }
+                for (int v = 0; v < vectors; ++v) sum[j][v].add(h, x[v]);
             }
         }
 #pragma GCC unroll 4
         for (int j = 0; j < rows; ++j)
 #pragma GCC unroll 2
-            for (int v = 0; v < vectors; ++v)
-                state[size_t(j) * shape.row + size_t(v)] = {re[j][v] + both[j][v], im[j][v] + both[j][v]};
+            for (int v = 0; v < vectors; ++v) state[size_t(j) * shape.row + size_t(v)] = sum[j][v].value();
     }
 
     // Some vectors of some branches of the low half's bra.
     template <int branches, int vectors>
     [[gnu::noinline]] static void add_to_low(const Shape& shape, const Factors& factors, Part part, size_t begin,
                                              const C* bra, size_t ahead, C* low_bra) {
-        V re[branches][vectors] = {}, im[branches][vectors] = {}, both[branches][vectors] = {};
+        Sum sum[branches][vectors];
         for (size_t r = part.begin; r < part.end; ++r) {
-            V b_re[vectors], sum[vectors], difference[vectors];
+            Triple b[vectors];
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; ++v) {
-                const C& b = bra[r * shape.row + size_t(v)];
-                if (ahead > 0) fetch_ahead<true>(&b + ahead);
-                b_re[v] = in_register(b.re);
-                const V b_im = in_register(b.im);
-                sum[v] = in_register(b_re[v] + b_im);
-                difference[v] = in_register(b_im - b_re[v]);
+                const C* at = bra + r * shape.row + size_t(v);
+                if (ahead > 0) fetch_ahead<true>(at + ahead);
+                b[v] = of_bra(*at);
             }
 #pragma GCC unroll 4
             for (int c = 0; c < branches; ++c) {
-                const V first = broadcast<Real, lanes>(factors.first[begin + size_t(c)][r]),
-                        second = broadcast<Real, lanes>(factors.second[begin + size_t(c)][r]),
-                        third = broadcast<Real, lanes>(factors.third[begin + size_t(c)][r]);
+                const Triple h = factors(begin + size_t(c), r);
 #pragma GCC unroll 2
-                for (int v = 0; v < vectors; ++v) {
-                    re[c][v] += first * sum[v];
-                    im[c][v] += second * difference[v];
-                    both[c][v] += third * b_re[v];
-                }
+                for (int v = 0; v < vectors; ++v) sum[c][v].add(h, b[v]);
             }
         }
 #pragma GCC unroll 4
@@ -172,7 +184,8 @@ struct Outer {
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; ++v) {
                 C& to = low_bra[(begin + size_t(c)) * shape.row + size_t(v)];
-                to = {to.re + (re[c][v] + both[c][v]), to.im + (im[c][v] + both[c][v])};
+                const C more = sum[c][v].value();
+                to = {to.re + more.re, to.im + more.im};
             }
     }
 
@@ -201,35 +214,25 @@ struct Outer {
     template <int rows, int branches, int at_once>
     [[gnu::always_inline]] static void add_rows(const Shape& shape, const C* low, const C* bra, V* re_found,
                                                 V* im_found) {
-        V re[branches][at_once] = {}, im[branches][at_once] = {}, both[branches][at_once] = {};
+        Sum sum[branches][at_once];
         for (size_t i = 0; i < shape.row; ++i) {
-            V b_re[at_once], sum[at_once], difference[at_once];
+            Triple b[at_once];
 #pragma GCC unroll 2
-            for (int r = 0; r < at_once; ++r) {
-                const C& b = bra[size_t(r) * shape.row + i];
-                b_re[r] = in_register(b.re);
-                const V b_im = in_register(b.im);
-                sum[r] = in_register(b_re[r] + b_im);
-                difference[r] = in_register(b_im - b_re[r]);
-            }
+            for (int r = 0; r < at_once; ++r) b[r] = of_bra(bra[size_t(r) * shape.row + i]);
 #pragma GCC unroll 4
             for (int c = 0; c < branches; ++c) {
-                const C& x = low[size_t(c) * shape.row + i];
-                const V x_re = in_register(x.re), x_im = in_register(x.im), less = x_re - x_im;
+                const Triple x = of_conjugate(low[size_t(c) * shape.row + i]);
 #pragma GCC unroll 2
-                for (int r = 0; r < at_once; ++r) {
-                    re[c][r] += x_im * sum[r];
-                    im[c][r] += x_re * difference[r];
-                    both[c][r] += less * b_re[r];
-                }
+                for (int r = 0; r < at_once; ++r) sum[c][r].add(x, b[r]);
             }
         }
 #pragma GCC unroll 4
         for (int c = 0; c < branches; ++c)
 #pragma GCC unroll 2
             for (int r = 0; r < at_once; ++r) {
-                re_found[c * rows + r] = re[c][r] + both[c][r];
-                im_found[c * rows + r] = im[c][r] + both[c][r];
+                const C value = sum[c][r].value();
+                re_found[c * rows + r] = value.re;
+                im_found[c * rows + r] = value.im;
             }
     }
 
