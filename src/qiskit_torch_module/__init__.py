@@ -1,5 +1,8 @@
 """Variational quantum circuits written in Qiskit, trained with PyTorch, simulated fast on ordinary machines."""
 
+import importlib
+from typing import Any
+
 from . import initializers, methods, outputs
 from ._engine import set_memory_budget
 from ._program.passes import compiler_passes
@@ -30,3 +33,16 @@ __all__ = [
     "save",
     "set_memory_budget",
 ]
+
+# Rooms that are opened when they are first asked for: what they need takes time to import.
+_ROOMS: tuple[str, ...] = ()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS})

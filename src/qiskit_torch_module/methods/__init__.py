@@ -1,10 +1,10 @@
 """Methods: who computes a program, at what cost. `QuantumModule` takes one as its ``method``."""
 
-from ._program.layers import X, Y, Z
-from ._simulation.choose import choose, known, offers, register
-from ._simulation.method import Cost, Method, Refusal, Runner, Task
-from ._simulation.native import Native, joined
-from ._simulation.pytorch import PyTorch, angles
+from .._program.layers import X, Y, Z
+from .._simulation.choose import choose, known, offers, register
+from .._simulation.method import Cost, Method, Refusal, Runner, Task
+from .._simulation.native import Native, joined
+from .._simulation.pytorch import PyTorch, angles
 
 __all__ = [
     "Cost",
