@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
+from torch.autograd import forward_ad
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -39,6 +40,16 @@ is_deterministic: Callable[[], bool] = getattr(
 )
 # Whether backward() that runs will come to a node of the graph.
 will_execute: Callable[[Any], bool] = getattr(torch._C, "_will_engine_execute_node", lambda node: True)
+
+# How many levels of forward mode are open, less one.
+_forward_level: Callable[[], int] = (
+    (lambda: forward_ad._current_level) if hasattr(forward_ad, "_current_level") else lambda: 0
+)
+
+
+def takes_no_derivatives() -> bool:
+    """Whether derivatives of what is called are neither recorded nor taken along."""
+    return not torch.is_grad_enabled() and _forward_level() < 0
 
 
 def num_transforms(*kinds: str) -> int:

@@ -17,6 +17,7 @@ from .._core.torch_internals import (
     bare_apply,
     hide_from_compiler,
     is_old_batch,
+    takes_no_derivatives,
     transforms_active,
     undisturbed,
     unwrap_if_dead,
@@ -64,6 +65,9 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     if not inputs.is_cpu and runner.has_operators:
         return _elsewhere(runner, num_threads, inputs, weights)
     if is_plain((inputs, *weights)):
+        if takes_no_derivatives():  # and nothing is recorded for them
+            outputs = runner.values(inputs, weights, num_threads[0])[0]
+            return outputs
         return _apply(runner, num_threads, inputs, *weights)
     if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
         if transforms_active() and is_pushed_forward():  # and operators have no forward mode

@@ -85,8 +85,12 @@ class Basis:
         self.elements: list[int] = []
         self._elimination = Elimination()  # labels: which elements a row is the sum of
         for mask in masks:
-            if mask and self._elimination.add(mask, 1 << len(self.elements))[0]:
-                self.elements.append(mask)
+            self.add(mask)
+
+    def add(self, mask: int) -> None:
+        """Makes a mask that it does not span another element."""
+        if mask and self._elimination.add(mask, 1 << len(self.elements))[0]:
+            self.elements.append(mask)
 
     def __len__(self) -> int:
         return len(self.elements)

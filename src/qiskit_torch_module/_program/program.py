@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .evolution import Evolution
 from .output import ExpectationValues, Output, State, distinct
+from .rotations import apart, felt
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,18 @@ class Program:
     def unshared(self) -> Program:
         """The same with every variable as an input, so that weights may differ from sample to sample."""
         return Program(self.evolution.unshared, self.output)
+
+    @cached_property
+    def apart(self) -> Program:
+        """The same with an input of its own for every angle that varies, and no other variables (`rotations.apart`)."""
+        return Program(apart(self.evolution), self.output)
+
+    @cached_property
+    def felt(self) -> tuple[bool, ...]:
+        """For each rotation, whether what is read can depend on its angle; all, but for expectation values."""
+        if self.expectation_values is None:
+            return (True,) * len(self.evolution.rotations)
+        return felt(self.evolution, self.expectation_values)
 
     @cached_property
     def by_terms(self) -> ByTerms | None:

@@ -5,13 +5,20 @@ from .._simulation.choose import choose, known, offers, register
 from .._simulation.method import Cost, Method, Refusal, Runner, Task
 from .._simulation.native import Native, joined
 from .._simulation.pytorch import PyTorch, angles
+from .estimated import Estimated
+from .rules import SPSA, GuidedSPSA, ParameterShift, Rule
 
 __all__ = [
+    "SPSA",
     "Cost",
+    "Estimated",
+    "GuidedSPSA",
     "Method",
     "Native",
+    "ParameterShift",
     "PyTorch",
     "Refusal",
+    "Rule",
     "Runner",
     "Task",
     "X",

@@ -1,0 +1,188 @@
+"""What rules of gradients ask for at a point, and the gradients that it makes."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .._program.program import Program
+from .._simulation.method import Optional
+from .._simulation.native import joined
+from .._simulation.pytorch import angles
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where gradients are wanted, in double precision.
+
+    Attributes:
+        program: What is estimated.
+        inputs: Shape (B, N).
+        weights: Sets of weights.
+        wants: Which gradients are wanted: of the inputs, and of each set.
+        precision: Standard deviation of an estimate of an observable with values in [-1, 1]; 0: none.
+    """
+
+    program: Program
+    inputs: torch.Tensor
+    weights: Sequence[torch.Tensor]
+    wants: Sequence[bool]
+    precision: float
+
+    @property
+    def variables(self) -> tuple[torch.Tensor, ...]:
+        """Inputs and sets."""
+        return (self.inputs, *self.weights)
+
+    @property
+    def is_wanted(self) -> list[bool]:
+        """For each variable, in their order."""
+        widths = [self.inputs.shape[1], *map(len, self.weights)]
+        return [want for want, width in zip(self.wants, widths, strict=True) for _ in range(width)]
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """All variables of every sample, shape (B, N + W)."""
+        row = joined(self.weights, self.inputs)
+        return torch.cat([self.inputs, row.expand(len(self.inputs), -1)], 1)
+
+    def at(self, samples: slice) -> Point:
+        """The same for some of the samples."""
+        return Point(self.program, self.inputs[samples], self.weights, self.wants, self.precision)
+
+    def gradients(self, of_rows: torch.Tensor) -> Optional:
+        """Gradients with respect to inputs and sets, from those with respect to the variables of every sample."""
+        widths = [self.inputs.shape[1], *map(len, self.weights)]
+        first, *rest = torch.split(of_rows, widths, 1)
+        parts = [first, *(part.sum(0) for part in rest)]
+        return [part if want else None for part, want in zip(parts, self.wants, strict=True)]
+
+
+class Plan(ABC):
+    """What is asked for at a point.
+
+    Attributes:
+        bindings: Angles of all rotations, shape (K, R), for which values are wanted.
+    """
+
+    bindings: torch.Tensor
+
+    @abstractmethod
+    def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
+        """Gradients with respect to inputs and sets; None where not wanted.
+
+        Args:
+            cotangent: Shape (B, M).
+            values: Those that were asked for, shape (K, M).
+        """
+
+
+def shifted(program: Program, is_wanted: Sequence[bool]) -> list[int]:
+    """The rotations that observables feel and that depend on a wanted variable."""
+    return [
+        number
+        for number, (rotation, is_felt) in enumerate(zip(program.evolution.rotations, program.felt, strict=True))
+        if is_felt and any(is_wanted[v] for variables, _ in rotation.angle.terms for v in variables)
+    ]
+
+
+class Shifts(Plan):
+    """Every angle that matters, up and down by a quarter turn."""
+
+    def __init__(self, at: Point) -> None:
+        self._at, self._shifted = at, shifted(at.program, at.is_wanted)
+        own = angles(at.program.evolution, at.inputs, at.weights)
+        self._num_samples, width = own.shape
+        shifts = own.new_zeros(2, len(self._shifted), 1, width)
+        places = torch.arange(len(self._shifted))
+        shifts[0, places, 0, self._shifted] = math.pi / 2
+        shifts[1, places, 0, self._shifted] = -math.pi / 2
+        self.bindings = (own + shifts).flatten(0, 2)
+
+    def _slopes(self, values: torch.Tensor) -> torch.Tensor:
+        """By every shifted angle, shape (S, B, M)."""
+        up, down = values.reshape(2, len(self._shifted), self._num_samples, values.shape[1]).unbind()
+        return 0.5 * (up - down)
+
+    def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
+        """As `Plan.gradients`."""
+        by_angle = torch.einsum("sbm,bm->bs", self._slopes(values), cotangent)
+        at = self._at
+        leaves = [one.detach().requires_grad_(want) for one, want in zip(at.variables, at.wants, strict=True)]
+        with torch.enable_grad():
+            own = angles(at.program.evolution, leaves[0], leaves[1:])
+        seeds = torch.zeros_like(own).index_copy_(1, torch.tensor(self._shifted, dtype=torch.long), by_angle)
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        if not own.requires_grad:  # no angle depends on them
+            return [torch.zeros_like(leaf) if leaf.requires_grad else None for leaf in leaves]
+        found = iter(torch.autograd.grad(own, wanted, seeds, allow_unused=True, materialize_grads=True))
+        return [next(found) if leaf.requires_grad else None for leaf in leaves]
+
+    def jacobian(self, values: torch.Tensor) -> torch.Tensor:
+        """Of every sample with respect to all its variables, shape (B, M, N + W)."""
+        rows = self._at.rows.detach().numpy()
+        by_angle = self._slopes(values)
+        total = by_angle.new_zeros(*by_angle.shape[1:], rows.shape[1])
+        for number, slope in zip(self._shifted, by_angle, strict=True):
+            angle = self._at.program.evolution.rotations[number].angle
+            total += slope[:, :, None] * torch.from_numpy(angle.gradient(rows))[:, None]
+        return total * torch.tensor(self._at.is_wanted)
+
+
+class Directions(Plan):
+    """All variables that matter, up and down by steps with random signs."""
+
+    def __init__(self, at: Point, directions: int, step: float | None, seed: int) -> None:
+        self._at, self._directions = at, directions
+        if step is None:
+            step = max(at.precision, torch.finfo(torch.float64).eps) ** (1 / 3)
+        largest = self._largest_factors()
+        self._moves = torch.tensor(at.is_wanted) & (largest > 0)
+        rows = at.rows
+        generator = torch.Generator().manual_seed(seed)
+        signs = 2.0 * torch.randint(2, (directions, *rows.shape), generator=generator) - 1
+        self._steps = torch.where(self._moves, step * signs / largest.clamp(min=1e-300), 0.0)
+        moved = torch.stack([rows + self._steps, rows - self._steps]).flatten(0, 2)
+        self.bindings = angles(at.program.evolution.unshared, moved, ())
+
+    def _largest_factors(self) -> torch.Tensor:
+        """By which each variable enters an angle that is felt, at most; 0: it enters none."""
+        is_wanted = self._at.is_wanted
+        largest = torch.zeros(len(is_wanted), dtype=torch.float64)
+        for number in shifted(self._at.program, is_wanted):
+            for variables, factor in self._at.program.evolution.rotations[number].angle.terms:
+                for variable in variables:
+                    largest[variable] = max(float(largest[variable]), abs(factor))
+        return largest
+
+    def jacobian(self, values: torch.Tensor) -> torch.Tensor:
+        """Of every sample with respect to all its variables, shape (B, M, N + W)."""
+        up, down = values.reshape(2, self._directions, len(self._at.inputs), values.shape[1])
+        inverse = torch.where(self._moves, 1 / self._steps, 0.0)
+        return torch.einsum("dbm,dbv->bmv", up - down, inverse) / (2 * self._directions)
+
+    def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
+        """As `Plan.gradients`."""
+        return self._at.gradients(torch.einsum("bm,bmv->bv", cotangent, self.jacobian(values)))
+
+
+class Guided(Plan):
+    """Some samples by shifts, the others along directions, no longer than the first ones."""
+
+    def __init__(self, at: Point, shifts: Shifts, directions: Directions, damping: float) -> None:
+        self._at, self._shifts, self._directions, self._damping = at, shifts, directions, damping
+        self.bindings = torch.cat([shifts.bindings, directions.bindings])
+
+    def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
+        """As `Plan.gradients`."""
+        number = len(self._shifts.bindings)
+        first, second = values[:number], values[number:]
+        exact, rough = self._shifts.jacobian(first), self._directions.jacobian(second)
+        longest = self._damping * exact.norm(dim=2).mean(0)
+        shortened = rough * (longest / rough.norm(dim=2)).nan_to_num(1.0).clamp(max=1.0)[..., None]
+        jacobian = torch.cat([exact, shortened])
+        return self._at.gradients(torch.einsum("bm,bmv->bv", cotangent, jacobian))
