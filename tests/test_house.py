@@ -22,6 +22,7 @@ FLOORS = [
     "_differentiation",
     "primitives",
     "modules",
+    "optim",
     "applications",
     "reproduce",
     "_command_line",

@@ -1,0 +1,94 @@
+"""Simultaneous perturbation: gradients from two values of the loss, whatever the number of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from .._core.arguments import finite_number, whole_number
+from .models import Closure, require_closure, require_generator
+from .perturbation import Place, signs
+
+
+class SPSA(torch.optim.Optimizer):
+    """Gradient descent by simultaneous perturbation, for losses that are sampled or have no gradient.
+
+    Step k moves by ``-lr_k g``, where ``g = (L(w + c_k s) - L(w - c_k s)) / (2 c_k) s`` for random signs s, with
+    ``lr_k = lr / (k + 1 + stability)**lr_decay`` and ``c_k = perturbation / (k + 1)**perturbation_decay``, k from 0 on.
+
+    Source: Spall, "Implementation of the simultaneous perturbation algorithm for stochastic optimization", IEEE
+    Transactions on Aerospace and Electronic Systems 34, 817 (1998).
+
+    Args:
+        params: Parameters, or groups of them, each with its own `lr` and `perturbation`.
+        lr: Length of the first step, but for `stability`.
+        perturbation: How far from the parameters the loss is computed.
+        samples: Directions that a step averages over; each takes two values of the loss.
+        lr_decay, perturbation_decay: Exponents by which both fall; 0: they do not.
+        stability: Keeps the first steps short; a tenth of the number of steps is usual.
+        generator: Of the random signs, on the CPU; None: the global one of PyTorch, which ``torch.manual_seed`` seeds.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument is out of bounds.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.1,
+        perturbation: float = 0.1,
+        samples: int = 1,
+        lr_decay: float = 0.602,
+        perturbation_decay: float = 0.101,
+        stability: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        defaults = {
+            "lr": finite_number(lr, "lr", 0.0),
+            "perturbation": finite_number(perturbation, "perturbation", 0.0),
+            "lr_decay": finite_number(lr_decay, "lr_decay", -1.0),
+            "perturbation_decay": finite_number(perturbation_decay, "perturbation_decay", -1.0),
+            "stability": finite_number(stability, "stability", -1.0),
+            "step": 0,
+        }
+        self._samples = whole_number(samples, "samples", 1)
+        self._generator = require_generator(generator)
+        super().__init__(params, defaults)
+
+    def step(self, closure: Closure | None = None) -> torch.Tensor:  # type: ignore[override]
+        """One step.
+
+        Args:
+            closure: Returns the loss, as a tensor of one number; it needs no ``backward()``, and is called twice for
+                each sample.
+
+        Returns:
+            The mean of these values of the loss, a float64 tensor.
+
+        Raises:
+            TypeError: there is no closure, or it returns no number.
+            ValueError: the loss is not finite, or no single number; the parameters are as before.
+        """
+        closure = require_closure(closure, "SPSA")
+        groups = [(group, one) for group in self.param_groups for one in group["params"]]
+        parameters = [one for _, one in groups]
+        place = Place(parameters)
+        width = [group["perturbation"] / (group["step"] + 1) ** group["perturbation_decay"] for group, _ in groups]
+        slopes = [torch.zeros_like(one) for one in parameters]
+        total = torch.zeros(())
+        for _ in range(self._samples):
+            directions = signs(parameters, self._generator)
+            moves = [c * direction for c, direction in zip(width, directions, strict=True)]
+            difference, mean = place.difference(closure, moves)
+            total = total + mean / self._samples
+            for slope, c, direction in zip(slopes, width, directions, strict=True):
+                slope += (difference / (c * self._samples)).to(slope) * direction
+        with torch.no_grad():
+            for (group, one), slope in zip(groups, slopes, strict=True):
+                one -= group["lr"] / (group["step"] + 1 + group["stability"]) ** group["lr_decay"] * slope
+        for group in self.param_groups:
+            group["step"] += 1  # where state_dict finds it
+        return total
