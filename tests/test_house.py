@@ -22,6 +22,7 @@ FLOORS = [
     "_differentiation",
     "primitives",
     "modules",
+    "geometry",
     "optim",
     "applications",
     "reproduce",

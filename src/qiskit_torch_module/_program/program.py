@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .angle_map import AngleMap
 from .evolution import Evolution
 from .output import ExpectationValues, Output, State, distinct
-from .rotations import apart, felt
+from .rotations import apart, felt, varying
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ class Program:
     def apart(self) -> Program:
         """The same with an input of its own for every angle that varies, and no other variables (`rotations.apart`)."""
         return Program(apart(self.evolution), self.output)
+
+    @cached_property
+    def angle_map(self) -> AngleMap:
+        """The angles that are inputs of `apart`, as functions of all variables of the engine."""
+        rotations = self.evolution.rotations
+        return AngleMap([rotations[number].angle for number in varying(self.evolution)])
 
     @cached_property
     def felt(self) -> tuple[bool, ...]:
