@@ -6,6 +6,7 @@ from .._simulation.method import Cost, Method, Refusal, Runner, Task
 from .._simulation.native import Native, joined
 from .._simulation.pytorch import PyTorch, angles
 from .estimated import Estimated
+from .journal import Journal
 from .rules import SPSA, GuidedSPSA, ParameterShift, Rule
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Cost",
     "Estimated",
     "GuidedSPSA",
+    "Journal",
     "Method",
     "Native",
     "ParameterShift",
