@@ -21,7 +21,7 @@ from qiskit_torch_module import QuantumModule, _engine, methods
 from qiskit_torch_module._program.passes import compiler_passes
 from qiskit_torch_module._reading.compat import HamiltonianGate, UnitaryGate
 from qiskit_torch_module._simulation.engines import engine_of
-from qiskit_torch_module.outputs import Output, State
+from qiskit_torch_module.outputs import Output, Probabilities, State
 
 FIXED = {"h": 1, "s": 1, "sdg": 1, "t": 1, "x": 1, "y": 1, "z": 1, "sx": 1, "cx": 2, "cz": 2, "swap": 2, "ccx": 3}
 TURNED = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "crx": 2, "cp": 2, "rzz": 2, "rxx": 2, "ryy": 2}
@@ -102,11 +102,13 @@ def states(case, rows, weights):
 
 
 def check(case, size, dtype=torch.float64, threads=1):
-    """States by Qiskit; gradients by plain PyTorch, for a loss that no phase leaves alone."""
+    """States by Qiskit, and their probabilities; gradients by plain PyTorch, for a loss that no phase leaves alone."""
     rows, weights = variables(case, size, dtype)
     model, judge = built(case), built(case, "pytorch")
-    model.set_num_threads_forward(threads)
-    model.set_num_threads_backward(threads)
+    probabilities = built(case, output=Probabilities())
+    for one in (model, probabilities):
+        one.set_num_threads_forward(threads)
+        one.set_num_threads_backward(threads)
     loose, tight = (2e-4, 1e-5) if dtype == torch.float32 else (1e-11, 1e-12)
     plain = call(model, rows, *weights)
     assert plain.dtype == dtype.to_complex()
@@ -116,12 +118,15 @@ def check(case, size, dtype=torch.float64, threads=1):
         )
     generator = torch.Generator().manual_seed(0)
     cotangent = torch.randn(plain.shape, dtype=plain.dtype, generator=generator)
-    found = []
+    found, leaves = [], [leaf.clone().requires_grad_() for leaf in (rows, *weights)]
     for one in (model, judge):
-        leaves = [leaf.clone().requires_grad_() for leaf in (rows, *weights)]
         values = call(one, *leaves)
         torch.testing.assert_close(values.detach(), plain, atol=tight, rtol=0)
-        found.append(torch.autograd.grad(values, leaves, cotangent, materialize_grads=True))
+        found.append([*torch.autograd.grad(values, leaves, cotangent, retain_graph=True, materialize_grads=True)])
+    squares, values = values.abs() ** 2, call(probabilities, *leaves)
+    torch.testing.assert_close(values, squares, atol=tight, rtol=0)
+    for of_states, squared in zip(found, (values, squares), strict=True):
+        of_states.extend(torch.autograd.grad(squared, leaves, cotangent.real, materialize_grads=True))
     for own, expected in zip(*found, strict=True):
         torch.testing.assert_close(own, expected, atol=loose, rtol=1e-5)
 
@@ -151,13 +156,14 @@ def test_halves_and_threads(name, threads, halves, layout):
     check(CASES[name](), 7, threads=threads)
 
 
+@pytest.mark.parametrize("output", [State(), Probabilities()])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_team_shares_a_state(dtype, halves, layout):
+def test_a_team_shares_a_state(dtype, output, halves, layout):
     """Three threads on one sample of 14 qubits: each reads and seeds its share."""
     case = reuploading(14, 2)
     _engine.assume_processors(3)
     try:
-        model = built(case).to(dtype)
+        model = built(case, output=output).to(dtype)
         engine = engine_of(model._program)
         schedule = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
         assert schedule(1, 3, True)["is_team"]
@@ -217,10 +223,11 @@ def test_only_what_is_wanted():
             torch.testing.assert_close(one, expected[i])
 
 
+@pytest.mark.parametrize("output", [State(), Probabilities()])
 @pytest.mark.parametrize("name", ["mixed 3", "dense", "on zero", "phase alone"])
-def test_derivatives_of_both_orders(name):
+def test_derivatives_of_both_orders(name, output):
     case = CASES[name]()
-    model = built(case)
+    model = built(case, output=output)
     rows, weights = variables(case, 2)
     leaves = [leaf.requires_grad_() for leaf in (rows, *weights)]
     assert torch.autograd.gradcheck(lambda *at: call(model, *at), leaves, atol=1e-6)
@@ -371,7 +378,7 @@ def test_states_that_do_not_fit_are_refused():
 
 def test_the_engine_reads_no_state_of_what_it_does_not_know():
     program = built(mixed(3, 1), "native", Fidelity(0))._program
-    with pytest.raises(TypeError, match="the native engine reads expectation values and states, not Fidelity"):
+    with pytest.raises(TypeError, match="the native engine reads expectation values, states .* not Fidelity"):
         engine_of(program)
 
 

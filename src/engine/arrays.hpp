@@ -20,7 +20,8 @@ struct ProgramArrays {
     QTM_SWITCHES(QTM_SWITCH)
 #undef QTM_SWITCH
 
-    bool reads_state() const { return !state_flip.empty(); }
+    bool reads_amplitudes() const { return !state_flip.empty(); }  // or their squares
+    bool reads_state() const { return !state_phase.empty(); }
     // Whether signs that no observable would show matter.
     bool needs_all() const { return is_half || reads_state(); }
 };

@@ -62,15 +62,15 @@ void check_observables(const ProgramArrays& a) {
     for (uint32_t mask : a.pauli_z) require(mask >> a.num_qubits == 0, "pauli_z");
 }
 
-void check_state(const ProgramArrays& a) {
-    if (!a.reads_state()) return require(a.state_phase.empty(), "state_phase");
+void check_amplitudes(const ProgramArrays& a) {
+    if (!a.reads_amplitudes()) return require(a.state_phase.empty(), "state_phase");
     require(!a.is_half && a.observable_constant.empty(), "one output");
     require(a.state_flip.size() == size_t(a.num_qubits) + 1, "state_flip");
     Span reached;
     for (size_t q = 0; q < size_t(a.num_qubits); ++q)
         require(reached.add_if_independent(a.state_flip[q]), "bits of the state must be independent");
     for (uint32_t mask : a.state_flip) require(mask >> a.num_qubits == 0, "state_flip");
-    require(a.state_phase.size() == 1, "state_phase");
+    require(a.state_phase.size() <= 1, "state_phase");
     require_indices(a.state_phase, a.angle_constant.size(), "state_phase");
 }
 
@@ -82,7 +82,7 @@ void check(const ProgramArrays& arrays, bool starts_from_halves) {
     check_runs(arrays, starts_from_halves);
     check_phases(arrays);
     check_observables(arrays);
-    check_state(arrays);
+    check_amplitudes(arrays);
 }
 
 }  // namespace qtm

@@ -8,7 +8,8 @@ struct Outputs {
     using C = Complex<Real, lanes>;
     using Space = Workspace<Real, lanes, spread>;
     using OfObservables = Observable<Real, lanes, spread>;
-    using OfState = State<Real, lanes, spread>;
+    using OfState = Amplitudes<Real, lanes, spread, Numbers::parts>;
+    using OfProbabilities = Amplitudes<Real, lanes, spread, Numbers::probability>;
 
     static void read(const Tile<Real>& tile, Space& space, const C* ket) {
         switch (tile.program->output) {
@@ -16,6 +17,8 @@ struct Outputs {
                 return OfObservables::read(tile, space, ket);
             case Output::state:
                 return OfState::read(tile, space, ket);
+            case Output::probabilities:
+                return OfProbabilities::read(tile, space, ket);
         }
     }
 
@@ -26,6 +29,8 @@ struct Outputs {
                 return OfObservables::seed(tile, space, ket, bra);
             case Output::state:
                 return OfState::seed(tile, space, ket, bra);
+            case Output::probabilities:
+                return OfProbabilities::seed(tile, space, ket, bra);
         }
     }
 

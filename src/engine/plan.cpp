@@ -23,7 +23,7 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
     require(halved_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
     steps_ = std::make_unique<const Steps>(std::move(*steps), given_.num_qubits, given_.angle_constant.size());
     // The state is read with the phases that layers lack.
-    require(common_.num_layers == 0 || (!steps_->hold_matrices() && common_.output == Output::expectation_values),
+    require(common_.num_layers == 0 || (!steps_->hold_matrices() && common_.output != Output::state),
             "steps beside layers");
 }
 
@@ -141,8 +141,11 @@ void Plan::link() {
     common_.num_layers = int32_t(a.layer_run_begin.size()) - 1;
     common_.num_observables = int32_t(a.observable_constant.size());
     common_.num_flips = int32_t(a.flip_mask.size());
-    common_.output = a.reads_state() ? Output::state : Output::expectation_values;
-    common_.num_values = a.reads_state() ? int64_t(2) << a.num_qubits : common_.num_observables;
+    common_.output = a.reads_state()        ? Output::state
+                     : a.reads_amplitudes() ? Output::probabilities
+                                            : Output::expectation_values;
+    common_.num_values =
+        a.reads_amplitudes() ? (a.reads_state() ? int64_t(2) : 1) << a.num_qubits : common_.num_observables;
     common_.last_phase_acts = last_phase_acts(a);
     for (int32_t i = 0; i < common_.num_angles; ++i) {
         double scale = std::abs(a.angle_constant[size_t(i)]);

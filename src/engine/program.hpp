@@ -22,14 +22,14 @@ namespace qtm {
 inline constexpr int most_lane_bits = 5;  // index bits in the lanes of a vector
 
 // What is read from the final state, and the bra starts the way back with.
-enum class Output { expectation_values, state };
+enum class Output { expectation_values, state, probabilities };
 
 // A batch-invariant view of everything the kernels read. Plain pointers, so that code compiled for one instruction
 // set shares no template instantiation with code compiled for another.
 
 struct ProgramView {
     Output output;       // what is read from the final state
-    int64_t num_values;  // real numbers that are read from a sample: observables, or real and imaginary parts
+    int64_t num_values;  // real numbers that are read from a sample
     int32_t num_qubits, num_inputs, num_weights, num_angles, num_runs, num_layers, num_observables;
 
     // As they came from the compiler; of these, the masks of characters, observables and the state that is read are

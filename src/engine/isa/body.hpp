@@ -27,7 +27,7 @@ namespace {
 #include "../walsh.hpp"
 #include "../absorb.hpp"
 #include "../observable.hpp"
-#include "../state.hpp"
+#include "../amplitudes.hpp"
 #include "../outputs.hpp"
 #include "../stepwise.hpp"
 #include "../outer.hpp"

@@ -100,14 +100,14 @@ class ObservableArrays(TermArrays):
 
 
 class StateArrays(TypedDict):
-    """The final state as what is read; both are empty where none is."""
+    """The final state as what is read, or, without a phase, its probabilities; both are empty where neither is."""
 
     state_flip: Masks  # [num_qubits + 1]: what bit q of an index flips in the engine's own; that of index 0
-    state_phase: Ints  # [1]: the angle that is twice the global phase; rotations bring their own phases
+    state_phase: Ints  # [1] or [0]: the angle that is twice the global phase; rotations bring their own phases
 
 
 class OutputArrays(ObservableArrays, StateArrays):
-    """What is read: observables, or the state."""
+    """What is read: observables, the state, or its probabilities."""
 
 
 class Switches(TypedDict):

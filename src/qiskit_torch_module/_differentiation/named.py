@@ -20,11 +20,11 @@ from .._storage.portable import from_text
 def name_in_text(program: Program, method: Method | None) -> str | None:
     """What stands in front of a program: nothing for the native engine, or "auto"; None: no operators stand for it.
 
-    They stand for expectation values and states by exact methods that can be looked up by name: PyTorch may merge equal
-    calls in a graph, which would be wrong for samples. Plain PyTorch uses no operators, since these would end its
-    derivatives of every order.
+    They stand for expectation values, states and probabilities of their basis states by exact methods that can be
+    looked up by name: PyTorch may merge equal calls in a graph, which would be wrong for samples. Plain PyTorch uses no
+    operators, since these would end its derivatives of every order.
     """
-    if not isinstance(program.output, (ExpectationValues, State)):
+    if not isinstance(program.output, (ExpectationValues, State)) and not program.reads_probabilities:
         return None
     if method is None or isinstance(method, Native):
         return ""

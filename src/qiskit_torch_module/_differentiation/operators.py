@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from .._core.torch_internals import constant_when_compiled
+from .._program.output import State
 from .._program.program import Program
 from .._simulation.method import Runner
 from .._simulation.native import Native, chosen
@@ -65,7 +66,7 @@ def text_for(runner: Runner) -> str:
 
 def value_dtype(program: Program, dtype: torch.dtype) -> torch.dtype:
     """The dtype of values computed in a real dtype: amplitudes are complex."""
-    return dtype if program.expectation_values is not None else dtype.to_complex()
+    return dtype.to_complex() if isinstance(program.output, State) else dtype
 
 
 # Written out: PyTorch 2.4 does not read annotations that are strings.
@@ -82,7 +83,7 @@ _CURVATURE = (
 def values(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
-    """Expectation values (B, M), or states (B, 2^n), of inputs (B, N) and weights (W,)."""
+    """Expectation values (B, M), states or probabilities (B, 2^n), of inputs (B, N) and weights (W,)."""
     if not inputs.is_cpu:
         return plain_values(runner_of(program).program, inputs, weights)
     return runner_of(program).values(inputs, [weights], num_threads)[0]

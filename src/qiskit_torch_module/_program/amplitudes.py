@@ -1,9 +1,9 @@
-"""The state of a circuit as the engine reads it."""
+"""The state of a circuit, or the probabilities of its basis states, as the engine reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,12 @@ class Amplitudes:
     Attributes:
         flips: What each bit of an index flips on the basis states of the evolution.
         base: The basis state of index 0.
-        phase: Global phase, beside that of the rotations.
+        phase: Global phase, beside that of the rotations; None: their squares are read, which have none.
     """
 
     flips: tuple[int, ...]
     base: int
-    phase: Polynomial
+    phase: Polynomial | None
 
     @staticmethod
     def of(evolution: Evolution) -> Amplitudes:
@@ -41,6 +41,11 @@ class Amplitudes:
         flips = tuple(flip for flip in frame.flips if flip)
         return Amplitudes(flips or (1,), base, evolution.whole_phase)  # one qubit is simulated where none is live
 
+    @property
+    def squared(self) -> Amplitudes:
+        """Their squares, the probabilities."""
+        return replace(self, phase=None)
+
     def moved(self, parities: Sequence[int]) -> Amplitudes:
         """By another index of basis states (`halves.Index`)."""
         flips = tuple(overlaps(flip, parities) for flip in self.flips)
@@ -48,9 +53,10 @@ class Amplitudes:
 
     def arrays(self, angles: AngleTable) -> StateArrays:
         """As the engine takes them."""
+        phases = () if self.phase is None else (angles.row(2.0 * self.phase),)
         return {
             "state_flip": np.asarray([*self.flips, self.base], dtype=np.uint32),
-            "state_phase": np.asarray([angles.row(2.0 * self.phase)], dtype=np.int32),
+            "state_phase": np.asarray(phases, dtype=np.int32),
         }
 
 

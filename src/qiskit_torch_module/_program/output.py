@@ -67,6 +67,10 @@ class Output(Hashable, ABC):
         """The same for a circuit of so many qubits: as plain data, if it was given by something else."""
         return self
 
+    def is_of_outcomes(self, num_qubits: int) -> bool:
+        """Whether it is the probability of every basis state of so many qubits, which engines read by themselves."""
+        return False
+
     def qubits_read(self) -> frozenset[int] | None:
         """The qubits that matter, where all others are in ``|0>``; None: all."""
         return None

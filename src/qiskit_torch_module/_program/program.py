@@ -47,6 +47,14 @@ class Program:
         return tuple([Program(evolution, State()) for evolution in evolutions])
 
     @property
+    def reads_probabilities(self) -> bool:
+        """Whether it reads the probability of every basis state, and all qubits are simulated."""
+        frame = self.evolution.frame
+        if isinstance(self.output, ExpectationValues) or frame is None or not all(frame.flips):
+            return False
+        return self.output.is_of_outcomes(len(frame))
+
+    @property
     def output_size(self) -> int:
         """How many numbers are read from one sample."""
         return math.prod(self.shape)

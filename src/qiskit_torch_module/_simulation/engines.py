@@ -26,7 +26,7 @@ def engine_of(program: Program) -> Engine:
     """The native engine for a program, `Program.engine` by its type: shared by equal ones unless they hold matrices.
 
     Raises:
-        TypeError: the program reads something other than expectation values or the state.
+        TypeError: the program reads something other than expectation values, the state or its probabilities.
     """
     engine: Engine = program.engine
     return engine
@@ -44,7 +44,7 @@ def steps_of(program: Program) -> tuple[Step, ...] | None:
     Steps that are taken together leave constant phases out, which states show.
     """
     evolution = program.evolution
-    if program.expectation_values is not None:
+    if not isinstance(program.output, State):
         return evolution.taken_steps
     return tuple(evolution.steps) if evolution.is_stepwise else None
 
@@ -95,7 +95,12 @@ def _native_output(program: Program) -> NativeOutput:
         return program.output
     if isinstance(program.output, State):
         return Amplitudes.of(program.evolution)
-    raise TypeError(f"observables: the native engine reads expectation values and states, not {program.output!r}")
+    if program.reads_probabilities:
+        return Amplitudes.of(program.evolution).squared
+    raise TypeError(
+        "observables: the native engine reads expectation values, states and probabilities of their basis states, not "
+        f"{program.output!r}"
+    )
 
 
 def halved_arrays(halves: Halves, passes: Passes, output: NativeOutput) -> HalvedArrays:

@@ -24,10 +24,12 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 class Native(Method):
-    """State vectors in the native engine on the CPU: expectation values, states, their gradients; all along directions.
+    """State vectors in the native engine on the CPU.
 
-    Other outputs are read from its states by PyTorch. Derivatives beyond the third, those of circuits that hold
-    matrices from the second on, and tensors elsewhere, come from the same simulation in plain PyTorch.
+    It reads expectation values, states, and probabilities of their basis states; all have gradients, and both have
+    derivatives along directions. Other outputs are read from its states by PyTorch. Derivatives beyond the third, those
+    of circuits that hold matrices from the second on, and tensors elsewhere, come from the same simulation in plain
+    PyTorch.
 
     Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
     """
@@ -47,7 +49,7 @@ class Native(Method):
 
     def prepare(self, program: Program) -> Runner:
         """Plans nothing yet: the engine is made for the first values."""
-        if program.expectation_values is not None:
+        if program.expectation_values is not None or program.reads_probabilities:
             return NativeRunner(program, self)
         from .states import runner_of_states
 
@@ -67,7 +69,9 @@ class NativeRunner(Runner):
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
     ) -> tuple[torch.Tensor, Tape | None]:
-        """Values (B, M) without a graph; if recorded, with the states on the way where gradients are faster with them.
+        """Values (B, M), or probabilities (B, 2^n), without a graph.
+
+        If recorded, with the states on the way where gradients are faster with them.
 
         Raises:
             TypeError, ValueError, RuntimeError: a tensor is not on the CPU, has another dtype, or no memory.

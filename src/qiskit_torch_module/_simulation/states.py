@@ -165,7 +165,7 @@ def states_of(program: Program) -> Program:
 
 def traced(program: Program) -> Program:
     """The one that operators of PyTorch compute for it: of the state, where what is read from it can be traced."""
-    is_read = isinstance(program.output, Output) and program.output.is_traceable
+    is_read = isinstance(program.output, Output) and program.output.is_traceable and not program.reads_probabilities
     return states_of(program) if is_read else program
 
 

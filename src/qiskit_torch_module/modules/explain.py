@@ -197,7 +197,9 @@ def explain(
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
     said, chosen = _offers(model, Task(batch_size, dtype, _own(model).device.type, 1, threads))
-    program = model._program if model._program.expectation_values else states_of(model._program)
+    program = model._program
+    if program.expectation_values is None and not program.reads_probabilities:
+        program = states_of(program)
     evolution, engine = program.evolution, engine_of(program)
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)

@@ -103,6 +103,10 @@ class Probabilities(Output):
             raise ValueError(f"interpret: expected a class for each of {size} outcomes of the circuit, got {count}")
         return shape
 
+    def is_of_outcomes(self, num_qubits: int) -> bool:
+        """Of all qubits in their order, unless outcomes are put into classes."""
+        return self.interpret is None and self.qubits in (None, tuple(range(num_qubits)))
+
     def qubits_read(self) -> frozenset[int] | None:
         """Those that are named."""
         return None if self.qubits is None else frozenset(self.qubits)

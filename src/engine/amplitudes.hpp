@@ -1,16 +1,19 @@
-// The final state as what is read. Included by isa/*.cpp.
+// The final state as what is read, or the probabilities of its basis states. Included by isa/*.cpp.
 //
 // A ket of the engine lacks phases: a run is exp(i.) diag(1, left) RY diag(1, right), and a rotation in a phase is
 // diag(1, exp(i theta)) without its exp(-i theta/2). Here they come back, with the global phase. Gradients need none of
 // them: bra and ket lack the same, and Im<b|P|k> right after a rotation about P is the derivative by its angle whatever
 // the bra, if it is half of what PyTorch calls the gradient g, dL = Re<g|d psi>. A phase of its own adds
-// dL/d phase = -Im<g|psi>.
+// dL/d phase = -Im<g|psi>. Probabilities |k|^2 show no phase, and their bra is g k.
 
 template <class Real, int lanes, bool spread>
 struct Evolve;
 
-template <class Real, int lanes, bool spread>
-struct State {
+// How many real numbers are read of an amplitude: its probability, or its real and imaginary part.
+enum class Numbers { probability = 1, parts = 2 };
+
+template <class Real, int lanes, bool spread, Numbers what>
+struct Amplitudes {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
@@ -19,28 +22,63 @@ struct State {
     using W = Walsh<Real, lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
 
-    // Writes the state of every sample, real and imaginary part of one amplitude after the other, in the order of
-    // those who read it.
+    // Writes the numbers of every sample, amplitude after amplitude, in the order of those who read them.
     static void read(const Tile<Real>& tile, const Space& space, const C* ket) {
-        const C phase = lacking_phase(tile, space);
+        const C phase = has_phase ? lacking_phase(tile, space) : C{};
         for_each_block(tile, [&](const Block& block) {
-            C amplitude[vectors] = {};
-            for (int j = 0; j < block.vectors; ++j)
-                amplitude[j] = product<false, Real, lanes>(phase, block.load(ket, j));
-            store_numbers(tile, amplitude, tile.values + 2 * block.first, block.numbers);
+            V number[lanes] = {};
+            for (int j = 0; j < block.vectors; ++j) {
+                const C k = block.load(ket, j);
+                if constexpr (has_phase) {
+                    const C amplitude = product<false, Real, lanes>(phase, k);
+                    number[2 * j] = amplitude.re;
+                    number[2 * j + 1] = amplitude.im;
+                } else {
+                    number[j] = k.re * k.re + k.im * k.im;
+                }
+            }
+            store_numbers(tile, number, tile.values + each * block.first, each * block.size);
         });
     }
 
-    // bra = half of the gradient with respect to the state, with the phases that the ket lacks taken away.
+    // The bra: half of the gradient with respect to the state, with the phases that the ket lacks taken away; or the
+    // gradient with respect to the probabilities times the ket.
     static void seed(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
+        if constexpr (has_phase) return seed_with_phase(tile, space, ket, bra);
+        for_each_block(tile, [&](const Block& block) {
+            V number[lanes] = {};
+            load_numbers(tile, number, tile.cotangent + block.first, block.size);
+            for (int j = 0; j < block.vectors; ++j) {
+                const C k = block.load(ket, j);
+                block.store(bra, j, {number[j] * k.re, number[j] * k.im});
+            }
+        });
+        tile.team.meet();
+    }
+
+    // Whether `seed` adds to the gradient of an angle: of twice the global phase.
+    static bool has_gradient(const Tile<Real>& tile) {
+        return has_phase && tile.wanted->angle[tile.program->state_phase[0]];
+    }
+
+   private:
+    static constexpr bool has_phase = what == Numbers::parts;
+    // A block is a square: as many numbers of as many samples as a vector has lanes; spread, the numbers of one vector.
+    static constexpr int each = int(what), block_bits = __builtin_ctz(lanes) - (spread || !has_phase ? 0 : 1);
+    static constexpr int at_once = 1 << block_bits;
+    static constexpr std::make_index_sequence<lanes> all_lanes{};
+    // Those of jets are stored number by number.
+    static constexpr bool is_plain = !is_jet<Real>;
+
+    static void seed_with_phase(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const C phase = lacking_phase(tile, space), factor{Number(0.5) * phase.re, Number(0.5) * phase.im};
         const bool meets_ket = has_gradient(tile);
         V overlap{};  // Im<b|k>
         for_each_block(tile, [&](const Block& block) {
-            C given[vectors];
-            load_numbers(tile, given, tile.cotangent + 2 * block.first, block.numbers);
+            V number[lanes] = {};
+            load_numbers(tile, number, tile.cotangent + 2 * block.first, 2 * block.size);
             for (int j = 0; j < block.vectors; ++j) {
-                const C b = product<true, Real, lanes>(factor, given[j]);
+                const C b = product<true, Real, lanes>(factor, {number[2 * j], number[2 * j + 1]});
                 block.store(bra, j, b);
                 if (!meets_ket) continue;
                 const C k = block.load(ket, j);
@@ -51,21 +89,10 @@ struct State {
         tile.team.meet();
     }
 
-    // Whether `seed` adds to the gradient of an angle: of twice the global phase.
-    static bool has_gradient(const Tile<Real>& tile) { return tile.wanted->angle[tile.program->state_phase[0]]; }
-
-   private:
-    // A block is a square: as many numbers of as many samples as a vector has lanes; spread, two vectors of one sample.
-    static constexpr int block_bits = spread ? __builtin_ctz(lanes) : __builtin_ctz(lanes) - 1;
-    static constexpr int at_once = 1 << block_bits, vectors = spread ? 1 : at_once;
-    static constexpr std::make_index_sequence<lanes> all_lanes{};
-    // Those of jets are stored number by number.
-    static constexpr bool is_plain = !is_jet<Real>;
-
-    // Amplitudes from number `first` on; number j lies at `place ^ offset[j]`.
+    // So many amplitudes from number `first` on; number j lies at `place ^ offset[j]`.
     struct Block {
         size_t first;
-        int numbers, vectors;
+        int size, vectors;
         uint32_t place;
         const uint32_t* offset;
         bool is_in_order;  // spread: a vector holds amplitudes one after the other
@@ -74,7 +101,7 @@ struct State {
             if constexpr (!spread) return state[place ^ offset[j]];
             if (is_in_order) return state[place >> L::lane_bits];
             C found{V{}, V{}};
-            for (int lane = 0; lane < numbers / 2; ++lane) {
+            for (int lane = 0; lane < size; ++lane) {
                 const uint32_t from = place ^ offset[lane];
                 set_lane(found.re, lane, lane_of(state[from >> L::lane_bits].re, from & L::lane_mask));
                 set_lane(found.im, lane, lane_of(state[from >> L::lane_bits].im, from & L::lane_mask));
@@ -88,7 +115,7 @@ struct State {
             } else if (is_in_order) {
                 state[place >> L::lane_bits] = amplitude;
             } else {
-                for (int lane = 0; lane < numbers / 2; ++lane) {
+                for (int lane = 0; lane < size; ++lane) {
                     const uint32_t to = place ^ offset[lane];
                     set_lane(state[to >> L::lane_bits].re, to & L::lane_mask, lane_of(amplitude.re, lane));
                     set_lane(state[to >> L::lane_bits].im, to & L::lane_mask, lane_of(amplitude.im, lane));
@@ -122,65 +149,52 @@ struct State {
         for (int q = 0; begin >> q != 0; ++q)
             if (begin >> q & 1) place ^= flip[q];
         for (uint64_t block = begin; block < end; ++block) {
-            visit(Block{size_t(block) << bits, 2 << bits, spread ? 1 : 1 << bits, place, offset, is_in_order});
+            visit(Block{size_t(block) << bits, 1 << bits, spread ? 1 : 1 << bits, place, offset, is_in_order});
             // The bits that change on the way to the next one.
             if (block + 1 < end)
                 for (int q = 0; (block ^ (block + 1)) >> q != 0; ++q) place ^= flip[q];
         }
     }
 
-    // Numbers of a block, one row for each sample: real and imaginary parts in turn.
+    // Numbers of a block, one row for each sample, those of an amplitude side by side. Batched, a vector has the same
+    // number of all samples; spread, one of those of each amplitude.
 
-    static void store_numbers(const Tile<Real>& tile, C* amplitude, Real* to, int count) {
+    static void store_numbers(const Tile<Real>& tile, V* number, Real* to, int count) {
         const size_t size = size_t(count) * sizeof(Real);
         if constexpr (!is_plain) {
             for (int64_t row = 0; row < rows(tile); ++row, to += tile.program->num_values)
-                for (int i = 0; i < count; ++i) {
-                    const C& from = amplitude[spread ? 0 : i / 2];
-                    to[i] = lane_of(i % 2 ? from.im : from.re, uint32_t(spread ? i / 2 : row));
-                }
+                for (int i = 0; i < count; ++i)
+                    to[i] = lane_of(number[spread ? i % each : i], uint32_t(spread ? i / each : row));
         } else if constexpr (spread) {
-            V numbers[] = {amplitude->re, amplitude->im};
-            interleave(numbers[0], numbers[1], all_lanes);
-            __builtin_memcpy(static_cast<void*>(to), numbers, size);
+            if constexpr (each == 2) interleave(number[0], number[1], all_lanes);
+            __builtin_memcpy(static_cast<void*>(to), number, size);
         } else {
-            V numbers[lanes];
-            for (int j = 0; j < vectors; ++j) {
-                numbers[2 * j] = amplitude[j].re;
-                numbers[2 * j + 1] = amplitude[j].im;
-            }
-            transpose<1>(numbers, all_lanes);
+            transpose<1>(number, all_lanes);
             for (int64_t row = 0; row < rows(tile); ++row, to += tile.program->num_values)
                 if (count == lanes)
-                    __builtin_memcpy(static_cast<void*>(to), numbers + row, sizeof(V));
+                    __builtin_memcpy(static_cast<void*>(to), number + row, sizeof(V));
                 else
-                    __builtin_memcpy(static_cast<void*>(to), numbers + row, size);
+                    __builtin_memcpy(static_cast<void*>(to), number + row, size);
         }
     }
 
-    static void load_numbers(const Tile<Real>& tile, C* amplitude, const Real* from, int count) {
+    // Into vectors of zeros: lanes without a sample have no gradient.
+    static void load_numbers(const Tile<Real>& tile, V* number, const Real* from, int count) {
         const size_t size = size_t(count) * sizeof(Real);
         if constexpr (!is_plain) {
-            for (int j = 0; j < vectors; ++j) amplitude[j] = {V{}, V{}};
             for (int64_t row = 0; row < rows(tile); ++row, from += tile.program->num_values)
-                for (int i = 0; i < count; ++i) {
-                    C& to = amplitude[spread ? 0 : i / 2];
-                    set_lane(i % 2 ? to.im : to.re, uint32_t(spread ? i / 2 : row), from[i]);
-                }
+                for (int i = 0; i < count; ++i)
+                    set_lane(number[spread ? i % each : i], uint32_t(spread ? i / each : row), from[i]);
         } else if constexpr (spread) {
-            V numbers[2] = {};
-            __builtin_memcpy(static_cast<void*>(numbers), from, size);
-            take_apart(numbers[0], numbers[1], all_lanes);
-            *amplitude = {numbers[0], numbers[1]};
+            __builtin_memcpy(static_cast<void*>(number), from, size);
+            if constexpr (each == 2) take_apart(number[0], number[1], all_lanes);
         } else {
-            V numbers[lanes] = {};  // lanes without a sample have no gradient
             for (int64_t row = 0; row < rows(tile); ++row, from += tile.program->num_values)
                 if (count == lanes)
-                    __builtin_memcpy(static_cast<void*>(numbers + row), from, sizeof(V));
+                    __builtin_memcpy(static_cast<void*>(number + row), from, sizeof(V));
                 else
-                    __builtin_memcpy(static_cast<void*>(numbers + row), from, size);
-            transpose<1>(numbers, all_lanes);
-            for (int j = 0; j < vectors; ++j) amplitude[j] = {numbers[2 * j], numbers[2 * j + 1]};
+                    __builtin_memcpy(static_cast<void*>(number + row), from, size);
+            transpose<1>(number, all_lanes);
         }
     }
 
