@@ -24,6 +24,7 @@ FLOORS = [
     "modules",
     "geometry",
     "optim",
+    "analysis",
     "applications",
     "reproduce",
     "_command_line",

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # Rooms that are opened when they are first asked for: what they need takes time to import.
-_ROOMS: tuple[str, ...] = ("geometry", "optim")
+_ROOMS: tuple[str, ...] = ("analysis", "geometry", "optim")
 
 
 def __getattr__(name: str) -> Any:

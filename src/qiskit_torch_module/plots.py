@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from . import analysis
 from ._core.arguments import whole_number
+from .analysis.axes import axes_of
 from .applications.training import History
 from .modules.initial import seeded
 from .modules.module import QuantumModule
@@ -53,8 +55,9 @@ def gradient_variance(
 ) -> npt.NDArray[np.float64]:
     """Variance of the gradient at the start against the number of qubits: a line that falls fast is a barren plateau.
 
-    Every model starts anew `samples` times, by its own initialisers and with random inputs from 0 to 2 pi; its weights
-    are put back afterwards. The variance is that of the derivative of the first output, averaged over the weights.
+    Every model is taken at `samples` random weights, by its own initialisers, and random inputs from 0 to 2 pi, in one
+    batch; its weights stay as they are. The variance is that of the derivative of the first output, averaged over the
+    weights, with its standard error (`qiskit_torch_module.analysis.gradient_variance`).
 
     Source: McClean et al., "Barren plateaus in quantum neural network training landscapes", Nature Communications 9,
     4812 (2018), arXiv:1803.11173.
@@ -75,28 +78,15 @@ def gradient_variance(
     listed = [models] if isinstance(models, QuantumModule) else models
     if not isinstance(listed, Sequence) or not all(isinstance(model, QuantumModule) for model in listed):
         raise TypeError(f"models: expected a sequence of QuantumModules, got {models!r}")
-    models, samples = listed, whole_number(samples, "samples", 2)
+    samples = whole_number(samples, "samples", 2)
     with seeded(seed):
-        variances = np.array([_variance(model, samples) for model in models])
-    axes = _axes(axes)
-    axes.semilogy([model.circuit.num_qubits for model in models], variances, "o-")
-    axes.set(xlabel="qubits", ylabel="variance of the gradient")
+        found = [analysis.gradient_variance(model, samples) for model in listed]
+    axes, variances = axes_of(axes), np.array([one.value for one in found])
+    errors = [one.standard_error for one in found]
+    axes.errorbar([one.num_qubits for one in found], variances, errors, fmt="o-", capsize=3)
+    axes.set(xlabel="qubits", ylabel="variance of the gradient", yscale="log")
     axes.grid(alpha=0.3, which="both")
     return variances
-
-
-def _variance(model: QuantumModule, samples: int) -> float:
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    gradients = []
-    try:
-        for _ in range(samples):
-            model.reset_parameters()
-            inputs = 2 * np.pi * torch.rand(1, model.input_size)
-            gradient = torch.autograd.grad(model(inputs)[0, 0], model.variational_)
-            gradients.append(torch.cat(gradient))
-    finally:  # also after Ctrl-C
-        model.load_state_dict(before)
-    return float(torch.stack(gradients).var(dim=0).mean())
 
 
 def loss_landscape(
@@ -146,7 +136,7 @@ def loss_landscape(
         finally:  # also after an error of the loss, and Ctrl-C
             for parameter, origin in zip(weights, start, strict=True):
                 parameter.copy_(origin)
-    axes = _axes(axes)
+    axes = axes_of(axes)
     contours = axes.contourf(steps, steps, losses, levels=20)
     axes.figure.colorbar(contours, ax=axes, label="loss")
     axes.plot(0, 0, "r+")
@@ -164,9 +154,3 @@ def _directions(start: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list
         first.append(a / a.norm() * length)
         second.append(b / b.norm() * length)
     return first, second
-
-
-def _axes(axes: Any) -> Any:
-    from matplotlib import pyplot
-
-    return pyplot.gca() if axes is None else axes

@@ -70,11 +70,22 @@ class Origins:
                 return fault
         return None
 
-    def _fault_of(self, angle: Reading | int, values: Sequence[torch.Tensor], dtype: torch.dtype) -> str | None:
+    def value_of(self, angle: Reading | int, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """An angle that was given, for values of all parameters."""
         expression, variables = self._expression_of(angle)
         with torch.no_grad():
-            angles = evaluate(expression, [values[i] for i in variables] or [torch.zeros((), dtype=torch.float64)])
-        angles = angles.reshape(-1)
+            return evaluate(expression, [values[i] for i in variables] or [torch.zeros((), dtype=torch.float64)])
+
+    def described(self, angle: Reading | int) -> str:
+        """An angle that was given, and the first gate that has it."""
+        expression, variables = self._expression_of(angle)
+        gate, qubits = self.given[angle]
+        text = text_of(expression, [self.names[i] for i in variables])
+        return f"angle {text} of gate '{gate}'{f' on qubits {list(qubits)}' if qubits else ''}"
+
+    def _fault_of(self, angle: Reading | int, values: Sequence[torch.Tensor], dtype: torch.dtype) -> str | None:
+        variables = self._expression_of(angle)[1]
+        angles = self.value_of(angle, values).reshape(-1)
         wrong = torch.nonzero(~(angles.abs() < least_unresolved(dtype)))
         if not len(wrong):
             return None
@@ -85,10 +96,8 @@ class Origins:
             f"{name} = {values[i].expand(len(angles))[sample].item():.6g}"
             for name, i in zip(names, variables, strict=True)
         ]
-        gate, qubits = self.given[angle]
         return (
-            f"angle {text_of(expression, names)} of gate '{gate}'{f' on qubits {list(qubits)}' if qubits else ''} is "
-            f"{value:.6g}"
+            f"{self.described(angle)} is {value:.6g}"
             + (f" in sample {sample}" if any(i < self.num_inputs for i in variables) else "")
             + (f", where {', '.join(at[:_MOST_SHOWN])}{', ...' if len(at) > _MOST_SHOWN else ''}" if at else "")
             + _remedy(value, dtype)

@@ -1,0 +1,12 @@
+"""What results are drawn on. Needs matplotlib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def axes_of(axes: Any) -> Any:
+    """The axes that are given, or the current ones of matplotlib."""
+    from matplotlib import pyplot
+
+    return pyplot.gca() if axes is None else axes
