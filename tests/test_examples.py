@@ -92,6 +92,26 @@ def test_entanglement(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+def test_expressibility(tmp_path):
+    """Circuits have as many parameters as in the paper's table; what it found is found again."""
+    picture = tmp_path / "expressibility.png"
+    results = example("expressibility", "matplotlib")(pairs=1000, deepest=1, picture=str(picture))
+    build = example("expressibility").__globals__["build"]
+    counts = [8, 8, 11, 11, 28, 28, 19, 19, 4, 8, 12, 12, 16, 16, 8, 11, 11, 12, 12]
+    assert [build(number).num_parameters for number in range(1, 20)] == counts
+    once = {number: results[number, 1] for number in range(1, 20)}
+    divergence = {number: one.value for number, (one, _) in once.items()}
+    for turned, phased in ((4, 3), (6, 5), (8, 7), (14, 13), (17, 16), (19, 18)):  # controlled RX and RZ
+        assert divergence[turned] < divergence[phased]
+    assert divergence[18] < divergence[3] + 0.02  # a ring, a line
+    assert divergence[19] < divergence[4]
+    assert max(divergence, key=divergence.get) == 9
+    assert min(divergence, key=divergence.get) == 6
+    assert once[1][1].value == pytest.approx(0, abs=1e-12)
+    assert once[9][1].value == pytest.approx(1, abs=1e-12)
+    assert picture.stat().st_size > 10_000
+
+
 def test_ensemble():
     assert example("ensemble")(members=8, updates=2) > 0  # it compares the ensemble with its members itself
 

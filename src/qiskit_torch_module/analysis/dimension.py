@@ -18,6 +18,8 @@ from .family import AMPLITUDES, Family, Real, family_of, random_numbers, weights
 
 # Squares of amplitudes below are zero but for rounding, as are their derivatives.
 _LEAST = 1e-20
+# From which kappa on it is drawn.
+_LEAST_DRAWN = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class EffectiveDimension:
     """What `effective_dimension` finds.
 
     Attributes:
-        value: The effective dimension, up to the number of weights.
+        value: The effective dimension, which for many data is the rank of the Fisher information.
         standard_error: Of the value, by the jackknife.
         num_data: For so many data.
         gamma: The constant of the bound.
@@ -59,9 +61,10 @@ class EffectiveDimension:
     def plot(self, axes: Any = None) -> Any:
         """The share of the weights against the number of data; returns the axes (None: the current of matplotlib)."""
         axes = axes_of(axes)
-        most = max(self.num_data, 10**6)
-        least = _least_data(self.gamma)
-        found = [self.at(int(n)) for n in np.unique(np.geomspace(least + 10, most, 60).astype(int))]
+        # With fewer data, kappa is near 1, and the logarithm that is divided by near 0.
+        least = _least_data(self.gamma / _LEAST_DRAWN)
+        most = max(self.num_data, 1000 * least)
+        found = [self.at(int(n)) for n in np.unique(np.geomspace(least, most, 60).astype(int))]
         numbers = np.array([one.num_data for one in found])
         values, errors = (np.array([getattr(one, name) for one in found]) for name in ("value", "standard_error"))
         axes.semilogx(numbers, values / self.num_weights)
