@@ -172,7 +172,7 @@ def started(folder, *arguments, **options):
 
 
 def updates_in(path):
-    return len(read_checkpoint(path, "digit classifier")["history"]["loss"])
+    return len(read_checkpoint(path, "checkpoint")["progress"]["history"]["loss"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
@@ -199,6 +199,40 @@ def test_a_run_that_is_killed_or_told_to_end_goes_on(tmp_path):
     result = qtm("train", "digits", "--max-updates", second + 3, "--epochs", 10000, "--resume", "--output", tmp_path)
     assert result.exit_code == 0
     assert f"after {second + 3} updates" in result.output
+
+
+# Signal 9 after some updates, whatever has been saved by then.
+KILLED = """
+import os, signal, sys
+from qiskit_torch_module.applications.training import Training
+from qiskit_torch_module.cli import app
+
+after, update = int(sys.argv.pop(1)), Training._update
+
+def killed(run, batch):
+    update(run, batch)
+    if len(run.history.loss) == after:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Training._update = killed
+app()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ")
+def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(tmp_path):
+    arguments = ["train", "digits", "--max-updates", "34", "--seed", "2", "--output"]  # beyond an epoch
+    assert qtm(*arguments, tmp_path / "whole").exit_code == 0
+    command = [sys.executable, "-c", KILLED, "31", *arguments, str(tmp_path / "part")]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    assert 0 < updates_in(tmp_path / "part" / "model.pt") < 31
+    assert qtm(*arguments, tmp_path / "part", "--resume").exit_code == 0
+    whole, part = (read_checkpoint(tmp_path / name / "model.pt", "checkpoint") for name in ("whole", "part"))
+    assert torch.equal(whole["states"]["model"]["weights"], part["states"]["model"]["weights"])
+    moments = [run["states"]["optimizer"]["state"][0] for run in (whole, part)]
+    assert all(torch.equal(moments[0][name], moments[1][name]) for name in ("exp_avg", "exp_avg_sq", "step"))
+    for name in ("loss", "accuracy", "test_accuracy"):
+        assert whole["progress"]["history"][name] == part["progress"]["history"][name]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes differ")
@@ -249,8 +283,8 @@ def test_the_model_of_the_run_before_is_kept(tmp_path):
     for seed in (0, 1):
         result = qtm("train", "digits", "--max-updates", 2, "--seed", seed, "--output", tmp_path)
     assert "model.previous.pt" in result.output
-    kept = read_checkpoint(tmp_path / "model.previous.pt", "digit classifier")
-    assert kept["settings"]["seed"] == 0
+    kept = read_checkpoint(tmp_path / "model.previous.pt", "checkpoint")
+    assert kept["progress"]["settings"]["seed"] == 0
     result = qtm("train", "digits", "--max-updates", 4, "--seed", 0, "--resume", "--output", tmp_path)
     assert "was trained with seed 1, now it is 0; go on with what it was" in result.output
 
@@ -321,7 +355,7 @@ def test_evaluate_refuses_foreign_files(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
     assert "is damaged or no checkpoint" in qtm("evaluate", tmp_path / "text.pt").output
     torch.save({"kind": "other"}, tmp_path / "other.pt")
-    assert "is no digit classifier" in qtm("evaluate", tmp_path / "other.pt").output
+    assert "is no checkpoint but" in qtm("evaluate", tmp_path / "other.pt").output
 
 
 WEIGHTS = torch.rand(220)
@@ -341,8 +375,10 @@ WEIGHTS = torch.rand(220)
     ],
 )
 def test_evaluate_refuses_foreign_weights(tmp_path, content, message):
-    write_checkpoint(tmp_path / "m.pt", "digit classifier", content)
-    result = qtm("evaluate", tmp_path / "m.pt")
-    assert result.exit_code == 1
-    (line,) = result.output.strip().splitlines()
-    assert re.search(message, line)
+    kinds = {"digit classifier": content, "checkpoint": {"states": {"model": content.get("weights")}, "progress": {}}}
+    for kind, written in kinds.items():
+        write_checkpoint(tmp_path / "m.pt", kind, written)
+        result = qtm("evaluate", tmp_path / "m.pt")
+        assert result.exit_code == 1
+        (line,) = result.output.strip().splitlines()
+        assert re.search(message, line)

@@ -8,6 +8,7 @@ from ._engine import set_memory_budget
 from ._program.passes import compiler_passes
 from ._version import __version__
 from .explain import explain
+from .modules.checkpoint import Checkpoint
 from .modules.hybrid import HybridModule
 from .modules.module import QuantumModule
 from .modules.persistence import load, save
@@ -17,6 +18,7 @@ from .primitives.sampler import FastSampler
 from .primitives.sampler_gradient import FastReverseSamplerGradient
 
 __all__ = [
+    "Checkpoint",
     "FastEstimator",
     "FastReverseEstimatorGradient",
     "FastReverseSamplerGradient",

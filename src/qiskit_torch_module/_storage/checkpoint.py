@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,7 +11,11 @@ from . import old_files
 from .container import Contents, ForeignError, decoded, encoded
 
 # The function that reads each kind of file.
-_READERS = {"quantum module": "qiskit_torch_module.load", "digit classifier": "'qtm evaluate'"}
+_READERS = {
+    "quantum module": "qiskit_torch_module.load",
+    "checkpoint": "qiskit_torch_module.Checkpoint, or with 'qtm evaluate' if 'qtm train' wrote it",
+    "digit classifier": "'qtm evaluate'",  # of version 2.0
+}
 # How a pickle begins: PyTorch wrote pickles before it wrote archives.
 _PICKLE = b"\x80"
 
@@ -43,12 +48,12 @@ def write_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
     replace_file(path, write, verify)
 
 
-def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, Any]:
+def read_checkpoint(path: Path, kind: str | Sequence[str], trusted: bool = False) -> dict[str, Any]:
     """What `write_checkpoint` wrote under that kind, now or in version 2.0.
 
     Args:
         path: The file.
-        kind: What it should be.
+        kind: What it should be, or all that it may be, the usual one first.
         trusted: The file is from a source that may run code here; needed for files of version 2.0 with an old PyTorch.
 
     Raises:
@@ -62,9 +67,10 @@ def read_checkpoint(path: Path, kind: str, trusted: bool = False) -> dict[str, A
         require_regular(path)
         with path.open("rb") as file:
             contents = _contents_of(path, file, trusted)
-    if contents.kind != kind or not isinstance(contents.content, dict):
+    kinds = [kind] if isinstance(kind, str) else kind
+    if contents.kind not in kinds or not isinstance(contents.content, dict):
         raise ValueError(
-            f"{path} is no {kind} but a {contents.kind[:100]}{_versions(contents)}; {_remedy(contents.kind)}"
+            f"{path} is no {kinds[0]} but a {contents.kind[:100]}{_versions(contents)}; {_remedy(contents.kind)}"
         )
     return contents.content
 

@@ -9,10 +9,11 @@ import torch
 
 from .._storage.checkpoint import read_checkpoint
 from ..circuits import incremental_data_uploading
+from ..modules.checkpoint import KIND as CHECKPOINT
 from ..modules.module import QuantumModule
 from .images import NUM_CLASSES, SIDE
 
-KIND = "digit classifier"
+_OLD_KIND = "digit classifier"  # of files of version 2.0
 
 
 def digit_classifier(num_threads: int = 0, seed: int | None = None) -> QuantumModule:
@@ -43,10 +44,11 @@ def load_classifier(path: Path, num_threads: int = 0) -> tuple[QuantumModule, di
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, of another kind, or holds other weights.
     """
-    content = read_checkpoint(path, KIND)
+    content = read_checkpoint(path, (CHECKPOINT, _OLD_KIND))
     model = digit_classifier(num_threads)
-    set_weights(model, content.get("weights"), path)
-    settings = content.get("settings")
+    states, progress = (content.get(name) for name in ("states", "progress"))
+    set_weights(model, states.get("model") if isinstance(states, dict) else content.get("weights"), path)
+    settings = progress.get("settings") if isinstance(progress, dict) else None
     return model, settings if isinstance(settings, dict) else {}  # version 2.0 wrote no settings
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from .._storage.checkpoint import read_checkpoint, write_checkpoint
+from ..modules.checkpoint import Checkpoint, progress_and_states
 from ..modules.module import QuantumModule
-from .classifier import KIND, predict, set_weights
+from .classifier import predict
 from .images import Images
 
 
@@ -71,6 +71,7 @@ class Training:
         (self._weights,) = model.variational_
         self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, amsgrad=True)
         self.history = History()
+        self._checkpoints: dict[Path, Checkpoint] = {}
 
     def run(
         self,
@@ -129,13 +130,12 @@ class Training:
         weights = self._weights.detach()
         if not torch.isfinite(weights).all():
             raise ValueError("the weights are not finite any more; train again with a smaller --lr")
-        content = {
-            "weights": {"weights": weights},
-            "history": asdict(self.history),
-            "settings": asdict(settings),
-            "optimizer": dict(self.optimizer.state.get(self._weights, {})),
-        }
-        write_checkpoint(path, KIND, content)
+        self._checkpoint(path).save(history=asdict(self.history), settings=asdict(settings))
+
+    def _checkpoint(self, path: Path) -> Checkpoint:
+        if path not in self._checkpoints:
+            self._checkpoints[path] = Checkpoint(path, self.model, self.optimizer)
+        return self._checkpoints[path]
 
     def resume(self, path: Path, settings: Settings) -> None:
         """Goes back to where `save` was called: what follows is what would have followed there.
@@ -144,36 +144,23 @@ class Training:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged, or the run it holds had other settings.
         """
-        content = read_checkpoint(path, KIND)
-        if not isinstance(content.get("settings"), dict) or not isinstance(content.get("history"), dict):
+        progress = progress_and_states(path)["progress"]
+        if not isinstance(progress.get("settings"), dict) or not isinstance(progress.get("history"), dict):
             raise ValueError(f"{path} holds no training run to go on with; train again, in another folder")
         for name, value in asdict(settings).items():
-            if content["settings"].get(name) != value:
+            if progress["settings"].get(name) != value:
                 raise ValueError(
-                    f"{path} was trained with {name} {content['settings'].get(name)!r}, now it is {value!r}; go on "
+                    f"{path} was trained with {name} {progress['settings'].get(name)!r}, now it is {value!r}; go on "
                     "with what it was, or train again in another folder"
                 )
-        set_weights(self.model, content.get("weights"), path)
-        self.optimizer.state[self._weights] = self._optimizer_state(content.get("optimizer"), path)
-        history = History(**content["history"])
+        self._checkpoint(path).load()
+        history = History(**progress["history"])
         history.test_accuracy = [(int(update), float(share)) for update, share in history.test_accuracy]
         history.interrupted = False
         # The last test was that of an end that is no longer the end; where an epoch begins it is repeated.
         if history.test_accuracy and history.test_accuracy[-1][0] == len(history.loss):
             history.test_accuracy.pop()
         self.history = history
-
-    def _optimizer_state(self, state: Any, path: Path) -> dict[str, torch.Tensor]:
-        weights = self._weights
-        shapes = {"step": torch.Size(), **dict.fromkeys(("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), weights.shape)}
-        if state == {}:  # before the first update
-            return {}
-        if (
-            not isinstance(state, dict)
-            or {name: getattr(tensor, "shape", None) for name, tensor in state.items()} != shapes
-        ):
-            raise ValueError(f"{path} holds no state of Adam to go on with; train again, in another folder")
-        return state
 
 
 def seed_of_split(settings: Mapping[str, Any], given: int | None) -> int:
