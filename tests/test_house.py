@@ -25,6 +25,7 @@ FLOORS = [
     "geometry",
     "optim",
     "analysis",
+    "kernels",
     "applications",
     "reproduce",
     "_command_line",

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 # Rooms that are opened when they are first asked for: what they need takes time to import.
-_ROOMS: tuple[str, ...] = ("analysis", "geometry", "optim")
+_ROOMS: tuple[str, ...] = ("analysis", "geometry", "kernels", "optim")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,69 @@
+"""Where kernel matrices are written: in memory, if they fit, or to what a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._engine import memory_budget
+
+# Fewer bytes fit: to ask for the budget takes a third of a millisecond.
+LEAST_ASKED = 1 << 26
+DTYPES: Mapping[np.dtype[Any], torch.dtype] = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
+
+
+def dtype_of(out: Any) -> torch.dtype:
+    """The dtype in which a matrix is computed that is written to an array or a tensor."""
+    if isinstance(out, torch.Tensor):
+        return out.dtype if out.dtype in DTYPES.values() else torch.float64
+    return DTYPES.get(out.dtype, torch.float64) if isinstance(out, np.ndarray) else torch.float64
+
+
+def require_room(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    """Checks that a kernel matrix fits into memory.
+
+    Raises:
+        ValueError: it does not.
+    """
+    size = shape[0] * shape[1] * dtype.itemsize
+    if size >= LEAST_ASKED and size > (budget := memory_budget()):
+        name = str(dtype).removeprefix("torch.")
+        raise ValueError(
+            f"x, y: expected a kernel matrix that fits the memory budget of {budget / 2**30:.3g} GiB, got {shape[0]} x "
+            f"{shape[1]} numbers, which take {size / 2**30:.3g} GiB; give a file to write to, such as "
+            f"out=numpy.lib.format.open_memmap('kernel.npy', 'w+', '{name}', {shape}), or fewer samples"
+        )
+
+
+def writable(out: Any, shape: tuple[int, int], samples: torch.Tensor) -> torch.Tensor:
+    """What a matrix of this shape is to be written to, as a tensor that shares its memory.
+
+    Args:
+        out: An array or a tensor.
+        shape: Of the matrix.
+        samples: Whose dtype and device it has.
+
+    Raises:
+        TypeError: another kind, dtype or device.
+        ValueError: another shape, or nothing can be written to it.
+    """
+    dtype, device = samples.dtype, samples.device
+    wanted = f"out: expected shape {shape} and dtype {str(dtype).removeprefix('torch.')}"
+    if not isinstance(out, (np.ndarray, torch.Tensor)):
+        raise TypeError(f"{wanted}, as an array or a tensor, got {type(out).__name__}")
+    if tuple(out.shape) != shape:
+        raise ValueError(f"{wanted}, a row for each sample x and a column for each sample y, got {tuple(out.shape)}")
+    if isinstance(out, np.ndarray):
+        if DTYPES.get(out.dtype) is not dtype:
+            raise TypeError(f"{wanted}, as samples and parameters have, got {out.dtype}")
+        if not out.flags.writeable or any(stride < 0 for stride in out.strides):
+            raise ValueError(f"{wanted}, an array that can be written to, got one that is read-only or backwards")
+        return torch.from_numpy(out)
+    if out.dtype is not dtype or out.device != device:
+        raise TypeError(f"{wanted} on {device}, as samples and parameters have, got {out.dtype} on {out.device}")
+    if out.requires_grad:
+        raise ValueError(f"{wanted}, without requires_grad, as no gradients go through it; detach it")
+    return out
