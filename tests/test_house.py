@@ -27,6 +27,7 @@ FLOORS = [
     "analysis",
     "kernels",
     "applications",
+    "sklearn",
     "reproduce",
     "_command_line",
 ]

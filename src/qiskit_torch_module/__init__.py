@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 # Rooms that are opened when they are first asked for: what they need takes time to import.
-_ROOMS: tuple[str, ...] = ("analysis", "geometry", "kernels", "optim")
+_ROOMS: tuple[str, ...] = ("analysis", "geometry", "kernels", "optim", "sklearn")
 
 
 def __getattr__(name: str) -> Any:
