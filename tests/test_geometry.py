@@ -5,8 +5,8 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import UnitaryGate
-from qiskit.quantum_info import random_unitary
+from qiskit.circuit.library import HamiltonianGate, UnitaryGate
+from qiskit.quantum_info import random_hermitian, random_unitary
 
 import qiskit_torch_module as qtm
 import reference
@@ -61,7 +61,20 @@ def amplitudes():
     return whole, list(x), [list(p)]
 
 
+def exponentials():
+    """Of a matrix, whose time varies."""
+    x, p = ParameterVector("x", 1), ParameterVector("p", 3)
+    hermitian = random_hermitian(4, seed=2).data
+    circuit = QuantumCircuit(3)
+    circuit.ry(p[0], 0)
+    circuit.append(HamiltonianGate(hermitian, p[1] * x[0]), [2, 0])
+    circuit.rx(p[2], 1)
+    circuit.append(HamiltonianGate(hermitian, p[1] + p[0]), [0, 1])
+    return circuit, list(x), [list(p)]
+
+
 CIRCUITS["idle"] = idle()
+CIRCUITS["exponentials"] = exponentials()
 CIRCUITS["amplitudes"] = amplitudes()
 # Two angles on every edge and qubit: each is a direction.
 CIRCUITS["few"] = plain(qaoa(4, 1))
@@ -101,7 +114,7 @@ def by_differences(model, rows):
     found = []
     for row in rows.tolist():
         state = states_by(model, row)
-        slopes, psi = reference.central_differences(state, weights), state(weights)
+        slopes, psi = reference.central_differences(state, weights, 0.04, 7), state(weights)
         along = slopes.conj() @ psi
         found.append(slopes.conj() @ slopes.T - np.outer(along, along.conj()))
     return torch.from_numpy(np.stack(found))
@@ -280,3 +293,25 @@ FIXED = qtm.QuantumModule(QuantumCircuit(1), None, None)
 def test_bad_arguments(function, model, arguments, error, match):
     with pytest.raises(error, match=match):
         function(model(), **arguments)
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+@pytest.mark.parametrize("method", ["auto", "pytorch"])
+def test_products_need_no_matrix(name, method):
+    model = model_of(name, method=method)
+    rows = rows_of(model)
+    generator = torch.Generator().manual_seed(1)
+    vectors = torch.randn(model.num_trainable_parameters, 3, generator=generator)
+    for matrix, operator in [
+        (geometry.quantum_geometric_tensor(model, rows), geometry.tensor_operator(model, rows)),
+        (geometry.fisher_information(model, rows), geometry.fisher_operator(model, rows)),
+    ]:
+        assert (operator.shape, operator.dtype) == (matrix.shape, matrix.dtype)
+        real = vectors.to(matrix.dtype)
+        torch.testing.assert_close(operator(vectors), matrix @ real, atol=1e-9, rtol=0)
+        torch.testing.assert_close(operator @ vectors[:, 0], matrix @ real[:, 0], atol=1e-9, rtol=0)
+        scipy = operator.linear_operator() @ vectors.numpy()
+        torch.testing.assert_close(torch.from_numpy(scipy), matrix @ real, atol=1e-9, rtol=0)
+        if matrix.is_complex():
+            both = torch.complex(vectors, vectors.flip(1))
+            torch.testing.assert_close(operator(both), matrix @ both, atol=1e-9, rtol=0)

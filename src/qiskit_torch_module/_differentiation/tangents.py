@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from .._program.amplitudes import places
+from .._program.angle_map import AngleMap
 from .._program.evolution import Evolution
 from .._program.program import Program
 from .._program.rotations import not_apart
@@ -34,6 +36,7 @@ from . import autograd
 from .derivatives import pulled_back
 
 Array = npt.NDArray[Any]
+Tensors: TypeAlias = tuple[torch.Tensor, ...]
 
 # What a state along a direction takes, to a state.
 _COST_OF_DIRECTION = 2.5
@@ -46,13 +49,24 @@ class Tangents:
     """States of B samples, and their derivatives by P variables.
 
     Attributes:
-        states: Shape (B, N), complex, normalised; amplitudes that are always zero may be left out, and their global
-            phase is another one than that of the circuit, but moves as that does.
+        states: Shape (B, N), complex, normalised; amplitudes of qubits that are always in |0> may be left out.
         slopes: Shape (P, B, N).
     """
 
     states: torch.Tensor
     slopes: torch.Tensor
+
+    def whole(self, program: Program) -> Tangents:
+        """With all amplitudes of a program that reads the state, N = 2^n."""
+        indices, size = places(program.evolution), program.output_size
+        if indices is None or self.states.shape[-1] == size:
+            return self
+
+        def whole(states: torch.Tensor) -> torch.Tensor:
+            found = states.new_zeros(*states.shape[:-1], size)
+            return found.index_copy_(-1, torch.from_numpy(indices), states[..., : len(indices)])
+
+        return Tangents(whole(self.states), whole(self.slopes))
 
 
 def tangents(
@@ -82,36 +96,45 @@ def tangents(
     return _of_function(runner, inputs, row, columns, num_threads)
 
 
-def _of_function(
-    runner: Runner, inputs: torch.Tensor, weights: torch.Tensor, columns: Sequence[int], num_threads: int
-) -> Tangents:
-    """By differentiating what a runner computes."""
+def states_function(runner: Runner, num_threads: int = 0) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """States (B, N) as a differentiable function of inputs (B, num_inputs) and all weights."""
     evolution = runner.program.evolution
 
     def states(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         all_inputs, all_weights = with_derived_columns(evolution, inputs, weights)
+        if runner.highest_power == 0:  # derivatives of its gradients would come from this, too
+            return runner.function()(all_inputs, all_weights)
         return autograd.values(runner, (num_threads, num_threads), all_inputs, all_weights)
 
+    return states
+
+
+def pushing(
+    function: Callable[..., Tensors], *at: torch.Tensor
+) -> tuple[Tensors, Callable[..., Tensors], Callable[..., Tensors]]:
+    """Values of a function; what takes directions to how values move; and what takes cotangents to gradients.
+
+    The second is the transpose of the third, as in `derivatives.pushed_forward`: ``torch.func.jvp`` of some versions
+    warns.
+    """
+    values, pull_back = pulled_back(function, *at)
+    _, push = pulled_back(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, values))
+    return values, lambda *directions: push(directions), lambda *cotangents: pull_back(cotangents)
+
+
+def _of_function(
+    runner: Runner, inputs: torch.Tensor, weights: torch.Tensor, columns: Sequence[int], num_threads: int
+) -> Tangents:
+    """By differentiating what a runner computes."""
+    states = states_function(runner, num_threads)
     with torch.no_grad():
-        (start,), push = _pushing(lambda *variables: (states(*variables),), inputs, weights)
+        (start,), push, _ = pushing(lambda *variables: (states(*variables),), inputs, weights)
         at_once = max(1, MOST_AMPLITUDES // max(1, start.numel()))
         slopes = start.new_empty(len(columns), *start.shape)
         for first in range(0, len(columns) if len(inputs) else 0, at_once):
             some = columns[first : first + at_once]
             (slopes[first : first + at_once],) = torch.func.vmap(push)(*_directions(inputs, weights, some))
     return Tangents(start, slopes)
-
-
-def _pushing(
-    function: Callable[..., tuple[torch.Tensor, ...]], *at: torch.Tensor
-) -> tuple[tuple[torch.Tensor, ...], Callable[..., tuple[torch.Tensor, ...]]]:
-    """Values of a function, and the function that takes directions to how they move.
-
-    As in `derivatives.pushed_forward`: the transpose of the pull-back. ``torch.func.jvp`` of some versions warns.
-    """
-    values, pull_back = pulled_back(function, *at)
-    _, push = pulled_back(lambda *cotangents: pull_back(cotangents), *map(torch.zeros_like, values))
-    return values, lambda *directions: push(directions)
 
 
 def _directions(
@@ -128,16 +151,18 @@ def _of_engine(
 ) -> Tangents:
     """By calls of the native engine."""
     evolution, dtype = program.evolution, inputs.dtype
-    variables, moved = _all_variables(evolution, inputs.double(), weights.double(), columns)
+    variables, moved = moving_variables(evolution, inputs.double(), weights.double(), columns)
     slopes = _product(program.angle_map.jacobian(variables), moved)
     num_moving = np.count_nonzero(slopes.any(axis=(0, 2)))
     if not evolution.is_stepwise and _COST_OF_DIRECTION * len(columns) < num_moving:
         return _along(program.unshared, variables, moved, dtype, threads)
     shifts = _Shifts(program.apart, program.angle_map.angles(variables), dtype, threads)
     found = shifts.tangents(slopes)
-    if any(factors for factors, _ in evolution.phase.terms):
+    if evolution.phase.terms:
         turns = _product(evolution.phase.gradient(variables)[:, None], moved)[:, 0].T  # (P, B)
         found.slopes.add_(1j * torch.from_numpy(turns).to(dtype)[:, :, None] * found.states)
+        phase = torch.from_numpy(np.exp(1j * AngleMap([evolution.phase]).angles(variables))).to(found.states.dtype)
+        found = Tangents(found.states.mul_(phase), found.slopes.mul_(phase))
     return found
 
 
@@ -147,10 +172,14 @@ def _product(first: Array, second: Array) -> Array:
     return product
 
 
-def _all_variables(
+def moving_variables(
     evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor, columns: Sequence[int]
 ) -> tuple[Array, Array]:
-    """All variables (B, V) of the engine, and how they move with those at the columns, (B or 1, V, P)."""
+    """All variables (B, V) of the engine, and how they move with those at the columns, (B or 1, V, P); float64.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
 
     def extended(inputs: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return with_derived_columns(evolution, inputs, weights)
@@ -163,7 +192,7 @@ def _all_variables(
     if not evolution.has_derived:
         return variables, np.eye(variables.shape[1])[None, :, list(columns)]
 
-    _, push = _pushing(extended, inputs, weights)
+    _, push, _ = pushing(extended, inputs, weights)
     of_inputs, of_weights = torch.func.vmap(push)(*_directions(inputs, weights, columns))
     moved = torch.cat([of_inputs, of_weights[:, None].expand(-1, len(inputs), -1)], 2)
     return variables, moved.permute(1, 2, 0).numpy()

@@ -70,11 +70,34 @@ class Point:
         """What a state takes."""
         return self.runners.program.output_size * self.complex_dtype.itemsize
 
-    def tangents(self, samples: slice, columns: Sequence[int]) -> Tangents:
-        """States of some samples, and their derivatives by some weights."""
+    def require_samples(self) -> None:
+        """Checks that there are samples to take the mean of.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if not len(self.inputs):
+            shape = (*self.lead, self.inputs.shape[1])
+            raise ValueError(
+                f"input: expected a sample to take the mean of, got shape {shape}; leave empty batches out"
+            )
+
+    def tangents(self, samples: slice, columns: Sequence[int], whole: bool = False) -> Tangents:
+        """States of some samples, and their derivatives by some weights; whole: with all amplitudes."""
         count = self.inputs.shape[1]
         places = [count + column for column in columns]
-        return tangents(self.runners, self.inputs[samples], self.weights, places, self.num_threads)
+        found = tangents(self.runners, self.inputs[samples], self.weights, places, self.num_threads)
+        return found.whole(self.runners.program) if whole else found
+
+
+def require_one_of(value: Any, argument: str, choices: Sequence[str]) -> None:
+    """Checks an argument that is one of a few names.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in choices:
+        raise ValueError(f"{argument}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def require_quantum(model: Any) -> None:

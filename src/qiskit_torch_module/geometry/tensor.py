@@ -9,7 +9,7 @@ import torch
 
 from .._differentiation.tangents import MOST_AMPLITUDES
 from .._engine import memory_budget
-from .point import Point
+from .point import Point, require_one_of
 
 Structure = Literal["full", "block", "diagonal"]
 Reduction = Literal["mean", "none"]
@@ -77,20 +77,12 @@ def fisher_information(
 
 
 def _metric(model: Any, input: Any, structure: str, reduction: str, sets: Any, is_real: bool) -> torch.Tensor:
-    _require(structure, "structure", ("full", "block", "diagonal"))
-    _require(reduction, "reduction", ("mean", "none"))
+    require_one_of(structure, "structure", ("full", "block", "diagonal"))
+    require_one_of(reduction, "reduction", ("mean", "none"))
     point = Point.of(model, input, sets)
-    if reduction == "mean" and not len(point.inputs):
-        raise ValueError(
-            f"input: expected a sample to take the mean of, got shape {(*point.lead, point.inputs.shape[1])}; use "
-            "reduction='none'"
-        )
+    if reduction == "mean":
+        point.require_samples()
     return _Metric(point, structure, reduction == "mean", is_real).entries()
-
-
-def _require(value: Any, argument: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{argument}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 class _Metric:
