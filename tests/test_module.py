@@ -368,3 +368,11 @@ def test_a_bound_circuit_needs_no_parameters():
     circuit.rx(Parameter("angle"), 0)
     with pytest.raises(ValueError, match="in neither encoding_params nor variational_params: 'angle'"):
         QuantumModule(circuit)
+
+
+def test_the_network_of_a_measured_circuit_and_of_one_without_weights():
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.measure_all()
+    model = QuantumModule(circuit, None, None, observables=["XX", "ZI", "IX"])
+    np.testing.assert_allclose(model.qnn.forward(None, []), [[0, 1, 1]], atol=1e-12)

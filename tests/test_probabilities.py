@@ -245,3 +245,31 @@ def test_derivatives_forward_of_plain_tensors():
             dual = torch.autograd.forward_ad.make_dual(state, change)
             found = torch.autograd.forward_ad.unpack_dual(output.read(dual)).tangent
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("interpret", [None, parity, weight_and_lowest, [0, 0, 0, 1, 1, 1, 2, 2]])
+def test_a_qubit_that_is_measured_into_several_bits(interpret):
+    """Bits agree with the sampler's; nobody named a qubit, so no error speaks of one that is there twice."""
+    circuit = QuantumCircuit(2, 3)
+    circuit.ry(1.0, 0)
+    circuit.cx(0, 1)
+    circuit.ry(0.3, 1)
+    circuit.measure([1, 1, 0], [2, 0, 1])
+    table = qtm.FastSampler().probabilities(circuit)[0]
+    model = QuantumModule(circuit, None, None, observables=Probabilities(interpret=interpret)).double()
+    found = model().numpy()
+    if interpret is None:
+        np.testing.assert_allclose(found, table, atol=1e-12)
+    else:
+        classes = np.zeros(found.shape)
+        for number, probability in enumerate(table):
+            classes[interpret(number) if callable(interpret) else interpret[number]] += probability
+        np.testing.assert_allclose(found, classes, atol=1e-12)
+    again = io.BytesIO()
+    torch.save(model, again)
+    for wrong, message in (
+        ({"output_shape": 4}, r"output_shape: expected \\(8,\\), as there are so many outcomes, got \\(4,\\)"),
+        ({"interpret": [0, 1]}, "interpret: expected a class for each of 8 outcomes of the circuit, got 2"),
+    ):
+        with pytest.raises(ValueError, match=message.replace("\\\\", "\\")):
+            QuantumModule(circuit, None, None, observables=Probabilities(**wrong))

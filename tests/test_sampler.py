@@ -674,3 +674,11 @@ def test_bytes_of_bits(num_bits):
     again = np.empty_like(found)
     look_up(packed(np.arange(8), sources, place), outcomes, again)
     assert np.array_equal(again, found)
+
+
+def test_probabilities_of_what_is_not_measured_are_refused():
+    for circuit in (circuit_of(), circuit_of(ClassicalRegister(2, "c"))):
+        with pytest.raises(
+            ValueError, match=r"circuit: expected measurements at its end, got none; add them \(circuit\."
+        ):
+            FastSampler().probabilities(circuit, [[0.1, 0.2, 0.3]])

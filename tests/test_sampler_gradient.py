@@ -261,3 +261,8 @@ def test_a_trained_module_agrees():
     measured_circuit.measure_all()
     found = FastReverseSamplerGradient().jacobian(measured_circuit, row)[0]
     np.testing.assert_allclose(found, expected.reshape(found.shape).numpy(), atol=1e-10)
+
+
+def test_gradients_of_what_is_not_measured_are_refused():
+    with pytest.raises(ValueError, match="circuit: expected measurements at its end, got none; add them"):
+        FastReverseSamplerGradient().jacobian(circuit_of(GATES["as they are"]), [[0.1] * 5])

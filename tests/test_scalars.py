@@ -301,7 +301,7 @@ WRONG = [
     (lambda: Fidelity("00"), TypeError, "target: expected a Statevector, amplitudes or a QuantumCircuit, got str '00'"),
     (lambda: Fidelity(None), TypeError, "got NoneType None"),
     (lambda: Fidelity(pairs([1.0])[0]), ValueError, r"a circuit without parameters, got one with w\[0\]"),
-    (lambda: Fidelity(QuantumCircuit(1, 1).compose(_reset())), ValueError, "target: expected a unitary circuit"),
+    (lambda: Fidelity(_reset()), ValueError, "target: expected a unitary circuit, 'reset' on"),
     (lambda: Variance(3), TypeError, "observable: expected a Pauli label, .*, got int"),
     (lambda: Variance("ZQ"), ValueError, "expected a Pauli label"),
     (lambda: Variance(["Z", "X"]), TypeError, "observable: expected a Pauli label, .*, got list"),
@@ -311,9 +311,9 @@ WRONG = [
 
 
 def _reset():
-    circuit = QuantumCircuit(1, 1)
+    circuit = QuantumCircuit(1)
     circuit.h(0)
-    circuit.measure(0, 0)
+    circuit.reset(0)
     return circuit
 
 
@@ -388,3 +388,66 @@ def test_any_state(num_qubits, seed):
     assert Entropy(qubits).read(amplitudes).item() == pytest.approx(entropy(density), abs=1e-10)
     observable = random_hermitian(2**num_qubits, seed=seed)
     assert Variance(observable).read(amplitudes).item() == pytest.approx(variance(observable)(state), abs=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("alpha", [0.5, 1, 2, 2.5])
+def test_entropies_are_never_negative(alpha, dtype):
+    """Not by rounding, nor by the sign of zero; of product states they are zero, and have their derivatives."""
+    generator = torch.Generator().manual_seed(0)
+    qubits = torch.randn(3, 200, 2, dtype=torch.complex128, generator=generator)
+    qubits = qubits / qubits.norm(dim=2, keepdim=True)
+    states = torch.einsum("ba,bc,bd->bacd", *qubits).reshape(200, 8).to(dtype.to_complex()).requires_grad_()
+    found = Entropy([0, 2], alpha).read(states)
+    assert not torch.signbit(found).any()
+    assert found.max() < (1e-2 if dtype is torch.float32 else 1e-6)
+    (gradient,) = torch.autograd.grad(found.sum(), states)
+    assert torch.isfinite(gradient.abs()).all()
+    if alpha > 1:
+        expected = torch.func.grad(lambda state: Entropy([0, 2], alpha).read(state).sum())(states.detach())
+        torch.testing.assert_close(gradient, expected)
+
+
+def measured_bell(*after):
+    circuit = QuantumCircuit(2, 2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [1, 0])
+    for gate in after:
+        getattr(circuit, gate)(0)
+    return circuit
+
+
+def test_measurements_at_the_end_of_a_target_do_not_count():
+    bell = QuantumCircuit(2)
+    bell.h(0)
+    bell.cx(0, 1)
+    assert Fidelity(measured_bell()) == Fidelity(bell)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Fidelity(measured_bell("h")), ValueError, "expected measurements at the end only, got 'h'"),
+        (lambda: Fidelity(measured_bell("reset")), ValueError, "measurements at the end only, got 'reset'"),
+        (lambda: Fidelity(partial_trace(TARGET, [0])), TypeError, r"got a DensityMatrix, .* to_statevector\(\)"),
+        (lambda: qtm.outputs.Overlap(partial_trace(TARGET, [0])), TypeError, "got a DensityMatrix, which may be mixed"),
+        *(
+            (lambda wrong=wrong: Variance(wrong), TypeError, f"observable: expected a Pauli label.*, got {name}$")
+            for wrong, name in (
+                (Purity([0]), "Purity"),
+                (Purity, "the class Purity"),
+                (State(), "State"),
+                (qtm.outputs.Trainable("ZZ"), "Trainable"),
+                (None, "NoneType"),
+                (["ZZ", "XX"], "list"),
+                ([[1], [1, 2]], "list"),
+                (3, "int"),
+            )
+        ),
+        (lambda: Variance("individualZ"), ValueError, "observable: expected one observable, written out"),
+    ],
+)
+def test_what_has_no_value_says_so(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

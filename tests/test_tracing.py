@@ -103,6 +103,27 @@ def test_transforms_of_every_module(make):
     torch.testing.assert_close(torch.func.functionalize(make())(X), make()(X))
 
 
+FUNCTIONALIZED = {
+    "grad of it": lambda f, x: torch.func.grad(torch.func.functionalize(f))(x),
+    "of grad": lambda f, x: torch.func.functionalize(torch.func.grad(f))(x),
+    "vmap of grad of it": lambda f, x: torch.func.vmap(torch.func.grad(torch.func.functionalize(f)))(
+        torch.stack([x, 2 * x])
+    ),
+    "jacrev of it": lambda f, x: torch.func.jacrev(torch.func.functionalize(f))(x),
+    "hessian of it": lambda f, x: torch.func.hessian(torch.func.functionalize(f))(x),
+    "autograd of it": lambda f, x: torch.autograd.functional.jacobian(torch.func.functionalize(f), x),
+}
+
+
+@pytest.mark.parametrize("make", MODULES)
+@pytest.mark.parametrize("name", FUNCTIONALIZED)
+def test_derivatives_of_functionalized_modules(name, make, monkeypatch):
+    model = make().double()
+    found = FUNCTIONALIZED[name](lambda x: model(x).square().sum(), X.double())
+    monkeypatch.setattr(torch.func, "functionalize", lambda function: function)
+    torch.testing.assert_close(found, FUNCTIONALIZED[name](lambda x: model(x).square().sum(), X.double()))
+
+
 @pytest.mark.parametrize("make", MODULES)
 def test_training_with_fake_tensors(make):
     with FakeTensorMode():

@@ -199,6 +199,8 @@ def test_idle_qubits_and_other_methods():
         (lambda: Trainable(H, name="no name"), ValueError, "name: expected an identifier or None, got 'no name'"),
         (lambda: Trainable([State()]), TypeError, "paulis: expected observables, got an output"),
         (lambda: Trainable(Purity([0])), TypeError, "paulis: expected observables, got an output"),
+        (lambda: Trainable(Purity), TypeError, "paulis: expected observables, got an output"),
+        (lambda: Trainable(["ZZZ", Trainable]), TypeError, "paulis: expected observables, got an output"),
         (lambda: module(Trainable("ZZ")), ValueError, "observables"),
         (lambda: module(Trainable([])), ValueError, "observables: expected at least one"),
         (lambda: module(Trainable(3)), TypeError, "observables: expected"),
@@ -218,3 +220,37 @@ def test_idle_qubits_and_other_methods():
 def test_wrong_arguments_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_any_name_works_or_is_said_to_be_taken():
+    """Of a sum and of a set of weights; of modules with and without weights, whose attributes are not the same."""
+    case = reuploading(2, 1)
+    bare = case.circuit.assign_parameters({p: 0.1 for one in case.variational for p in one})
+    both = [p for one in case.variational for p in one]
+    makes = [
+        lambda name: QuantumModule(case.circuit, case.encoding, both, observables=Trainable("individualZ", name=name)),
+        lambda name: QuantumModule(bare, case.encoding, None, observables=Trainable("individualZ", name=name)),
+        lambda name: QuantumModule(case.circuit, case.encoding, both, name, observables="ZZ"),
+    ]
+    for make in makes:
+        plain = make(None)
+        names = {*vars(plain), *dir(plain), *plain._buffers, *plain._parameters} - {"coefficients", "variational"}
+        for name in sorted(filter(str.isidentifier, names)):
+            try:
+                model = make(name)
+            except ValueError as error:
+                assert f": '{name}' is taken by the module" in str(error)  # noqa: PT017
+            else:
+                assert model(torch.rand(3, 2)).shape == (3, 1)
+
+
+def test_the_network_of_a_module_has_the_present_coefficients():
+    for observables in (Trainable(H), ["ZZZ", Trainable("individualZ", ("normal", {}), name="a"), Trainable(H)]):
+        model = module(observables)
+        inputs = rows().requires_grad_()
+        expected = model(inputs)
+        weights = [vector.detach().numpy() for vector in model.variational_]
+        np.testing.assert_allclose(model.qnn.forward(rows().numpy(), weights), expected.detach(), atol=1e-12)
+        slopes, _ = model.qnn.backward(rows().numpy(), weights, encoding_gradients=True)
+        (found,) = torch.autograd.grad(expected.sum(), inputs)
+        np.testing.assert_allclose(slopes.sum(1), found, atol=1e-12)

@@ -22,7 +22,7 @@ from .._core.torch_internals import (
     undisturbed,
     unwrap_if_dead,
 )
-from .._core.transforms import is_forward_twice, is_functionalized, is_pushed_forward
+from .._core.transforms import is_differentiated, is_forward_twice, is_functionalized, is_pushed_forward
 from .._simulation.choose import Runners
 from .._simulation.columns import variables_for
 from .._simulation.method import Runner
@@ -70,7 +70,8 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
             return outputs
         return _apply(runner, num_threads, inputs, *weights)
     if is_tracing() or (transforms_active() and is_functionalized()):  # which take no Python functions
-        if transforms_active() and is_pushed_forward():  # and operators have no forward mode
+        # Operators have no forward mode, and PyTorch does not differentiate them inside of `functionalize`.
+        if transforms_active() and (is_pushed_forward() or (is_functionalized() and is_differentiated())):
             return runner.function()(inputs, joined(weights, inputs))
         return _operator_values(runner, num_threads, inputs, weights)
     if transforms_active():

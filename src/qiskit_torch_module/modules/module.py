@@ -113,12 +113,12 @@ class QuantumModule(torch.nn.Module):
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
         self._observables = copy.deepcopy(observables)  # later changes by the caller are no part of the model
-        self._register(seed_init)
         if encoding_gradients_flag is not None:
             encoding_gradients_flag = flag(encoding_gradients_flag, "encoding_gradients_flag")
         self._encoding_gradients_flag = encoding_gradients_flag
         self.set_num_threads_forward(num_threads_forward)
         self.set_num_threads_backward(num_threads_backward)
+        self._register(seed_init)  # last: it sees which names are taken
 
     @classmethod
     def from_qnn(cls, qnn: Any, **options: Any) -> QuantumModule:
@@ -159,17 +159,24 @@ class QuantumModule(torch.nn.Module):
         self._name_in_text = name_in_text(self._traced[0], method)
 
     def _register(self, seed: int | None) -> None:
+        if not self._names:  # dtype and device, which weights would tell otherwise
+            self.register_buffer("_like", torch.empty(0), persistent=False)
         with seeded(seed):
             self._register_parameters(self._initial_values(), "variational_params_names")
             self._register_parameters(self._initial_coefficients(), "name of Trainable")
-        if not self._names:  # dtype and device, which weights would tell otherwise
-            self.register_buffer("_like", torch.empty(0), persistent=False)
 
     def _register_parameters(self, initial: Iterator[tuple[str, torch.Tensor]], argument: str) -> None:
         for name, values in initial:
-            if name in self._parameters or hasattr(self, name):
+            if self._is_taken(name):
                 raise ValueError(f"{argument}: '{name}' is taken by the module; choose another name")
             self.register_parameter(name, torch.nn.Parameter(values))
+
+    def _is_taken(self, name: str) -> bool:
+        """Not by hasattr, which would ask properties of a module that is half made."""
+        own = own_name(name, self._names)
+        return hasattr(type(self), name) or any(
+            own in held for held in (self.__dict__, self._parameters, self._buffers, self._modules)
+        )
 
     def _initial_values(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, parameters, initial in zip(self._names, self.variational_parameters, self._initials, strict=True):

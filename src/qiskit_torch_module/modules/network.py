@@ -11,7 +11,9 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from .._reading.measurements import without_measurements
 from .._reading.observables import Observables
+from ..outputs.trainable import with_coefficients
 from ..primitives.estimator import FastEstimator
 from ..primitives.gradient import FastReverseEstimatorGradient
 from .module import QuantumModule
@@ -68,7 +70,7 @@ class QNN:
         """
         estimator = FastEstimator(num_threads=self._model.num_threads_forward)
         return estimator.expectation_values(
-            self._model.circuit, self._model.observables, self._columns(encoding_data, variational_weights)
+            self._unmeasured(), self._observed(), self._columns(encoding_data, variational_weights)
         )
 
     def backward(
@@ -101,8 +103,8 @@ class QNN:
         gradient = FastReverseEstimatorGradient(num_threads=self._model.num_threads_backward)
         columns = self._columns(encoding_data, variational_weights)
         jacobian = gradient.jacobian(
-            self._model.circuit,
-            self._model.observables,
+            self._unmeasured(),
+            self._observed(),
             columns,
             [parameter for parameter_set in wanted for parameter in parameter_set],
         )
@@ -112,9 +114,18 @@ class QNN:
             return first, (np.concatenate(list(parts), axis=2) if variational_gradients else None)
         return first, [next(parts) if is_wanted else None for is_wanted in flags]
 
+    def _unmeasured(self) -> QuantumCircuit:
+        """The circuit without measurements at its end, which observables replace."""
+        return without_measurements(self._model.circuit)[0]
+
+    def _observed(self) -> Any:
+        """Observables; those whose coefficients are trained with the present ones."""
+        return with_coefficients(self._model.observables, self._model._coefficients())
+
     def _columns(self, encoding_data: Any, variational_weights: Any) -> dict[Parameter, Any]:
         inputs, sets = self._model.encoding_parameters, self._model.variational_parameters
-        if isinstance(variational_weights, torch.Tensor) or np.ndim(variational_weights[0]) == 0:
+        is_flat = isinstance(variational_weights, torch.Tensor) or not len(variational_weights)
+        if is_flat or np.ndim(variational_weights[0]) == 0:
             weights = np.asarray(variational_weights, dtype=np.float64)
         else:
             weights = np.concatenate([np.asarray(values, dtype=np.float64) for values in variational_weights])

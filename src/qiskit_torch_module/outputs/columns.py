@@ -159,17 +159,24 @@ def num_qubits_of_observable(observable: Any) -> int:
 
     Raises:
         TypeError: that is not known.
+        ValueError: it stands for several.
     """
     if isinstance(observable, Mapping) and observable:
         observable = next(iter(observable))
     if isinstance(observable, str):
+        if not set(observable).isdisjoint("dtvu"):  # 'individualZ', 'tensoredZ', which no label looks like
+            raise ValueError(
+                f"observable: expected one observable, written out, such as 'ZZI', got {observable!r}, which is known "
+                "of a circuit alone"
+            )
         return len(observable)
-    if hasattr(observable, "num_qubits"):
+    if isinstance(getattr(observable, "num_qubits", None), (int, np.integer)):
         return int(observable.num_qubits)
-    shape = np.shape(observable) if isinstance(observable, (list, np.ndarray)) else getattr(observable, "shape", ())
-    if len(shape) != 2:
+    shape = getattr(observable, "shape", ())
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        is_class = isinstance(observable, type)
         raise TypeError(
             "observable: expected a Pauli label, a Qiskit operator, a mapping from Pauli label to coefficient or a "
-            f"matrix, got {type(observable).__name__}"
+            f"matrix, got {f'the class {observable.__name__}' if is_class else type(observable).__name__}"
         )
     return max(1, int(shape[0]).bit_length() - 1)

@@ -65,8 +65,13 @@ class Entropy(OfQubits):
         """From the density matrix of the qubits, or of all others if those are fewer."""
         density = density_matrix(state, self.smaller(num_qubits_of(state)))
         if self.alpha == 1.0:
-            return _trace(density, 1.0) / math.log(self.base)
-        return _trace(density, self.alpha).log() / ((1.0 - self.alpha) * math.log(self.base))
+            return _not_negative(_trace(density, 1.0) / math.log(self.base))
+        return _not_negative(_trace(density, self.alpha).log() / ((1.0 - self.alpha) * math.log(self.base)))
+
+
+def _not_negative(entropy: torch.Tensor) -> torch.Tensor:
+    """Without what rounding makes of zero, -0.0 included; derivatives stay as they are."""
+    return entropy - entropy.detach().clamp(max=0.0)
 
 
 def _trace(density: torch.Tensor, alpha: float) -> torch.Tensor:

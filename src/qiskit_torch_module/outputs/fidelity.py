@@ -11,9 +11,11 @@ import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
-from qiskit.quantum_info import Statevector
+from qiskit.quantum_info import DensityMatrix, Statevector
 
+from .._program.compile import compile_evolution
 from .._program.output import Output
+from .._reading.measurements import without_measurements
 from .._reading.paulis import OfArrays
 
 # By how much norms may be off that were computed in double and in single precision.
@@ -65,9 +67,18 @@ def _amplitudes(given: Any) -> tuple[npt.NDArray[np.complex128], float]:
                 f"target: expected a circuit without parameters, got one with {names}; assign_parameters binds them"
             )
         try:
+            given, _ = without_measurements(given)
+            compile_evolution(given, (), ())  # says what is not unitary; Qiskit would draw what a reset leaves
             given = Statevector(given)
+        except ValueError as error:
+            raise ValueError(f"target: expected a unitary circuit, {str(error).removeprefix('circuit: ')}") from error
         except QiskitError as error:
             raise ValueError(f"target: expected a unitary circuit, {error.message}") from error
+    if isinstance(given, DensityMatrix):
+        raise TypeError(
+            "target: expected a Statevector, amplitudes or a QuantumCircuit, got a DensityMatrix, which may be mixed; "
+            "of a pure one give its to_statevector(), to a mixed one compare outputs.DensityMatrix(qubits)"
+        )
     if isinstance(given, Statevector):
         given = given.data
     if isinstance(given, torch.Tensor):
@@ -91,8 +102,8 @@ class Fidelity(Output):
     """``|<target|state>|^2``: 1 where the state is the target, up to a phase.
 
     Args:
-        target: A ``Statevector``, 2^n amplitudes (an array, a tensor or a list), or a circuit without parameters; of
-            norm 1.
+        target: A ``Statevector``, 2^n amplitudes (an array, a tensor or a list), or a circuit without parameters,
+            whose measurements at the end do not count; of norm 1.
 
     Raises:
         TypeError: the target is none of these.

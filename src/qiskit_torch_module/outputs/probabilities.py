@@ -72,8 +72,22 @@ class Probabilities(Output):
         object.__setattr__(self, "output_shape", shape)
 
     def measured(self, qubits: Sequence[int]) -> Probabilities:
-        """Of the measured qubits, unless some are named."""
-        return self if self.qubits is not None else replace(self, qubits=tuple(qubits))
+        """Of the measured qubits, unless some are named; one that is measured into several bits is read once."""
+        if self.qubits is not None:
+            return self
+        distinct = tuple(dict.fromkeys(qubits))
+        if len(distinct) == len(qubits):
+            return replace(self, qubits=distinct)
+        size = 1 << len(qubits)
+        places = [distinct.index(qubit) for qubit in qubits]
+        numbers = [_gathered(outcome, places) for outcome in range(1 << len(_few(distinct)))]
+        if self.interpret is None:
+            self._require_size(size)
+            return replace(self, qubits=distinct, interpret=numbers, output_shape=(size,))
+        if not isinstance(self.interpret, Classes):
+            return replace(self, qubits=distinct, interpret=[self.interpret(number) for number in numbers])
+        _require_count(self.interpret, size)
+        return replace(self, qubits=distinct, interpret=Classes(self.interpret.numbers[numbers]))
 
     def settled(self, num_qubits: int) -> Probabilities:
         """With all outcomes interpreted."""
@@ -92,16 +106,19 @@ class Probabilities(Output):
             require_within(self.qubits, num_qubits)
         size = 1 << (num_qubits if self.qubits is None else len(self.qubits))
         if self.interpret is None:
-            if self.output_shape not in (None, (size,)):
-                raise ValueError(
-                    f"output_shape: expected ({size},), as there are so many outcomes, got {self.output_shape}; give "
-                    "interpret to put them into classes"
-                )
+            self._require_size(size)
             return (size,)
-        count, shape = len(self._found(num_qubits).numbers), self.settled(num_qubits).output_shape
-        if count != size or shape is None:
-            raise ValueError(f"interpret: expected a class for each of {size} outcomes of the circuit, got {count}")
+        _require_count(self._found(num_qubits), size)
+        shape = self.settled(num_qubits).output_shape
+        assert shape is not None
         return shape
+
+    def _require_size(self, size: int) -> None:
+        if self.output_shape not in (None, (size,)):
+            raise ValueError(
+                f"output_shape: expected ({size},), as there are so many outcomes, got {self.output_shape}; give "
+                "interpret to put them into classes"
+            )
 
     def is_of_outcomes(self, num_qubits: int) -> bool:
         """Of all qubits in their order, unless outcomes are put into classes."""
@@ -137,6 +154,17 @@ class Probabilities(Output):
 def _added_up(values: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
     """Values (B, N) at their places (N,) among so many."""
     return values.new_zeros(values.shape[0], size).index_add(1, places.to(values.device), values)
+
+
+def _require_count(classes: Classes, size: int) -> None:
+    count = len(classes.numbers)
+    if count != size:
+        raise ValueError(f"interpret: expected a class for each of {size} outcomes of the circuit, got {count}")
+
+
+def _gathered(outcome: int, places: Sequence[int]) -> int:
+    """The number whose bits are those of an outcome at these places, the lowest first."""
+    return sum((outcome >> place & 1) << bit for bit, place in enumerate(places))
 
 
 def _shape_of(given: Any) -> tuple[int, ...]:

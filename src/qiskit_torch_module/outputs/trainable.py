@@ -44,7 +44,8 @@ class Trainable:
         if self.name is not None and not (isinstance(self.name, str) and self.name.isidentifier()):
             raise ValueError(f"name: expected an identifier or None, got {self.name!r}")
         listed = self.paulis if isinstance(self.paulis, (list, tuple)) else [self.paulis]
-        if any(isinstance(one, (Output, Trainable)) for one in listed):
+        kinds = (Output, Trainable)
+        if any(isinstance(one, kinds) or (isinstance(one, type) and issubclass(one, kinds)) for one in listed):
             raise TypeError("paulis: expected observables, got an output; give it beside the trainable sum, in a list")
 
     def settled(self, num_qubits: int) -> Trainable:
@@ -108,6 +109,24 @@ def names_of(trained: Sequence[Trainable]) -> list[str]:
     """Names of their parameters."""
     stem = "coefficients"
     return [one.name or (stem if len(trained) == 1 else f"{stem}_{number}") for number, one in enumerate(trained)]
+
+
+def with_coefficients(observables: Any, coefficients: Sequence[torch.Tensor]) -> Any:
+    """Observables in which sums are operators, with these coefficients; others as they are."""
+    if isinstance(observables, Trainable):
+        listed: list[Any] = [_operator(observables, coefficients[0])]
+        return listed
+    trained = trained_in(observables)
+    if not trained:
+        return observables
+    operators = iter([_operator(one, values) for one, values in zip(trained, coefficients, strict=True)])
+    return [next(operators) if isinstance(one, Trainable) else one for one in observables]
+
+
+def _operator(one: Trainable, coefficients: torch.Tensor) -> Any:
+    values = coefficients.detach().double().cpu().tolist()
+    parts = operators_of(one.paulis)
+    return type(parts[0]).sum([value * part for value, part in zip(values, parts, strict=True)])
 
 
 def known(observables: Any, num_qubits: int) -> Any:

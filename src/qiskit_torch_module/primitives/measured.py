@@ -51,6 +51,18 @@ class Measured:
         """An evolution and what is measured after it."""
         return Measured(Program(evolution, State()), measurements, Outcomes.of(evolution, measurements.qubits))
 
+    def require_measurements(self) -> None:
+        """Checks that something is measured, where probabilities are asked for.
+
+        Raises:
+            CircuitRefusedError: nothing is.
+        """
+        if not self.measurements.qubits:
+            raise CircuitRefusedError(
+                "circuit: expected measurements at its end, got none; add them (circuit.measure_all()), or read "
+                "outputs.Probabilities() of a QuantumModule"
+            )
+
     @cached_property
     def place(self) -> Mapping[int, int]:
         """For each measured qubit that is simulated, which bit of an outcome it is."""

@@ -39,8 +39,9 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
 
     With the same seed, shots are those of Qiskit's ``StatevectorSampler``, one by one: a whole number starts the same
     stream for every element of every PUB, so that elements differ by their probabilities alone; a generator goes on
-    from element to element. Resets of qubits that gates have acted on, classical control and measurements that are not
-    final are refused.
+    from element to element. (Where a qubit is measured into bits of no register alone, Qiskit leaves it out, and draws
+    other shots of the same distribution.) Resets of qubits that gates have acted on, classical control and measurements
+    that are not final are refused.
 
     Subclasses may override ``_run(pubs)`` and ``_run_pub(pub)`` (V2) and
     ``_run(circuits, parameter_values, **options)`` (V1) as in Qiskit's own samplers.
@@ -107,6 +108,7 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
         """
         order, rows = parameters_and_rows(circuit, parameter_values)
         [work] = measured_works([circuit], self.exact_evolution, order).values()
+        work.require_measurements()
         return work.spread(work.probabilities(rows, self.num_threads))
 
     def run(

@@ -81,6 +81,7 @@ class FastReverseSamplerGradient(GradientSettings):
         order, rows = parameters_and_rows(circuit, parameter_values)
         columns = columns_of(circuit, order, parameters)
         [work] = measured_works([circuit], self.exact_evolution, order).values()
+        work.require_measurements()
         derivatives = self._derivatives(work, rows, columns)
         return work.spread(derivatives.swapaxes(1, 2)).swapaxes(1, 2)
 
