@@ -398,6 +398,31 @@ class TestLieAlgebra:
         found = analysis.dynamical_lie_algebra(circuit)
         assert (found.dimension, found.num_generators) == (25, 2)
 
+    def test_idle_and_measured_qubits_do_not_count(self):
+        """As of a circuit that was transpiled to a large device; one on more qubits than any state in memory has."""
+        gamma, beta = Parameter("g"), Parameter("b")
+        wide = QuantumCircuit(60, 2)
+        chain = QuantumCircuit(30)
+        for q in range(29):
+            wide.rzz(gamma, 2 * q, 2 * q + 2) if q < 3 else None
+            chain.rzz(gamma, q, q + 1)
+        wide.rx(beta, [0, 2, 4, 6])
+        wide.measure([0, 2], [0, 1])
+        chain.rx(beta, range(30))
+        found = analysis.dynamical_lie_algebra(wide)
+        assert (found.dimension, found.num_qubits) == (16, 4)
+        found = analysis.dynamical_lie_algebra(chain, max_dimension=5)
+        assert (found.is_complete, found.num_qubits) == (False, 30)
+
+    def test_what_acts_on_zero_alone_counts(self):
+        """The algebra is that of unitaries: Z turns |0> by nothing but a phase, and a control in |0> does not act."""
+        circuit = QuantumCircuit(2)
+        circuit.rz(Parameter("z"), 0)
+        circuit.crx(Parameter("x"), 0, 1)
+        found = analysis.dynamical_lie_algebra(circuit)
+        assert found.num_qubits == 2
+        assert found.dimension == 2
+
     def test_of_modules_with_inputs(self):
         case = reuploading(2, 1)
         model = QuantumModule(case.circuit, case.encoding, case.variational)

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.converters import circuit_to_dag
 
 from .._program.compile import compile_evolution
+from .._program.evolution import Evolution
 from .._program.gf2 import is_odd
 from .._program.words import Word, words_of
 from .._reading.measurements import without_measurements
@@ -53,8 +55,9 @@ def generators_of(given: Any) -> tuple[list[Generator], int]:
         ValueError: there are none, or on too many qubits.
     """
     if isinstance(given, (QuantumModule, QuantumCircuit)) or hasattr(given, "quantum_module"):
-        circuit, _ = without_measurements(model_of(given).circuit)
-        sums, num_qubits = list(_of_circuit(circuit)), circuit.num_qubits
+        circuit = given if isinstance(given, QuantumCircuit) else model_of(given).circuit
+        evolution, num_first = _moved_first(without_measurements(circuit)[0])
+        sums, num_qubits = list(_of_evolution(evolution, num_first)), evolution.num_qubits
     else:
         sums, num_qubits = _of_operators(given)
     if num_qubits > WORD_BITS:
@@ -109,17 +112,24 @@ class _Open:
         return self.angle == angle and all(one.commutes(word.x, word.z) for one in (*self.words, *self.after))
 
 
-def _of_circuit(circuit: QuantumCircuit) -> Iterator[_Sum]:
-    """Rotations that depend on parameters, in the frame before all fixed gates.
+def _moved_first(circuit: QuantumCircuit) -> tuple[Evolution, int]:
+    """A circuit behind rotations of all qubits that it acts on: nothing is left out for what it does to |0...0>.
 
-    Rotations of all qubits stand before the circuit, so that nothing is left out for what it does to |0...0>.
+    Returns how many these are as well: their angles are the first variables.
     """
-    first = ParameterVector("first", circuit.num_qubits)
+    idle = set(circuit_to_dag(circuit).idle_wires(ignore=["barrier"]))
+    acting = [q for q, qubit in enumerate(circuit.qubits) if qubit not in idle]
+    first = ParameterVector("first", len(acting))
     whole = QuantumCircuit(circuit.num_qubits)
-    for q, angle in enumerate(first):
+    for q, angle in zip(acting, first, strict=True):
         whole.rx(angle, q)
-    whole.compose(circuit, range(circuit.num_qubits), inplace=True)
-    evolution = compile_evolution(whole, [*first, *circuit.parameters], ())
+    whole.add_bits(circuit.clbits)
+    whole.compose(circuit, range(circuit.num_qubits), circuit.clbits, inplace=True)
+    return compile_evolution(whole, [*first, *circuit.parameters], ()), len(acting)
+
+
+def _of_evolution(evolution: Evolution, num_first: int) -> Iterator[_Sum]:
+    """Rotations that depend on parameters but the first ones, in the frame before all fixed gates."""
     if evolution.is_stepwise:
         raise ValueError(
             "generators: expected a circuit of rotations, got one with matrices or diagonals; decompose it "
@@ -129,7 +139,7 @@ def _of_circuit(circuit: QuantumCircuit) -> Iterator[_Sum]:
     fixed: list[Word] = []
     for word in words_of(evolution.steps):
         assert isinstance(word, Word)
-        if any(0 <= variable < len(first) for variables, _ in word.angle.terms for variable in variables):
+        if any(variable < num_first for variables, _ in word.angle.terms for variable in variables):
             continue
         angle, scale = _direction(word.angle)
         if not angle.terms:
