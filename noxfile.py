@@ -66,6 +66,7 @@ QISKIT_TESTS = [
         "parameters",
         "persistence",
         "polynomial",
+        "qgt",
         "random_circuits",
         "reading",
         "readme",

@@ -237,11 +237,11 @@ def test_memory_is_bounded(monkeypatch):
     model = qtm.QuantumModule(case.circuit, case.encoding, case.variational, seed_init=0)
     rows = rows_of(model, 2)
     expected = {s: geometry.quantum_geometric_tensor(model, rows, s, "none") for s in ("full", "block", "diagonal")}
-    monkeypatch.setattr("qiskit_torch_module.geometry.tensor.memory_budget", lambda: 24 * 16 * 2**6)
+    monkeypatch.setattr("qiskit_torch_module._differentiation.metric.memory_budget", lambda: 24 * 16 * 2**6)
     for structure, tensor in expected.items():
         found = geometry.quantum_geometric_tensor(model, rows, structure, "none")
         torch.testing.assert_close(found, tensor, atol=1e-12, rtol=0)
-    monkeypatch.setattr("qiskit_torch_module.geometry.tensor.memory_budget", lambda: 16 * 2**6)
+    monkeypatch.setattr("qiskit_torch_module._differentiation.metric.memory_budget", lambda: 16 * 2**6)
     with pytest.raises(ValueError, match="takes at least .* GiB, more than the memory budget of .* GiB; use fewer"):
         geometry.quantum_geometric_tensor(model, rows)
 
@@ -315,3 +315,12 @@ def test_products_need_no_matrix(name, method):
         if matrix.is_complex():
             both = torch.complex(vectors, vectors.flip(1))
             torch.testing.assert_close(operator(both), matrix @ both, atol=1e-9, rtol=0)
+
+
+def test_idle_qubits_take_no_memory():
+    p = ParameterVector("p", 2)
+    circuit = QuantumCircuit(100)
+    circuit.rx(p[0], 3)
+    circuit.ry(p[1], 70)
+    model = qtm.QuantumModule(circuit, None, p, observables=[{"I" * 99 + "Z": 1.0}], seed_init=0)
+    torch.testing.assert_close(geometry.quantum_geometric_tensor(model), torch.eye(2, dtype=torch.complex128) / 4)

@@ -14,12 +14,14 @@ from .modules.module import QuantumModule
 from .modules.persistence import load, save
 from .primitives.estimator import FastEstimator
 from .primitives.gradient import FastReverseEstimatorGradient
+from .primitives.qgt import FastQGT
 from .primitives.sampler import FastSampler
 from .primitives.sampler_gradient import FastReverseSamplerGradient
 
 __all__ = [
     "Checkpoint",
     "FastEstimator",
+    "FastQGT",
     "FastReverseEstimatorGradient",
     "FastReverseSamplerGradient",
     "FastSampler",

@@ -15,7 +15,7 @@ from .._reading.observables import Observables, pauli_sums
 from .._reading.parameters import variable_indices
 from .._reading.paulis import PauliSums
 from .._reading.polynomials import Polynomial
-from .dense import Diagonal, Matrix, VirtualQubits, energy_bytes, matrix_bytes
+from .dense import Diagonal, Matrix, energy_bytes, matrix_bytes
 from .evolution import Evolution, with_derived
 from .frame import Frame, expectation_values_in
 from .layers import Rotation
@@ -82,10 +82,8 @@ def _without_idle(evolution: Evolution, output: Output) -> Program:
     kept = [qubit for qubit, flip in enumerate(frame.flips) if flip or qubit in read]
     if len(kept) == len(frame):
         return Program(evolution, output)
-    parts = [[masks[qubit] for qubit in kept] for masks in (frame.flips, frame.signs, frame.negatives)]
-    smaller = VirtualQubits(*map(tuple, parts))  # type: ignore[arg-type]
     places = {qubit: place for place, qubit in enumerate(kept)}
-    return Program(evolution.framed(smaller), output.renumbered(places))
+    return Program(evolution.on(kept), output.renumbered(places))
 
 
 def compile_evolution(

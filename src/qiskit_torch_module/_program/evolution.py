@@ -188,6 +188,19 @@ class Evolution:
         object.__setattr__(framed, "origins", self.origins)
         return framed
 
+    def on(self, qubits: Sequence[int]) -> Evolution:
+        """The same, of some qubits of the circuit: the others are in |0>, and no part of its states."""
+        frame = self.known_frame
+        if len(qubits) == len(frame):
+            return self
+        parts = [tuple([masks[qubit] for qubit in qubits]) for masks in (frame.flips, frame.signs, frame.negatives)]
+        return self.framed(VirtualQubits(*parts))  # type: ignore[arg-type]
+
+    @property
+    def live(self) -> Evolution:
+        """The same, of the qubits that are simulated, one at least."""
+        return self.on([qubit for qubit, flip in enumerate(self.known_frame.flips) if flip] or [0])
+
     def set_origins(self, variables: Mapping[Parameter, int], given: Given | None = None) -> None:
         """Tells, for errors, which parameters its inputs and weights are, and the angles as they were given."""
         inputs = tuple([derived.part for derived in self.derived_inputs])

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._differentiation.metric import Point
 from .._differentiation.tangents import MOST_AMPLITUDES, moving_variables, pushing
 from .._simulation.jacobian import engine_jacobian
 from .._simulation.native import Native
 from .._simulation.reading import read
+from .._simulation.states import states_of
 from .._simulation.threads import engine_threads
 from ..modules.module import QuantumModule
-from .point import Point
+from .point import point_of
 
 # Numbers in a part of a Jacobian: 64 MiB in double precision.
 _MOST_NUMBERS = 1 << 23
@@ -33,13 +35,13 @@ def jacobian(model: Any, input: Any = None) -> tuple[torch.Tensor, torch.Tensor,
     if not any(parameter.numel() for parameter in model.parameters()):
         raise ValueError("model: expected parameters, got none; there is nothing that moves what it gives")
     if isinstance(model, QuantumModule) and _is_native(model, input):
-        point = Point.of(model, input)
+        point, lead = point_of(model, input)
         sums = model._program.expectation_values
         with torch.no_grad():
             values = model(point.inputs)
         _require_real(values)
         slopes = _of_states(model, point) if sums is None else _of_sums(model, point)
-        return values.reshape(len(values), model._program.output_size), slopes, point.lead
+        return values.reshape(len(values), model._program.output_size), slopes, lead
     return _of_function(model, input)
 
 
@@ -60,8 +62,7 @@ def _is_own(weights: Any) -> bool:
 def _of_sums(model: QuantumModule, point: Point) -> torch.Tensor:
     """Of expectation values, by adjoint passes."""
     program, weights = model._program, torch.cat(list(point.weights)).double()
-    columns = range(point.inputs.shape[1], point.inputs.shape[1] + len(weights))
-    variables, moved = moving_variables(program.evolution, point.inputs.double(), weights, columns)
+    variables, moved = moving_variables(program.evolution, point.inputs.double(), weights, point.columns)
     wanted = (moved != 0).any(axis=(0, 2))
     slopes = engine_jacobian(program.unshared, variables, wanted, engine_threads(point.num_threads), imaginary=False)
     found = torch.from_numpy(slopes) @ torch.from_numpy(np.ascontiguousarray(moved))
@@ -72,8 +73,8 @@ def _of_states(model: QuantumModule, point: Point) -> torch.Tensor:
     """Of what is read from states, along the derivatives of these."""
     program, columns = model._program, point.columns
     found = point.inputs.new_empty(len(point.inputs), program.output_size, len(columns))
-    for samples in _parts(len(point.inputs), len(columns) * point.runners.program.output_size):
-        tangents = point.tangents(samples, columns, whole=True)
+    for samples in _parts(len(point.inputs), len(columns) * point.num_amplitudes):
+        tangents = point.tangents(samples, columns).whole(states_of(program))
         with torch.no_grad():
             _, push, _ = pushing(lambda states: (read(program, states),), tangents.states)
             (moved,) = torch.func.vmap(push)(tangents.slopes)

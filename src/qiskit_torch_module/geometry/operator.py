@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._differentiation.metric import Point
 from .._differentiation.tangents import MOST_AMPLITUDES, pushing, states_function
-from .point import Point
+from .point import point_of, require_samples
 
 
 class MetricOperator:
@@ -26,11 +27,10 @@ class MetricOperator:
 
     def __init__(self, point: Point, factor: float, is_real: bool) -> None:
         self._point, self._factor, self._is_real = point, factor, is_real
-        self._columns = torch.tensor(point.columns, device=point.inputs.device)
+        self._columns = torch.tensor(point.columns, device=point.inputs.device) - point.inputs.shape[1]
         self.shape = (len(point.columns),) * 2
         self.dtype = point.inputs.dtype if is_real else point.complex_dtype
-        size = point.runners.program.output_size
-        at_once = max(1, MOST_AMPLITUDES // size)
+        at_once = max(1, MOST_AMPLITUDES // point.num_amplitudes)
         self._samples = [slice(i, i + at_once) for i in range(0, len(point.inputs), at_once)]
         self._kept: _Part | None = None
 
@@ -143,6 +143,6 @@ def fisher_operator(model: Any, input: Any = None, *, sets: str | Sequence[str] 
 
 
 def _point(model: Any, input: Any, sets: Any) -> Point:
-    point = Point.of(model, input, sets)
-    point.require_samples()
+    point, lead = point_of(model, input, sets)
+    require_samples(lead)
     return point

@@ -4,90 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 
-from .._differentiation.tangents import Tangents, tangents
+from .._differentiation.metric import Point
+from .._program.evolution import Evolution
+from .._program.output import State
+from .._program.program import Program
 from .._simulation.choose import Runners
-from .._simulation.states import states_of
+from .._simulation.method import Method
 from ..modules.hybrid import HybridModule
 from ..modules.module import QuantumModule
 
 # Their engines are made once.
-_runners: WeakKeyDictionary[QuantumModule, Runners] = WeakKeyDictionary()
+_runners: WeakKeyDictionary[QuantumModule, tuple[Evolution, Runners]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
-class Point:
-    """States of a model at its weights.
+def point_of(model: Any, input: Any, sets: Any = None) -> tuple[Point, torch.Size]:
+    """States of a model as functions of its weights, at an input; and the shape of the batch.
 
-    Attributes:
-        runners: Of the program that reads the state.
-        inputs: Shape (B, N), in the dtype to compute in.
-        weights: All sets, likewise.
-        lead: Shape of the batch as it was given.
-        chosen: The columns of each set that is asked for, among all P of them.
-        num_threads: For values.
+    Raises:
+        TypeError: not a `QuantumModule`, or as its call.
+        ValueError: it has no weights, no such sets or no states; or as its call.
     """
+    require_quantum(model)
+    groups, runners = _groups(model, sets), _runners_of(model)
+    inputs, weights, _ = model._variables(input)
+    flat = inputs.detach().reshape(math.prod(inputs.shape[:-1]), model.input_size)
+    values = [vector.detach() for vector in weights]
+    return Point(runners, flat, values, groups, model.num_threads_forward), inputs.shape[:-1]
 
-    runners: Runners
-    inputs: torch.Tensor
-    weights: Sequence[torch.Tensor]
-    lead: torch.Size
-    chosen: tuple[range, ...]
-    num_threads: int
 
-    @staticmethod
-    def of(model: Any, input: Any, sets: Any = None) -> Point:
-        """That of a model and an input.
+def require_samples(lead: torch.Size) -> None:
+    """Checks that there are samples to take the mean of.
 
-        Raises:
-            TypeError: not a `QuantumModule`, or as its call.
-            ValueError: it has no weights, no such sets or no states; or as its call.
-        """
-        require_quantum(model)
-        runners = _runners_of(model)
-        inputs, weights, _ = model._variables(input)
-        flat = inputs.detach().reshape(math.prod(inputs.shape[:-1]), model.input_size)
-        values = [vector.detach() for vector in weights]
-        return Point(runners, flat, values, inputs.shape[:-1], _chosen(model, sets), model.num_threads_forward)
-
-    @property
-    def columns(self) -> list[int]:
-        """Those of all chosen weights, among all weights."""
-        return [column for chosen in self.chosen for column in chosen]
-
-    @property
-    def complex_dtype(self) -> torch.dtype:
-        """That of states."""
-        return torch.complex128 if self.inputs.dtype is torch.float64 else torch.complex64
-
-    @property
-    def state_bytes(self) -> int:
-        """What a state takes."""
-        return self.runners.program.output_size * self.complex_dtype.itemsize
-
-    def require_samples(self) -> None:
-        """Checks that there are samples to take the mean of.
-
-        Raises:
-            ValueError: there are none.
-        """
-        if not len(self.inputs):
-            shape = (*self.lead, self.inputs.shape[1])
-            raise ValueError(
-                f"input: expected a sample to take the mean of, got shape {shape}; leave empty batches out"
-            )
-
-    def tangents(self, samples: slice, columns: Sequence[int], whole: bool = False) -> Tangents:
-        """States of some samples, and their derivatives by some weights; whole: with all amplitudes."""
-        count = self.inputs.shape[1]
-        places = [count + column for column in columns]
-        found = tangents(self.runners, self.inputs[samples], self.weights, places, self.num_threads)
-        return found.whole(self.runners.program) if whole else found
+    Raises:
+        ValueError: there are none.
+    """
+    if not math.prod(lead):
+        raise ValueError(f"input: expected a sample to take the mean of, got a batch of shape {tuple(lead)}")
 
 
 def require_one_of(value: Any, argument: str, choices: Sequence[str]) -> None:
@@ -118,33 +75,32 @@ def require_quantum(model: Any) -> None:
 
 
 def _runners_of(model: QuantumModule) -> Runners:
-    own, program = model._runners, states_of(model._program)
-    if program is model._program:
-        return own
-    found = _runners.get(model)
-    if found is None or found.program.evolution is not program.evolution or found.method != own.method:
-        found = _made(own, Runners(program, own.method))
-        _runners[model] = found
+    evolution, method = model._program.evolution, model._runners.method
+    kept, found = _runners.get(model, (None, None))
+    if found is None or kept is not evolution or found.method != method:
+        found = _made(evolution, method)
+        _runners[model] = evolution, found
     return found
 
 
-def _made(own: Runners, found: Runners) -> Runners:
-    if own.method is not None and not own.method.is_exact:
+def _made(evolution: Evolution, method: Method | None) -> Runners:
+    if method is not None and not method.is_exact:
         raise ValueError(
-            f"model: expected an exact method, got '{own.method.name}', which estimates; make the model with "
-            "method='auto'"
+            f"model: expected an exact method, got '{method.name}', which estimates; make the model with method='auto'"
         )
+    found = Runners(Program(evolution.live, State()), method)
     try:
         found.require_method()
     except ValueError as error:
-        remedy = "" if own.method is None else "; make the model with method='auto'"
+        remedy = "" if method is None else "; make the model with method='auto'"
         raise ValueError(f"model: its states are needed: {error}{remedy}") from None
     return found
 
 
-def _chosen(model: QuantumModule, sets: Any) -> tuple[range, ...]:
+def _groups(model: QuantumModule, sets: Any) -> list[range]:
+    """The variables of each set."""
     ranges: dict[str, range] = {}
-    first = 0
+    first = model.input_size
     for name, parameters in zip(model.variational_names, model.variational_parameters, strict=True):
         ranges[name] = range(first, first := first + len(parameters))
     if sets is None:
@@ -156,4 +112,4 @@ def _chosen(model: QuantumModule, sets: Any) -> tuple[range, ...]:
             raise ValueError(f"sets: expected some of {list(ranges)}, each once, got {sets!r}")
     if not any(len(ranges[name]) for name in names):
         raise ValueError("model: expected variational parameters, got none; there is nothing that moves its states")
-    return tuple(ranges[name] for name in names)
+    return [ranges[name] for name in names]

@@ -80,7 +80,7 @@ class FastReverseEstimatorGradient(GradientSettings):
 
     @_derivative_type.setter
     def _derivative_type(self, value: Any) -> None:
-        self._part = _part(value)
+        self._part = part_of(value)
         self._type = value
 
     def jacobian(
@@ -193,7 +193,7 @@ class FastReverseEstimatorGradient(GradientSettings):
         return self._jacobian(*arguments, imaginary=False) + 1j * self._jacobian(*arguments, imaginary=True)
 
 
-def _part(derivative_type: Any) -> str:
+def part_of(derivative_type: Any) -> str:
     """The name of a derivative type: a string, or a member of an enumeration such as ``DerivativeType.IMAG``."""
     name = str(getattr(derivative_type, "name", derivative_type)).lower()
     for part in ("real", "imaginary", "complex"):
