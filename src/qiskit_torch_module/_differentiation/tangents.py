@@ -260,7 +260,7 @@ class _Shifts:
 
     def _states(self, angles: Array) -> torch.Tensor:
         """Shape (K, B, N), at angles (K, B, R)."""
-        rows, engine = angles.reshape(-1, angles.shape[2]), engine_of(self._program)
+        rows, engine = angles.reshape(math.prod(angles.shape[:2]), angles.shape[2]), engine_of(self._program)
         if self._dtype is torch.float64:
             return _complex(engine.values(rows, np.empty(0), self._threads), *angles.shape[:2])
         narrow, none = rows.astype(np.float32), np.empty(0, np.float32)

@@ -1,13 +1,14 @@
 """Optimisers for quantum models, in PyTorch's way or by SciPy.
 
-Those with closures compute the loss themselves, without gradients: ``optimizer.step(closure)`` with a function that
-returns it and needs no ``backward()``.
+`NaturalGradient` stands in front of any optimizer of PyTorch. Those with closures compute the loss themselves, without
+gradients: ``optimizer.step(closure)`` with a function that returns it and needs no ``backward()``.
 """
 
 from .minimizing import minimize
+from .natural import NaturalGradient
 from .qnspsa import QNSPSA
 from .rotosolve import Rotosolve
 from .spsa import SPSA
 from .starts import ManyStarts, many_starts
 
-__all__ = ["QNSPSA", "SPSA", "ManyStarts", "Rotosolve", "many_starts", "minimize"]
+__all__ = ["QNSPSA", "SPSA", "ManyStarts", "NaturalGradient", "Rotosolve", "many_starts", "minimize"]

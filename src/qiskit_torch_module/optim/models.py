@@ -162,7 +162,10 @@ def require_loss(loss: Any) -> torch.Tensor:
 
 
 def as_states(module: QuantumModule) -> QuantumModule:
-    """The same module, its parameters shared, that gives its states by the native engine; hooks are left behind."""
+    """The same module, its parameters shared, that gives its states; hooks are left behind.
+
+    By its own method, or, where that estimates, by the native engine.
+    """
     twin = copy.copy(module)
     twin.__dict__ = module.__dict__.copy()
     for name, kept in module.__dict__.items():
@@ -170,7 +173,8 @@ def as_states(module: QuantumModule) -> QuantumModule:
             twin.__dict__[name] = type(kept)()
     twin.__dict__["_parameters"] = dict(module._parameters)
     twin.__dict__["_sums"] = None
-    twin._compute(states_of(module._program), Native())
+    method = module._runners.method
+    twin._compute(states_of(module._program), method if method is None or method.is_exact else Native())
     return twin
 
 
