@@ -66,6 +66,7 @@ QISKIT_TESTS = [
         "parameters",
         "persistence",
         "polynomial",
+        "primitive",
         "qgt",
         "random_circuits",
         "reading",
@@ -192,5 +193,5 @@ def nightly(session: nox.Session) -> None:
     session.run("pytest", env=long)
     for qiskit in [*LINES, *OTHERS]:
         companions = COMPANIONS.get(COMPANIONS_OF.get(qiskit, qiskit), [])
-        under(session, qiskit, QISKIT_TESTS, companions)
+        under(session, qiskit, [*QISKIT_TESTS, "tests/test_primitive_gates.py"], companions)
         under(session, qiskit, ["tests/test_reading.py", "tests/test_persistence.py"], **long)

@@ -77,7 +77,8 @@ ONE_PLACE = {
     r"\bplain_gate\(": {"_reading/gates.py", "_reading/walk.py"},
     r"\breading\(": {"_reading/operations.py", "_reading/walk.py"},
     # Whoever asks for what a circuit holds, and not for what it does: which variables its loops have, whether it holds
-    # an operation at all, how often, which bits its last measurements write; and who copies it.
+    # an operation at all, how often, which bits its last measurements write; and who copies it, or looks at what Qiskit
+    # has made of it.
     r"\bfor \w+ in [\w.()]*\.data\b": {
         "_reading/controls.py",
         "_reading/definitions.py",
@@ -85,6 +86,7 @@ ONE_PLACE = {
         "_reading/parameters.py",
         "_reading/walk.py",
         "_storage/blueprint.py",
+        "methods/device.py",
         "modules/explain.py",
     },
     r"\blayers_of\(": {"_program/layers.py", "_program/evolution.py"},

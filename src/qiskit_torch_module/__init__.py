@@ -11,6 +11,7 @@ from .explain import explain
 from .modules.checkpoint import Checkpoint
 from .modules.hybrid import HybridModule
 from .modules.module import QuantumModule
+from .modules.moved import with_method
 from .modules.persistence import load, save
 from .primitives.estimator import FastEstimator
 from .primitives.gradient import FastReverseEstimatorGradient
@@ -36,6 +37,7 @@ __all__ = [
     "outputs",
     "save",
     "set_memory_budget",
+    "with_method",
 ]
 
 # Rooms that are opened when they are first asked for: what they need takes time to import.

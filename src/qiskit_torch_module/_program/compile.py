@@ -102,7 +102,7 @@ def compile_evolution(
     reader.over(circuit)
     lines = sorted(reader.live)
     place = {line: index for index, line in enumerate(lines)}
-    steps = _Steps(len(lines), current_passes())
+    steps = Steps(len(lines), current_passes())
     for step in reader.settled():
         steps.add(step, [place[line] for line in (step.qubits if isinstance(step, DenseStep) else step[1])])
     if stopwatch is not None:
@@ -127,7 +127,7 @@ def compile_evolution(
     return evolution
 
 
-class _Steps:
+class Steps:
     """Native steps as they become those of an evolution.
 
     Attributes:

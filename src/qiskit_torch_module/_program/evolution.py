@@ -49,6 +49,8 @@ class Evolution:
         has_derived: Whether variables are computed from others: asked in every step, and so kept.
         periods: Of the derived inputs, then of the derived weights; None: no multiple of anything is without effect.
         origins: What its angles come from, where that is known; no part of its value.
+        circuit: The circuit that it was compiled from, or what builds it (`SavedCircuit`), where that is known; no part
+            of its value, either.
     """
 
     num_qubits: int
@@ -68,6 +70,7 @@ class Evolution:
     has_derived: bool = field(init=False, compare=False, repr=False)
     periods: tuple[float | None, ...] = field(init=False, compare=False, repr=False)
     origins: Origins | None = field(default=None, init=False, compare=False, repr=False)
+    circuit: Any = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = (self.derived_inputs, self.derived_weights, self.input_blocks, self.weight_blocks)
@@ -200,6 +203,10 @@ class Evolution:
     def live(self) -> Evolution:
         """The same, of the qubits that are simulated, one at least."""
         return self.on([qubit for qubit, flip in enumerate(self.known_frame.flips) if flip] or [0])
+
+    def set_circuit(self, circuit: Any) -> None:
+        """Tells, for methods that run it elsewhere, the circuit: nobody changes it later."""
+        object.__setattr__(self, "circuit", circuit)
 
     def set_origins(self, variables: Mapping[Parameter, int], given: Given | None = None) -> None:
         """Tells, for errors, which parameters its inputs and weights are, and the angles as they were given."""

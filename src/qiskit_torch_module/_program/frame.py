@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._reading.paulis import MASKS_AT_ONCE, PauliSums, PauliTerms, masks_of, parity, unpacked
+from .._reading.paulis import MASKS_AT_ONCE, Bits, Masks, PauliSums, PauliTerms, masks_of, packed, parity, unpacked
 from .._reading.polynomials import Polynomial
 from .dense import VirtualQubits
 from .gf2 import is_odd
@@ -125,3 +125,31 @@ def expectation_values_in(frame: VirtualQubits, sums: PauliSums) -> ExpectationV
     constants = np.bincount(sums.observable[fixed], weights=coefficient[fixed], minlength=sums.num_observables)
     terms = PauliTerms(sums.observable, x, z, coefficient)
     return ExpectationValues(tuple(map(float, constants)), terms if kept.all() else terms.at(kept))
+
+
+def sums_on_qubits(frame: VirtualQubits, output: ExpectationValues) -> PauliSums:
+    """Expectation values as sums of Pauli strings on the qubits of a circuit: the opposite of `expectation_values_in`.
+
+    The identity is left out, and qubits that are not simulated are in no string.
+    """
+    terms = output.terms
+    # X and Z of a qubit anticommute, and nothing else does: a string has X of the qubits whose Z it anticommutes with.
+    has_x = _odd_overlaps(terms.x, frame.signs)
+    has_z = _odd_overlaps(terms.z, frame.flips)
+    num_y = np.count_nonzero(has_x & has_z, axis=1)
+    negative = np.logical_xor.reduce(has_z & np.array(frame.negatives), axis=1) ^ (num_y & 2 != 0)
+    negative ^= parity(terms.x & terms.z)
+    return PauliSums(
+        len(frame),
+        len(output.constants),
+        terms.observable,
+        packed(has_x),
+        packed(has_z),
+        np.where(negative, -terms.coefficient, terms.coefficient),
+    )
+
+
+def _odd_overlaps(masks: Masks, others: Sequence[int]) -> Bits:
+    """Whether each of T masks has an odd overlap with each of N others, shape (T, N)."""
+    columns = [parity(masks & np.array([other], dtype=masks.dtype)) for other in others]
+    return np.stack(columns, 1) if columns else np.zeros((len(masks), 0), dtype=bool)

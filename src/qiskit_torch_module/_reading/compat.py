@@ -20,6 +20,16 @@ except ImportError:  # before Qiskit 1.0
     DataBin = PrimitiveResult = PubResult = StatevectorEstimator = EstimatorPub = None
 
 try:
+    from qiskit.primitives import BackendEstimatorV2
+except ImportError:  # before Qiskit 1.1
+    BackendEstimatorV2 = ()
+
+try:
+    from qiskit.primitives import BackendEstimator
+except ImportError:  # Qiskit 2 has no V1 primitives
+    BackendEstimator = ()
+
+try:
     from qiskit.primitives import BaseSamplerV2, BitArray, StatevectorSampler
     from qiskit.primitives.containers.sampler_pub import SamplerPub
 except ImportError:  # before Qiskit 1.0
@@ -37,9 +47,10 @@ except ImportError:  # before Qiskit 1.0; in 1.0 it makes a class for each shape
     make_data_bin = None
 
 try:
+    from qiskit.primitives import BaseEstimator as BaseEstimatorV1
     from qiskit.primitives import Estimator, EstimatorResult
 except ImportError:  # Qiskit 2 has no V1 primitives
-    Estimator = EstimatorResult = None
+    BaseEstimatorV1 = Estimator = EstimatorResult = None
 
 try:
     from qiskit.primitives import BaseSampler as BaseSamplerV1
@@ -96,13 +107,18 @@ from qiskit.circuit.parametervector import ParameterVector, ParameterVectorEleme
 from qiskit.primitives.primitive_job import PrimitiveJob
 from qiskit.providers import Options
 
+# They draw shots, also where exact values are asked for.
+BACKEND_ESTIMATORS = tuple([one for one in (BackendEstimator, BackendEstimatorV2) if one])
+
 # What depends on classical values.
 CONTROL_FLOW = (BreakLoopOp, ContinueLoopOp, IfElseOp, SwitchCaseOp, WhileLoopOp, Store)
 
 __all__ = [
+    "BACKEND_ESTIMATORS",
     "CONTROL_FLOW",
     "KEEPS_RECORDS",
     "AnnotatedOperation",
+    "BaseEstimatorV1",
     "BaseEstimatorV2",
     "BaseSamplerV1",
     "BaseSamplerV2",
@@ -134,6 +150,7 @@ __all__ = [
     "data_bin",
     "drawn_triples",
     "estimates",
+    "final_places",
     "identified_parameter",
     "identified_vector",
     "identity_of",
@@ -335,3 +352,16 @@ def _element(vector: ParameterVector, index: int, identity: UUID) -> ParameterVe
     element = ParameterVectorElement.__new__(ParameterVectorElement, vector, index, uuid=identity)
     element.__init__(vector, index, uuid=identity)
     return element
+
+
+def final_places(circuit: Any, num_qubits: int) -> list[int] | None:
+    """Where each of the qubits of a circuit is at the end of what was made of it; None: it has no layout."""
+    layout = circuit.layout
+    if layout is None:
+        return None
+    if hasattr(layout, "final_index_layout"):
+        return list(layout.final_index_layout(filter_ancillas=True))
+    # Before Qiskit 0.45: where it starts, then where routing has moved that.
+    bits = {place: bit for bit, place in layout.input_qubit_mapping.items()}
+    places = [layout.initial_layout[bits[number]] for number in range(num_qubits)]
+    return places if layout.final_layout is None else [layout.final_layout[circuit.qubits[at]] for at in places]

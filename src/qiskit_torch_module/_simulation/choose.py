@@ -140,6 +140,8 @@ class Runners:
             except ValueError as error:
                 refusals.append(error)
             else:
+                if self.method is not None and self.method.prepares_at_once:
+                    self._prepared(Task(device=device))
                 return
         raise refusals[0]
 

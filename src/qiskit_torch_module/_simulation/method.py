@@ -50,6 +50,31 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Spending:
+    """What is sent to somebody else: a simulator, or a device that is paid for.
+
+    Attributes:
+        jobs: Calls of ``run``, each of which may wait in a queue.
+        pubs: Circuits with arrays of observables and of angles, in all jobs.
+        circuits: Those that run: settings of angles times groups of observables that are measured together.
+        shots: How often these run, all together; 0: values are exact.
+    """
+
+    jobs: int = 0
+    pubs: int = 0
+    circuits: int = 0
+    shots: int = 0
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(
+            self.jobs + other.jobs,
+            self.pubs + other.pubs,
+            self.circuits + other.circuits,
+            self.shots + other.shots,
+        )
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Why a method cannot do a task, and what would help."""
 
@@ -188,6 +213,16 @@ class Runner(ABC):
 
         return lambda inputs, weights: values(self.program, inputs, weights)
 
+    def spending(self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], wants: Sequence[bool]) -> Spending:
+        """What a call with these arguments sends, and the gradients that are wanted after it: here nothing.
+
+        Args:
+            inputs: As for `values`.
+            weights: As for `values`.
+            wants: As for `pull_back`.
+        """
+        return Spending()
+
     @cached_property
     def unshared(self) -> Runner:
         """That of the program in which all weights are inputs, for weights that differ from sample to sample."""
@@ -200,10 +235,13 @@ class Method(ABC):
     Attributes:
         name: The name that `QuantumModule` takes, and that errors and `explain` print.
         is_exact: Whether values are exact up to rounding; ``method="auto"`` takes no other.
+        prepares_at_once: Whether a module has its runner prepared when it is made, so that what may go wrong there is
+            said then; else with the first call.
     """
 
     name: str
     is_exact: bool = True
+    prepares_at_once: bool = False
 
     @abstractmethod
     def cost(self, program: Program, task: Task) -> Cost | Refusal:

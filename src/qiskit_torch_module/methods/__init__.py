@@ -2,11 +2,12 @@
 
 from .._program.layers import X, Y, Z
 from .._simulation.choose import choose, known, offers, register
-from .._simulation.method import Cost, Method, Refusal, Runner, Task
+from .._simulation.method import Cost, Method, Refusal, Runner, Spending, Task
 from .._simulation.native import Native, joined
 from .._simulation.pytorch import PyTorch, angles
 from .estimated import Estimated
 from .journal import Journal
+from .primitive import Primitive
 from .rules import SPSA, GuidedSPSA, ParameterShift, Rule
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "Method",
     "Native",
     "ParameterShift",
+    "Primitive",
     "PyTorch",
     "Refusal",
     "Rule",
     "Runner",
+    "Spending",
     "Task",
     "X",
     "Y",

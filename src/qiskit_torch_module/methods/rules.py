@@ -30,8 +30,14 @@ class Rule(ABC):
         """What to ask for."""
 
     @abstractmethod
-    def num_bindings(self, program: Program, batch_size: int) -> int:
-        """How many values it asks for, where all gradients are wanted."""
+    def num_bindings(self, program: Program, batch_size: int, is_wanted: Sequence[bool] | None = None) -> int:
+        """How many values it asks for.
+
+        Args:
+            program: What is estimated.
+            batch_size: Number of samples.
+            is_wanted: For each variable, whether its gradient is wanted; None: all are.
+        """
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -55,10 +61,9 @@ class ParameterShift(Rule):
         """As `Rule.plan`."""
         return Shifts(at)
 
-    def num_bindings(self, program: Program, batch_size: int) -> int:
+    def num_bindings(self, program: Program, batch_size: int, is_wanted: Sequence[bool] | None = None) -> int:
         """As `Rule.num_bindings`."""
-        everything = [True] * (program.evolution.num_all_inputs + program.evolution.num_all_weights)
-        return 2 * len(shifted(program, everything)) * batch_size
+        return 2 * len(shifted(program, is_wanted or _everything(program))) * batch_size
 
     def __repr__(self) -> str:
         return "ParameterShift()"
@@ -95,7 +100,7 @@ class SPSA(Rule):
         """As `Rule.plan`."""
         return Directions(at, self.directions, self.step, self.stream.seed())
 
-    def num_bindings(self, program: Program, batch_size: int) -> int:
+    def num_bindings(self, program: Program, batch_size: int, is_wanted: Sequence[bool] | None = None) -> int:
         """As `Rule.num_bindings`."""
         return 2 * self.directions * batch_size
 
@@ -148,11 +153,11 @@ class GuidedSPSA(Rule):
             self.damping,
         )
 
-    def num_bindings(self, program: Program, batch_size: int) -> int:
+    def num_bindings(self, program: Program, batch_size: int, is_wanted: Sequence[bool] | None = None) -> int:
         """As `Rule.num_bindings`."""
-        shifted = self._num_shifted(batch_size)
-        directions = self._directions(program.evolution.num_all_inputs + program.evolution.num_all_weights)
-        return ParameterShift().num_bindings(program, shifted) + 2 * directions * (batch_size - shifted)
+        is_wanted = is_wanted or _everything(program)
+        shifted, directions = self._num_shifted(batch_size), self._directions(sum(is_wanted))
+        return ParameterShift().num_bindings(program, shifted, is_wanted) + 2 * directions * (batch_size - shifted)
 
     def _num_shifted(self, batch_size: int) -> int:
         return min(batch_size, max(1, int(self.share * batch_size)))
@@ -165,6 +170,10 @@ class GuidedSPSA(Rule):
 
 
 _RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (ParameterShift, SPSA, GuidedSPSA)}
+
+
+def _everything(program: Program) -> list[bool]:
+    return [True] * (program.evolution.num_all_inputs + program.evolution.num_all_weights)
 
 
 def rule_of(gradient: Any, others: Sequence[str] = ()) -> Rule | str:

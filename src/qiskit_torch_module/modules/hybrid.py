@@ -12,7 +12,7 @@ from qiskit.circuit import Parameter
 from .._core.arguments import tensor_of, whole_number
 from .._reading.parameters import parameter_list
 from .._simulation.choose import AUTO
-from .._simulation.method import Method
+from .._simulation.method import Method, Spending
 from .initial import Initial, seeded
 from .inputs import one_of
 from .module import QuantumModule
@@ -91,17 +91,25 @@ class HybridModule(torch.nn.Module):
             TypeError: the input does not hold real numbers.
             ValueError: it has the wrong width.
         """
+        hidden = self.quantum(self._encoded(one_of(input, input_tensor)))
+        output: torch.Tensor = self.postprocessing(hidden)
+        return output
+
+    def cost(self, input: Any) -> Spending:
+        """What a call with this input sends to a device, and the ``backward`` after it: as `QuantumModule.cost`."""
+        return self.quantum.cost(self._encoded(input))
+
+    def _encoded(self, input: Any) -> torch.Tensor:
+        """What the first layer makes of the input."""
         weight = self.preprocessing.weight
-        input = one_of(input, input_tensor)
         if not isinstance(input, torch.Tensor):
             input = tensor_of(input, weight.dtype, weight.device)
         elif input.dtype is not weight.dtype and not torch.is_autocast_enabled(input.device.type):
             input = input.to(weight.dtype)
         if input.ndim == 0 or input.shape[-1] != self.input_size:
             raise ValueError(f"input: expected shape (..., {self.input_size}), got {tuple(input.shape)}")
-        hidden = self.quantum(self.preprocessing(input))
-        output: torch.Tensor = self.postprocessing(hidden)
-        return output
+        encoded: torch.Tensor = self.preprocessing(input)
+        return encoded
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         _rename_entries_of_version_1(state_dict, prefix)

@@ -25,7 +25,7 @@ from .._reading.observables import Observables
 from .._reading.parameters import parameter_list, parameter_sets
 from .._simulation.choose import AUTO, Runners, method_of
 from .._simulation.columns import variables_for, with_derived_columns
-from .._simulation.method import Method
+from .._simulation.method import Method, Spending
 from .._simulation.native import joined
 from .._simulation.reading import read
 from .._simulation.states import traced
@@ -107,9 +107,9 @@ class QuantumModule(torch.nn.Module):
             read, self._sums = taken_apart(observables)
             read = as_output(read, circuit.num_qubits)
         program = cached_program(unmeasured, read, self.encoding_parameters, self.variational_parameters)
-        self._compute(program, method_of(method))
         self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
         self._num_qubits: int = circuit.num_qubits
+        self._compute(program, method_of(method))
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
         self._observables = copy.deepcopy(observables)  # later changes by the caller are no part of the model
@@ -152,6 +152,7 @@ class QuantumModule(torch.nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def _compute(self, program: Program, method: Method | None) -> None:
+        program.evolution.set_circuit(self._circuit)
         self._program, self._runners = program, Runners(program, method)
         self._runners.require_method()
         # What the compiler of PyTorch may trace: programs for which operators stand, by the name of their method.
@@ -222,21 +223,33 @@ class QuantumModule(torch.nn.Module):
             ValueError: the input has the wrong width or a value that is not finite.
         """
         inputs, weights, dtype = self._variables(input if input_tensor is None else one_of(input, input_tensor))
-        if self._encoding_gradients_flag is False:
-            inputs = inputs.detach()
-        flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
-        if self._program.evolution.has_derived:
-            if torch.compiler.is_compiling() and self._write_program():
-                break_graph()
-            all_weights = joined(weights, flat)
-            flat, all_weights = with_derived_columns(self._program.evolution, flat, all_weights)
-            weights = [all_weights]
+        flat, weights = self._all_variables(inputs, weights)
         values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
         if self._sums is not None:
             values = self._sums.of(values, self._coefficients())
         if inputs.ndim != 2:
             values = values.reshape((*inputs.shape[:-1], *values.shape[1:]))
         return values if dtype is None or values.is_complex() else values.to(dtype)
+
+    def cost(self, input: torch.Tensor | None = None) -> Spending:
+        """What a call with this input sends to a device, and the ``backward`` after it; nothing is sent for it.
+
+        Under ``torch.no_grad()`` there is no ``backward``: that is what values alone cost. Weights and inputs that do
+        not require gradients have none. Methods that compute here send nothing.
+
+        Args:
+            input: As for `forward`.
+
+        Returns:
+            Jobs, PUBs, circuits and shots (`qiskit_torch_module.methods.Spending`).
+
+        Raises:
+            TypeError, ValueError: as `forward`.
+        """
+        inputs, weights, _ = self._variables(input)
+        flat, weights = self._all_variables(inputs, weights)
+        wants = [torch.is_grad_enabled() and variables.requires_grad for variables in (flat, *weights)]
+        return self._runners(flat).spending(flat, weights, wants)
 
     def sample(
         self,
@@ -323,6 +336,20 @@ class QuantumModule(torch.nn.Module):
         inputs, dtype = prepared(input, width, own)
         return inputs, [vector.to(inputs.dtype) for vector in weights], dtype
 
+    def _all_variables(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """Inputs as a matrix, and sets, both with the variables that are computed from others."""
+        if self._encoding_gradients_flag is False:
+            inputs = inputs.detach()
+        flat = inputs if inputs.ndim == 2 else inputs.reshape(math.prod(inputs.shape[:-1]), self.input_size)
+        if not self._program.evolution.has_derived:
+            return flat, weights
+        if torch.compiler.is_compiling() and self._write_program():
+            break_graph()
+        flat, all_weights = with_derived_columns(self._program.evolution, flat, joined(weights, flat))
+        return flat, [all_weights]
+
     def _without_weights(self) -> list[torch.Tensor]:
         """A tensor with the dtype and device that weights would have."""
         buffer = self._buffers.get("_like")
@@ -391,11 +418,11 @@ class QuantumModule(torch.nn.Module):
         """Replaces what was compiled at construction by what comes from a file."""
         for one in (program, *program.others):
             one.evolution.set_origins({parameter: index for index, parameter in enumerate(circuit.parameters)})
+        self._circuit, self._num_qubits = circuit, circuit.num_qubits
         self._compute(program, self._runners.method)
         self._observables, self._measurements = observables, measurements
         _, self._sums = taken_apart(observables)
         self._register_parameters(self._initial_coefficients(), "name of Trainable")
-        self._circuit, self._num_qubits = circuit, circuit.num_qubits
 
     @property
     def num_threads_forward(self) -> int:
