@@ -97,10 +97,11 @@ def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, Measu
 
 
 def with_measurements(circuit: QuantumCircuit, measurements: Measurements) -> QuantumCircuit:
-    """A circuit without classical bits, with these and the measurements into them added."""
-    bits = [Clbit() for _ in measurements.bits]
-    circuit.add_bits(bits)
-    for register in measurements.registers:
+    """A circuit with its measurements added: one that `without_measurements` gave, or one without classical bits."""
+    bits = list(circuit.clbits) or [Clbit() for _ in measurements.bits]
+    if not circuit.clbits:
+        circuit.add_bits(bits)
+    for register in () if circuit.cregs else measurements.registers:
         circuit.add_register(ClassicalRegister(name=register.name, bits=[bits[place] for place in register.bits]))
     for bit, qubit in zip(bits, measurements.bits, strict=True):
         if qubit is not None:

@@ -4,6 +4,7 @@
 gradients: ``optimizer.step(closure)`` with a function that returns it and needs no ``backward()``.
 """
 
+from .adapt import Adapted, adapt, pool_gradients
 from .minimizing import minimize
 from .natural import NaturalGradient
 from .qnspsa import QNSPSA
@@ -11,4 +12,15 @@ from .rotosolve import Rotosolve
 from .spsa import SPSA
 from .starts import ManyStarts, many_starts
 
-__all__ = ["QNSPSA", "SPSA", "ManyStarts", "NaturalGradient", "Rotosolve", "many_starts", "minimize"]
+__all__ = [
+    "QNSPSA",
+    "SPSA",
+    "Adapted",
+    "ManyStarts",
+    "NaturalGradient",
+    "Rotosolve",
+    "adapt",
+    "many_starts",
+    "minimize",
+    "pool_gradients",
+]
