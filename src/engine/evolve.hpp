@@ -198,14 +198,21 @@ struct Evolve {
         return space.ket(last);
     }
 
-    // Gradients of rotations of their own in the phase that follows `layer`: all of them from one transform.
+    // Gradients of rotations of their own in the phase that follows `layer`: from sums over energies, or all of them
+    // from one transform.
     static void phase_gradients(const Tile<Real>& tile, Space& space, int layer) {
         const ProgramView& p = *tile.program;
         const C* ket = space.ket(Space::ket_after_layer(p, layer));
         const int phase = layer + 1;
+        const auto weight = [&](uint64_t i) { return space.bra[i].re * ket[i].im - space.bra[i].im * ket[i].re; };
+        if (p.phase_sum_begin[phase] < p.phase_sum_begin[phase + 1]) {
+            for (int s = p.phase_sum_begin[phase]; s < p.phase_sum_begin[phase + 1]; ++s)
+                space.angle_gradient[p.phase_sum_angle[s]] +=
+                    W::sum_of_energies(space.team, p, p.phase_sum_energy[s], weight);
+            return space.team.meet();
+        }
         const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
-        for (uint64_t i = begin; i < end; ++i)
-            space.weight[i] = space.bra[i].re * ket[i].im - space.bra[i].im * ket[i].re;
+        for (uint64_t i = begin; i < end; ++i) space.weight[i] = weight(i);
         W::transform(space.team, space.weight, p.num_qubits);
         for (int c = p.phase_character_begin[phase]; c < p.phase_character_begin[phase + 1]; ++c) {
             for (int s = p.character_source_begin[c]; s < p.character_source_begin[c + 1]; ++s)

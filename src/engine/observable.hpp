@@ -39,6 +39,11 @@ struct Observable {
         for (int part = 0; part < 2 * p.num_flips; ++part) {
             const int begin = p.flip_term_begin[part], end = p.flip_term_begin[part + 1];
             if (begin == end || (absorbs<Real>(p) && !p.has_unabsorbed_terms)) continue;
+            if (has_energies(p, part)) {
+                const auto square = [&](uint64_t i) { return ket[i].re * ket[i].re + ket[i].im * ket[i].im; };
+                add_value(tile, 0, W::sum_of_energies(space.team, p, p.observable_energy, square));
+                continue;
+            }
             if (W::prefers_transform(end - begin, bits)) {
                 read_part(tile, space, part, ket);
                 continue;
@@ -50,6 +55,11 @@ struct Observable {
             }
         }
         read_few(tile, space, few, ket);
+    }
+
+    // Whether these terms are a diagonal that is there as energies of basis states.
+    static bool has_energies(const ProgramView& p, int part) {
+        return part == 0 && p.observable_energy >= 0 && !absorbs<Real>(p);
     }
 
     // The terms of a flip, by a transform.
@@ -238,6 +248,10 @@ struct Observable {
             int count = 0;
             for_each_counting(tile, begin, end, [&](int, V) { ++count; });
             if (count == 0) continue;
+            if (has_energies(p, part)) {
+                started = add_energies(tile, ket, bra);
+                continue;
+            }
             if (count > 1 && W::prefers_transform(count, p.num_qubits)) {
                 started = add_part(tile, space, part, ket, bra, started);
                 continue;
@@ -297,6 +311,18 @@ struct Observable {
             return {bra.re + w * k.im, bra.im - w * k.re};
         else
             return {bra.re + w * k.re, bra.im + w * k.im};
+    }
+
+    // Starts this thread's share of the bra with the diagonal terms of the only observable.
+    static bool add_energies(const Tile<Real>& tile, const C* ket, C* bra) {
+        const ProgramView& p = *tile.program;
+        Cotangent cotangent;
+        cotangent.read(tile, 0);
+        if constexpr (spread) cotangent.value = broadcast<Real, lanes>(cotangent.value[0]);
+        const auto [first, last] = share(tile.team, p.num_qubits);
+        for (uint32_t i = first; i < last; ++i)
+            bra[i] = with<false>({V{}, V{}}, cotangent.value * W::energy(p, p.observable_energy, i), ket[i]);
+        return true;
     }
 
     // Adds the terms of a flip, real or imaginary ones, to this thread's share of the bra, by a transform.

@@ -147,6 +147,7 @@ void Plan::link() {
     common_.num_values =
         a.reads_amplitudes() ? (a.reads_state() ? int64_t(2) : 1) << a.num_qubits : common_.num_observables;
     common_.last_phase_acts = last_phase_acts(a);
+    common_.observable_energy = -1;
     for (int32_t i = 0; i < common_.num_angles; ++i) {
         double scale = std::abs(a.angle_constant[size_t(i)]);
         for (int32_t t = a.angle_term_begin[size_t(i)]; t < a.angle_term_begin[size_t(i) + 1]; ++t) {

@@ -106,6 +106,15 @@ struct ProgramView {
     const int32_t* group_basis_begin;      // [num_groups]
     const uint32_t* group_basis;           // rows at the vectors of the basis of the sweep
 
+    // Gradients of the rotations of a phase, where few angles have all of them: each is a sum over the energies of
+    // basis states, sum_z factor (-1)^{z.i}, times that of the angle. None: from a transform.
+    const int32_t* phase_sum_begin;  // [num_layers + 2]
+    const int32_t* phase_sum_angle;
+    const int64_t* phase_sum_energy;  // first of them
+    const float* energy_single;
+    const double* energy_double;
+    int64_t observable_energy;  // of the diagonal terms of a single observable; -1: none
+
     int32_t num_flips;  // distinct x masks
 
     // The first layers are the same for the whole batch: as many as there are, but never the last one.

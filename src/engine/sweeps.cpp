@@ -1,6 +1,7 @@
 #include "sweeps.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "parity.hpp"
@@ -29,7 +30,10 @@ bool last_phase_acts(const ProgramArrays& a) {
 }
 
 Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team)
-    : given_(arrays), lane_bits_(lane_bits), most_runs_(most_sweep_runs(lane_bits, is_team)) {
+    : given_(arrays),
+      lane_bits_(lane_bits),
+      most_runs_(most_sweep_runs(lane_bits, is_team)),
+      energies_(arrays.num_qubits) {
     const int num_layers = int(given_.layer_run_begin.size()) - 1;
     for (int layer = 0; layer < num_layers; ++layer) {
         split_layer(layer, layer + 1 == num_layers ? measured_run : nullptr);
@@ -43,6 +47,7 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
     for (size_t sweep = 0; sweep < sweep_bits_.size(); ++sweep)
         for (uint32_t column : columns(sweep)) sweep_order_.push_back(column);
     lie_in_order();
+    add_energies();
 }
 
 // An absorbed layer has a single ket, that before its rotations.
@@ -196,6 +201,73 @@ void Sweeps::lie_in_order() {
     for (uint32_t& mask : pauli_z_) mask = parities(mask, order(last));
 }
 
+// What a factor of an angle is to another one, if both are in proportion but for constants; 0: they are not.
+static double proportion(const ProgramArrays& a, int32_t angle, int32_t other) {
+    const int32_t count = a.angle_term_begin[size_t(angle) + 1] - a.angle_term_begin[size_t(angle)];
+    if (a.angle_term_begin[size_t(other) + 1] - a.angle_term_begin[size_t(other)] != count) return 0;
+    double found = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        const auto t = size_t(a.angle_term_begin[size_t(angle)] + i), u = size_t(a.angle_term_begin[size_t(other)] + i);
+        const auto variables = [&](size_t term) { return a.factor_variable.begin() + a.term_factor_begin[term]; };
+        if (!std::equal(variables(t), variables(t + 1), variables(u), variables(u + 1))) return 0;
+        const double ratio = a.term_coefficient[t] / a.term_coefficient[u];
+        if (i > 0 && std::abs(ratio - found) > 1e-15 * std::abs(found)) return 0;
+        found = ratio;
+    }
+    return found;
+}
+
+// The rotations of a phase as sums over energies, one for each of its angles but for their factors; false: these are
+// too many.
+bool Sweeps::add_phase_sums(int phase) {
+    std::vector<int32_t> angles;
+    std::vector<Energies::Terms> sums;
+    for (int32_t c = given_.phase_character_begin[size_t(phase)]; c < given_.phase_character_begin[size_t(phase) + 1];
+         ++c)
+        for (int32_t s = given_.character_source_begin[size_t(c)]; s < given_.character_source_begin[size_t(c) + 1];
+             ++s) {
+            const int32_t angle = given_.source_index[size_t(s)];
+            if (given_.source_kind[size_t(s)] != source_rotation ||
+                given_.angle_term_begin[size_t(angle)] == given_.angle_term_begin[size_t(angle) + 1])
+                continue;
+            size_t i = 0;
+            double factor = 0;
+            while (i < angles.size() && (factor = proportion(given_, angle, angles[i])) == 0) ++i;
+            if (i == angles.size()) {
+                if (i == most_energies_of_phase) return false;
+                angles.push_back(angle);
+                sums.emplace_back();
+                factor = 1;
+            }
+            sums[i].emplace_back(character_mask_[size_t(c)], factor);
+        }
+    for (size_t i = 0; i < angles.size(); ++i) {
+        const int64_t begin = energies_.add(std::move(sums[i]));
+        if (begin < 0) return false;
+        phase_sum_angle_.push_back(angles[i]);
+        phase_sum_energy_.push_back(begin);
+    }
+    return true;
+}
+
+// Where sums over energies of basis states are fewer passes than a transform.
+void Sweeps::add_energies() {
+    const int num_layers = int(given_.layer_run_begin.size()) - 1;
+    for (int phase = 1; phase <= num_layers; ++phase) {
+        const size_t before = phase_sum_angle_.size();
+        if (!add_phase_sums(phase)) {
+            phase_sum_angle_.resize(before);
+            phase_sum_energy_.resize(before);
+        }
+        phase_sum_begin_.push_back(int32_t(phase_sum_angle_.size()));
+    }
+    if (given_.observable_constant.size() != 1 || flip_mask_.empty() || flip_mask_[0] != 0) return;
+    Energies::Terms diagonal;
+    for (int32_t t = given_.flip_term_begin[0]; t < given_.flip_term_begin[1]; ++t)
+        diagonal.emplace_back(pauli_z_[size_t(t)], given_.pauli_coefficient[size_t(t)]);
+    if (diagonal.size() > 2) observable_energy_ = energies_.add(std::move(diagonal));
+}
+
 void Sweeps::link(ProgramView& view) const {
     view.lane_bits = lane_bits_;
     view.num_product_lane_runs = num_product_lane_runs_;
@@ -207,7 +279,13 @@ void Sweeps::link(ProgramView& view) const {
     view.num_groups = int32_t(group_table_begin_.size());
     view.table_vectors = table_vectors_;
     view.filling_vectors = filling_vectors_;
+    view.observable_energy = observable_energy_;
+    view.energy_single = energies_.single_precision();
+    view.energy_double = energies_.double_precision();
 #define QTM_LINK(name) view.name = name##_.data()
+    QTM_LINK(phase_sum_begin);
+    QTM_LINK(phase_sum_angle);
+    QTM_LINK(phase_sum_energy);
     QTM_LINK(layer_sweep_begin);
     QTM_LINK(sweep_run_begin);
     QTM_LINK(sweep_run);

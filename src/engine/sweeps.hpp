@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "energies.hpp"
 #include "program.hpp"
 
 namespace qtm {
@@ -27,6 +28,8 @@ class Sweeps {
     void order_product();
     std::vector<uint32_t> columns(size_t sweep) const;
     void lie_in_order();
+    void add_energies();
+    bool add_phase_sums(int phase);
     void add_phases();
     void add_phase(int phase);
     void add_groups(const std::vector<int32_t>& characters, const std::vector<uint32_t>& masks,
@@ -50,6 +53,10 @@ class Sweeps {
         group_offset_begin_, group_basis_begin_;
     std::vector<uint32_t> phase_variant_step_, group_offset_, group_basis_;
     int32_t table_vectors_ = 0, filling_vectors_ = 0;
+    Energies energies_;
+    std::vector<int32_t> phase_sum_begin_{0, 0}, phase_sum_angle_;
+    std::vector<int64_t> phase_sum_energy_;
+    int64_t observable_energy_ = -1;
 };
 
 // Blocks have so many bits at least: fewer vectors make none.

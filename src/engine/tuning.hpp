@@ -41,6 +41,9 @@ inline constexpr size_t most_tape_bytes = size_t(16) << 20;
 // The last ket of a large state, though, where kets are undone, may take this share of the budget: to run all layers
 // anew takes longer than to read it, from memory or not.
 inline constexpr size_t least_large_ket = size_t(512) << 10, ket_share = 8;
+// Energies of basis states that a program keeps: 12 MiB in both precisions. The rotations of a phase have their
+// gradients from sums with so many of them at most, where a transform would take about as many passes.
+inline constexpr size_t most_energies = size_t(1) << 20, most_energies_of_phase = 4;
 // A state that stays in the second cache of a core is not fetched ahead.
 inline constexpr size_t most_cached = size_t(512) << 10;
 // From here on no cache holds a bra until it is read, and it is started past all of them.

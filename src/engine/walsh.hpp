@@ -49,6 +49,34 @@ struct Walsh {
         team.meet();
     }
 
+    // Energies of the basis states in vector i.
+    using Energy = Vector<NumberOf<Real>, lanes>;
+    static Energy energy(const ProgramView& p, int64_t first, size_t i) {
+        const auto* energies = [&] {
+            if constexpr (sizeof(NumberOf<Real>) == sizeof(float))
+                return p.energy_single + first;
+            else
+                return p.energy_double + first;
+        }();
+        if constexpr (!spread) return broadcast<NumberOf<Real>, lanes>(energies[i]);
+        Energy found;
+        __builtin_memcpy(&found, energies + i * lanes, sizeof(Energy));
+        return found;
+    }
+
+    // sum_i energy[i] weight(i) over the vectors of this thread's share.
+    template <class Weight>
+    static V sum_of_energies(const Team& team, const ProgramView& p, int64_t first, Weight weight) {
+        const auto [begin, end] = team.share(L::vectors(p.num_qubits));
+        V sum[4] = {};  // that do not wait for each other
+        uint64_t i = begin;
+        for (; i + 4 <= end; i += 4)
+#pragma GCC unroll 4
+            for (uint64_t j = 0; j < 4; ++j) sum[j] += weight(i + j) * energy(p, first, i + j);
+        for (; i < end; ++i) sum[0] += weight(i) * energy(p, first, i);
+        return sum_over_state((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    }
+
     // One signed sum costs one addition an amplitude, the transform one per qubit and amplitude.
     static bool prefers_transform(int num_terms, int bits) { return 2 * num_terms > bits; }
 

@@ -215,13 +215,13 @@ std::string verdict_of_state(const Change& change) {
 
 void states() {
     CHECK(verdict_of_state([](ProgramArrays&) {}).empty());
+    CHECK(verdict_of_state([](ProgramArrays& a) { a.state_phase = {}; }).empty());  // its probabilities
     STATE_REFUSED("state_flip", a.state_flip.pop_back());
     STATE_REFUSED("state_flip", a.state_flip.push_back(0));
     STATE_REFUSED("state_flip", a.state_flip[0] = 7);
     STATE_REFUSED("state_flip", a.state_flip[2] = 4);
     STATE_REFUSED("bits of the state must be independent", a.state_flip[0] = 2);
     STATE_REFUSED("bits of the state must be independent", a.state_flip[0] = 0);
-    STATE_REFUSED("state_phase", a.state_phase = {});
     STATE_REFUSED("state_phase", a.state_phase = {1, 1});
     STATE_REFUSED("state_phase", a.state_phase = {2});
     STATE_REFUSED("state_phase", a.state_phase = {-1});

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -72,6 +72,12 @@ class Program:
         """
         engine = self.__dict__.get("_engine")
         return self.__dict__.setdefault("_engine", type(self).make_engine(self)) if engine is None else engine
+
+    @cached_property
+    def whole(self) -> Program:
+        """The same with all qubits simulated, for what sees phases."""
+        passes = replace(self.evolution.passes, symmetry_reduction=False)
+        return Program(replace(self.evolution, passes=passes), self.output)
 
     @cached_property
     def unshared(self) -> Program:

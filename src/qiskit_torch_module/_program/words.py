@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import pi
 
+import numpy as np
+
+from .._reading.paulis import Bits, Masks, parity
 from .._reading.polynomials import Polynomial
 from .dense import Diagonal, Matrix, PlainStep
 from .gf2 import is_odd
@@ -41,19 +44,12 @@ def words_of(steps: Iterable[PlainStep]) -> list[Word | Matrix | Diagonal]:
     So the ladder of a rotation about a word, between Hadamard gates and back, is that rotation.
     """
     words: list[Word | Matrix | Diagonal] = []
-    turns = _QuarterTurns()
+    turns = QuarterTurns()
     for step in steps:
-        if not isinstance(step, Rotation):
+        if isinstance(step, Rotation):
+            words += turns.passed_by(step)
+        else:
             words += [*turns.taken(), step]
-            continue
-        word = Word(step.x, 0 if step.axis == X else step.z, step.angle)
-        rest, quarters = _split(word.angle)
-        if rest.terms:
-            words.append(turns.moved_behind(Word(word.x, word.z, rest)))
-        if quarters:
-            turns.add(word.x, word.z, quarters)
-            if len(turns.quarters) > _MOST_TURNS:
-                words += turns.taken()
     signs = turns.signs_on_zero()
     if signs and all(isinstance(word, Word) for word in words):
         return [word.negated() if isinstance(word, Word) and is_odd(word.x & signs) else word for word in words]
@@ -69,7 +65,7 @@ def _split(angle: Polynomial) -> tuple[Polynomial, int]:
     return Polynomial(tuple(term for term in angle.terms if term[0])), quarters % 4
 
 
-class _QuarterTurns:
+class QuarterTurns:
     """Turns so far, in order of time: single quarters, then a product of half turns, which are Paulis.
 
     Attributes:
@@ -79,6 +75,17 @@ class _QuarterTurns:
     def __init__(self) -> None:
         self.quarters: list[tuple[int, int, bool]] = []
         self._half = (0, 0)
+
+    def passed_by(self, rotation: Rotation) -> Iterator[Word]:
+        """A later rotation without its own quarter turns, which join the others, as it is before them all."""
+        x, z = rotation.x, 0 if rotation.axis == X else rotation.z
+        rest, quarters = _split(rotation.angle)
+        if rest.terms:
+            yield self.moved_behind(Word(x, z, rest))
+        if quarters:
+            self.add(x, z, quarters)
+            if len(self.quarters) > _MOST_TURNS:
+                yield from self.taken()
 
     def add(self, x: int, z: int, quarters: int) -> None:
         """One to three quarters about a word, up to a global sign."""
@@ -110,6 +117,18 @@ class _QuarterTurns:
             x, z = x ^ turn_x, z ^ turn_z
         moved = Word(x, z, angle)
         return moved.negated() if negative else moved
+
+    def moved_behind_all(self, x: Masks, z: Masks) -> tuple[Masks, Masks, Bits]:
+        """What later Pauli words, given by masks, become, if they come first; and whether their signs change."""
+        half_x, half_z = self._half
+        negative = parity(x & half_z) ^ parity(z & half_x)
+        for turn_x, turn_z, backwards in reversed(self.quarters):
+            other_x, other_z = x ^ turn_x, z ^ turn_z
+            power = parity(x & z) + int(is_odd(turn_x & turn_z)) - parity(other_x & other_z).astype(int) - 1
+            turned = parity(x & turn_z) ^ parity(z & turn_x)
+            negative ^= turned & (backwards ^ parity(z & turn_x) ^ (power % 4 == 2))
+            x, z = np.where(turned, other_x, x).astype(x.dtype), np.where(turned, other_z, z).astype(z.dtype)
+        return x, z, negative
 
     def signs_on_zero(self) -> int:
         """The mask of Z that they all come to, or 0: before all others, that acts on |0...0> as nothing but a phase."""

@@ -20,6 +20,7 @@ from .._program.layers import Layer
 from .._program.output import ExpectationValues, State, grouped
 from .._program.passes import Passes
 from .._program.program import Program
+from .._program.symmetries import without_settled
 
 
 def engine_of(program: Program) -> Engine:
@@ -35,6 +36,7 @@ def engine_of(program: Program) -> Engine:
 def _made(program: Program) -> Engine:
     if (reason := program.evolution.too_wide) is not None:
         raise ValueError(reason)
+    program = without_settled(program)
     return _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
 
 

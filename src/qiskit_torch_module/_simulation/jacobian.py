@@ -37,6 +37,8 @@ def engine_jacobian(
         threads: As the engine takes them.
         imaginary: 2 Im <psi|O|d psi> in place of the derivative, up to the global phase of the state.
     """
+    if imaginary:
+        program = program.whole
     evolution, num_observables = program.evolution, program.output_size
     flags = np.concatenate([wanted, np.full(evolution.num_all_inputs - evolution.num_inputs, wanted.any())])
     terms = program.by_terms

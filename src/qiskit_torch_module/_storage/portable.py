@@ -38,7 +38,7 @@ from ..outputs.reduced import DensityMatrix, Purity
 from ..outputs.variance import Variance
 
 # Raised whenever what older releases wrote or read changes.
-VERSION = 2
+VERSION = 3
 
 # Far more than any circuit needs, and little enough to be evaluated.
 MAX_STEPS = 1 << 20
@@ -433,7 +433,7 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "expression": Field(_Expression()),
         "angle": Field(_Text()),
     },
-    Passes: {name: Field(_Truth()) for name in PASS_NAMES},
+    Passes: {name: Field(_Truth(), 3 if name == "symmetry_reduction" else 1) for name in PASS_NAMES},
     Evolution: {
         "num_qubits": Field(_Integer(1, MAX_QUBITS)),
         "num_inputs": Field(_COUNT),

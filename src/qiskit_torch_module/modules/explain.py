@@ -17,6 +17,7 @@ from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.dense import ControlledRotation, Step
 from .._program.layers import Rotation
+from .._program.symmetries import without_settled
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
@@ -34,7 +35,9 @@ class Explanation:
 
     Attributes:
         num_qubits: Number of qubits of the circuit.
-        num_simulated_qubits: Those that gates act on; all others stay in the ground state and cost nothing.
+        num_simulated_qubits: Those that gates act on, without those that symmetries settle; others stay in the ground
+            state and cost nothing.
+        num_settled_qubits: Those that symmetries of the circuit settle: fewer qubits hold its states.
         gates: How often the circuit has each operation, composite ones unopened.
         num_relabellings: CX, SWAP and X, of composite gates too, that only relabel basis states.
         num_rotations: Rotations of Pauli words that are left.
@@ -64,6 +67,7 @@ class Explanation:
 
     num_qubits: int
     num_simulated_qubits: int
+    num_settled_qubits: int
     gates: dict[str, int]
     num_relabellings: int
     num_rotations: int
@@ -89,7 +93,7 @@ class Explanation:
     def __str__(self) -> str:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
         layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
-        idle = self.num_qubits - self.num_simulated_qubits
+        idle = self.num_qubits - self.num_simulated_qubits - self.num_settled_qubits
         rotations = _many(self.num_rotations, "rotation")
         qubits = _many(self.num_qubits, "qubit") + (f" ({idle} idle, not simulated)" if idle else "")
         lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
@@ -97,6 +101,7 @@ class Explanation:
             ("fusion", f"{rotations}: {_many(sum(self.runs_of_layers), 'run')} in {_many(layers, 'layer')}"),
             ("diagonal merging", f"{_many(sum(self.characters_of_phases), 'factor')} in {_many(layers, 'phase')}"),
             ("product state", f"{_many(self.runs_of_layers[0] if layers else 0, 'run')} of the first layer"),
+            ("symmetry reduction", f"{_many(self.num_settled_qubits, 'qubit')} settled by symmetries"),
             ("halved start", _halves(self.halves, self.sweeps_of_layers.count(0))),
             ("shared prefix", f"{self.prefix_layers} of {_many(layers, 'layer')}"),
             ("observable absorption", f"{_many(self.absorbed_runs, 'run')} of the last layer"),
@@ -197,7 +202,7 @@ def explain(
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
     said, chosen = _offers(model, Task(batch_size, dtype, _own(model).device.type, 1, threads))
-    program = model._program
+    program = without_settled(model._program)
     if program.expectation_values is None and not program.reads_probabilities:
         program = states_of(program)
     evolution, engine = program.evolution, engine_of(program)
@@ -215,9 +220,10 @@ def explain(
     return Explanation(
         num_qubits=model.circuit.num_qubits,
         num_simulated_qubits=evolution.num_qubits,
+        num_settled_qubits=model._program.evolution.num_qubits - evolution.num_qubits,
         gates=dict(Counter(instruction.operation.name for instruction in model.circuit.data)),
         num_relabellings=evolution.num_relabellings,
-        num_rotations=len(evolution.rotations),
+        num_rotations=len(model._program.evolution.rotations),
         runs_of_layers=runs,
         characters_of_phases=tuple(map(len, characters_of(evolution.layers, AngleTable()))),
         sweeps_of_layers=sweeps,

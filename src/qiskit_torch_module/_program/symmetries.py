@@ -1,0 +1,127 @@
+"""Qubits that symmetries settle, which need not be simulated for expectation values.
+
+All rotations of a circuit may commute with Pauli words that are +1 on |0...0>: those that keep the number of fermions
+of either spin even or odd, with Z of all orbitals of that spin; those of QAOA and of Ising models, with the flip of all
+spins. The state then never leaves the basis states that the flips of its rotations reach, a vector space over GF(2),
+and 2^r numbers hold it, r its dimension (Bravyi, Gambetta, Mezzacapo and Temme, arXiv:1701.08213). Constant quarter
+turns, such as Hadamard gates, are moved behind all rotations, into the observables, to find these flips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import pi
+
+import numpy as np
+
+from .._reading.paulis import PauliTerms, parity
+from .._reading.polynomials import Polynomial
+from .controlled import sweeps
+from .evolution import Evolution
+from .gf2 import Basis, is_odd
+from .halves import Index
+from .layers import Layer, Rotation, Y, rotations_about
+from .output import ExpectationValues
+from .program import Program
+from .words import QuarterTurns, Word
+
+# Of a layer, or a step, beside what it does to every amplitude: in amplitudes; and of its diagonal: in rotations.
+_COST_OF_LAYER, _COST_OF_PHASE = 256, 6
+
+
+def without_settled(program: Program) -> Program:
+    """The same expectation values from as few qubits as hold the state, where that is faster; else the program."""
+    evolution, output = program.evolution, program.expectation_values
+    if output is None or evolution.is_stepwise or not evolution.passes.symmetry_reduction:
+        return program
+    found = _reached(evolution)
+    if found is None:
+        return program
+    words, turns, index = found
+    moved = _moved(output, turns, index)
+    plain = [Word(index.flip(word.x), index.parity(word.z), word.angle) for word in words]
+    candidates = [Program(_evolution(evolution, plain, len(index.flips)), moved)]
+    if turns.quarters:
+        candidates.append(_turned(evolution, plain, moved, len(index.flips)))
+    best = min(candidates, key=lambda candidate: _cost(candidate.evolution))
+    return best if _cost(best.evolution) < _cost(evolution) else program
+
+
+def _reached(evolution: Evolution) -> tuple[list[Word], QuarterTurns, Index] | None:
+    """The rotations as words before quarter turns, and the index of the states they reach; None: these are all."""
+    words: list[Word] = []
+    turns, span = QuarterTurns(), Basis(())
+    for rotation in evolution.rotations:
+        for word in turns.passed_by(rotation):
+            span.add(word.x)
+            words.append(word)
+        if len(span) == evolution.num_qubits:
+            return None
+    return words, turns, _index(word.x for word in words)
+
+
+def _index(flips: Iterable[int]) -> Index:
+    """An index of the states that flips reach: bits that tell the elements of a basis apart."""
+    rows: dict[int, int] = {}  # by pivot, which no other row has
+    for mask in flips:
+        for pivot, row in rows.items():
+            if mask & pivot:
+                mask ^= row
+        if not mask:
+            continue
+        own = mask & -mask
+        rows = {pivot: row ^ mask if row & own else row for pivot, row in rows.items()}
+        rows[own] = mask
+    pivots = sorted(rows) or [1]  # one qubit is simulated where none is flipped
+    return Index(tuple([rows.get(pivot, pivot) for pivot in pivots]), tuple(pivots))
+
+
+def _moved(output: ExpectationValues, turns: QuarterTurns, index: Index) -> ExpectationValues:
+    """The observables before quarter turns, on the index; what leaves the states that are reached vanishes."""
+    terms = output.terms
+    x, z, negative = turns.moved_behind_all(terms.x, terms.z)
+    # i X^x Z^z has the opposite sign of the imaginary part that a term is.
+    negative ^= terms.is_imaginary ^ parity(x & z)
+    left = x.copy()
+    for flip, pivot in zip(index.flips, index.parities, strict=True):
+        left ^= np.where(left & pivot, flip, 0).astype(left.dtype)
+    moved = PauliTerms(terms.observable, x, z, np.where(negative, -terms.coefficient, terms.coefficient))
+    moved = moved.at(left == 0).moved(index.flips, index.parities)
+    is_identity = (moved.x | moved.z) == 0
+    constants = np.array(output.constants)
+    np.add.at(constants, moved.observable[is_identity], moved.coefficient[is_identity])
+    return ExpectationValues(tuple(map(float, constants)), moved.at(~is_identity))
+
+
+def _evolution(
+    evolution: Evolution, words: Iterable[Word], num_qubits: int, first: Sequence[Rotation] = ()
+) -> Evolution:
+    """Words on fewer qubits, up to a phase."""
+    rotations = [*first]
+    for word in words:
+        if word.x or word.z:
+            rotations += rotations_about(word.x, word.z, word.angle, word.x & -word.x)
+    return replace(evolution, num_qubits=num_qubits, rotations=tuple(rotations), frame=None)
+
+
+def _turned(evolution: Evolution, words: Iterable[Word], output: ExpectationValues, num_qubits: int) -> Program:
+    """The same with X and Z of every qubit exchanged: turned back, where diagonals had been turned into flips."""
+    first = [Rotation(Y, 1 << q, 1 << q, Polynomial.constant(pi / 2)) for q in range(num_qubits)]
+    turned = [Word(word.z, word.x, -word.angle if is_odd(word.x & word.z) else word.angle) for word in words]
+    terms = output.terms
+    coefficient = np.where(terms.is_imaginary, -terms.coefficient, terms.coefficient)
+    read = ExpectationValues(output.constants, PauliTerms(terms.observable, terms.z, terms.x, coefficient))
+    return Program(_evolution(evolution, turned, num_qubits, first), read)
+
+
+def _cost(evolution: Evolution) -> float:
+    """Of a way there, in amplitudes that are rotated once."""
+    steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
+    if steps is not None:
+        return _COST_OF_LAYER * len(steps) + _COST_OF_PHASE * sweeps(steps) * amplitudes
+    return sum(_COST_OF_LAYER + amplitudes * _work(layer) for layer in evolution.layers)
+
+
+def _work(layer: Layer) -> int:
+    return len(layer.runs) + _COST_OF_PHASE
