@@ -7,6 +7,7 @@ from .._simulation.native import Native, joined
 from .._simulation.pytorch import PyTorch, angles
 from .estimated import Estimated
 from .journal import Journal
+from .mitigation import Readout, ZeroNoise
 from .primitive import Primitive
 from .rules import SPSA, GuidedSPSA, ParameterShift, Rule
 
@@ -21,6 +22,7 @@ __all__ = [
     "ParameterShift",
     "Primitive",
     "PyTorch",
+    "Readout",
     "Refusal",
     "Rule",
     "Runner",
@@ -29,6 +31,7 @@ __all__ = [
     "X",
     "Y",
     "Z",
+    "ZeroNoise",
     "angles",
     "choose",
     "joined",

@@ -22,6 +22,7 @@ from .._reading.angles import Angles
 from .._reading.controls import has_parameters
 from .._reading.paulis import unpacked
 from .._simulation.engines import engine_of
+from .estimators import Answer
 
 _OPTIMIZATION_LEVEL = 2
 # The same circuit each time, so that what was sent before is known again.
@@ -58,6 +59,14 @@ class DeviceCircuit:
     varying: tuple[int, ...]
     constants: npt.NDArray[np.float64]
     num_groups: int
+
+    def whole(self, answer: Answer) -> Answer:
+        """Values of all observables of the program, the constant ones among them."""
+        values = np.tile(self.constants, (len(answer.values), 1))
+        errors, varying = np.zeros_like(values), [*self.varying]
+        values[:, varying] += answer.values
+        errors[:, varying] = answer.errors
+        return Answer(values, errors)
 
     def rows(self, angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Values of the parameters (K, P) for the angles (K, R) of all rotations, from -2 pi to 2 pi."""

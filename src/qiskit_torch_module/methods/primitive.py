@@ -15,6 +15,7 @@ from .._core.arguments import noise_precision, whole_number
 from .._program.own_angles import unknown_circuit
 from .._program.program import Program
 from .._simulation.method import Cost, Method, Refusal, Runner, Spending, Task
+from .circuit_runner import CircuitRunner
 from .contents import Contents, who_answers
 from .device import DeviceCircuit, device_circuit
 from .estimated import Estimated
@@ -57,6 +58,7 @@ class Primitive(Method):
     name = "primitive"
     is_exact = False
     prepares_at_once = True
+    sends_circuits = True
 
     def __init__(
         self,
@@ -101,21 +103,18 @@ class Primitive(Method):
     def prepare(self, program: Program) -> PrimitiveRunner:
         """A runner with the circuit that is sent."""
         circuit = device_circuit(program, backend_of(self.estimator), self.pass_manager)
-        if self.max_circuits is not None and circuit.num_groups > self.max_circuits:
-            raise ValueError(
-                f"max_circuits: expected at least {circuit.num_groups}, one for each group of observables that are "
-                f"measured together, got {self.max_circuits}; allow more, or give fewer observables"
-            )
-        return PrimitiveRunner(program, self, circuit)
+        runner = PrimitiveRunner(program, self, circuit)
+        runner.spending_of([circuit], 1)  # raises where the limit is too low for any
+        return runner
 
-    def _sent(self, pubs: Sequence[Pub]) -> list[Answer]:
+    def _sent(self, pubs: Sequence[Pub], precision: float | None) -> list[Answer]:
         """What came back of a job: all that is sent goes this way."""
         if self.journal is None:
-            return read(sent(self.estimator, pubs, self.precision).result(), pubs)
+            return read(sent(self.estimator, pubs, precision).result(), pubs)
         plain = self.journal.answered(
-            self._contents([(pub.circuit, pub.observables, pub.rows, self.precision) for pub in pubs]),
+            self._contents([(pub.circuit, pub.observables, pub.rows, precision) for pub in pubs]),
             who_answers(self.estimator),
-            lambda: sent(self.estimator, pubs, self.precision),
+            lambda: sent(self.estimator, pubs, precision),
             lambda result: [vars(answer) for answer in read(result, pubs)],
         )
         return [Answer(**answer) for answer in plain]
@@ -134,7 +133,7 @@ class Primitive(Method):
         return f"Primitive({type(self.estimator).__name__}, gradient={self.rule!r}{precision})"
 
 
-class PrimitiveRunner(Estimated):
+class PrimitiveRunner(CircuitRunner):
     """Sends one circuit at many angles.
 
     Args:
@@ -146,62 +145,67 @@ class PrimitiveRunner(Estimated):
     method: Primitive
 
     def __init__(self, program: Program, method: Primitive, sent: DeviceCircuit) -> None:
-        super().__init__(program, method, method.rule)
-        self.sent = sent
+        super().__init__(program, method, method.rule, sent)
         self.precision = own_precision(method.estimator) if method.precision is None else method.precision
-        self._errors = torch.empty(0)  # of the last estimates
 
     @cached_property
     def unshared(self) -> Runner:
         """The same circuit, with weights that differ from sample to sample."""
         return PrimitiveRunner(self.program.unshared, self.method, self.sent)
 
-    def values(
-        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
-    ) -> tuple[torch.Tensor, Any]:
-        """As `Estimated.values`; the method keeps the standard errors."""
-        found = super().values(inputs, weights, num_threads, record)
-        self.method.standard_errors = self._errors[: len(inputs)]
+    def answers(self, circuits: Sequence[DeviceCircuit], angles: torch.Tensor) -> list[Answer]:
+        """Values of the observables of circuits at K settings: one job, or several where that is the limit.
+
+        Args:
+            circuits: Each with observables of its own.
+            angles: Of all rotations of the program, shape (K, R).
+        """
+        settings = angles.cpu().numpy()
+        rows = [one.rows(settings) for one in circuits]
+        found = [Answer(*np.zeros((2, len(settings), len(one.observables)))) for one in circuits]
+        for part in self._jobs(circuits, len(settings)):
+            pubs = [Pub(one.circuit, one.observables, its[part]) for one, its in zip(circuits, rows, strict=True)]
+            places = part if _varies(circuits) else slice(None)  # all settings of no angles are the same
+            for whole, answer in zip(found, self.method._sent(pubs, self.method.precision), strict=True):
+                whole.values[places], whole.errors[places] = answer.values, answer.errors
+            self.method.spent += self._spending(circuits, part.stop - part.start)
         return found
 
-    def estimates(self, angles: torch.Tensor, num_threads: int = 0) -> torch.Tensor:
-        """Of K settings: one job, or several where that is the limit."""
-        rows, varying = self.sent.rows(angles.cpu().numpy()), [*self.sent.varying]
-        values = np.tile(self.sent.constants, (len(rows), 1))
-        errors = np.zeros_like(values)
-        for part in self._jobs(len(rows)):
-            pub = Pub(self.sent.circuit, self.sent.observables, rows[part])
-            [answer] = self.method._sent([pub])
-            places = part if rows.shape[1] else slice(None)  # all settings of no angles are the same
-            values[places, varying] += answer.values
-            errors[places, varying] = answer.errors
-            self.method.spent += self._spending(len(pub.rows))
-        self._errors = torch.from_numpy(errors)
-        return torch.from_numpy(values).to(angles.device)
+    def plain_answers(self, circuits: Sequence[DeviceCircuit], precision: float | None) -> list[Answer]:
+        """Of circuits without angles, in one job."""
+        self.method.spent += self._spending(circuits, 1)
+        pubs = [Pub(one.circuit, one.observables, np.zeros((1, 0))) for one in circuits]
+        return self.method._sent(pubs, self.method.precision if precision is None else precision)
 
-    def spending(self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], wants: Sequence[bool]) -> Spending:
-        """As `Runner.spending`."""
-        count = len(inputs)
-        if any(wants):
-            widths = [inputs.shape[1], *map(len, weights)]
-            is_wanted = [want for want, width in zip(wants, widths, strict=True) for _ in range(width)]
-            count += self.rule.num_bindings(self.program, len(inputs), is_wanted)
-        return self._spending(count)
+    def supports(self, name: str, qubits: Sequence[int]) -> bool:
+        """Whether the device has a gate."""
+        target = getattr(backend_of(self.method.estimator), "target", None)
+        return target is None or bool(target.instruction_supported(name, tuple(qubits)))
 
-    def _jobs(self, count: int) -> list[slice]:
+    def spending_of(self, circuits: Sequence[DeviceCircuit], count: int) -> Spending:
+        """What `answers` at so many settings take."""
+        jobs = self._jobs(circuits, count)
+        return sum((self._spending(circuits, part.stop - part.start) for part in jobs), Spending())
+
+    def _jobs(self, circuits: Sequence[DeviceCircuit], count: int) -> list[slice]:
         """Which of so many settings go into each job."""
-        if not self.sent.observables:
+        groups, most = sum(one.num_groups for one in circuits), self.method.max_circuits
+        count = count if _varies(circuits) else min(count, 1)
+        if not groups or not count:
             return []
-        count, most = min(count, self._most_settings), self.method.max_circuits
-        size = count if most is None else most // self.sent.num_groups
-        return [slice(begin, begin + size) for begin in range(0, count, size)] if count else []
+        size = count if most is None else most // groups
+        if size == 0:
+            raise ValueError(
+                f"max_circuits: expected at least {groups}, one for each group of observables that are measured "
+                f"together, got {most}; allow more, or give fewer observables"
+            )
+        return [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]
 
-    @property
-    def _most_settings(self) -> int:
-        return 1 << 62 if self.sent.circuit.num_parameters else 1
+    def _spending(self, circuits: Sequence[DeviceCircuit], count: int) -> Spending:
+        """Of one job."""
+        number = count * sum(one.num_groups for one in circuits)
+        return Spending(1, len(circuits), number, number * shots_of(self.precision))
 
-    def _spending(self, count: int) -> Spending:
-        """Of so many settings."""
-        jobs = len(self._jobs(count))
-        circuits = min(count, self._most_settings) * self.sent.num_groups if jobs else 0
-        return Spending(jobs, jobs, circuits, circuits * shots_of(self.precision))
+
+def _varies(circuits: Sequence[DeviceCircuit]) -> bool:
+    return any(one.circuit.num_parameters for one in circuits)
