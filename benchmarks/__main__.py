@@ -18,6 +18,7 @@ import costs
 import derivatives
 import jacobians
 import kernel
+import kernels
 import memory
 import passes
 import typer
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "costs": costs.write,
     "jacobians": jacobians.write,
     "derivatives": derivatives.write,
+    "kernels": kernels.write,
     "workloads": workloads.write,
     "busy": busy.write,
     "cores": cores.write,

@@ -78,6 +78,16 @@ def test_parity_classifier(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+def test_kernel_alignment(tmp_path):
+    """Alignment makes a kernel that tells classes apart of one that does not."""
+    picture = tmp_path / "kernel_alignment.png"
+    run = example("kernel_alignment", "matplotlib", "sklearn")
+    accuracies = run(splits=1, train=60, num_qubits=6, updates=30, picture=str(picture))
+    assert accuracies["aligned"] > accuracies["as it starts"] + 0.02
+    assert min(accuracies["aligned"], accuracies["RBF"]) > 0.85
+    assert picture.stat().st_size > 10_000
+
+
 def test_entanglement(tmp_path):
     """No layer entangles nothing; more of them do as random states, whose entropy Page's formula gives."""
     picture = tmp_path / "entanglement.png"

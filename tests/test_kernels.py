@@ -209,13 +209,23 @@ def variables(kernel, *counts):
 
 @pytest.mark.parametrize("counts", [(5,), (3, 4)])
 @pytest.mark.parametrize("most_kept", [1 << 20, 0])
-def test_derivatives_of_fidelities(counts, most_kept, small_blocks, monkeypatch):
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_derivatives_of_fidelities(counts, most_kept, at_once, small_blocks, monkeypatch):
     monkeypatch.setattr(overlaps, "_MOST_KEPT", most_kept)
+    monkeypatch.setattr(overlaps, "_LEAST_AT_ONCE", at_once)
     kernel = kernel_of().double()
     given = variables(kernel, *counts)
     assert torch.autograd.gradcheck(at(kernel), given)
-    if most_kept:  # what is computed of derivatives keeps all
+    if most_kept and at_once == 1:  # derivatives of these keep all
         assert torch.autograd.gradgradcheck(at(kernel), given, fast_mode=True)
+
+
+@pytest.mark.parametrize("counts", [(5,), (3, 4)])
+def test_a_graph_may_be_kept(counts, small_blocks):
+    kernel, given = kernel_of().double(), [samples(count, seed) for seed, count in enumerate(counts)]
+    for value in (kernel(*given).square().sum(), target_alignment(kernel, given[0], [0, 1, 1, 0, 2][: counts[0]])):
+        first, second = (torch.autograd.grad(value, kernel.variational_, retain_graph=True)[0] for _ in range(2))
+        assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("outer", OUTER)
@@ -318,6 +328,7 @@ class Aligned(torch.nn.Module):
 @pytest.mark.parametrize("most_kept", [1 << 20, 0])
 def test_derivatives_of_alignments(centered, most_kept, small_blocks, monkeypatch):
     monkeypatch.setattr(overlaps, "_MOST_KEPT", most_kept)
+    monkeypatch.setattr(overlaps, "_LEAST_AT_ONCE", 1)
     kernel = kernel_of().double()
     aligned, given = Aligned(kernel, LABELS[1], centered), variables(kernel, 7)
 

@@ -199,7 +199,7 @@ class Kernel(torch.nn.Module, ABC):
             return samples.new_full((len(samples),), self._diagonal)
         with torch.no_grad():
             features = self.features(samples)
-            return torch.cat([self._tile(some, some).diagonal() for some in features.split(ROWS)])
+            return torch.cat([self._tile(some, some).diagonal() for some in torch.split(features, ROWS)])
 
     def as_sklearn(self) -> Any:
         """This kernel as one of ``sklearn.gaussian_process.kernels``, without hyperparameters.

@@ -21,6 +21,8 @@ from .blocks import beyond, blocks, fill, is_diagonal, mirrored
 
 # Overlaps of so many bytes are kept for the way back, and computed again beyond.
 _MOST_KEPT = 1 << 27
+# Amplitudes of a state from which on one large product of matrices, for which these are copied, is faster than many.
+_LEAST_AT_ONCE = 1 << 8
 
 Sums = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -114,27 +116,44 @@ def _memory(ctx: Any, states: torch.Tensor, others: torch.Tensor | None) -> list
     return ctx.kept  # type: ignore[no-any-return]
 
 
-def _pulled_back(
-    states: torch.Tensor,
-    kept: list[torch.Tensor] | None,
-    factors_of: Callable[[slice, slice, torch.Tensor], torch.Tensor],
-) -> torch.Tensor:
+Factors = Callable[[slice, slice, torch.Tensor], torch.Tensor]
+
+
+def _pulled_back(states: torch.Tensor, kept: list[torch.Tensor] | None, factors_of: Factors) -> torch.Tensor:
     """(F * G) S for a symmetric F, of which blocks of the upper half are asked for; its diagonal counts as zero."""
-    # Where overlaps are kept, so is the product of factors and overlaps: one product of matrices is faster than many.
-    whole = states.new_empty(len(states), len(states)) if kept is not None else None
-    gradient = torch.zeros_like(states) if whole is None else states
+    if kept is not None and states.shape[1] >= _LEAST_AT_ONCE:
+        return _pulled_back_at_once(states, kept, factors_of)
+    gradient = torch.zeros_like(states)
     for rows, columns, overlaps in _Overlaps(states, None, kept):
-        factors, rest = factors_of(rows, columns, overlaps), beyond(rows, columns)
-        if is_diagonal(rows, columns):
-            factors.diagonal().zero_()
-        product = torch.mul(factors, overlaps, out=None if whole is None else whole[rows, columns])
-        mirror = product[:, rest.start - columns.start :].mH
-        if whole is not None:
-            whole[rest, rows] = mirror
-        else:
-            gradient[rows].addmm_(product, states[columns])
-            gradient[rest].addmm_(mirror, states[rows])
-    return gradient if whole is None else whole @ states
+        factors, rest = _without_diagonal(factors_of(rows, columns, overlaps), rows, columns), beyond(rows, columns)
+        product = factors * overlaps
+        gradient[rows].addmm_(product, states[columns])
+        gradient[rest].addmm_(product[:, rest.start - columns.start :].mH, states[rows])
+    return gradient
+
+
+def _pulled_back_at_once(states: torch.Tensor, kept: list[torch.Tensor], factors_of: Factors) -> torch.Tensor:
+    """The same, as one product of complex matrices; that takes three real ones: (X + iY)(A + iB) by (X + Y)(A + B)."""
+    left = [states.real.new_empty(len(states), len(states)) for _ in range(2)]  # X is symmetric, Y antisymmetric
+    for rows, columns, overlaps in _Overlaps(states, None, kept):
+        factors, rest = _without_diagonal(factors_of(rows, columns, overlaps), rows, columns), beyond(rows, columns)
+        for whole, part in zip(left, (overlaps.real, overlaps.imag), strict=True):
+            torch.mul(factors, part, out=whole[rows, columns])
+        left[0][rest, rows] = left[0][rows, rest].mT
+        torch.neg(left[1][rows, rest].mT, out=left[1][rest, rows])
+    right = [part.clone(memory_format=torch.contiguous_format) for part in (states.real, states.imag)]
+    first, second = (one @ other for one, other in zip(left, right, strict=True))
+    both = left[0].add_(left[1]) @ right[0].add_(right[1])
+    gradient = torch.empty_like(states)
+    torch.sub(first, second, out=gradient.real)
+    torch.sub(both, first.add_(second), out=gradient.imag)
+    return gradient
+
+
+def _without_diagonal(factors: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
+    if is_diagonal(rows, columns):
+        factors.diagonal().zero_()
+    return factors
 
 
 class _Symmetric(torch.autograd.Function):
@@ -201,13 +220,12 @@ class _Sums(torch.autograd.Function):
             block, rest = squares(overlaps), beyond(rows, columns)
             if is_diagonal(rows, columns):
                 block.diagonal().fill_(1.0)
-            twice = block.new_full((block.shape[1], 1), 2.0)  # for the lower half, which is the same
-            twice[: rest.start - columns.start] = 1.0
-            inner += (codes[rows] * (block @ (twice * codes[columns]))).sum(dtype=torch.float64)
-            square += (block.square() @ twice).sum(dtype=torch.float64)
+            lower = block[:, rest.start - columns.start :]  # once more, mirrored
+            inner += (codes[rows] * (block @ codes[columns] + lower @ codes[rest])).sum(dtype=torch.float64)
             if with_rows:
                 totals[rows] += block.sum(1)
-                totals[rest] += block[:, rest.start - columns.start :].sum(0)
+                totals[rest] += lower.sum(0)
+            square += block.square_().sum(dtype=torch.float64) + lower.sum(dtype=torch.float64)
         return inner, square, totals.double()
 
     @staticmethod
@@ -219,7 +237,7 @@ class _Sums(torch.autograd.Function):
         of_inner, of_square, of_rows = (one.to(codes.dtype) for one in (of_inner, of_square, of_rows))
 
         def factors_of(rows: slice, columns: slice, overlaps: torch.Tensor) -> torch.Tensor:
-            factors = torch.addmm(8 * of_square * squares(overlaps), 4 * of_inner * codes[rows], codes[columns].mT)
+            factors = (8 * of_square * squares(overlaps)).addmm_(4 * of_inner * codes[rows], codes[columns].mT)
             return factors + 2 * (of_rows[rows, None] + of_rows[columns]) if len(of_rows) else factors
 
         if torch.is_grad_enabled():  # create_graph=True
