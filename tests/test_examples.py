@@ -64,6 +64,13 @@ def test_born_machine(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
+def test_natural_gradient(tmp_path):
+    picture = tmp_path / "natural_gradient.png"
+    left = example("natural_gradient", "matplotlib")(starts=2, updates=60, picture=str(picture))
+    assert left["natural gradient"] < 1e-3 < left["Adam"]
+    assert picture.stat().st_size > 10_000
+
+
 def test_state_preparation(tmp_path):
     picture = tmp_path / "state_preparation.png"
     infidelities = example("state_preparation", "matplotlib")(updates=60, picture=str(picture))
