@@ -62,7 +62,8 @@ def test_phases_that_no_table_holds(layout):
         for q in range(n):
             circuit.rx(m[n * layer + q], q)
     observables = random_observables(n, 3)
-    model = QuantumModule(circuit, x, [w, m], observables=observables, seed_init=0)
+    with compiler_passes(symmetry_reduction=False):
+        model = QuantumModule(circuit, x, [w, m], observables=observables, seed_init=0)
     assert max(engine_of(model._program).schedule_float64(2, 1, True)["products_of_phases"]) > 2
     inputs = torch.tensor([[0.7], [-1.1]])
     final = Statevector(circuit.assign_parameters(dict(zip([*x, *w, *m], bound_rows(model, inputs)[0], strict=True))))
