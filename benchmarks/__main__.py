@@ -21,6 +21,7 @@ import kernel
 import kernels
 import memory
 import passes
+import shots
 import typer
 import workloads
 from rich.console import Console
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "workloads": workloads.write,
     "busy": busy.write,
     "cores": cores.write,
+    "shots": shots.write,
 }
 RESULTS = Path(__file__).parent / "results"
 

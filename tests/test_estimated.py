@@ -306,7 +306,8 @@ def test_steps_follow_the_precision():
     estimates = runner.estimates
     runner.estimates = lambda angles, threads=0: seen.append(angles) or estimates(angles, threads)
     model(inputs)
-    assert (seen[0][4:8] - seen[0][8:12]).abs().max() > 0.5  # twice the cube root of 1/8, where factors are small
+    moved = (seen[0][4:8] - seen[0][8:12])[:, -1]  # the angle w[-1], the factor of which is 1
+    torch.testing.assert_close(moved.abs(), torch.full((4,), 2 * 0.5 / 10**0.5).double())  # of 10 variables
 
 
 def test_guided_spsa_keeps_the_bounds():

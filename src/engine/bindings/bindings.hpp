@@ -14,6 +14,7 @@ void bind_values(Engine& engine);
 void bind_gradients(Engine& engine);
 void bind_series(Engine& engine);
 void bind_schedule(Engine& engine);
+void bind_draws(Engine& engine);
 void bind_settings(nanobind::module_& module);
 
 }  // namespace qtm::bindings

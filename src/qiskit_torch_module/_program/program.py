@@ -15,6 +15,7 @@ from .angle_map import AngleMap
 from .evolution import Evolution
 from .output import ExpectationValues, Output, State, distinct
 from .rotations import apart, felt, varying
+from .settings import Setting, settings_of
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ class Program:
         if self.expectation_values is None:
             return (True,) * len(self.evolution.rotations)
         return felt(self.evolution, self.expectation_values)
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """In which all terms of expectation values are measured."""
+        return () if self.expectation_values is None else settings_of(self.evolution, self.expectation_values)
 
     @cached_property
     def by_terms(self) -> ByTerms | None:

@@ -10,6 +10,7 @@ from .journal import Journal
 from .mitigation import Readout, ZeroNoise
 from .primitive import Primitive
 from .rules import SPSA, GuidedSPSA, ParameterShift, Rule
+from .shots import Shots
 
 __all__ = [
     "SPSA",
@@ -26,6 +27,7 @@ __all__ = [
     "Refusal",
     "Rule",
     "Runner",
+    "Shots",
     "Spending",
     "Task",
     "X",

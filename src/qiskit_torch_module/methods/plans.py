@@ -138,10 +138,11 @@ class Directions(Plan):
 
     def __init__(self, at: Point, directions: int, step: float | None, seed: int) -> None:
         self._at, self._directions = at, directions
-        if step is None:
-            step = max(at.precision, torch.finfo(torch.float64).eps) ** (1 / 3)
         largest = self._largest_factors()
         self._moves = torch.tensor(at.is_wanted) & (largest > 0)
+        if step is None:  # of all together, as the variables move at once
+            total = max(at.precision, torch.finfo(torch.float64).eps) ** (1 / 3)
+            step = total / math.sqrt(max(1, int(self._moves.sum())))
         rows = at.rows
         generator = torch.Generator().manual_seed(seed)
         signs = 2.0 * torch.randint(2, (directions, *rows.shape), generator=generator) - 1

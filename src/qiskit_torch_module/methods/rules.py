@@ -78,8 +78,9 @@ class SPSA(Rule):
 
     Args:
         directions: How many.
-        step: By how much the fastest angle of each variable changes; None: the precision to the power of 1/3, where the
-            error of the estimates and that of the step are about the same.
+        step: By how much the fastest angle of each variable changes; None: the precision to the power of 1/3, divided
+            by the square root of the number of variables, which move at once. The error of the estimates and that of
+            the step are about the same there.
         generator: A seed, a generator of PyTorch, or None: its global one.
 
     Raises:

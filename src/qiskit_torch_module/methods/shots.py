@@ -1,0 +1,250 @@
+"""Expectation values from finite numbers of shots, which are drawn natively."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .._core.arguments import whole_number
+from .._program.program import Program
+from .._program.rotations import varying
+from .._program.settings import Setting
+from .._simulation.costs import NATIVE, refused_states
+from .._simulation.engines import engine_of
+from .._simulation.method import Cost, Method, Optional, Refusal, Runner, Task
+from .._simulation.native import Native
+from .._simulation.threads import engine_threads
+from ..outputs.probabilities import Probabilities
+from .estimated import Estimated
+from .rules import ParameterShift, Rule, rule_of
+from .stream import Stream
+
+Array = npt.NDArray[np.float64]
+
+EXACT = "exact"
+_PROBABILITIES = Probabilities()  # type: ignore[abstract]  # frozen dataclasses have a hash
+# So many shots are noisier than single precision rounds, by a factor of a hundred.
+_MOST_SHOTS_OF_SINGLE = 10**8
+# A table says what is read of every outcome where it has no more numbers; else each shot is looked at by itself.
+_MOST_NUMBERS_OF_TABLE = 1 << 20
+_SHOTS_AT_ONCE = 1 << 18
+# Seconds to add up the probability of an amplitude, and to draw a shot.
+_SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 1.5e-9, 7e-9
+
+
+class Shots(Method):
+    """Expectation values of Paulis as measurements find them: means over shots, drawn from the states of the engine.
+
+    Paulis that can be measured at once, qubit by qubit, share a setting, and so their shots; each setting has `n` shots
+    of its own for every sample. Every call draws new ones: the stream of random numbers moves on. What is drawn does
+    not depend on the number of threads.
+
+    Args:
+        n: Shots of each setting.
+        gradient: "parameter_shift": two values for each rotation, each with shots of its own; "spsa", "guided_spsa":
+            along random directions; or a rule with options, such as ``qtm.methods.SPSA(directions=4)``. "exact": values
+            are sampled, gradients are those of the native engine, without noise.
+        generator: A seed, a generator of PyTorch (which is shared), or None: the global one of PyTorch.
+
+    Attributes:
+        standard_errors: Of the values of the last call, shape (B, M) for a batch of B rows, float64; None before. NaN
+            for a single shot, which tells nothing of its error.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used.
+    """
+
+    name = "shots"
+    is_exact = False
+
+    def __init__(
+        self, n: int, gradient: str | Rule = "parameter_shift", generator: torch.Generator | int | None = None
+    ) -> None:
+        self.n, self.stream = whole_number(n, "n", 1), Stream(generator)
+        rule = rule_of(gradient, (EXACT,))
+        self.rule = None if isinstance(rule, str) else rule
+        if isinstance(gradient, str) and hasattr(rule, "stream"):
+            rule.stream = self.stream  # one seed for all that is drawn
+        self._last = _Last()
+
+    @property
+    def standard_errors(self) -> torch.Tensor | None:
+        """Of the values of the last call, shape (B, M); None before."""
+        return self._last.standard_errors
+
+    def cost(self, program: Program, task: Task) -> Cost | Refusal:
+        """Of the states of all settings and shifts, and of drawing from them."""
+        if task.device != "cpu":
+            return Refusal(f"it samples on the CPU, not on '{task.device}'; use model.cpu()")
+        refusal = Estimated.refusal(program)
+        if refusal is None and (reason := program.evolution.too_wide) is not None:
+            refusal = Refusal(reason)
+        if refusal is None and program.evolution.frame is None:
+            refusal = Refusal("its file does not say which qubits are measured; build the model from its circuit")
+        states = Program(program.evolution, _PROBABILITIES)
+        refusal = refusal or refused_states(states, Task(dtype=self._dtype))
+        if refusal is not None:
+            return refusal
+        rows = self.num_circuits(program, task.batch_size, task.order > 0)
+        threads = max(1, min(task.num_threads, rows))
+        amplitudes = 2.0**program.evolution.num_qubits
+        evolved = NATIVE.of(program.evolution, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
+        drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
+        exact = NATIVE.of(program.evolution, task).seconds if self.rule is None and task.order else 0.0
+        return Cost(evolved.seconds + drawn + exact, 24.0 * amplitudes * threads)
+
+    def num_circuits(self, program: Program, batch_size: int, with_gradients: bool = True) -> int:
+        """How many circuits are measured, `n` shots each, for the values of a batch, and perhaps all gradients."""
+        bindings = batch_size
+        if with_gradients and self.rule is not None:
+            bindings += self.rule.num_bindings(program, batch_size)
+        return bindings * len(program.settings)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.float32 if self.n <= _MOST_SHOTS_OF_SINGLE else torch.float64
+
+    def prepare(self, program: Program) -> Runner:
+        """Plans nothing yet."""
+        return ExactGradients(program, self) if self.rule is None else ShotsRunner(program, self, self.rule)
+
+    def __repr__(self) -> str:
+        gradient = f"'{EXACT}'" if self.rule is None else repr(self.rule)
+        return f"Shots({self.n}, gradient={gradient})"
+
+
+class _Last:
+    """What is known of the last call."""
+
+    standard_errors: torch.Tensor | None = None
+
+
+class ShotsRunner(Estimated):
+    """Means over shots of the native engine."""
+
+    method: Shots
+    _errors: torch.Tensor  # of the last estimates
+
+    @property
+    def precision(self) -> float:  # type: ignore[override]
+        """That of a Pauli of expectation value 0."""
+        return 1 / math.sqrt(self.method.n)
+
+    @cached_property
+    def _readers(self) -> list[_Reader]:
+        evolution = self.program.apart.evolution
+        return [
+            _Reader(Program(setting.after(evolution), _PROBABILITIES), setting) for setting in self.program.settings
+        ]
+
+    @cached_property
+    def _columns(self) -> list[int]:
+        return varying(self.program.evolution)
+
+    def values(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
+    ) -> tuple[torch.Tensor, Any]:
+        """As `Estimated.values`; the method keeps the standard errors."""
+        found = super().values(inputs, weights, num_threads, record)
+        self.method._last.standard_errors = self._errors[: len(inputs)]
+        return found
+
+    def estimates(self, angles: torch.Tensor, num_threads: int = 0) -> torch.Tensor:
+        """As `Estimated.estimates`: means over new shots."""
+        output, shots = self.program.expectation_values, self.method.n
+        assert output is not None
+        turned = torch.remainder(angles[:, self._columns], 4 * math.pi).to(self.method._dtype)
+        rows, threads = turned.contiguous().numpy(), engine_threads(num_threads)
+        values = np.tile(output.constants, (len(rows), 1))
+        variances = np.zeros_like(values)
+        for reader in self._readers:
+            means, squares = reader.read(rows, shots, self.method.stream.seed(), threads)
+            values[:, reader.setting.observables] += means
+            variances[:, reader.setting.observables] += np.maximum(squares - means**2, 0.0)
+        with np.errstate(invalid="ignore"):  # 0 / 0: one shot does not tell
+            self._errors = torch.from_numpy(np.sqrt(variances / np.float64(shots - 1)))
+        return torch.from_numpy(values)
+
+
+class ExactGradients(Runner):
+    """Means over shots; gradients of the native engine."""
+
+    def __init__(self, program: Program, method: Shots) -> None:
+        super().__init__(program, method)
+        self._sampled, self._native = ShotsRunner(program, method, ParameterShift()), Native().prepare(program)
+
+    def values(
+        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
+    ) -> tuple[torch.Tensor, Any]:
+        """Shape (B, M); nothing is recorded."""
+        return self._sampled.values(inputs, weights, num_threads)
+
+    def pull_back(
+        self,
+        cotangent: torch.Tensor,
+        inputs: torch.Tensor,
+        weights: Sequence[torch.Tensor],
+        wants: Sequence[bool],
+        num_threads: int = 0,
+        tape: Any = None,
+    ) -> Optional:
+        """As that of the native engine."""
+        return self._native.pull_back(cotangent, inputs, weights, wants, num_threads)
+
+
+class _Reader:
+    """Reads the observables of a setting from shots.
+
+    Args:
+        program: Reads the probabilities of a circuit that ends in the basis of Z.
+        setting: What its bits mean.
+    """
+
+    def __init__(self, program: Program, setting: Setting) -> None:
+        self._program, self.setting = program, setting
+        self._sums = np.searchsorted(setting.observables, setting.sums)
+        # A term by itself has the same square whatever is found.
+        self._squares = np.zeros(len(setting.observables))
+        self._squares[np.searchsorted(setting.observables, setting.observable)] = setting.coefficient**2
+
+    @cached_property
+    def _table(self) -> Array | None:
+        """For every outcome, what is read of each observable, and its square if it varies; None: it would be large."""
+        count = 1 << self._program.evolution.num_qubits
+        if count * (len(self._squares) + len(self._sums)) > _MOST_NUMBERS_OF_TABLE:
+            return None
+        return self._values(np.arange(count, dtype=np.uint32))
+
+    def _values(self, bits: npt.NDArray[np.uint32]) -> Array:
+        values = self.setting.values(bits)
+        return np.ascontiguousarray(np.concatenate([values, values[..., self._sums] ** 2], axis=-1))
+
+    def read(self, rows: npt.NDArray[Any], shots: int, seed: int, num_threads: int) -> tuple[Array, Array]:
+        """Means over shots of each observable, shape (K, observables), and of its square.
+
+        Args:
+            rows: Angles (K, R) that vary.
+            shots: How many.
+            seed: What they are drawn by.
+            num_threads: As the engine takes it.
+        """
+        engine, nothing = engine_of(self._program), np.empty(0, rows.dtype)
+        if self._table is not None:
+            means = engine.drawn_means(rows, nothing, self._table, shots, seed, num_threads)
+        else:
+            means = self._means(engine.drawn_outcomes(rows, nothing, shots, seed, num_threads))
+        count = len(self._squares)
+        squares = np.tile(self._squares, (len(rows), 1))
+        squares[:, self._sums] = means[:, count:]
+        return means[:, :count], squares
+
+    def _means(self, outcomes: npt.NDArray[np.uint32]) -> Array:
+        at_once = max(1, _SHOTS_AT_ONCE // outcomes.shape[1])
+        parts = [outcomes[first : first + at_once] for first in range(0, len(outcomes), at_once)]
+        return np.concatenate([self._values(part).mean(axis=1) for part in parts])
