@@ -14,7 +14,7 @@ from scipy.stats import chi2
 import qiskit_torch_module as qtm
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._simulation.engines import engine_of
-from qiskit_torch_module.methods import SPSA, Shots
+from qiskit_torch_module.methods import SPSA, GuidedSPSA, Shots
 from qiskit_torch_module.methods import shots as room
 from qiskit_torch_module.outputs import Probabilities
 
@@ -293,13 +293,12 @@ def test_training_ends_at_the_ground_state():
 
 def test_a_step_is_one_call_of_each_setting(monkeypatch):
     calls = []
-    read = room._Reader.read
-    monkeypatch.setattr(room._Reader, "read", lambda *arguments: calls.append(len(arguments[1])) or read(*arguments))
+    means = room._Reader.means
+    monkeypatch.setattr(room._Reader, "means", lambda *arguments: calls.append(len(arguments[1])) or means(*arguments))
     model = model_of(Shots(10))
     model(inputs_of()).sum().backward()
     settings = len(model._program.settings)
     assert calls == [calls[0]] * settings
-    assert sum(calls) == model.method.num_circuits(model._program, 4)
     with torch.no_grad():
         model(inputs_of())
     assert calls[settings:] == [4] * settings
@@ -388,13 +387,28 @@ def test_engines_of_other_outputs_are_refused():
         engine.drawn_means(angles, nothing, np.zeros((3, 1)), 10, 0, 1)
 
 
-def test_costs():
-    program = model_of(Shots(10))._program
-    task = qtm.methods.Task(batch_size=8)
-    settings = len(program.settings)
-    for method, factor in ((Shots(100), 1 + 2 * sum(program.felt)), (Shots(100, "exact"), 1), (Shots(100, SPSA(3)), 7)):
-        assert method.num_circuits(program, 8) == 8 * factor * settings
-        assert method.num_circuits(program, 8, with_gradients=False) == 8 * settings
-        assert method.cost(program, task).seconds > 0
-    assert Shots(10**6).cost(program, task).seconds > 100 * Shots(100).cost(program, task).seconds
+@pytest.mark.parametrize(
+    ("gradient", "factor"), [("parameter_shift", None), ("exact", 1), (SPSA(3), 7), (GuidedSPSA(directions=2), None)], ids=str
+)  # fmt: skip
+def test_what_a_step_takes_is_told_before(gradient, factor, monkeypatch):
+    calls = []
+    means = room._Reader.means
+    monkeypatch.setattr(room._Reader, "means", lambda *arguments: calls.append(len(arguments[1])) or means(*arguments))
+    model, inputs = model_of(Shots(10, gradient)), inputs_of(batch=8)
+    said = model.cost(inputs)
+    assert calls == []
+    model(inputs).sum().backward()
+    assert said.circuits == sum(calls)
+    assert said.shots == 10 * said.circuits
+    assert said.jobs == said.pubs == 0  # nothing is sent
+    assert factor is None or said.circuits == 8 * factor * len(model._program.settings)
+    with torch.no_grad():
+        assert model.cost(inputs).circuits == 8 * len(model._program.settings)
+
+
+def test_time_is_estimated_for_explain():
+    program, task = model_of(Shots(10))._program, qtm.methods.Task(batch_size=8)
+    seconds = [method.cost(program, task).seconds for method in (Shots(10, "exact"), Shots(10), Shots(10**6))]
+    assert 0 < seconds[0] < seconds[1] < seconds[2] / 100
     assert "on the CPU" in Shots(1).cost(program, qtm.methods.Task(device="cuda")).reason
+    assert "method shots" in str(qtm.explain(model_of(Shots(10)), batch_size=8))

@@ -85,6 +85,14 @@ class Drawer {
     std::vector<double> ends_;
 };
 
+// Adds rows of a table up, all at once: a sum would wait for the one before to be stored.
+void add_all(const double* const (&value)[draws_at_once], int64_t columns, double* __restrict mean) {
+    static_assert(draws_at_once == 8);
+    for (int64_t i = 0; i < columns; ++i)
+        mean[i] += ((value[0][i] + value[1][i]) + (value[2][i] + value[3][i])) +
+                   ((value[4][i] + value[5][i]) + (value[6][i] + value[7][i]));
+}
+
 // Calls draw(drawer, probabilities, row) for every row.
 template <class Real, class Draw>
 void for_each_state(const Plan& plan, const Batch<Real>& batch, const Shots& shots, const Draw& draw) {
@@ -121,10 +129,13 @@ void drawn_means(const Plan& plan, const Batch<Real>& batch, const Shots& shots,
         double* mean = means + row * columns;
         std::fill(mean, mean + columns, 0.0);
         drawer.draw(probability, row, [&](const uint32_t* outcomes, int64_t count) {
-            for (int64_t i = 0; i < count; ++i) {
-                const double* value = table.values + int64_t(outcomes[i]) * columns;
-                for (int64_t column = 0; column < columns; ++column) mean[column] += value[column];
-            }
+            const double* value[draws_at_once];
+            for (int64_t i = 0; i < count; ++i) value[i] = table.values + int64_t(outcomes[i]) * columns;
+            if (count == draws_at_once)
+                add_all(value, columns, mean);
+            else
+                for (int64_t i = 0; i < count; ++i)
+                    for (int64_t column = 0; column < columns; ++column) mean[column] += value[i][column];
         });
         for (int64_t column = 0; column < columns; ++column) mean[column] /= double(shots.count);
     });

@@ -85,7 +85,7 @@ class Estimated(Runner):
         if not any(wants):
             return self.estimates(own, num_threads).to(inputs.dtype), None
         plan = self.rule.plan(Point(self.program, rows, sets, wants, self.precision))
-        values = self.estimates(torch.cat([own, plan.bindings]), num_threads)
+        values = self.estimates(plan.bindings_after(own), num_threads)
         return values[: len(own)].to(inputs.dtype), Estimates(plan, values[len(own) :], wants)
 
     def pull_back(

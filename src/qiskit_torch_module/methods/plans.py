@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 import torch
 
+from .._engine import memory_budget
 from .._program.program import Program
 from .._simulation.method import Optional
 from .._simulation.native import joined
 from .._simulation.pytorch import angles
+
+# Fewer bytes fit: to ask for the budget takes a third of a millisecond.
+_LEAST_ASKED = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class Plan(ABC):
 
     bindings: torch.Tensor
 
+    def bindings_after(self, own: torch.Tensor) -> torch.Tensor:
+        """The angles (B, R) of the samples themselves, and then the others."""
+        return torch.cat([own, self.bindings])
+
     @abstractmethod
     def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
         """Gradients with respect to inputs and sets; None where not wanted.
@@ -90,18 +98,38 @@ def shifted(program: Program, is_wanted: Sequence[bool]) -> list[int]:
     ]
 
 
+def _require_room(count: int, width: int) -> None:
+    """Checks that angles of so many circuits fit the memory budget.
+
+    Raises:
+        ValueError: they do not.
+    """
+    size = 8 * count * width
+    if size >= _LEAST_ASKED and size > (budget := memory_budget()):
+        raise ValueError(
+            f"gradient: the angles of {count:,} circuits take {size / 2**30:.3g} GiB, more than the memory budget of "
+            f"{budget / 2**30:.3g} GiB; use smaller batches, or gradient='spsa'"
+        )
+
+
 class Shifts(Plan):
     """Every angle that matters, up and down by a quarter turn."""
 
     def __init__(self, at: Point) -> None:
         self._at, self._shifted = at, shifted(at.program, at.is_wanted)
         own = angles(at.program.evolution, at.inputs, at.weights)
-        self._num_samples, width = own.shape
-        shifts = own.new_zeros(2, len(self._shifted), 1, width)
-        places = torch.arange(len(self._shifted))
-        shifts[0, places, 0, self._shifted] = math.pi / 2
-        shifts[1, places, 0, self._shifted] = -math.pi / 2
-        self.bindings = (own + shifts).flatten(0, 2)
+        (self._num_samples, width), count = own.shape, len(self._shifted)
+        _require_room((1 + 2 * count) * self._num_samples, width)
+        table = own.repeat(1 + 2 * count, 1, 1)  # large: made once, with room for the samples themselves
+        places = torch.arange(1, 1 + count)
+        table[places, :, self._shifted] += math.pi / 2
+        table[count + places, :, self._shifted] -= math.pi / 2
+        self._table = table
+        self.bindings = table[1:].flatten(0, 1)
+
+    def bindings_after(self, own: torch.Tensor) -> torch.Tensor:
+        """As `Plan.bindings_after`."""
+        return self._table.flatten(0, 1)
 
     def _slopes(self, values: torch.Tensor) -> torch.Tensor:
         """By every shifted angle, shape (S, B, M)."""

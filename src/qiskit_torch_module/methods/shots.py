@@ -17,7 +17,7 @@ from .._program.rotations import varying
 from .._program.settings import Setting
 from .._simulation.costs import NATIVE, refused_states
 from .._simulation.engines import engine_of
-from .._simulation.method import Cost, Method, Optional, Refusal, Runner, Task
+from .._simulation.method import Cost, Method, Optional, Refusal, Runner, Spending, Task
 from .._simulation.native import Native
 from .._simulation.threads import engine_threads
 from ..outputs.probabilities import Probabilities
@@ -34,6 +34,8 @@ _MOST_SHOTS_OF_SINGLE = 10**8
 # A table says what is read of every outcome where it has no more numbers; else each shot is looked at by itself.
 _MOST_NUMBERS_OF_TABLE = 1 << 20
 _SHOTS_AT_ONCE = 1 << 18
+# Angles of so many periods lose as many digits in single precision as a state of many gates does.
+_MOST_TURNS = 4
 # Seconds to add up the probability of an amplitude, and to draw a shot.
 _SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 1.5e-9, 7e-9
 
@@ -91,20 +93,16 @@ class Shots(Method):
         refusal = refusal or refused_states(states, Task(dtype=self._dtype))
         if refusal is not None:
             return refusal
-        rows = self.num_circuits(program, task.batch_size, task.order > 0)
+        rows = task.batch_size
+        if task.order and self.rule is not None:
+            rows += self.rule.num_bindings(program, task.batch_size)
+        rows *= len(program.settings)
         threads = max(1, min(task.num_threads, rows))
         amplitudes = 2.0**program.evolution.num_qubits
         evolved = NATIVE.of(program.evolution, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
         drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
         exact = NATIVE.of(program.evolution, task).seconds if self.rule is None and task.order else 0.0
         return Cost(evolved.seconds + drawn + exact, 24.0 * amplitudes * threads)
-
-    def num_circuits(self, program: Program, batch_size: int, with_gradients: bool = True) -> int:
-        """How many circuits are measured, `n` shots each, for the values of a batch, and perhaps all gradients."""
-        bindings = batch_size
-        if with_gradients and self.rule is not None:
-            bindings += self.rule.num_bindings(program, batch_size)
-        return bindings * len(program.settings)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -129,7 +127,7 @@ class ShotsRunner(Estimated):
     """Means over shots of the native engine."""
 
     method: Shots
-    _errors: torch.Tensor  # of the last estimates
+    _means: list[Array]  # of the last estimates
 
     @property
     def precision(self) -> float:  # type: ignore[override]
@@ -152,24 +150,46 @@ class ShotsRunner(Estimated):
     ) -> tuple[torch.Tensor, Any]:
         """As `Estimated.values`; the method keeps the standard errors."""
         found = super().values(inputs, weights, num_threads, record)
-        self.method._last.standard_errors = self._errors[: len(inputs)]
+        self.method._last.standard_errors = self._standard_errors(len(inputs))
         return found
 
     def estimates(self, angles: torch.Tensor, num_threads: int = 0) -> torch.Tensor:
         """As `Estimated.estimates`: means over new shots."""
-        output, shots = self.program.expectation_values, self.method.n
+        output, method = self.program.expectation_values, self.method
         assert output is not None
-        turned = torch.remainder(angles[:, self._columns], 4 * math.pi).to(self.method._dtype)
-        rows, threads = turned.contiguous().numpy(), engine_threads(num_threads)
+        rows, threads = self._rows(angles), engine_threads(num_threads)
         values = np.tile(output.constants, (len(rows), 1))
-        variances = np.zeros_like(values)
-        for reader in self._readers:
-            means, squares = reader.read(rows, shots, self.method.stream.seed(), threads)
-            values[:, reader.setting.observables] += means
-            variances[:, reader.setting.observables] += np.maximum(squares - means**2, 0.0)
-        with np.errstate(invalid="ignore"):  # 0 / 0: one shot does not tell
-            self._errors = torch.from_numpy(np.sqrt(variances / np.float64(shots - 1)))
+        self._means = [reader.means(rows, method.n, method.stream.seed(), threads) for reader in self._readers]
+        for reader, means in zip(self._readers, self._means, strict=True):
+            reader.add_values(means, values)
         return torch.from_numpy(values)
+
+    def _rows(self, angles: torch.Tensor) -> npt.NDArray[Any]:
+        """Those that vary, in the precision of the simulation."""
+        if len(self._columns) < angles.shape[1]:
+            angles = angles[:, self._columns]
+        if angles.numel() and float(angles.abs().amax()) > _MOST_TURNS * 4 * math.pi:  # digits would be lost
+            angles = torch.remainder(angles, 4 * math.pi)
+        rows: npt.NDArray[Any] = angles.to(self.method._dtype).contiguous().numpy()
+        return rows
+
+    def _standard_errors(self, count: int) -> torch.Tensor:
+        """Of the first rows of the last estimates."""
+        variances = np.zeros((count, self.program.output_size))
+        for reader, means in zip(self._readers, self._means, strict=True):
+            reader.add_variances(means[:count], variances)
+        with np.errstate(invalid="ignore"):  # 0 / 0: one shot does not tell
+            return torch.from_numpy(np.sqrt(variances / np.float64(self.method.n - 1)))
+
+    def spending(self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], wants: Sequence[bool]) -> Spending:
+        """As `Runner.spending`: circuits and shots, all of which are done here."""
+        count = len(inputs)
+        if any(wants):
+            widths = [inputs.shape[1], *map(len, weights)]
+            is_wanted = [want for want, width in zip(wants, widths, strict=True) for _ in range(width)]
+            count += self.rule.num_bindings(self.program, len(inputs), is_wanted)
+        circuits = count * len(self.program.settings)
+        return Spending(circuits=circuits, shots=circuits * self.method.n)
 
 
 class ExactGradients(Runner):
@@ -184,6 +204,10 @@ class ExactGradients(Runner):
     ) -> tuple[torch.Tensor, Any]:
         """Shape (B, M); nothing is recorded."""
         return self._sampled.values(inputs, weights, num_threads)
+
+    def spending(self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], wants: Sequence[bool]) -> Spending:
+        """As `Runner.spending`: that of the values."""
+        return self._sampled.spending(inputs, weights, ())
 
     def pull_back(
         self,
@@ -225,8 +249,8 @@ class _Reader:
         values = self.setting.values(bits)
         return np.ascontiguousarray(np.concatenate([values, values[..., self._sums] ** 2], axis=-1))
 
-    def read(self, rows: npt.NDArray[Any], shots: int, seed: int, num_threads: int) -> tuple[Array, Array]:
-        """Means over shots of each observable, shape (K, observables), and of its square.
+    def means(self, rows: npt.NDArray[Any], shots: int, seed: int, num_threads: int) -> Array:
+        """Means over shots of each observable, and of the squares of those that vary: shape (K, columns).
 
         Args:
             rows: Angles (K, R) that vary.
@@ -236,15 +260,21 @@ class _Reader:
         """
         engine, nothing = engine_of(self._program), np.empty(0, rows.dtype)
         if self._table is not None:
-            means = engine.drawn_means(rows, nothing, self._table, shots, seed, num_threads)
-        else:
-            means = self._means(engine.drawn_outcomes(rows, nothing, shots, seed, num_threads))
-        count = len(self._squares)
-        squares = np.tile(self._squares, (len(rows), 1))
-        squares[:, self._sums] = means[:, count:]
-        return means[:, :count], squares
+            return engine.drawn_means(rows, nothing, self._table, shots, seed, num_threads)
+        return self._means_of(engine.drawn_outcomes(rows, nothing, shots, seed, num_threads))
 
-    def _means(self, outcomes: npt.NDArray[np.uint32]) -> Array:
+    def add_values(self, means: Array, values: Array) -> None:
+        """Adds what is read to values (K, M) of all observables."""
+        values[:, self.setting.observables] += means[:, : len(self._squares)]
+
+    def add_variances(self, means: Array, variances: Array) -> None:
+        """Adds the variance of a shot, but for rounding at least 0, to those (K, M) of all observables."""
+        count = len(self._squares)
+        squares = np.tile(self._squares, (len(means), 1))
+        squares[:, self._sums] = means[:, count:]
+        variances[:, self.setting.observables] += np.maximum(squares - means[:, :count] ** 2, 0.0)
+
+    def _means_of(self, outcomes: npt.NDArray[np.uint32]) -> Array:
         at_once = max(1, _SHOTS_AT_ONCE // outcomes.shape[1])
         parts = [outcomes[first : first + at_once] for first in range(0, len(outcomes), at_once)]
         return np.concatenate([self._values(part).mean(axis=1) for part in parts])
