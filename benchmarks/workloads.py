@@ -26,6 +26,7 @@ from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, explain
+from qiskit_torch_module._program.symmetries import without_settled
 from qiskit_torch_module._simulation.costs import work_of_terms
 from qiskit_torch_module.reproduce.store import described, machine
 
@@ -159,7 +160,7 @@ def _point(name: str) -> dict[str, Any]:
         model().sum().backward()
 
     said = explain(model, num_threads=THREADS)
-    output = model._program.expectation_values
+    output = without_settled(model._program).expectation_values
     assert output is not None
     read, seeded = work_of_terms(said.num_simulated_qubits, output.terms, 8)
     parts = [said.values, said.gradients]

@@ -91,7 +91,19 @@ def _moved(output: ExpectationValues, turns: QuarterTurns, index: Index) -> Expe
     is_identity = (moved.x | moved.z) == 0
     constants = np.array(output.constants)
     np.add.at(constants, moved.observable[is_identity], moved.coefficient[is_identity])
-    return ExpectationValues(tuple(map(float, constants)), moved.at(~is_identity))
+    return ExpectationValues(tuple(map(float, constants)), _merged(moved.at(~is_identity)))
+
+
+def _merged(terms: PauliTerms) -> PauliTerms:
+    """With equal terms of an observable added up: words that differ by a symmetry have become one."""
+    if not len(terms):
+        return terms
+    order = np.lexsort((terms.z, terms.x, terms.observable))
+    terms = terms.at(order)
+    keys = np.stack([terms.observable, terms.x, terms.z])
+    first = np.flatnonzero(np.concatenate([[True], (keys[:, 1:] != keys[:, :-1]).any(0)]))
+    sums = np.add.reduceat(terms.coefficient, first)
+    return PauliTerms(terms.observable[first], terms.x[first], terms.z[first], sums)
 
 
 def _evolution(
