@@ -66,7 +66,7 @@ def test_born_machine(tmp_path):
 
 def test_natural_gradient(tmp_path):
     picture = tmp_path / "natural_gradient.png"
-    left = example("natural_gradient", "matplotlib")(starts=2, updates=60, picture=str(picture))
+    left = example("natural_gradient", "matplotlib")(starts=1, updates=50, picture=str(picture))
     assert left["natural gradient"] < 1e-3 < left["Adam"]
     assert picture.stat().st_size > 10_000
 

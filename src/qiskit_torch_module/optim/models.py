@@ -48,14 +48,24 @@ def quantum_modules(model: torch.nn.Module) -> dict[str, QuantumModule]:
 
 
 def quantum_sets(model: torch.nn.Module) -> dict[torch.nn.Parameter, QuantumSet]:
-    """The sets of all quantum modules in a model; coefficients of trained observables are none."""
+    """The sets of all quantum modules in a model; coefficients of trained observables are none.
+
+    Raises:
+        ValueError: a set stands in two modules.
+    """
     found: dict[torch.nn.Parameter, QuantumSet] = {}
     for prefix, module in quantum_modules(model).items():
         first = 0
         for name, parameters in zip(module.variational_names, module.variational_parameters, strict=True):
             own = module._parameters.get(name)  # not there where it is parametrized
+            full = f"{prefix}.{name}" if prefix else name
+            if own is not None and own in found:
+                raise ValueError(
+                    f"model: expected each set in one module, got '{full}', which is '{found[own].name}', too; call "
+                    "one module twice"
+                )
             if own is not None:
-                found.setdefault(own, QuantumSet(f"{prefix}.{name}" if prefix else name, module, first))
+                found[own] = QuantumSet(full, module, first)
             first += len(parameters)
     return found
 

@@ -11,7 +11,7 @@ from .._core.arguments import finite_number
 from .._core.torch_internals import transforms_active
 from ..modules.module import QuantumModule
 from .metric import Solution, Solver
-from .models import as_states, quantum_modules, require_model
+from .models import as_states, quantum_modules, quantum_sets, require_model
 
 _STRUCTURES = ("full", "block", "diagonal")
 
@@ -74,7 +74,7 @@ class NaturalGradient:
         self._modules = {
             name: module for name, module in quantum_modules(require_model(model)).items() if module.variational_names
         }
-        _require_sets(self._modules)
+        _require_sets(model, self._modules)
         self._inputs: dict[QuantumModule, list[Any]] = {module: [] for module in self._modules.values()}
         self._states: dict[QuantumModule, QuantumModule] = {}
         self._hooks = [
@@ -165,22 +165,14 @@ class NaturalGradient:
         return found
 
 
-def _require_sets(modules: Mapping[str, QuantumModule]) -> None:
-    owners: dict[torch.Tensor, str] = {}
+def _require_sets(model: torch.nn.Module, modules: Mapping[str, QuantumModule]) -> None:
+    if not quantum_sets(model) and not modules:
+        raise ValueError("model: expected a QuantumModule with variational parameters in it, got none")
     for prefix, module in modules.items():
         for name in module.variational_names:
-            full = f"{prefix}.{name}" if prefix else name
-            own = module._parameters.get(name)
-            if own is None:
+            if name not in module._parameters:
+                full = f"{prefix}.{name}" if prefix else name
                 raise ValueError(
-                    f"model: expected sets that are parameters themselves, got '{full}', which is parametrized; the "
-                    "gradient of what is behind it is no gradient of angles"
+                    f"model: expected sets that are parameters themselves, got '{full}', "
+                    "which is parametrized; the gradient of what is behind it is no gradient of angles"
                 )
-            if own in owners:
-                raise ValueError(
-                    f"model: expected each set in one module, got '{full}', which is '{owners[own]}', too; call one "
-                    "module twice"
-                )
-            owners[own] = full
-    if not owners:
-        raise ValueError("model: expected a QuantumModule with variational parameters in it, got none")
