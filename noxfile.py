@@ -59,6 +59,7 @@ QISKIT_TESTS = [
         "jacobian",
         "library",
         "measurements",
+        "mitigation",
         "module",
         "observables",
         "one_against_one",

@@ -1,4 +1,4 @@
-"""Runs of jobs that are killed at every moment and go on; see test_journal.py, which starts this.
+"""Runs of jobs that are killed at every moment and go on; killed_training.py starts them.
 
 The service stands outside: a file of what it was sent, and answers that are drawn by the number of a job.
 """
@@ -6,8 +6,6 @@ The service stands outside: a file of what it was sent, and answers that are dra
 import hashlib
 import os
 import signal
-import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -112,7 +110,3 @@ def main(folder, stride):
                 os._exit(0 if (fits or (0 < again <= 2 and kept)) else 1)
             assert os.waitpid(child, 0)[1] == 0, (last, fetches, (place / "sent").read_text())
     print(moments, hashlib.sha256(b"".join(content(number).digest for number in range(4))).hexdigest())
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

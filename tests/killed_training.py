@@ -1,4 +1,4 @@
-"""Training on a service that answers with noise, killed at every moment and gone on with; see test_lost_jobs.py.
+"""Training on a service that answers with noise, killed at every moment and gone on with; test_lost_jobs.py starts it.
 
 The service stands outside: it notes what it was sent, and what it draws depends on how often it was sent the same. So a
 run that is sent something twice ends differently.
@@ -17,6 +17,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.primitives import StatevectorEstimator
 
+import killed_runs
 import qiskit_torch_module as qtm
 from killed_runs import Moments
 from qiskit_torch_module._reading import compat
@@ -185,4 +186,8 @@ def main(folder, stride):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    place = Path(sys.argv[1])
+    for part in ("jobs", "training"):
+        (place / part).mkdir()
+    killed_runs.main(place / "jobs", int(sys.argv[2]))
+    main(place / "training", int(sys.argv[2]))

@@ -176,7 +176,7 @@ def updates_in(path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
-def test_a_run_that_is_killed_or_told_to_end_goes_on(tmp_path):
+def test_a_run_that_is_killed_or_told_to_end_goes_on_and_ends_like_one_that_was_not(tmp_path):
     process = started(tmp_path, "--epochs", "10000")
     process.kill()
     process.communicate(timeout=60)
@@ -196,43 +196,17 @@ def test_a_run_that_is_killed_or_told_to_end_goes_on(tmp_path):
     assert "test accuracy" in output
     second = updates_in(tmp_path / "model.pt")
     assert second > first
-    result = qtm("train", "digits", "--max-updates", second + 3, "--epochs", 10000, "--resume", "--output", tmp_path)
+    arguments = ["train", "digits", "--max-updates", second + 3, "--epochs", 10000, "--output"]
+    result = qtm(*arguments, tmp_path, "--resume")
     assert result.exit_code == 0
     assert f"after {second + 3} updates" in result.output
-
-
-# Signal 9 after some updates, whatever has been saved by then.
-KILLED = """
-import os, signal, sys
-from qiskit_torch_module.applications.training import Training
-from qiskit_torch_module.cli import app
-
-after, update = int(sys.argv.pop(1)), Training._update
-
-def killed(run, batch):
-    update(run, batch)
-    if len(run.history.loss) == after:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Training._update = killed
-app()
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals differ")
-def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(tmp_path):
-    arguments = ["train", "digits", "--max-updates", "34", "--seed", "2", "--output"]  # beyond an epoch
     assert qtm(*arguments, tmp_path / "whole").exit_code == 0
-    command = [sys.executable, "-c", KILLED, "31", *arguments, str(tmp_path / "part")]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
-    assert 0 < updates_in(tmp_path / "part" / "model.pt") < 31
-    assert qtm(*arguments, tmp_path / "part", "--resume").exit_code == 0
-    whole, part = (read_checkpoint(tmp_path / name / "model.pt", "checkpoint") for name in ("whole", "part"))
-    assert torch.equal(whole["states"]["model"]["weights"], part["states"]["model"]["weights"])
-    moments = [run["states"]["optimizer"]["state"][0] for run in (whole, part)]
+    part, whole = (read_checkpoint(folder / "model.pt", "checkpoint") for folder in (tmp_path, tmp_path / "whole"))
+    assert torch.equal(part["states"]["model"]["weights"], whole["states"]["model"]["weights"])
+    moments = [run["states"]["optimizer"]["state"][0] for run in (part, whole)]
     assert all(torch.equal(moments[0][name], moments[1][name]) for name in ("exp_avg", "exp_avg_sq", "step"))
     for name in ("loss", "accuracy", "test_accuracy"):
-        assert whole["progress"]["history"][name] == part["progress"]["history"][name]
+        assert part["progress"]["history"][name] == whole["progress"]["history"][name]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes differ")

@@ -1,15 +1,12 @@
 """Journals: what was answered is never sent again, whatever ends the process, and nothing is mixed."""
 
 import copy
-import hashlib
 import os
 import pickle
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +14,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from conftest import NIGHTLY
 from qiskit_torch_module.methods import Journal
 from qiskit_torch_module.methods.contents import Contents, who_answers
 
 ESTIMATOR = {"class": "spy", "options": {"shots": 100}}
-HERE = Path(__file__).parent
 
 
 def circuit(name="c", parameters=("a", "b")):
@@ -439,20 +434,3 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 def test_bad_arguments(tmp_path, arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Journal(**{"path": tmp_path / "run.sqlite", **arguments})
-
-
-# Killed
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are copied")
-def test_killed_at_every_moment_a_run_ends_as_if_nothing_had_happened():
-    """`killed_runs.py` is killed by signal 9 before and after every statement to the database, job and answer."""
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # no disk to wait for
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        command = [sys.executable, str(HERE / "killed_runs.py"), folder, "1" if NIGHTLY else "5"]
-        found = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert found.returncode == 0, found.stderr
-    moments, digest = found.stdout.split()
-    assert int(moments) > 40
-    assert digest == hashlib.sha256(b"".join(content(n).digest for n in range(4))).hexdigest()  # in another process

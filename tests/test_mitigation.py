@@ -8,7 +8,6 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.primitives import StatevectorEstimator
 from qiskit.quantum_info import Pauli, Statevector
 from qiskit.transpiler.preset_passmanagers import generate_preset_pass_manager
 
@@ -114,7 +113,7 @@ def constants(values):
     ],
 )
 def test_the_weights_are_those_of_polynomials(factors, extrapolation, weights):
-    degree = ZeroNoise(Primitive(StatevectorEstimator()), factors, extrapolation).degree
+    degree = ZeroNoise(Primitive(compat.StatevectorEstimator()), factors, extrapolation).degree
     np.testing.assert_allclose(weights_at_zero(factors, degree), weights, atol=1e-12)
 
 
@@ -177,7 +176,7 @@ def test_mitigations_compose_either_way():
 def test_folded_circuits_do_the_same(basis, factor):
     made = circuit(5)
     manager = basis and generate_preset_pass_manager(1, basis_gates=basis, seed_transpiler=1)
-    method = Primitive(StatevectorEstimator(), precision=0.0, pass_manager=manager)
+    method = Primitive(qtm.FastEstimator(), precision=0.0, pass_manager=manager)
     method.supports = lambda name, qubits: True
     for got, expected in zip(results(ZeroNoise(method, (factor,), 0), made), results(Native(), made), strict=True):
         torch.testing.assert_close(got, expected, rtol=0.0, atol=1e-9)
@@ -201,6 +200,7 @@ def test_a_calibration_is_kept_by_a_checkpoint(tmp_path):
     assert noisy.jobs == [2, 1, 1]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Aer with Qiskit 1
 def test_noise_of_aer_with_shots():
     """Depolarizing gates and errors of readout: mitigated values are at least four times nearer to the exact ones."""
     try:
@@ -254,7 +254,7 @@ def test_noise_of_aer_with_shots():
 )
 def test_bad_arguments(make, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        make(Primitive(StatevectorEstimator()))
+        make(Primitive(compat.StatevectorEstimator()))
 
 
 def test_what_cannot_be_mitigated():
