@@ -14,7 +14,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from qiskit_torch_module.methods import Journal
+from qiskit_torch_module.methods import Journal, Primitive
 from qiskit_torch_module.methods.contents import Contents, who_answers
 
 ESTIMATOR = {"class": "spy", "options": {"shots": 100}}
@@ -148,6 +148,22 @@ def test_who_answers_knows_options_and_forgets_the_session():
     assert who_answers(estimator(0.1)) != who_answers(estimator(0.2))
     assert who_answers(estimator(0.1)) != who_answers(estimator(0.1, shots=5))
     assert "object at 0x" not in str(who_answers(estimator(0.1)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_options_of_a_service_pass_through_and_tell_journals_apart():
+    runtime = pytest.importorskip("qiskit_ibm_runtime")
+    from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+    def estimator(**options):
+        return runtime.EstimatorV2(mode=FakeManilaV2(), options=options)
+
+    levels = [who_answers(estimator(resilience_level=level)) for level in (0, 1, 1)]
+    assert levels[0] != levels[1] == levels[2]
+    assert who_answers(estimator(environment={"job_tags": ["a"]})) == who_answers(estimator())
+    mitigated = estimator(resilience={"zne_mitigation": True, "zne": {"noise_factors": (1, 3)}})
+    assert who_answers(mitigated) != who_answers(estimator())
+    assert Primitive(mitigated).estimator.options.resilience.zne.noise_factors == (1, 3)
 
 
 # Going on

@@ -159,6 +159,27 @@ def test_optimizers_of_this_package_go_on_with_their_generators(tmp_path):
     assert torch.equal(steps(), expected)
 
 
+@pytest.mark.parametrize("gradient", ["parameter_shift", "spsa"])
+def test_shots_go_on_with_their_stream(tmp_path, gradient):
+    method = qtm.methods.Shots(100, gradient, generator=3)
+    model = qtm.QuantumModule(*circuit(), seed_init=0, method=method)
+    checkpoint = qtm.Checkpoint(tmp_path / "run.qtm", model, torch.optim.SGD(model.parameters(), lr=0.1))
+
+    def steps():
+        for _ in range(2):
+            model.zero_grad()
+            model(torch.ones(1, 2)).sum().backward()
+            checkpoint._given["optimizer"].step()
+        return model.variational.detach().clone()
+
+    steps()
+    checkpoint.save()
+    expected = steps()
+    assert not torch.equal(steps(), expected)
+    checkpoint.load()
+    assert torch.equal(steps(), expected)
+
+
 def test_a_position_in_a_journal(tmp_path):
     method = Draws(0)
     method.journal = qtm.methods.Journal(tmp_path / "run.sqlite")
