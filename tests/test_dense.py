@@ -82,7 +82,7 @@ def judged(num_qubits, seed):
     return Judgement(*mixed_circuit(num_qubits, seed), seed, batch_values)
 
 
-@pytest.mark.parametrize("seed", range(100) if NIGHTLY else range(4))
+@pytest.mark.parametrize("seed", range(100) if NIGHTLY else range(2))
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5])
 def test_values_and_gradients(num_qubits, seed, instruction_set, all_dense, float64):
     judged(num_qubits, seed).assert_agrees()

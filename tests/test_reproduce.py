@@ -8,6 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from conftest import NIGHTLY
 from qiskit_torch_module.cli import app
 from qiskit_torch_module.reproduce import ablation, cartpole, digits, figures, learning, report, systems
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, Run
@@ -147,7 +148,8 @@ def test_the_report_of_learning(settings, tmp_path):
     assert picture.exists()
 
 
-def test_digits_train(settings, tmp_path):
+def test_digits_train(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(digits, "_SMALL", 250 if NIGHTLY else 120)  # updates
     task = next(one for one in digits.tasks(settings) if one.key.startswith("0.02"))
     found = task.run({})
     assert found["test_accuracy"][-1][1] > 0.6
@@ -169,7 +171,8 @@ def test_machines_are_merged(settings, tmp_path):
     assert picture.exists()
 
 
-def test_the_command_line(tmp_path):
+def test_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "QUICK_QUBITS", (2, 4))
     arguments = ["reproduce", "fig4", "--quick", "--output", str(tmp_path)]
     found = CliRunner().invoke(app, arguments)
     assert found.exit_code == 0, found.output
