@@ -265,14 +265,20 @@ def test_a_job_of_a_process_that_died_is_fetched(tmp_path):
     assert np.array_equal(answers[1][0], service.jobs["id2"].answer)
 
 
-@pytest.mark.parametrize("lost", ["not there", "failed"])
-def test_a_job_that_cannot_be_fetched_is_sent_again(tmp_path, lost):
+LOST = {"no fetch": "without fetch= it is sent again", "not there": "not to be found", "failed": ""}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_job_that_cannot_be_fetched_is_sent_again(tmp_path, lost, caplog):
     service = Service(("RUNNING", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         ask(Journal(tmp_path / "run.sqlite"), service, 1)
     service.jobs["id1"].problem = ("ERROR", RuntimeError("failed on the device"))
-    ask(Journal(tmp_path / "run.sqlite", fetch=service.jobs.get if lost == "failed" else {}.__getitem__), service, 1)
+    fetch = {"no fetch": None, "not there": {}.__getitem__, "failed": service.jobs.get}[lost]
+    ask(Journal(tmp_path / "run.sqlite", fetch=fetch), service, 1)
     assert service.sent == [1, 1]
+    assert LOST[lost] in caplog.text
+    assert ("id1" in caplog.text) == (lost != "failed")
 
 
 # Positions

@@ -107,7 +107,7 @@ class Sender:
         while True:
             try:
                 if job is None:
-                    job = self._fetched(job_id)
+                    job, job_id = self._fetched(job_id), None
                     is_fetched = job is not None
                 if job is None:
                     job = send()
@@ -122,10 +122,13 @@ class Sender:
                     _log.warning("a job failed (%s); next attempt in %g s", error, pause)
                     time.sleep(pause)
                 if lost:
-                    job = job_id = None
+                    job = None
 
     def _fetched(self, job_id: str | None) -> Any:
-        if job_id is None or self._fetch is None:
+        if job_id is None:
+            return None
+        if self._fetch is None:
+            _log.warning("job %s was sent, but not answered; without fetch= it is sent again", job_id)
             return None
         try:
             return self._fetch(job_id)
