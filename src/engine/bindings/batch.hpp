@@ -39,7 +39,8 @@ Array make_array(std::initializer_list<size_t> shape) {
 }
 
 inline std::string shape_text(size_t rows, size_t columns) {
-    return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+    std::string text("(");  // GCC 12 warns of "(" + a string
+    return text.append(std::to_string(rows)).append(", ").append(std::to_string(columns)).append(")");
 }
 
 template <class Real>
