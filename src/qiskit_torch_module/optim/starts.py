@@ -74,7 +74,7 @@ class ManyStarts(torch.nn.Module):
         return [torch.nn.Parameter(torch.stack(values)) for values in starts]
 
     def forward(self, *arguments: Any, **options: Any) -> torch.Tensor:
-        """What all starts make of one input: shape (k, *shape of the model's output)."""
+        """The model's outputs for all starts, stacked: shape (k, ...)."""
 
         def call(*members: torch.Tensor) -> Any:
             others = dict(zip(self._names, members, strict=True))
