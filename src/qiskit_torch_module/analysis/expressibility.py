@@ -61,9 +61,8 @@ def expressibility(
     """The divergence of the fidelities of a circuit's states from those of random states.
 
     Pairs of states with random parameters have fidelities whose histogram p is held against that of Haar-random
-    states of N dimensions, (1 - F)^(N - 1): the value is D(p || Haar) = sum p log(p / Haar). Small: the circuit is
-    expressive. It depends on the number of bins, and is at most log of it for one that always gives the same state, so
-    compare values of the same number.
+    states of N dimensions, (N - 1) (1 - F)^(N - 2): the value is the sum of p log(p / Haar). Small: the circuit is
+    expressive. It depends on the number of bins, so compare values of the same number.
 
     Source: Sim, Johnson and Aspuru-Guzik, "Expressibility and entangling capability of parameterized quantum circuits
     for hybrid quantum-classical algorithms", Advanced Quantum Technologies 2, 1900070 (2019), arXiv:1905.10876.
@@ -71,7 +70,7 @@ def expressibility(
     Args:
         model: A `QuantumModule`, whose inputs are parameters, too; or a ``QuantumCircuit``.
         pairs: Number of pairs.
-        bins: Of both histograms; the paper has 75 edges, which is 74 bins.
+        bins: Of both histograms.
         input: An input, shape (input_size,), at which the model stays; None: inputs are uniform from 0 to 2 pi.
         initial: How weights are drawn, as `variational_params_initial` of `QuantumModule`; None: as the model starts.
         generator: Of random numbers; None: the global one of PyTorch.

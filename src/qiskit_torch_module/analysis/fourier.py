@@ -35,8 +35,8 @@ class FourierCoefficients:
 
     Attributes:
         frequencies: Angular frequencies of each input, shape (F, input_size), in ascending order.
-        coefficients: Of each frequency and output, shape (F, *shape of the output); of random weights
-            (samples, F, *shape).
+        coefficients: Of each frequency and output, shape ``(F, *shape)``; of random weights
+            ``(samples, F, *shape)``.
         samples: Number of random weights; None: those of the model.
     """
 
@@ -46,20 +46,20 @@ class FourierCoefficients:
 
     @property
     def value(self) -> Real:
-        """The squared size of each coefficient, its mean over random weights; shape (F, *shape)."""
+        """The squared size of each coefficient, its mean over random weights; shape ``(F, *shape)``."""
         power = np.abs(self.coefficients) ** 2
         return power if self.samples is None else power.mean(0)
 
     @property
     def standard_error(self) -> Real:
-        """That of the mean power, 0 where nothing is random; shape (F, *shape)."""
+        """That of the mean power, 0 where nothing is random; shape ``(F, *shape)``."""
         if self.samples is None:
             return np.zeros(self.coefficients.shape)
         error: Real = (np.abs(self.coefficients) ** 2).std(0, ddof=1) / math.sqrt(self.samples)
         return error
 
     def __call__(self, inputs: Any) -> Real:
-        """The series at inputs (B, input_size); shape (B, *shape), or of random weights (samples, B, *shape)."""
+        """The series at inputs (B, input_size); ``(B, *shape)``, or of random weights ``(samples, B, *shape)``."""
         rows = tensor_of(inputs, torch.float64, argument="inputs").detach().numpy()
         waves = np.exp(1j * rows @ self.frequencies.T)
         place = 0 if self.samples is None else 1
