@@ -34,6 +34,21 @@ def test_drop_in_sampler():
     assert example("drop_in_sampler", "qiskit_machine_learning")(num_qubits=2, depth=1, batch=2, repeats=1) > 0
 
 
+def test_one_job():
+    (jobs, pubs, circuits), ours = example("one_job", "qiskit_machine_learning.gradients", "qiskit_aer")(2, 1, 2)
+    assert jobs == 2
+    assert [*ours] == [1, 1, 2 * (1 + 2 * 6)]  # the last phases are not felt
+    assert pubs > 30
+    assert circuits > ours[2]
+
+
+def test_to_hardware():
+    modules = ("qiskit_aer", "qiskit_ibm_runtime", "sklearn")
+    losses = example("to_hardware", *modules)(updates=5, updates_on_device=1, batch_size=1, tested=6)
+    assert len(losses) == 4
+    assert all(0 < loss < 4 for loss in losses.values())
+
+
 def test_skorch_classifier():
     assert example("skorch_classifier", "skorch")(epochs=4) > 0.5
 

@@ -132,6 +132,28 @@ def test_angles_of_a_device_are_plain_parameters():
     assert [one.name for one in circuit.parameters] == sorted(one.name for one in circuit.parameters)
 
 
+@pytest.mark.parametrize(
+    "basis", [["u1", "u2", "u3", "cx"], ["u", "cz"], ["rz", "sx", "x", "ecr"], ["r", "rzz"], ["rx", "ry", "p", "rxx"]]
+)
+def test_every_basis(basis):
+    """Angles go where the transpiler has put them: into others, sums, and global phases."""
+    circuit, x, w = ansatz(2, 1)
+    manager = generate_preset_pass_manager(2, basis_gates=basis, seed_transpiler=1, approximation_degree=1.0)
+    options = {"observables": ["ZX", "YI"], "seed_init": 0}
+    model = qtm.QuantumModule(circuit, x, w, method=primitive(pass_manager=manager), **options)
+    rows = torch.rand(1, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model(rows), qtm.with_method(model, "native")(rows))
+    assert set(gates(sent(model).circuit)) <= set(basis)
+
+
+@pytest.mark.parametrize("name", ["reuploading", "qaoa"])
+def test_it_is_as_deep_as_the_circuit_transpiled_by_itself(name):
+    case = cases(4)[name]
+    model = qtm.QuantumModule(case.circuit, case.encoding, case.variational, method=primitive(pass_manager=moved(2)))
+    of_pairs = lambda one: len(one.qubits) > 1  # noqa: E731
+    assert sent(model).circuit.depth(of_pairs) <= moved(2).run(case.circuit).depth(of_pairs)
+
+
 def test_it_is_transpiled_once():
     class Counting:
         def __init__(self):
@@ -297,7 +319,8 @@ def test_estimators_of_a_service():
     runtime = pytest.importorskip("qiskit_ibm_runtime")
     from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
-    estimator = runtime.EstimatorV2(mode=FakeManilaV2(), options={"simulator": {"seed_simulator": 3}})
+    kind = getattr(runtime, "EstimatorV2", None) or runtime.Estimator
+    estimator = kind(mode=FakeManilaV2(), options={"simulator": {"seed_simulator": 3}})
     circuit, x, w = ansatz(2, 1)
     method = Primitive(estimator, precision=0.1)
     model = qtm.QuantumModule(circuit, x, w, method=method, seed_init=0).double()
@@ -307,7 +330,7 @@ def test_estimators_of_a_service():
     values.sum().backward()
     assert method.spent == model.cost(rows)
     assert sent(model).circuit.num_qubits == 5
-    with pytest.raises(ValueError, match="precision: expected a positive number, as EstimatorV2 samples, got 0"):
+    with pytest.raises(ValueError, match="precision: expected a positive number, as Estimator.* samples, got 0"):
         Primitive(estimator, precision=0)
 
 

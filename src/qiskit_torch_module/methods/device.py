@@ -183,6 +183,7 @@ def _with_plain_angles(
     angles = Angles({parameter: number for number, parameter in enumerate(own.parameters)})
     known: dict[Any, Parameter] = {}
     plain = circuit.copy_empty_like()
+    plain.global_phase = 0.0  # nobody sees it, and it may hold the angles that were given
     for instruction in circuit.data:
         operation = instruction.operation
         if has_parameters(operation):
