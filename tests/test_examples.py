@@ -167,3 +167,22 @@ def test_paper_with_qiskit_machine_learning(paper):
     assert min(paper("runtime_qml", *modules)(num_qubits=2, depth=1, batch=2)) > 0
     assert len(paper("digits_qml", *modules)(num_qubits=2, depth=1, updates=2, batch=2)) == 2
     assert len(paper("cartpole_qml", *modules)(updates=1, episodes=1, longest=5)) == 1
+
+
+def test_imaginary_time(tmp_path):
+    """More layers follow more closely."""
+    picture = tmp_path / "imaginary_time.png"
+    main = example("imaginary_time", "matplotlib", "qiskit_algorithms")
+    curves = main(num_qubits=4, depths=(1, 2), until=1.0, steps=25, picture=str(picture))
+    assert curves[2].infidelities[-1] < curves[1].infidelities[-1] < 0.1
+    assert all(curve.energies[-1] < curve.energies[0] for curve in curves.values())
+    assert picture.stat().st_size > 10_000
+
+
+def test_growing_ansatz(tmp_path):
+    """The known energies of lithium hydride: of Hartree and Fock, and correlated."""
+    picture = tmp_path / "growing_ansatz.png"
+    errors = example("growing_ansatz", "matplotlib")(most=2, counts=(2,), picture=str(picture))
+    assert errors[0] == pytest.approx(0.0205, abs=2e-4)
+    assert errors[2] < 0.005 < errors[1]
+    assert picture.stat().st_size > 10_000

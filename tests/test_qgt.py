@@ -1,5 +1,7 @@
 """`FastQGT` in the place of the classes of qiskit-algorithms."""
 
+import warnings
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -121,6 +123,20 @@ def test_variational_time_evolution(imaginary):
     np.testing.assert_allclose(ours.parameter_values, theirs.parameter_values, atol=1e-9)
     states = [Statevector(result.evolved_state) for result in (ours, theirs)]
     np.testing.assert_allclose(*states, atol=1e-9)
+
+
+def test_no_principle_complains_of_what_is_right():
+    """The name of a type is as good as the type, and a wrong one is still changed, with a warning."""
+    variational = pytest.importorskip("qiskit_algorithms.time_evolvers.variational")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        variational.ImaginaryMcLachlanPrinciple(FastQGT(), FastReverseEstimatorGradient())
+        variational.RealMcLachlanPrinciple(FastQGT(), FastReverseEstimatorGradient("imaginary"))
+    gradient = FastReverseEstimatorGradient("real")
+    with pytest.warns(UserWarning, match="changed automatically"):
+        variational.RealMcLachlanPrinciple(FastQGT(), gradient)
+    assert gradient.derivative_type == gradients.DerivativeType.IMAG
+    assert gradient._derivative_type != gradients.DerivativeType.REAL
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,11 @@ class FastReverseEstimatorGradient(GradientSettings):
 
     @property
     def _derivative_type(self) -> Any:
-        """The name under which the variational principles of ``qiskit-algorithms`` read and set it."""
-        return self._type
+        """The name under which the variational principles of ``qiskit-algorithms`` read and set it.
+
+        They compare it with a ``DerivativeType``, and warn where it is another.
+        """
+        return _Name(self._part) if isinstance(self._type, str) else self._type
 
     @_derivative_type.setter
     def _derivative_type(self, value: Any) -> None:
@@ -191,6 +194,23 @@ class FastReverseEstimatorGradient(GradientSettings):
         if self._part == "imaginary":
             return self._jacobian(*arguments, imaginary=True)
         return self._jacobian(*arguments, imaginary=False) + 1j * self._jacobian(*arguments, imaginary=True)
+
+
+class _Name(str):
+    """The name of a derivative type that equals the member of an enumeration that it names."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            return part_of(other) == str(self)
+        except ValueError:
+            return False
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 def part_of(derivative_type: Any) -> str:
