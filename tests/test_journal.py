@@ -434,6 +434,20 @@ def test_damage_is_found(tmp_path):
     assert not service.sent
 
 
+def test_a_full_disk_loses_nothing_that_was_answered(tmp_path):
+    service, journal = Service(), Journal(tmp_path / "run.sqlite")
+    first = ask(journal, service, 1, 2)
+    ((pages,),) = journal._file._execute("PRAGMA page_count")
+    journal._file._execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(
+        (OSError, RuntimeError), match="run.sqlite: database or disk is full; what the journal holds is k"
+    ):
+        ask(journal, service, *range(3, 100))
+    num_sent = len(service.sent)
+    assert same(ask(Journal(tmp_path / "run.sqlite"), service, 1, 2), first)
+    assert len(service.sent) == num_sent
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o500)

@@ -205,10 +205,10 @@ def _combined(answers: Sequence[Answer], weights: Any) -> Answer:
 class Readout(Mitigation):
     """Values without the errors of measurements, qubit by qubit.
 
-    Two circuits, with all qubits in |0> and in |1>, tell by how much the measurement of each qubit shrinks and shifts
-    <Z>: measured = scale * true + offset. A Pauli word on k qubits is then a combination of the 2^k words on some of
-    them, all of which the same circuits measure, so nothing more is run. Errors that are correlated between qubits
-    stay. The calibration is one job, before the first one that needs it; `calibrate` asks for a new one.
+    Two circuits, with all qubits in ``|0>`` and in ``|1>``, tell by how much the measurement of each qubit shrinks and
+    shifts <Z>: measured = scale * true + offset. A Pauli word on k qubits is then a combination of the 2^k words on
+    some of them, all of which the same circuits measure, so nothing more is run. Errors that are correlated between
+    qubits stay. The calibration is one job, before the first one that needs it; `calibrate` asks for a new one.
 
     Args:
         inner: The method, such as `qtm.methods.Primitive` or `qtm.methods.ZeroNoise` of one.
