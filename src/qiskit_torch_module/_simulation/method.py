@@ -41,7 +41,7 @@ class Cost:
     """What a call is expected to take.
 
     Attributes:
-        seconds: Time, within a factor of a few; used to choose between methods.
+        seconds: Time, within a factor of a few; used to choose between methods. Infinite: nobody knows.
         bytes: Memory, in addition to that of the program.
     """
 

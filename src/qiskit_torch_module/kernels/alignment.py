@@ -17,12 +17,12 @@ from .overlaps import is_ordinary, sums, sums_of
 def target_alignment(
     kernel: Kernel | Callable[[Any], torch.Tensor], x: Any, labels: Any, balanced: bool = True, centered: bool = False
 ) -> torch.Tensor:
-    """The alignment <K, Y> / (|K| |Y|) of a kernel matrix K with the one that labels make, Y; largest where they agree.
+    """The alignment ``<K, Y> / (|K| |Y|)`` of a kernel matrix K with the one that labels make, Y.
 
-    Y_ij is 1 where samples i and j are of one class, and else -1 / (C - 1) for C classes. The gradient takes states,
-    sums over K and one way back: its cost does not depend on the number of weights. Fidelities are nowhere in memory
-    all at once. Differentiable with respect to weights and samples, any number of times; as a loss, take its
-    negative.
+    It is largest where they agree. Y_ij is 1 where samples i and j are of one class, and else -1 / (C - 1) for C
+    classes. The gradient takes states, sums over K and one way back: its cost does not depend on the number of weights.
+    Fidelities are nowhere in memory all at once. Differentiable with respect to weights and samples, any number of
+    times; as a loss, take its negative.
 
     Args:
         kernel: A `FidelityKernel` or `ProjectedKernel`, or a function that gives the matrix (N, N) of samples, a

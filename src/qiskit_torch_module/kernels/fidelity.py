@@ -35,7 +35,7 @@ class SimulatedState(State):
 
 
 class FidelityKernel(Kernel):
-    """The fidelity kernel |<psi(x)|psi(y)>|^2 of the states that a feature map makes of samples.
+    """The fidelity kernel ``|<psi(x)|psi(y)>|^2`` of the states that a feature map makes of samples.
 
     Every sample's state is computed once, all of them in one native call, and the matrix is one product of complex
     matrices, of which half is computed where samples are compared with themselves. In complex64 for float32 parameters

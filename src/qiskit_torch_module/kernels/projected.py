@@ -19,11 +19,12 @@ from .outer import Given, Outer, outer_of
 
 
 class ProjectedKernel(Kernel):
-    """A kernel of the reduced states rho_q(x) of single qubits q, such as exp(-gamma sum_q |rho_q(x) - rho_q(y)|_F^2).
+    """A kernel of the reduced states rho_q(x) of single qubits q.
 
-    Where fidelities of many qubits vanish, these still tell near samples from far ones. The features of a sample are
-    the coordinates of its reduced states in the basis of Paulis (1, X, Y, Z) / sqrt 2: their inner product is
-    sum_q Tr rho_q(x) rho_q(y), and their squared distance the one above. One native call computes all of them.
+    Such as ``exp(-gamma sum_q |rho_q(x) - rho_q(y)|_F^2)``. Where fidelities of many qubits vanish, these still tell
+    near samples from far ones. The features of a sample are the coordinates of its reduced states in the basis of
+    Paulis (1, X, Y, Z) / sqrt 2: their inner product is sum_q Tr rho_q(x) rho_q(y), and their squared distance the one
+    above. One native call computes all of them.
 
     Args:
         feature_map: Unitary circuit; measurements at its end are left out.

@@ -54,10 +54,6 @@ class Shots(Method):
             are sampled, gradients are those of the native engine, without noise.
         generator: A seed, a generator of PyTorch (which is shared), or None: the global one of PyTorch.
 
-    Attributes:
-        standard_errors: Of the values of the last call, shape (B, M) for a batch of B rows, float64; None before. NaN
-            for a single shot, which tells nothing of its error.
-
     Raises:
         TypeError, ValueError: an argument cannot be used.
     """
@@ -77,7 +73,10 @@ class Shots(Method):
 
     @property
     def standard_errors(self) -> torch.Tensor | None:
-        """Of the values of the last call, shape (B, M); None before."""
+        """Of the values of the last call, shape (B, M) for a batch of B rows, float64; None before.
+
+        NaN for a single shot, which tells nothing of its error.
+        """
         return self._last.standard_errors
 
     def cost(self, program: Program, task: Task) -> Cost | Refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -140,6 +141,8 @@ def _said(offer: Cost | Refusal, is_chosen: bool) -> str:
     if isinstance(offer, Refusal):
         return f"refuses: {offer.reason}"
     taken = ", chosen" if is_chosen else ""
+    if math.isinf(offer.seconds):
+        return f"takes as long as who computes elsewhere{taken}"
     milliseconds = float(f"{1e3 * offer.seconds:.2g}")
     return f"about {milliseconds:g} ms and {_bytes(offer.bytes)} a call with gradients{taken}"
 

@@ -314,6 +314,6 @@ def _written_method(model: QuantumModule) -> str:
     if known().get(method.name) != method:
         raise ValueError(
             f"model: method {method!r} is not known by its name, under which it could be found again; call "
-            f"qtm.methods.register with it, or {_REMEDY}"
+            f"qtm.methods.register with it, save qtm.with_method(model, 'auto') instead, or {_REMEDY}"
         )
     return method.name

@@ -51,7 +51,7 @@ class Adapted:
 def pool_gradients(model: QuantumModule, pool: Sequence[Any], input: Any = None) -> torch.Tensor:
     """How steeply an energy falls along each operator of a pool, if it was the generator of a next gate.
 
-    For operators A and the observable H that the model reads, the slope of the energy of exp(-i t A) psi at t = 0,
+    For operators A and the observable H that the model reads, the slope of the energy of exp(-i t A) psi at t = 0::
 
         d/dt <H> = i <psi| A H - H A |psi> = -2 Im <A psi | H psi>,
 
