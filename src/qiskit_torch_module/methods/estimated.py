@@ -81,12 +81,12 @@ class Estimated(Runner):
         if record and not any(wants):  # nobody has said
             wants = (True,) * len(wants)
         rows, sets = _wide(inputs, weights)
-        own = angles(self.program.evolution, rows, sets)
         if not any(wants):
-            return self.estimates(own, num_threads).to(inputs.dtype), None
-        plan = self.rule.plan(Point(self.program, rows, sets, wants, self.precision))
-        values = self.estimates(plan.bindings_after(own), num_threads)
-        return values[: len(own)].to(inputs.dtype), Estimates(plan, values[len(own) :], wants)
+            return self.estimates(angles(self.program.evolution, rows, sets), num_threads).to(inputs), None
+        at = Point(self.program, rows, sets, wants, self.precision)
+        plan = self.rule.plan(at)
+        values = self.estimates(plan.with_samples(at), num_threads)
+        return values[: len(rows)].to(inputs), Estimates(plan, values[len(rows) :], wants)
 
     def pull_back(
         self,
@@ -101,12 +101,11 @@ class Estimated(Runner):
         if tape is None or any(want and not had for want, had in zip(wants, tape.wants, strict=True)):
             plan = self.rule.plan(Point(self.program, *_wide(inputs, weights), tuple(wants), self.precision))
             tape = Estimates(plan, self.estimates(plan.bindings, num_threads), tuple(wants))
-        found = tape.plan.gradients(cotangent.detach().double(), tape.values)
-        return [
-            part.to(inputs.dtype) if want and part is not None else None
-            for part, want in zip(found, wants, strict=True)
-        ]
+        found = tape.plan.gradients(cotangent.detach().to("cpu", torch.float64), tape.values)
+        return [part.to(inputs) if want and part is not None else None for part, want in zip(found, wants, strict=True)]
 
 
 def _wide(inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    return inputs.detach().double(), [vector.detach().double() for vector in weights]
+    """In double precision, and where estimates are added up, whatever the device of a model."""
+    rows, *sets = (one.detach().to("cpu", torch.float64) for one in (inputs, *weights))
+    return rows, sets

@@ -6,7 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from .._engine import memory_budget
@@ -37,10 +40,17 @@ class Point:
     wants: Sequence[bool]
     precision: float
 
-    @property
-    def variables(self) -> tuple[torch.Tensor, ...]:
-        """Inputs and sets."""
-        return (self.inputs, *self.weights)
+    @cached_property
+    def leaves(self) -> list[torch.Tensor]:
+        """Inputs and sets, those that are wanted with gradients."""
+        variables = zip((self.inputs, *self.weights), self.wants, strict=True)
+        return [one.detach().requires_grad_(want) for one, want in variables]
+
+    @cached_property
+    def angles(self) -> torch.Tensor:
+        """Of all rotations, shape (B, R), with a graph."""
+        with torch.enable_grad():
+            return angles(self.program.evolution, self.leaves[0], self.leaves[1:])
 
     @property
     def is_wanted(self) -> list[bool]:
@@ -75,9 +85,9 @@ class Plan(ABC):
 
     bindings: torch.Tensor
 
-    def bindings_after(self, own: torch.Tensor) -> torch.Tensor:
-        """The angles (B, R) of the samples themselves, and then the others."""
-        return torch.cat([own, self.bindings])
+    def with_samples(self, at: Point) -> torch.Tensor:
+        """The angles of the samples themselves, and then the others, shape (B + K, R)."""
+        return torch.cat([at.angles.detach(), self.bindings])
 
     @abstractmethod
     def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
@@ -117,48 +127,49 @@ class Shifts(Plan):
 
     def __init__(self, at: Point) -> None:
         self._at, self._shifted = at, shifted(at.program, at.is_wanted)
-        own = angles(at.program.evolution, at.inputs, at.weights)
+        own = at.angles.detach()
         (self._num_samples, width), count = own.shape, len(self._shifted)
         _require_room((1 + 2 * count) * self._num_samples, width)
-        table = own.repeat(1 + 2 * count, 1, 1)  # large: made once, with room for the samples themselves
-        places = torch.arange(1, 1 + count)
+        # Large: made once, with room for the samples themselves; and in NumPy, as threads of PyTorch that wait for more
+        # to do would take the processors from those of the engine.
+        table = np.empty((1 + 2 * count, self._num_samples, width))
+        table[:] = own.numpy()
+        places = np.arange(1, 1 + count)
         table[places, :, self._shifted] += math.pi / 2
         table[count + places, :, self._shifted] -= math.pi / 2
-        self._table = table
-        self.bindings = table[1:].flatten(0, 1)
+        self._table = torch.from_numpy(table)
+        self.bindings = self._table[1:].flatten(0, 1)
 
-    def bindings_after(self, own: torch.Tensor) -> torch.Tensor:
-        """As `Plan.bindings_after`."""
+    def with_samples(self, at: Point) -> torch.Tensor:
+        """As `Plan.with_samples`."""
         return self._table.flatten(0, 1)
 
-    def _slopes(self, values: torch.Tensor) -> torch.Tensor:
+    def _slopes(self, values: torch.Tensor) -> npt.NDArray[np.float64]:
         """By every shifted angle, shape (S, B, M)."""
-        up, down = values.reshape(2, len(self._shifted), self._num_samples, values.shape[1]).unbind()
-        return 0.5 * (up - down)
+        up, down = values.numpy().reshape(2, len(self._shifted), self._num_samples, values.shape[1])
+        slopes: npt.NDArray[np.float64] = 0.5 * (up - down)
+        return slopes
 
     def gradients(self, cotangent: torch.Tensor, values: torch.Tensor) -> Optional:
         """As `Plan.gradients`."""
-        by_angle = torch.einsum("sbm,bm->bs", self._slopes(values), cotangent)
-        at = self._at
-        leaves = [one.detach().requires_grad_(want) for one, want in zip(at.variables, at.wants, strict=True)]
-        with torch.enable_grad():
-            own = angles(at.program.evolution, leaves[0], leaves[1:])
+        by_angle = torch.from_numpy(np.einsum("sbm,bm->bs", self._slopes(values), cotangent.numpy()))
+        own, leaves = self._at.angles, self._at.leaves
+        if not own.requires_grad:  # no angle depends on what is wanted
+            return [torch.zeros_like(leaf) if leaf.requires_grad else None for leaf in leaves]
         seeds = torch.zeros_like(own).index_copy_(1, torch.tensor(self._shifted, dtype=torch.long), by_angle)
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        if not own.requires_grad:  # no angle depends on them
-            return [torch.zeros_like(leaf) if leaf.requires_grad else None for leaf in leaves]
-        found = iter(torch.autograd.grad(own, wanted, seeds, allow_unused=True, materialize_grads=True))
+        slopes = torch.autograd.grad(own, wanted, seeds, retain_graph=True, allow_unused=True, materialize_grads=True)
+        found = iter(slopes)
         return [next(found) if leaf.requires_grad else None for leaf in leaves]
 
     def jacobian(self, values: torch.Tensor) -> torch.Tensor:
         """Of every sample with respect to all its variables, shape (B, M, N + W)."""
-        rows = self._at.rows.detach().numpy()
-        by_angle = self._slopes(values)
-        total = by_angle.new_zeros(*by_angle.shape[1:], rows.shape[1])
+        rows, by_angle = self._at.rows.numpy(), self._slopes(values)
+        total = np.zeros((*by_angle.shape[1:], rows.shape[1]))
         for number, slope in zip(self._shifted, by_angle, strict=True):
             angle = self._at.program.evolution.rotations[number].angle
-            total += slope[:, :, None] * torch.from_numpy(angle.gradient(rows))[:, None]
-        return total * torch.tensor(self._at.is_wanted)
+            total += slope[:, :, None] * angle.gradient(rows)[:, None]
+        return torch.from_numpy(total * np.array(self._at.is_wanted))
 
 
 class Directions(Plan):

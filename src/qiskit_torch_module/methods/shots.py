@@ -165,12 +165,12 @@ class ShotsRunner(Estimated):
 
     def _rows(self, angles: torch.Tensor) -> npt.NDArray[Any]:
         """Those that vary, in the precision of the simulation."""
-        if len(self._columns) < angles.shape[1]:
-            angles = angles[:, self._columns]
-        if angles.numel() and float(angles.abs().amax()) > _MOST_TURNS * 4 * math.pi:  # digits would be lost
-            angles = torch.remainder(angles, 4 * math.pi)
-        rows: npt.NDArray[Any] = angles.to(self.method._dtype).contiguous().numpy()
-        return rows
+        rows = angles.numpy()
+        if len(self._columns) < rows.shape[1]:
+            rows = rows[:, self._columns]
+        if rows.size and max(rows.max(), -rows.min()) > _MOST_TURNS * 4 * math.pi:  # digits would be lost
+            rows = np.remainder(rows, 4 * math.pi)
+        return np.ascontiguousarray(rows, np.float32 if self.method._dtype == torch.float32 else np.float64)
 
     def _standard_errors(self, count: int) -> torch.Tensor:
         """Of the first rows of the last estimates."""
