@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -409,6 +410,12 @@ def test_what_a_step_takes_is_told_before(gradient, factor, monkeypatch):
 def test_time_is_estimated_for_explain():
     program, task = model_of(Shots(10))._program, qtm.methods.Task(batch_size=8)
     seconds = [method.cost(program, task).seconds for method in (Shots(10, "exact"), Shots(10), Shots(10**6))]
-    assert 0 < seconds[0] < seconds[1] < seconds[2] / 100
+    assert 0 < seconds[0] < seconds[1] < seconds[2] / 10
     assert "on the CPU" in Shots(1).cost(program, qtm.methods.Task(device="cuda")).reason
-    assert "method shots" in str(qtm.explain(model_of(Shots(10)), batch_size=8))
+    model = model_of(Shots(10))
+    said, inputs = qtm.explain(model, batch_size=8), inputs_of(batch=8).requires_grad_()
+    assert said.spending == model.cost(inputs)
+    assert re.search(
+        r"method shots +about .* chosen\n.*a training step +696 circuits, 6,960 shots", str(said), re.DOTALL
+    )
+    assert "a training step" not in str(qtm.explain(model_of("native")))

@@ -36,8 +36,8 @@ _MOST_NUMBERS_OF_TABLE = 1 << 20
 _SHOTS_AT_ONCE = 1 << 18
 # Angles of so many periods lose as many digits in single precision as a state of many gates does.
 _MOST_TURNS = 4
-# Seconds to add up the probability of an amplitude, and to draw a shot.
-_SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 1.5e-9, 7e-9
+# Seconds of a call, of each rotation in PyTorch, to add up the probability of an amplitude, and to draw a shot.
+_SECONDS_OF_CALL, _SECONDS_OF_ROTATION, _SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 5e-4, 8e-5, 1.5e-9, 7e-9
 
 
 class Shots(Method):
@@ -101,7 +101,8 @@ class Shots(Method):
         evolved = NATIVE.of(program.evolution, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
         drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
         exact = NATIVE.of(program.evolution, task).seconds if self.rule is None and task.order else 0.0
-        return Cost(evolved.seconds + drawn + exact, 24.0 * amplitudes * threads)
+        fixed = _SECONDS_OF_CALL + len(program.evolution.rotations) * _SECONDS_OF_ROTATION
+        return Cost(fixed + evolved.seconds + drawn + exact, 24.0 * amplitudes * threads)
 
     @property
     def _dtype(self) -> torch.dtype:

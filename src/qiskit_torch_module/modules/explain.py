@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
 from .._simulation.costs import Work, work_of_layers, work_of_steps
 from .._simulation.engines import engine_of, steps_of
-from .._simulation.method import Cost, Method, Refusal, Task
+from .._simulation.method import Cost, Method, Refusal, Spending, Task
 from .._simulation.states import states_of
 from .hybrid import HybridModule
 from .module import QuantumModule
@@ -64,6 +64,7 @@ class Explanation:
         schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
         methods: What each method expects such a call to cost, with gradients, or why it refuses.
         chosen: The method that is taken.
+        spending: What a training step of a method that estimates sends to a device, or samples here.
     """
 
     num_qubits: int
@@ -90,6 +91,7 @@ class Explanation:
     schedule: dict[str, Any]
     methods: dict[str, Cost | Refusal]
     chosen: str
+    spending: Spending = field(default_factory=Spending)
 
     def __str__(self) -> str:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
@@ -130,6 +132,7 @@ class Explanation:
             ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
             ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
             *[(f"method {name}", _said(offer, name == self.chosen)) for name, offer in self.methods.items()],
+            *([("a training step", _spent(self.spending))] if self.spending != Spending() else []),
         ]
         return "\n".join(f"{name:<22} {text}" for name, text in rows)
 
@@ -145,6 +148,11 @@ def _said(offer: Cost | Refusal, is_chosen: bool) -> str:
         return f"takes as long as who computes elsewhere{taken}"
     milliseconds = float(f"{1e3 * offer.seconds:.2g}")
     return f"about {milliseconds:g} ms and {_bytes(offer.bytes)} a call with gradients{taken}"
+
+
+def _spent(spending: Spending) -> str:
+    counts = [("job", spending.jobs), ("PUB", spending.pubs), ("circuit", spending.circuits), ("shot", spending.shots)]
+    return ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts if count)
 
 
 def _short(name: str) -> str:
@@ -245,6 +253,7 @@ def explain(
         schedule=schedule,
         methods=said,
         chosen=chosen.name,
+        spending=_spending(model, batch_size) if isinstance(said[chosen.name], Cost) else Spending(),
     )
 
 
@@ -254,6 +263,16 @@ def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal]
     if not isinstance(model.method, Method):
         return said, choose(model._program, task)
     return {**said, model.method.name: model.method.cost(model._program, task)}, model.method
+
+
+def _spending(model: QuantumModule, batch_size: int) -> Spending:
+    """Of a step in which all gradients are wanted."""
+    if isinstance(model.method, str) or model.method.is_exact:
+        return Spending()
+    own, evolution = _own(model), model._program.evolution
+    inputs = own.new_zeros(batch_size, evolution.num_all_inputs)
+    wants = (evolution.num_all_inputs > 0, evolution.num_all_weights > 0)
+    return model._runners(inputs).spending(inputs, [own.new_zeros(evolution.num_all_weights)], wants)
 
 
 def _controls(steps: Sequence[Step]) -> tuple[int, ...]:
