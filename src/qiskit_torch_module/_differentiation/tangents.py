@@ -152,7 +152,8 @@ def _of_engine(
     """By calls of the native engine."""
     evolution, dtype = program.evolution, inputs.dtype
     variables, moved = moving_variables(evolution, inputs.double(), weights.double(), columns)
-    slopes = _product(program.angle_map.jacobian(variables), moved)
+    of_angles = program.angle_map.jacobian(variables)
+    slopes = _product(of_angles, moved) if evolution.has_derived else of_angles[:, :, list(columns)]
     num_moving = np.count_nonzero(slopes.any(axis=(0, 2)))
     if not evolution.is_stepwise and _COST_OF_DIRECTION * len(columns) < num_moving:
         return _along(program.unshared, variables, moved, dtype, threads)
@@ -244,18 +245,23 @@ class _Shifts:
         own = _own_rotations(slopes)
         rotations = np.flatnonzero(slopes.any(axis=(0, 2))) if own is None else own
         start = self._states(self._angles[None])[0]
-        found = start.new_zeros(count, *start.shape)
-        for some in _parts(len(rotations), batch << self._program.evolution.num_qubits):
+        parts = list(_parts(len(rotations), batch << self._program.evolution.num_qubits))
+        found = None if own is not None and len(parts) == 1 else start.new_zeros(count, *start.shape)
+        for some in parts:
             shifted = rotations[some]
             rows = np.tile(self._angles, (len(shifted), 1, 1))
             rows[np.arange(len(shifted)), :, shifted] += math.pi
             states = self._states(rows)
             if own is None:
+                assert found is not None
                 _add(found, torch.from_numpy(0.5 * slopes[:, shifted]).to(self._dtype), states)
-            else:
-                factors = torch.from_numpy(0.5 * slopes[0, shifted, np.arange(count)[some]]).to(self._dtype)
-                torch.view_as_real(states).mul_(factors[:, None, None, None])
-                found[some] = states
+                continue
+            factors = torch.from_numpy(0.5 * slopes[0, shifted, np.arange(count)[some]]).to(self._dtype)
+            torch.view_as_real(states).mul_(factors[:, None, None, None])
+            if found is None:
+                return Tangents(start, states)
+            found[some] = states
+        assert found is not None
         return Tangents(start, found)
 
     def _states(self, angles: Array) -> torch.Tensor:
