@@ -324,3 +324,32 @@ def test_idle_qubits_take_no_memory():
     circuit.ry(p[1], 70)
     model = qtm.QuantumModule(circuit, None, p, observables=[{"I" * 99 + "Z": 1.0}], seed_init=0)
     torch.testing.assert_close(geometry.quantum_geometric_tensor(model), torch.eye(2, dtype=torch.complex128) / 4)
+
+
+@pytest.mark.filterwarnings("ignore")  # PennyLane's own
+def test_metric_is_that_of_pennylane():
+    """Whole, and in blocks: those of a layer of RX."""
+    qml = pytest.importorskip("pennylane")
+    p = ParameterVector("p", 4)
+    circuit = QuantumCircuit(2)
+    circuit.rx(p[0], 0)
+    circuit.rx(p[1], 1)
+    circuit.cx(0, 1)
+    circuit.ry(p[2], 0)
+    circuit.ry(p[3], 1)
+    model = qtm.QuantumModule(circuit, None, [p[:2], p[2:]], seed_init=5)
+
+    @qml.qnode(qml.device("default.qubit", wires=3))
+    def other(weights):
+        qml.RX(weights[0], wires=0)
+        qml.RX(weights[1], wires=1)
+        qml.CNOT(wires=[0, 1])
+        qml.RY(weights[2], wires=0)
+        qml.RY(weights[3], wires=1)
+        return qml.expval(qml.PauliZ(0))
+
+    weights = qml.numpy.array(torch.cat([*model.parameters()]).detach().numpy(), requires_grad=True)
+    for structure, approximation in [("full", None), ("block", "block-diag"), ("diagonal", "diag")]:
+        expected = torch.from_numpy(np.asarray(qml.metric_tensor(other, approx=approximation)(weights)))
+        found = geometry.quantum_geometric_tensor(model, structure=structure).real
+        torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
