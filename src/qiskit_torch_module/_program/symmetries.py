@@ -20,7 +20,7 @@ from .._reading.polynomials import Polynomial
 from .controlled import sweeps
 from .evolution import Evolution
 from .gf2 import Basis, is_odd
-from .halves import Index
+from .halves import Index, halves_of
 from .layers import Layer, Rotation, Y, rotations_about
 from .output import ExpectationValues
 from .program import Program
@@ -28,6 +28,8 @@ from .words import QuarterTurns, Word
 
 # Of a layer, or a step, beside what it does to every amplitude: in amplitudes; and of its diagonal: in rotations.
 _COST_OF_LAYER, _COST_OF_PHASE = 256, 6
+# Of reading the terms of an observable that flip the same bits: in rotations of all amplitudes.
+_COST_OF_FLIP = 0.35
 
 
 def without_settled(program: Program) -> Program:
@@ -44,8 +46,8 @@ def without_settled(program: Program) -> Program:
     candidates = [Program(_evolution(evolution, plain, len(index.flips)), moved)]
     if turns.quarters:
         candidates.append(_turned(evolution, plain, moved, len(index.flips)))
-    best = min(candidates, key=lambda candidate: _cost(candidate.evolution))
-    return best if _cost(best.evolution) < _cost(evolution) else program
+    best = min(candidates, key=_cost)
+    return best if _cost(best) < _cost(program) else program
 
 
 def _reached(evolution: Evolution) -> tuple[list[Word], QuarterTurns, Index] | None:
@@ -127,12 +129,22 @@ def _turned(evolution: Evolution, words: Iterable[Word], output: ExpectationValu
     return Program(_evolution(evolution, turned, num_qubits, first), read)
 
 
-def _cost(evolution: Evolution) -> float:
-    """Of a way there, in amplitudes that are rotated once."""
+def _cost(program: Program) -> float:
+    """Of a way there and of reading the observables, in amplitudes that are rotated once."""
+    terms = program.output.terms if isinstance(program.output, ExpectationValues) else PauliTerms.none()
+    amplitudes = 1 << program.evolution.num_qubits
+    return _cost_of_way(program.evolution) + _COST_OF_FLIP * amplitudes * len(np.unique(terms.x))
+
+
+def _cost_of_way(evolution: Evolution) -> float:
     steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
     if steps is not None:
         return _COST_OF_LAYER * len(steps) + _COST_OF_PHASE * sweeps(steps) * amplitudes
-    return sum(_COST_OF_LAYER + amplitudes * _work(layer) for layer in evolution.layers)
+    cost = sum(_COST_OF_LAYER + amplitudes * _work(layer) for layer in evolution.layers)
+    if not evolution.passes.halved_start:
+        return cost
+    halves = halves_of(evolution.layers, evolution.num_qubits, evolution.num_all_inputs)
+    return cost if halves is None else cost * min(1.0, halves.relative_cost)
 
 
 def _work(layer: Layer) -> int:
