@@ -236,7 +236,7 @@ def _varies(rotation: Rotation) -> bool:
     return any(variables for variables, _ in rotation.angle.terms)
 
 
-_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers")  # not worth pickling
+_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers", "_sector", "_cost_of_way")  # not worth pickling
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

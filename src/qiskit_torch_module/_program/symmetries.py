@@ -10,7 +10,7 @@ turns, such as Hadamard gates, are moved behind all rotations, into the observab
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import pi
 
 import numpy as np
@@ -37,21 +37,45 @@ def without_settled(program: Program) -> Program:
     evolution, output = program.evolution, program.expectation_values
     if output is None or evolution.is_stepwise or not evolution.passes.symmetry_reduction:
         return program
-    found = _reached(evolution)
-    if found is None:
+    sector = _sector(evolution)
+    if sector is None:
         return program
-    words, turns, index = found
-    moved = _moved(output, turns, index)
-    plain = [Word(index.flip(word.x), index.parity(word.z), word.angle) for word in words]
-    candidates = [Program(_evolution(evolution, plain, len(index.flips)), moved)]
-    if turns.quarters:
-        candidates.append(_turned(evolution, plain, moved, len(index.flips)))
+    moved = _moved(output, sector.turns, sector.index)
+    candidates = [Program(sector.flipping, moved)]
+    if sector.turned is not None:
+        candidates.append(Program(sector.turned, _exchanged(moved)))
     best = min(candidates, key=_cost)
     return best if _cost(best) < _cost(program) else program
 
 
-def _reached(evolution: Evolution) -> tuple[list[Word], QuarterTurns, Index] | None:
-    """The rotations as words before quarter turns, and the index of the states they reach; None: these are all."""
+@dataclass(frozen=True)
+class _Sector:
+    """What an evolution is on the states that it reaches, up to a phase.
+
+    Attributes:
+        turns: Quarter turns that were moved behind all rotations.
+        index: Of the states that are reached.
+        flipping: The rotations before these turns, on the index.
+        turned: The same with X and Z of every qubit exchanged, as turns may have made flips of diagonals; None: there
+            were none.
+    """
+
+    turns: QuarterTurns
+    index: Index
+    flipping: Evolution
+    turned: Evolution | None
+
+
+def _sector(evolution: Evolution) -> _Sector | None:
+    """That of an evolution, which keeps it for other observables; None: all states are reached."""
+    kept = evolution.__dict__
+    if "_sector" not in kept:
+        kept["_sector"] = _sector_of(evolution)
+    found: _Sector | None = kept["_sector"]
+    return found
+
+
+def _sector_of(evolution: Evolution) -> _Sector | None:
     words: list[Word] = []
     turns, span = QuarterTurns(), Basis(())
     for rotation in evolution.rotations:
@@ -60,7 +84,11 @@ def _reached(evolution: Evolution) -> tuple[list[Word], QuarterTurns, Index] | N
             words.append(word)
         if len(span) == evolution.num_qubits:
             return None
-    return words, turns, _index(word.x for word in words)
+    index = _index(span.elements)
+    num_qubits = len(index.flips)
+    plain = [Word(index.flip(word.x), index.parity(word.z), word.angle) for word in words]
+    turned = _turned(evolution, plain, num_qubits) if turns.quarters else None
+    return _Sector(turns, index, _evolution(evolution, plain, num_qubits), turned)
 
 
 def _index(flips: Iterable[int]) -> Index:
@@ -119,14 +147,18 @@ def _evolution(
     return replace(evolution, num_qubits=num_qubits, rotations=tuple(rotations), frame=None)
 
 
-def _turned(evolution: Evolution, words: Iterable[Word], output: ExpectationValues, num_qubits: int) -> Program:
-    """The same with X and Z of every qubit exchanged: turned back, where diagonals had been turned into flips."""
+def _turned(evolution: Evolution, words: Iterable[Word], num_qubits: int) -> Evolution:
+    """With X and Z of every qubit exchanged."""
     first = [Rotation(Y, 1 << q, 1 << q, Polynomial.constant(pi / 2)) for q in range(num_qubits)]
     turned = [Word(word.z, word.x, -word.angle if is_odd(word.x & word.z) else word.angle) for word in words]
+    return _evolution(evolution, turned, num_qubits, first)
+
+
+def _exchanged(output: ExpectationValues) -> ExpectationValues:
+    """What reads the same after that."""
     terms = output.terms
     coefficient = np.where(terms.is_imaginary, -terms.coefficient, terms.coefficient)
-    read = ExpectationValues(output.constants, PauliTerms(terms.observable, terms.z, terms.x, coefficient))
-    return Program(_evolution(evolution, turned, num_qubits, first), read)
+    return ExpectationValues(output.constants, PauliTerms(terms.observable, terms.z, terms.x, coefficient))
 
 
 def _cost(program: Program) -> float:
@@ -137,6 +169,15 @@ def _cost(program: Program) -> float:
 
 
 def _cost_of_way(evolution: Evolution) -> float:
+    """Kept with the evolution, too."""
+    kept = evolution.__dict__
+    if "_cost_of_way" not in kept:
+        kept["_cost_of_way"] = _found_cost_of_way(evolution)
+    cost: float = kept["_cost_of_way"]
+    return cost
+
+
+def _found_cost_of_way(evolution: Evolution) -> float:
     steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
     if steps is not None:
         return _COST_OF_LAYER * len(steps) + _COST_OF_PHASE * sweeps(steps) * amplitudes
