@@ -55,6 +55,20 @@ class Point:
         return tangents(self.runners, self.inputs[samples], self.weights, columns, self.num_threads)
 
 
+@dataclass(frozen=True)
+class _Moves:
+    """Derivatives of states.
+
+    Attributes:
+        slopes: Shape (P, B, N).
+        phases: What of them is along the states themselves, <state|slope>, shape (P, B, 1); (P, B, 0): nothing is taken
+            out.
+    """
+
+    slopes: torch.Tensor
+    phases: torch.Tensor
+
+
 class Metric:
     """The quantum geometric tensor at a point, computed part by part.
 
@@ -100,7 +114,7 @@ class Metric:
                 left = self._moves(samples, columns[rows])
                 if self._structure == "diagonal":
                     diagonal = torch.diagonal(own, dim1=-2, dim2=-1)[..., rows]
-                    diagonal += self._summed(left.abs().square().sum(2).T)
+                    diagonal += self._summed(_squares(left.slopes) - _squares(left.phases))
                     continue
                 own[..., rows, rows] += self._products(left, left)
                 for others in parts[index + 1 :]:
@@ -123,17 +137,19 @@ class Metric:
         parts = [slice(first, min(first + most, len(columns))) for first in range(0, len(columns), most)]
         return parts, max(1, MOST_AMPLITUDES // (min(most, len(columns)) * amplitudes))
 
-    def _moves(self, samples: slice, columns: Sequence[int]) -> torch.Tensor:
-        """Derivatives of states (P, B, N), without what is along the states themselves, a phase."""
+    def _moves(self, samples: slice, columns: Sequence[int]) -> _Moves:
         found = self._point.tangents(samples, columns)
         if self._with_phase:
-            return found.slopes
-        states, slopes = found.states[:, None], found.slopes.transpose(0, 1)
-        slopes.baddbmm_(slopes @ states.mH, states, alpha=-1)
-        return found.slopes
+            return _Moves(found.slopes, found.slopes[:, :, :0])
+        # Taken out of products, which are far fewer numbers than states.
+        phases = found.slopes.transpose(0, 1) @ found.states[:, :, None].conj()
+        return _Moves(found.slopes, phases.transpose(0, 1))
 
-    def _products(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """<left_k|right_l>, shape (B, K, L), or (K, L) for the sum."""
+    def _products(self, left: _Moves, right: _Moves) -> torch.Tensor:
+        """<left_k|right_l>, shape (B, K, L), or (K, L) for the sum, without what is along the states."""
+        return self._product(left.slopes, right.slopes) - self._product(left.phases, right.phases)
+
+    def _product(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         if self._is_real:
             left, right = (torch.view_as_real(one).flatten(2) for one in (left, right))
         left = left.conj()
@@ -144,3 +160,8 @@ class Metric:
     def _summed(self, values: torch.Tensor) -> torch.Tensor:
         """Of samples, if the mean is wanted."""
         return values.sum(0) if self._is_mean else values
+
+
+def _squares(moves: torch.Tensor) -> torch.Tensor:
+    """Of the norms of (P, B, N), shape (B, P)."""
+    return torch.view_as_real(moves.resolve_conj()).square().sum((2, 3)).T

@@ -244,25 +244,32 @@ class _Shifts:
         batch, count = len(self._angles), slopes.shape[2]
         own = _own_rotations(slopes)
         rotations = np.flatnonzero(slopes.any(axis=(0, 2))) if own is None else own
-        start = self._states(self._angles[None])[0]
-        parts = list(_parts(len(rotations), batch << self._program.evolution.num_qubits))
-        found = None if own is not None and len(parts) == 1 else start.new_zeros(count, *start.shape)
+        parts = [*_parts(len(rotations), batch << self._program.evolution.num_qubits)] or [slice(0)]
+        start, found = None, None
         for some in parts:
+            first, states = self._at(rotations[some])
+            if start is None:
+                start, found = first, states if own is not None and len(parts) == 1 else None
+            if found is None:
+                found = start.new_zeros(count, *start.shape)
             shifted = rotations[some]
-            rows = np.tile(self._angles, (len(shifted), 1, 1))
-            rows[np.arange(len(shifted)), :, shifted] += math.pi
-            states = self._states(rows)
             if own is None:
-                assert found is not None
                 _add(found, torch.from_numpy(0.5 * slopes[:, shifted]).to(self._dtype), states)
                 continue
             factors = torch.from_numpy(0.5 * slopes[0, shifted, np.arange(count)[some]]).to(self._dtype)
             torch.view_as_real(states).mul_(factors[:, None, None, None])
-            if found is None:
-                return Tangents(start, states)
-            found[some] = states
+            if found is not states:
+                found[some] = states
+        assert start is not None
         assert found is not None
         return Tangents(start, found)
+
+    def _at(self, shifted: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The states (B, N), and those at larger angles of some rotations (K, B, N), from one call."""
+        rows = np.tile(self._angles, (1 + len(shifted), 1, 1))
+        rows[1 + np.arange(len(shifted)), :, shifted] += math.pi
+        states = self._states(rows)
+        return states[0], states[1:]
 
     def _states(self, angles: Array) -> torch.Tensor:
         """Shape (K, B, N), at angles (K, B, R)."""
