@@ -8,7 +8,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qiskit_torch_module import HybridModule, QuantumModule, methods, optim
+from qiskit_torch_module import HybridModule, QuantumModule, methods, optim, with_method
 from qiskit_torch_module.optim import metric as solving
 from qiskit_torch_module.optim.models import as_states
 from test_optim import LEAST, OPERATOR, ansatz, metric, reuploading, seeded, vqe
@@ -266,6 +266,22 @@ def test_hooks_go_and_copies_work():
         natural.step()
     twin().sum().backward()
     assert torch.equal(twin.weights.grad, model.weights.grad)
+
+
+@pytest.mark.parametrize("around", [lambda module: module, torch.nn.Sequential])
+def test_a_model_moved_to_another_method_is_seen(around):
+    module = reuploading()
+    model = around(module)
+    natural = optim.NaturalGradient(model)
+    moved = with_method(model, Estimating())
+    moved(INPUT).sum().backward()
+    gradient = joined(module)
+    natural.step()
+    np.testing.assert_allclose(joined(module), expected(module, INPUT, gradient, 0.01), atol=1e-6)
+    natural.remove()
+    moved(INPUT).sum().backward()
+    with pytest.raises(RuntimeError, match="since the last step"):
+        natural.step()
 
 
 def test_what_is_seen_is_forgotten_after_a_step():

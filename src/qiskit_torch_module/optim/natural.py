@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,15 +79,18 @@ class NaturalGradient:
         self._inputs: dict[QuantumModule, list[Any]] = {module: [] for module in self._modules.values()}
         self._states: dict[QuantumModule, QuantumModule] = {}
         self._hooks = [
-            module.register_forward_pre_hook(self._see, with_kwargs=True) for module in self._modules.values()
+            module.register_forward_pre_hook(partial(self._see, module), with_kwargs=True)
+            for module in self._modules.values()
         ]
         self.ranks: dict[str, tuple[int, int]] = {}
 
-    def _see(self, module: torch.nn.Module, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-        if not torch.is_grad_enabled() or transforms_active():
+    def _see(
+        self, module: QuantumModule, called: torch.nn.Module, arguments: tuple[Any, ...], options: Mapping[str, Any]
+    ) -> None:
+        # `called` may be the same module on another method, which shares parameters and hooks.
+        if not self._hooks or not torch.is_grad_enabled() or transforms_active():
             return
         input = arguments[0] if arguments else options.get("input", options.get("input_tensor"))
-        assert isinstance(module, QuantumModule)
         if isinstance(input, torch.Tensor):
             input = input.detach()
         seen = self._inputs[module]
@@ -97,6 +101,7 @@ class NaturalGradient:
         """Takes the hooks off the model."""
         for hook in self._hooks:
             hook.remove()
+        self._hooks.clear()
 
     def step(self) -> None:
         """Rewrites the gradients of all quantum sets that have some, in place.
