@@ -377,6 +377,40 @@ def test_copies_share_a_journal_and_pickles_open_their_own(tmp_path):
     assert service.sent == [1, 2]
 
 
+def test_a_program_that_goes_to_another_folder_keeps_its_journal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    service, journal = Service(), Journal("run.sqlite")
+    ask(journal, service, 1)
+    journal.close()
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    ask(journal, service, 2)
+    ask(pickle.loads(pickle.dumps(journal)), service, 1, 2)
+    assert service.sent == [1, 2]
+    assert not any((tmp_path / "other").iterdir())
+
+
+def test_a_program_ends_silently_with_a_journal_open(tmp_path):
+    program = """
+import sys
+import qiskit_torch_module as qtm
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit_torch_module._reading import compat
+
+circuit = QuantumCircuit(1)
+circuit.rx(Parameter("a"), 0)
+estimator = (compat.StatevectorEstimator or compat.Estimator)()
+method = qtm.methods.Primitive(estimator, journal=sys.argv[1])
+model = qtm.QuantumModule(circuit, None, circuit.parameters, observables="Z", method=method)
+model().sum().backward()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run.sqlite")], capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == ""
+
+
 # Files
 
 

@@ -231,6 +231,16 @@ def test_what_does_not_fit_changes_nothing(tmp_path, others, message):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_program_that_goes_to_another_folder_keeps_its_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = qtm.Checkpoint("run.qtm", torch.nn.Linear(2, 1))
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    checkpoint.save(step=3)
+    assert (tmp_path / "run.qtm").exists()
+    assert checkpoint.resume(step=0) == {"step": 3}
+
+
 def test_files_that_are_none(tmp_path):
     checkpoint = qtm.Checkpoint(tmp_path / "run.qtm", torch.nn.Linear(1, 1))
     assert not checkpoint.exists()

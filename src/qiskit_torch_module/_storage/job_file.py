@@ -60,6 +60,8 @@ class JobFile:
         ValueError: it is damaged, in use, or of another program or version.
     """
 
+    _this_process = staticmethod(os.getpid)  # for `close`, which may come when Python has taken `os` down
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
@@ -189,7 +191,7 @@ class JobFile:
 
     def close(self) -> None:
         """Lets other processes have the file."""
-        if self._connection is not None and self._process == os.getpid():
+        if self._connection is not None and self._process == self._this_process():
             self._connection.close()
         self._connection = None
 

@@ -70,7 +70,7 @@ class Journal:
             raise TypeError(f"transient: expected classes of errors, got {transient!r}")
         if not isinstance(pauses, Iterable):
             raise TypeError(f"pauses: expected seconds between attempts, such as (1, 10, 100), got {pauses!r}")
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # opened again, it is the same file, wherever the program is by then
         self._sender = Sender(
             tuple(_seconds(pause, "pauses", 0.0) for pause in pauses),
             None if timeout is None else _seconds(timeout, "timeout", 1e-3),

@@ -60,7 +60,7 @@ class Checkpoint:
         if not isinstance(model, torch.nn.Module):
             raise TypeError(f"model: expected a module of PyTorch, got {type(model).__name__}")
         given = {"model": model, "optimizer": optimizer, "scheduler": scheduler, **others}
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # programs may go to other folders
         self._given = {name: one for name, one in given.items() if one is not None or name in others}
         for name, one in self._given.items():
             if isinstance(one, type) or not has_state(one):
