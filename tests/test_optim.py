@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -232,6 +233,21 @@ def test_frequencies_are_those_of_the_gates():
         if one is not None:
             assert frequencies(model._program.evolution, index) == one, index
     assert frequencies(model._program.evolution, 1, degree=2) == (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)
+
+
+@pytest.mark.parametrize("factors", [(1, 1 / 3, 1 / 3), (1 / 3, 2 / 3, 1), (1 / 7, 1 / 7, 2), (0.1, 0.2, 0.3)])
+def test_fractions_of_frequencies_are_not_rounded(factors):
+    (a,), circuit = ParameterVector("a", 1), QuantumCircuit(2)
+    for factor in factors:
+        circuit.crx(factor * a, 0, 1)
+        circuit.h([0, 1])
+    model = QuantumModule(circuit, None, [a], observables=["ZI", "XY"], seed_init=0).double()
+    found = frequencies(model._program.evolution, 0)
+    counts = range(-2, 3)  # in halves, as controlled gates have them
+    sums = (np.dot(some, factors) / 2 for some in itertools.product(counts, repeat=3))
+    exact = sorted({Fraction(one).limit_denominator(1000) for one in sums if one > 1e-6})
+    np.testing.assert_allclose(found, [float(one) for one in exact], rtol=0, atol=1e-12)
+    optim.Rotosolve(model).step(lambda: model().sum())
 
 
 @pytest.mark.parametrize("name", cases(3))

@@ -12,7 +12,7 @@ from .._reading.expressions import variables_in
 
 # More of them make no sense one weight at a time.
 MOST_FREQUENCIES = 200
-_DIGITS = 9  # that frequencies are told apart by
+_APART = 1e-9  # less than which is rounding of sums
 
 
 class NoFrequencies(ValueError):  # noqa: N818
@@ -44,7 +44,7 @@ def frequencies(evolution: Evolution, weight: int, degree: int = 1) -> tuple[flo
     once = total
     for _ in range(degree - 1):
         total = _sums(total, once)
-    return tuple(float(one) for one in total if one > 0)
+    return tuple(float(one) for one in total if one > _APART)
 
 
 def _require_no_function(evolution: Evolution, weight: int) -> None:
@@ -95,4 +95,5 @@ def _sums(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> np
 
 
 def _distinct(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.unique(np.round(values, _DIGITS))
+    ordered = np.unique(values)
+    return ordered[np.diff(ordered, prepend=-np.inf) > _APART]
