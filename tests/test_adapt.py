@@ -148,8 +148,9 @@ def test_from_a_circuit_without_parameters():
         (lambda: model_of(observables=qtm.outputs.Trainable(["ZIII"])), POOL, ValueError, "expected one observable"),
         (model_of, [], ValueError, "pool: expected a list of operators"),
         (model_of, POOL[1], ValueError, "pool: expected a list of operators"),
+        (model_of, ["X"], ValueError, r"pool\[0\]: expected \d+ qubits"),
         (model_of, ["ZZ"], ValueError, "4"),
-        (model_of, [3], (TypeError, ValueError), "observable"),
+        (model_of, [3], (TypeError, ValueError), r"pool\[0\]"),
     ],
 )
 @pytest.mark.parametrize("function", [optim.adapt, optim.pool_gradients])

@@ -595,6 +595,11 @@ FIXED.h(0)
         (lambda: analysis.fourier_coefficients(INPUTS), "a grid of 81 x 81 x .* points for 12 inputs takes .* MiB"),
         (lambda: analysis.fourier_coefficients(MODEL), "model: expected inputs"),
         (
+            lambda: analysis.fourier_coefficients(encoded(TURNS["plain"][0]))(torch.rand(3, 7)),
+            r"inputs: expected shape \(B, \d\), one column for each input, got \(3, 7\)",
+        ),
+        (lambda: analysis.dynamical_lie_algebra(["XX", "Z"]), r"generators\[1\]: expected 2 qubits"),
+        (
             lambda: analysis.fourier_coefficients(QuantumModule(WITH_INPUTS, X, None, observables=outputs.State())),
             "model: expected expectation values, Probabilities or Fidelity.*got State",
         ),

@@ -41,6 +41,7 @@ REFUSED = [
     ({"num_threads": True}, ValueError, "num_threads: expected a number of threads"),
     ({"num_threads": 2**70}, ValueError, "num_threads: expected a number of threads, at most 65536"),
     ({"encoding_params": x}, ValueError, "encoding_params: a module has its own"),
+    ({"encoding_params": torch.ones(3, 2)}, TypeError, "encoding_params: a module has its own, got a tensor of"),
     ({"observables": "ZZ"}, ValueError, "observables: a module has its own"),
 ]
 

@@ -331,7 +331,8 @@ def test_a_journal_of_another_run_or_estimator_is_never_mixed(tmp_path, caplog):
     service = Service()
     ask(Journal(tmp_path / "run.sqlite"), service, 1, 2)
     with pytest.raises(
-        ValueError, match=r"is the journal of another run: it goes on with job 1, which held 1 PUB .* name"
+        ValueError,
+        match=r"is the journal of another run: it goes on with job 1, which held 1 PUB .* but the same with other",
     ):
         ask(Journal(tmp_path / "run.sqlite"), service, 7)
     journal = Journal(tmp_path / "run.sqlite")

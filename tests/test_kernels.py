@@ -634,6 +634,10 @@ WRONG = {
         lambda: target_alignment(FidelityKernel, samples(2), [0, 1]),
         "kernel: expected a kernel or a function",
     ),
+    "a matrix": (
+        lambda: target_alignment(torch.eye(2), samples(2), [0, 1]),
+        "got Tensor; give the kernel itself, or lambda samples: matrix",
+    ),
     "no matrix": (
         lambda: target_alignment(lambda x: x, samples(2), [0, 1]),
         r"kernel: expected a matrix \(N, N\) .* got \(2, 3\)",

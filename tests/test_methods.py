@@ -313,7 +313,9 @@ def test_the_layer_of_a_hybrid_module(page):
 
 
 def test_bad_methods():
-    with pytest.raises(ValueError, match="method: unknown method 'gpu'; expected one of auto, native, pytorch"):
+    with pytest.raises(
+        ValueError, match="method: unknown method 'gpu'; expected one of auto, native, pytorch, or .*Shots"
+    ):
         module(method="gpu")
     with pytest.raises(TypeError, match="method: expected a name or a qtm.methods.Method, got int"):
         module(method=3)

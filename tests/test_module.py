@@ -160,6 +160,7 @@ def test_sizes_and_repr():
     assert (model.input_size, model.output_size, model.num_trainable_parameters) == (3, 3, 18)
     assert model.circuit.num_qubits == 3
     assert repr(model) == "QuantumModule(num_qubits=3, input_size=3, output_size=3, trainable: w=12, s=6)"
+    assert repr(module(method="native")).endswith("trainable: variational_0=12, variational_1=6, method=Native())")
 
 
 def test_a_circuit_is_compiled_once():

@@ -694,6 +694,7 @@ WRONG = {
     "minimize by an unknown method": (lambda: optim.minimize(vqe(), constant, "Adam"), ValueError, "L-BFGS-B"),
     "minimize by a function": (lambda: optim.minimize(vqe(), constant, print), TypeError, "name"),
     "minimize a number": (lambda: optim.minimize(vqe(), 1.0), TypeError, "function of the model"),
+    "minimize a closure": (lambda: optim.minimize(vqe(), lambda: 1.0), TypeError, "function of the model"),
     "minimize no model": (lambda: optim.minimize(print, constant), TypeError, "torch.nn.Module"),
     "minimize a constant": (lambda: optim.minimize(vqe(), constant), ValueError, "COBYLA"),
     "minimize another's": (lambda: optim.minimize(vqe(), constant, params=[torch.ones(2)]), ValueError, "none of them"),

@@ -207,6 +207,10 @@ def test_a_position_in_a_journal(tmp_path):
             {"optimizer": None},
             r"it holds states of model, optimizer, and this is a checkpoint of model; go on with the model",
         ),
+        (
+            {"optimizer": torch.optim.Adam([torch.zeros(1)])},
+            r"the optimizer that was saved is of another class: it has .*momentum.*, not .*betas",
+        ),
         ({"generator": torch.Generator()}, "is a checkpoint of generator, model, optimizer"),
         (
             {"optimizer": torch.optim.SGD(torch.nn.Bilinear(2, 2, 2).parameters(), lr=0.1, foreach=False)},

@@ -58,6 +58,14 @@ def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Seq
     return _Reader(num_qubits, idle).sums(observables)
 
 
+def sums_of_argument(argument: str, operators: Sequence[Any], num_qubits: int) -> PauliSums:
+    """As `pauli_sums`, where an argument of another name holds the operators, which errors then call by it."""
+    try:
+        return pauli_sums(operators, num_qubits)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("observables", argument, 1)) from error
+
+
 def operators_of(sums: PauliSums) -> list[SparsePauliOp]:
     """Each observable as an operator, which `pauli_sums` reads as it was."""
     bits = [unpacked(masks, sums.num_qubits) for masks in (sums.z, sums.x)]

@@ -70,7 +70,10 @@ def method_of(given: Any) -> Method | None:
     if given == AUTO:
         return None
     if given not in _known:
-        raise ValueError(f"method: unknown method {given!r}; expected one of {', '.join([AUTO, *_known])}")
+        raise ValueError(
+            f"method: unknown method {given!r}; expected one of {', '.join([AUTO, *_known])}, or an object such as "
+            "qtm.methods.Shots(1000)"
+        )
     return _known[given]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class EffectiveDimension:
     standard_error: float
     num_data: int
     gamma: float
-    eigenvalues: Real
+    eigenvalues: Real = field(repr=False)
 
     @property
     def num_weights(self) -> int:

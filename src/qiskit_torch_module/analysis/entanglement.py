@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class EntanglingCapability:
     value: float
     standard_error: float
     num_qubits: int
-    measures: Real
+    measures: Real = field(repr=False)
 
     @property
     def of_random_states(self) -> float:

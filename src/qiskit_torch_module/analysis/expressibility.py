@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Expressibility:
     standard_error: float
     bias: float
     num_qubits: int
-    fidelities: Real
+    fidelities: Real = field(repr=False)
     bins: int
 
     def plot(self, axes: Any = None) -> Any:

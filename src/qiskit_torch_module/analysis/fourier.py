@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ class FourierCoefficients:
         samples: Number of random weights; None: those of the model.
     """
 
-    frequencies: Real
-    coefficients: Complex
+    frequencies: Real = field(repr=False)
+    coefficients: Complex = field(repr=False)
     samples: int | None = None
 
     @property
@@ -61,6 +61,9 @@ class FourierCoefficients:
     def __call__(self, inputs: Any) -> Real:
         """The series at inputs (B, input_size); ``(B, *shape)``, or of random weights ``(samples, B, *shape)``."""
         rows = tensor_of(inputs, torch.float64, argument="inputs").detach().numpy()
+        width = self.frequencies.shape[1]
+        if rows.ndim != 2 or rows.shape[1] != width:
+            raise ValueError(f"inputs: expected shape (B, {width}), one column for each input, got {rows.shape}")
         waves = np.exp(1j * rows @ self.frequencies.T)
         place = 0 if self.samples is None else 1
         return np.moveaxis(np.tensordot(waves, self.coefficients, (1, place)), 0, place).real

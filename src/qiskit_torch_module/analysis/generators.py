@@ -18,7 +18,7 @@ from .._program.evolution import Evolution
 from .._program.gf2 import is_odd
 from .._program.words import Word, words_of
 from .._reading.measurements import without_measurements
-from .._reading.observables import pauli_sums
+from .._reading.observables import sums_of_argument
 from .._reading.polynomials import Polynomial
 from ..modules.module import QuantumModule
 from ..outputs.columns import num_qubits_of_observable
@@ -88,7 +88,7 @@ def _of_operators(given: Any) -> tuple[list[_Sum], int]:
         )
     num_qubits = num_qubits_of_observable(given[0])
     sums = []
-    for strings in pauli_sums(list(given), num_qubits):
+    for strings in sums_of_argument("generators", list(given), num_qubits):
         total: _Sum = {}
         for one in strings:
             x = sum(1 << q for q, letter in zip(one.qubits, one.letters, strict=True) if letter in "XY")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class GradientVariance:
     value: float
     standard_error: float
     num_qubits: int
-    variances: Real
-    gradients: Real
+    variances: Real = field(repr=False)
+    gradients: Real = field(repr=False)
 
     def plot(self, axes: Any = None) -> Any:
         """The variance by each weight; returns the axes (None: the current ones of matplotlib)."""

@@ -45,7 +45,10 @@ def target_alignment(
     """
     balanced, centered = flag(balanced, "balanced"), flag(centered, "centered")
     if not callable(kernel) or isinstance(kernel, type):
-        raise TypeError(f"kernel: expected a kernel or a function of samples, got {kernel!r}")
+        raise TypeError(
+            f"kernel: expected a kernel or a function of samples, got {type(kernel).__name__}; give the kernel itself, "
+            "or lambda samples: matrix"
+        )
     codes = _codes(labels, balanced)
     if centered:
         codes = codes - codes.mean(0)

@@ -59,6 +59,8 @@ def require_estimator(estimator: Any) -> None:
         raise TypeError(f"{_EXPECTED}, got a sampler, {name}; give the estimator of the same package")
     if hasattr(estimator, "target") or hasattr(estimator, "configuration"):
         raise TypeError(f"{_EXPECTED}, got a backend, {name}; give BackendEstimatorV2(backend=...) of it")
+    if "Estimator" in name:
+        raise TypeError(f"{_EXPECTED}, got {name}, of an interface that this Qiskit does not have; give an EstimatorV2")
     raise TypeError(f"{_EXPECTED}, got {name}")
 
 

@@ -176,9 +176,10 @@ class Journal:
         if left is None:
             return
         if not self._has_begun:
+            other = "the same with other numbers or gates" if content.words == left[1] else content.words
             raise ValueError(
                 f"{self.path} is the journal of another run: it goes on with job {left[0]}, which held {left[1]}, and "
-                f"what is sent now is not that, but {content.words}; name another file, or give the program the "
+                f"what is sent now is not that, but {other}; name another file, or give the program the "
                 "circuit, data and seeds that it had"
             )
         _log.warning("the run has left what %s holds at job %d: the program, data or seeds changed", self.path, left[0])

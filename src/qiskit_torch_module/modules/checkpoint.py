@@ -136,6 +136,9 @@ class Checkpoint:
             if saved.keys() != own.keys():
                 raise ValueError(f"it holds states of {_listed(saved)}, and this is a checkpoint of {_listed(own)}")
         _require_same_tensors(content["states"]["model"], self._given["model"].state_dict())
+        for name, one in self._given.items():
+            if isinstance(one, torch.optim.Optimizer):
+                _require_same_kind(name, content["states"][name]["param_groups"], one.param_groups)
         for saved, own in ((content["states"], self._given), (content["streams"], streams)):
             for name, one in own.items():
                 set_state(one, saved[name])
@@ -158,6 +161,17 @@ def progress_and_states(path: Path) -> dict[str, Any]:
 
 def _listed(names: Mapping[str, Any]) -> str:
     return ", ".join(sorted(names)) or "nothing"
+
+
+def _require_same_kind(name: str, saved: list[dict[str, Any]], own: list[dict[str, Any]]) -> None:
+    """PyTorch takes the options of another optimizer for its own. One with more of them may be of another version."""
+    for theirs, ours in zip(saved, own, strict=False):
+        strange, missing = theirs.keys() - ours.keys(), ours.keys() - theirs.keys()
+        if strange and missing:
+            raise ValueError(
+                f"the {name} that was saved is of another class: it has {', '.join(sorted(strange))}, not "
+                f"{', '.join(sorted(missing))}"
+            )
 
 
 def _require_same_tensors(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:

@@ -295,6 +295,11 @@ def _module(
     if isinstance(circuit, QuantumModule):
         for argument, value in (("encoding_params", encoding_params), ("observables", observables)):
             if value is not None:
+                if isinstance(value, torch.Tensor):
+                    raise TypeError(
+                        f"{argument}: a module has its own, got a tensor of shape {tuple(value.shape)}; no input is "
+                        "needed, but its number of samples: batch_size=..."
+                    )
                 raise ValueError(f"{argument}: a module has its own, got {value!r}; leave it out, or pass the circuit")
         return circuit
     if not isinstance(circuit, QuantumCircuit):

@@ -463,10 +463,10 @@ class QuantumModule(torch.nn.Module):
         return self.circuit.draw(*arguments, **options)
 
     def extra_repr(self) -> str:
-        """Qubits, sizes and trainable sets, for ``print``."""
+        """Qubits, sizes, trainable sets, and the method if one was chosen, for ``print``."""
         names = [*self._names, *names_of(trained_in(self._observables))]
         sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in names)
         return (
             f"num_qubits={self._num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
-            f"trainable: {sets or 'none'}"
+            f"trainable: {sets or 'none'}" + ("" if self.method == AUTO else f", method={self.method!r}")
         )

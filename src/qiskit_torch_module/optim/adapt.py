@@ -15,7 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from .._differentiation.tangents import states_function
 from .._reading.measurements import with_measurements, without_measurements
-from .._reading.observables import operators_of, pauli_sums
+from .._reading.observables import operators_of, pauli_sums, sums_of_argument
 from .._reading.paulis import PauliSums
 from .._simulation.choose import Runners
 from .._simulation.outcomes import require_room
@@ -72,7 +72,7 @@ def pool_gradients(model: QuantumModule, pool: Sequence[Any], input: Any = None)
 
     Source: Grimsley et al., arXiv:1812.11173.
     """
-    return _gradients(model, pauli_sums(_listed(pool), _checked(model)._num_qubits), input)
+    return _gradients(model, sums_of_argument("pool", _listed(pool), _checked(model)._num_qubits), input)
 
 
 def adapt(model: QuantumModule, pool: Sequence[Any], input: Any = None) -> Adapted:
@@ -95,7 +95,7 @@ def adapt(model: QuantumModule, pool: Sequence[Any], input: Any = None) -> Adapt
 
     Source: Grimsley et al., arXiv:1812.11173.
     """
-    sums = pauli_sums(_listed(pool), _checked(model)._num_qubits)
+    sums = sums_of_argument("pool", _listed(pool), _checked(model)._num_qubits)
     slopes = _gradients(model, sums, input)
     if not slopes.numel():
         raise ValueError(

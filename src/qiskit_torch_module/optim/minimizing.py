@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ _GRADIENTS = ("L-BFGS-B", "BFGS", "CG", "SLSQP", "TNC")
 _PRODUCTS = ("Newton-CG", "trust-ncg", "trust-krylov", "trust-constr")
 _HESSIANS = ("dogleg", "trust-exact")
 METHODS = (*_GRADIENTS, *_VALUES, *_PRODUCTS, *_HESSIANS)
+
+
+_LOSS = "a function of the model, such as lambda model: model().sum()"
 
 
 class _Vectors:
@@ -102,6 +106,16 @@ class _Vectors:
         return vector
 
 
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in function that does not tell
+        return True
+    return True
+
+
 def minimize(
     model: torch.nn.Module,
     loss: Callable[[Any], Any],
@@ -133,7 +147,9 @@ def minimize(
 
     require_model(model)
     if not callable(loss):
-        raise TypeError(f"loss: expected a function of the model, such as lambda model: model().sum(), got {loss!r}")
+        raise TypeError(f"loss: expected {_LOSS}, got {loss!r}")
+    if not _takes_one(loss):
+        raise TypeError(f"loss: expected {_LOSS}, got a function that does not take one argument")
     name = _name_of(method)
     taken = {"fun", "x0", "jac", "hess", "hessp", "args"} & set(options)
     if taken:
