@@ -11,7 +11,18 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector, partial_trace, purity
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import HybridModule, QuantumModule, _engine, analysis, load, outputs, save, set_memory_budget
+from qiskit_torch_module import (
+    HybridModule,
+    QuantumModule,
+    _engine,
+    analysis,
+    load,
+    methods,
+    outputs,
+    save,
+    set_memory_budget,
+    with_method,
+)
 from qiskit_torch_module.analysis.expressibility import _divergence, _log_haar
 
 matplotlib.use("Agg")
@@ -594,6 +605,10 @@ FIXED.h(0)
         ),
         (lambda: analysis.fourier_coefficients(INPUTS), "a grid of 81 x 81 x .* points for 12 inputs takes .* MiB"),
         (lambda: analysis.fourier_coefficients(MODEL), "model: expected inputs"),
+        (
+            lambda: analysis.fourier_coefficients(with_method(encoded(TURNS["plain"][0]), methods.Shots(10))),
+            "model: expected an exact method, got 'shots', which estimates",
+        ),
         (
             lambda: analysis.fourier_coefficients(encoded(TURNS["plain"][0]))(torch.rand(3, 7)),
             r"inputs: expected shape \(B, \d\), one column for each input, got \(3, 7\)",

@@ -560,6 +560,10 @@ WRONG = {
         "parameters not in the circuit: 'x\\[0\\]'",
     ),
     "unused weights": (lambda: FidelityKernel(feature_map(), X), "in neither encoding_params nor variational_params"),
+    "a method that estimates": (
+        lambda: FidelityKernel(feature_map(), X, W, method=qtm.methods.Shots(10)),
+        "method: expected an exact method, got 'shots', which estimates",
+    ),
     "no circuit": (lambda: ProjectedKernel("XYZ", X), "feature_map: expected a qiskit QuantumCircuit, got str"),
     "measurements": (lambda: FidelityKernel(in_the_middle(), X, W), "expected measurements at the end only"),
     "an outer kernel": (lambda: kernel_of(ProjectedKernel, outer="rfb"), "outer: expected 'rbf', .* got 'rfb'"),

@@ -243,6 +243,7 @@ def test_a_program_that_goes_to_another_folder_keeps_its_checkpoint(tmp_path, mo
     checkpoint.save(step=3)
     assert (tmp_path / "run.qtm").exists()
     assert checkpoint.resume(step=0) == {"step": 3}
+    assert checkpoint.resume(step=0, best=None) == {"step": 3, "best": None}  # which the file lacks
 
 
 def test_files_that_are_none(tmp_path):

@@ -77,6 +77,18 @@ def method_of(given: Any) -> Method | None:
     return _known[given]
 
 
+def require_exact(method: Method | None, argument: str) -> None:
+    """Checks that a method does not only estimate.
+
+    Raises:
+        ValueError: it does.
+    """
+    if method is not None and not method.is_exact:
+        raise ValueError(
+            f"{argument}: expected an exact method, got '{method.name}', which estimates; use method='auto' here"
+        )
+
+
 def offers(program: Program, task: Task) -> dict[str, Cost | Refusal]:
     """What each known method says of a task."""
     return {name: method.cost(program, task) for name, method in _known.items()}

@@ -17,7 +17,7 @@ from .._program.evolution import Evolution
 from .._program.output import ExpectationValues, Output
 from .._program.program import Program
 from .._reading.polynomials import Polynomial
-from .._simulation.choose import Runners
+from .._simulation.choose import Runners, require_exact
 from ..modules.initial import Initial
 from ..modules.module import QuantumModule
 from ..outputs import Fidelity, Probabilities
@@ -130,10 +130,11 @@ def fourier_coefficients(
 
     Raises:
         TypeError: an argument is of the wrong kind, or an output has other frequencies than the encoding.
-        ValueError: there are no inputs, an angle is not linear in them, which is named, or its coefficient is a random
-            weight; or the grid takes more than the memory budget.
+        ValueError: the model's method estimates; there are no inputs, an angle is not linear in them, which is named,
+            or its coefficient is a random weight; or the grid takes more than the memory budget.
     """
     require_inputs(model)
+    require_exact(model._runners.method, "model")
     program = model._program
     _require_quadratic(program.output)
     if samples is None:

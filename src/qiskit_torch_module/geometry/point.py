@@ -13,7 +13,7 @@ from .._differentiation.metric import Point
 from .._program.evolution import Evolution
 from .._program.output import State
 from .._program.program import Program
-from .._simulation.choose import Runners
+from .._simulation.choose import Runners, require_exact
 from .._simulation.method import Method
 from ..modules.hybrid import HybridModule
 from ..modules.module import QuantumModule
@@ -84,10 +84,7 @@ def _runners_of(model: QuantumModule) -> Runners:
 
 
 def _made(evolution: Evolution, method: Method | None) -> Runners:
-    if method is not None and not method.is_exact:
-        raise ValueError(
-            f"model: expected an exact method, got '{method.name}', which estimates; make the model with method='auto'"
-        )
+    require_exact(method, "model")
     found = Runners(Program(evolution.live, State()), method)
     try:
         found.require_method()

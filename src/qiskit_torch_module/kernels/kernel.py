@@ -18,6 +18,7 @@ from .._engine import memory_budget
 from .._program.output import Output
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
+from .._simulation.choose import method_of, require_exact
 from .._simulation.method import Method
 from ..modules.initial import Initial
 from ..modules.module import QuantumModule
@@ -54,6 +55,7 @@ class Kernel(torch.nn.Module, ABC):
         method: str | Method,
     ) -> None:
         super().__init__()
+        require_exact(method_of(method), "method")
         require_circuit(feature_map)
         encoding = parameter_list(encoding_params, "encoding_params")
         if not encoding:

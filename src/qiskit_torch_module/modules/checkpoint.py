@@ -112,15 +112,15 @@ class Checkpoint:
         return dict(content["progress"])
 
     def resume(self, **beginning: Any) -> dict[str, Any]:
-        """As `load`, where there is a file; else what a run begins with.
+        """What a run begins with, and in its place what `load` gives, where there is a file.
 
         Args:
-            beginning: What to return without a file, by the names that `save` is given.
+            beginning: By the names that `save` is given; what a file lacks, such as one of an older script, is as here.
 
         Raises:
             ValueError: as for `load`.
         """
-        return self.load() if self.exists() else beginning
+        return {**beginning, **self.load()} if self.exists() else beginning
 
     def _states(self) -> dict[str, Any]:
         streams = streams_of(self._given)
