@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -415,7 +416,7 @@ def test_a_model_that_was_loaded_is_moved(tmp_path):
     model = qtm.QuantumModule(circuit, x, w, observables=["ZZZ", "XYI"], seed_init=0)
     qtm.save(model, tmp_path / "model")
     loaded, rows = qtm.load(tmp_path / "model"), torch.rand(2, 3)
-    for again in (loaded, copy.deepcopy(model)):
+    for again in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         torch.testing.assert_close(qtm.with_method(again, primitive())(rows), model(rows))
 
 

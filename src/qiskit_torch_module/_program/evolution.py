@@ -236,7 +236,8 @@ def _varies(rotation: Rotation) -> bool:
     return any(variables for variables, _ in rotation.angle.terms)
 
 
-_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers", "_sector", "_cost_of_way")  # not worth pickling
+# Not worth pickling; the circuit, which may hold what cannot be, is pickled by whoever owns it.
+_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers", "_sector", "_cost_of_way", "circuit")
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

@@ -147,6 +147,12 @@ class QuantumModule(torch.nn.Module):
         # The only set of a module is also known by the names it has in other programs.
         return super().__getattr__(own_name(name, self.__dict__.get("_names", ())))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        program = self.__dict__.get("_program")
+        if isinstance(program, Program):
+            program.evolution.set_circuit(self._circuit)
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         rename_entries(state_dict, prefix, self._names)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
