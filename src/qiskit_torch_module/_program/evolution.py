@@ -16,6 +16,7 @@ from .._reading.polynomials import Polynomial
 from .blocks import Block
 from .controlled import sweeps, taken_together
 from .dense import Diagonal, Matrix, PlainStep, Step, VirtualQubits, in_order
+from .halves import Halves, halves_of
 from .layers import Layer, Rotation, layers_of
 from .origins import Given, Origins
 from .passes import Passes
@@ -118,6 +119,12 @@ class Evolution:
     @without_collections
     def _layers(self) -> tuple[tuple[Layer, ...], Polynomial]:
         return layers_of(() if self.is_stepwise else self.rotations, self.passes)
+
+    @cached_property
+    @without_collections
+    def halves(self) -> Halves | None:
+        """The halves that its first layers run on, where that is faster; None: all qubits."""
+        return halves_of(self.layers, self.num_qubits, self.num_all_inputs) if self.passes.halved_start else None
 
     @property
     def dense_bytes(self) -> int:
@@ -237,7 +244,7 @@ def _varies(rotation: Rotation) -> bool:
 
 
 # Not worth pickling; the circuit, which may hold what cannot be, is pickled by whoever owns it.
-_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers", "_sector", "_cost_of_way", "circuit")
+_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers", "halves", "_sector", "circuit")
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

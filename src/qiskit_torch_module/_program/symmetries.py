@@ -20,7 +20,7 @@ from .._reading.polynomials import Polynomial
 from .controlled import sweeps
 from .evolution import Evolution
 from .gf2 import Basis, is_odd
-from .halves import Index, halves_of
+from .halves import Index
 from .layers import Layer, Rotation, Y, rotations_about
 from .output import ExpectationValues
 from .program import Program
@@ -169,23 +169,11 @@ def _cost(program: Program) -> float:
 
 
 def _cost_of_way(evolution: Evolution) -> float:
-    """Kept with the evolution, too."""
-    kept = evolution.__dict__
-    if "_cost_of_way" not in kept:
-        kept["_cost_of_way"] = _found_cost_of_way(evolution)
-    cost: float = kept["_cost_of_way"]
-    return cost
-
-
-def _found_cost_of_way(evolution: Evolution) -> float:
     steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
     if steps is not None:
         return _COST_OF_LAYER * len(steps) + _COST_OF_PHASE * sweeps(steps) * amplitudes
     cost = sum(_COST_OF_LAYER + amplitudes * _work(layer) for layer in evolution.layers)
-    if not evolution.passes.halved_start:
-        return cost
-    halves = halves_of(evolution.layers, evolution.num_qubits, evolution.num_all_inputs)
-    return cost if halves is None else cost * min(1.0, halves.relative_cost)
+    return cost if evolution.halves is None else cost * min(1.0, evolution.halves.relative_cost)
 
 
 def _work(layer: Layer) -> int:

@@ -15,7 +15,7 @@ from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
 from .._program.arrays import AngleTable, engine_arrays
 from .._program.dense import Step, step_arrays
-from .._program.halves import Halves, halves_of
+from .._program.halves import Halves
 from .._program.layers import Layer
 from .._program.output import ExpectationValues, State, grouped
 from .._program.passes import Passes
@@ -64,7 +64,7 @@ def _layered_engine(program: Program) -> Engine:
     angles, steps = AngleTable(), steps_of(program)
     arrays = arrays_of(layers, evolution.passes, output, angles)
     if steps is None:
-        halves = halves_of(layers, num_qubits, num_inputs) if evolution.passes.halved_start else None
+        halves = evolution.halves
         halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
         engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved)
     else:
