@@ -11,7 +11,7 @@ from qiskit.circuit import ParameterVector
 from qiskit_torch_module import HybridModule, QuantumModule, methods, optim, with_method
 from qiskit_torch_module.optim import metric as solving
 from qiskit_torch_module.optim.models import as_states
-from test_optim import LEAST, OPERATOR, ansatz, metric, reuploading, seeded, vqe
+from test_optim import LEAST, OPERATOR, ansatz, energy_of_pennylane, metric, reuploading, seeded, vqe
 
 
 def expected(model, input, gradient, damping, names=None):
@@ -48,21 +48,7 @@ def test_a_step_is_that_of_the_formula_with_the_metric_of_qiskit():
 def test_a_step_is_that_of_pennylane():
     qml = pytest.importorskip("pennylane")
     model = vqe()
-    observable = qml.Hamiltonian(
-        [1.0, 0.5, 0.3, 0.7],
-        [qml.PauliZ(2) @ qml.PauliZ(1), qml.PauliX(2) @ qml.PauliX(0), qml.PauliY(1) @ qml.PauliY(0), qml.PauliZ(0)],
-    )
-
-    @qml.qnode(qml.device("default.qubit", wires=4))
-    def energy(w):
-        for layer in range(3):
-            for q in range(3):
-                qml.RY(w[3 * layer + q], wires=q)
-            if layer < 2:
-                qml.CNOT([0, 1])
-                qml.CNOT([1, 2])
-        return qml.expval(observable)
-
+    energy = energy_of_pennylane(qml, wires=4)  # one more for the test of overlaps
     start = qml.numpy.array(model.weights.detach().numpy().copy(), requires_grad=True)
     tensor = qml.metric_tensor(energy, approx=None, aux_wire=3)
     theirs = qml.QNGOptimizer(stepsize=0.1, lam=0.02).step(energy, start, metric_tensor_fn=tensor)

@@ -42,6 +42,26 @@ def vqe(dtype=torch.float64, seed=0):
     return QuantumModule(circuit, None, w, "weights", seed_init=seed, observables=OPERATOR).to(dtype)
 
 
+def energy_of_pennylane(qml, wires):
+    """What `vqe` gives, of its weights."""
+    observable = qml.Hamiltonian(
+        [1.0, 0.5, 0.3, 0.7],
+        [qml.PauliZ(2) @ qml.PauliZ(1), qml.PauliX(2) @ qml.PauliX(0), qml.PauliY(1) @ qml.PauliY(0), qml.PauliZ(0)],
+    )
+
+    @qml.qnode(qml.device("default.qubit", wires=wires))
+    def energy(w):
+        for layer in range(3):
+            for q in range(3):
+                qml.RY(w[3 * layer + q], wires=q)
+            if layer < 2:
+                qml.CNOT([0, 1])
+                qml.CNOT([1, 2])
+        return qml.expval(observable)
+
+    return energy
+
+
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
@@ -374,26 +394,7 @@ def test_rotosolve_is_that_of_pennylane():
     qml = pytest.importorskip("pennylane")
     model = vqe()
     start = model.weights.detach().numpy().copy()
-    observable = qml.Hamiltonian(
-        [1.0, 0.5, 0.3, 0.7],
-        [
-            qml.PauliZ(2) @ qml.PauliZ(1),
-            qml.PauliX(2) @ qml.PauliX(0),
-            qml.PauliY(1) @ qml.PauliY(0),
-            qml.PauliZ(0),
-        ],
-    )
-
-    @qml.qnode(qml.device("default.qubit", wires=3))
-    def energy(w):
-        for layer in range(3):
-            for q in range(3):
-                qml.RY(w[3 * layer + q], wires=q)
-            if layer < 2:
-                qml.CNOT([0, 1])
-                qml.CNOT([1, 2])
-        return qml.expval(observable)
-
+    energy = energy_of_pennylane(qml, wires=3)
     theirs = qml.RotosolveOptimizer(substep_optimizer="brute", substep_kwargs={"Ns": 200})
     point = qml.numpy.array(start, requires_grad=True)
     assert float(energy(point)) == pytest.approx(model().item())
