@@ -509,7 +509,7 @@ def test_in_parts_as_in_one(monkeypatch):
 
     whole = found()
     for room in (analysis.family, analysis.dimension, analysis.fourier):
-        monkeypatch.setattr(room, "AMPLITUDES", 40)
+        monkeypatch.setattr(room, "MOST_AMPLITUDES", 40)
     np.testing.assert_allclose(found(), whole, rtol=1e-12)
 
 

@@ -9,7 +9,8 @@ import torch
 
 from .._engine import memory_budget
 from .._simulation.choose import Runners
-from .tangents import MOST_AMPLITUDES, Tangents, tangents
+from .._simulation.states import MOST_AMPLITUDES
+from .tangents import Tangents, tangents
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from .._simulation.columns import explained, with_derived_columns
 from .._simulation.engines import engine_of
 from .._simulation.method import Runner
 from .._simulation.native import joined
-from .._simulation.states import StateRunner
+from .._simulation.states import MOST_AMPLITUDES, StateRunner
 from .._simulation.threads import engine_threads
 from . import autograd
 from .derivatives import pulled_back
@@ -40,8 +40,6 @@ Tensors: TypeAlias = tuple[torch.Tensor, ...]
 
 # What a state along a direction takes, to a state.
 _COST_OF_DIRECTION = 2.5
-# Amplitudes of which one call gives as many: 64 MiB in double precision.
-MOST_AMPLITUDES = 1 << 22
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from .method import Method, Optional, Powers, Runner
 from .native import NativeRunner, Tape
 from .reading import read
 
+# Amplitudes that are held at once, unless one state has more: 64 MiB in double precision.
+MOST_AMPLITUDES = 1 << 22
+
 
 class StateRunner(NativeRunner):
     """Calls of the native engine that read states (B, 2^n), and take gradients with respect to them.

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from .._core.arguments import finite_number, tensor_of, whole_number
+from .._simulation.states import MOST_AMPLITUDES
 from ..modules.initial import Initial
 from ..modules.module import QuantumModule
 from ..outputs import Probabilities
 from .axes import axes_of
-from .family import AMPLITUDES, Family, Real, family_of, random_numbers, weights_of
+from .family import Family, Real, family_of, random_numbers, weights_of
 
 # Squares of amplitudes below are zero but for rounding, as are their derivatives.
 _LEAST = 1e-20
@@ -153,7 +154,7 @@ def _data(inputs: Any, width: int) -> torch.Tensor:
 def _size(family: Family, data: torch.Tensor) -> int:
     """For how many weights derivatives of all probabilities, or states of all data, fit into memory at once."""
     one = len(data) * max(4 << family.num_qubits, family.num_weights * family.model.output_size)
-    return max(1, 4 * AMPLITUDES // one)
+    return max(1, 4 * MOST_AMPLITUDES // one)
 
 
 def _eigenvalues(family: Family, data: torch.Tensor, weights: torch.Tensor) -> Real:

@@ -1,6 +1,6 @@
 """A circuit as a family of states: all of its parameters are columns of a batch, and drawn at random.
 
-One native call computes as many members as fit into `AMPLITUDES` of memory.
+One native call computes as many members as fit into `MOST_AMPLITUDES` of memory.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ import torch
 from qiskit import QuantumCircuit
 
 from .._core.arguments import tensor_of
+from .._simulation.states import MOST_AMPLITUDES
 from ..modules.initial import Initial, initial_values, is_single, seeded
 from ..modules.module import QuantumModule
 
 Real = npt.NDArray[np.float64]
-
-# Of states that are in memory at once: 64 MiB.
-AMPLITUDES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ class Family:
 
     def parts(self, rows: torch.Tensor, states: int = 1) -> Iterator[torch.Tensor]:
         """Rows (S, columns) in parts that fit into memory, if each takes so many states."""
-        size = max(1, (AMPLITUDES >> self.num_qubits) // max(1, states))
+        size = max(1, (MOST_AMPLITUDES >> self.num_qubits) // max(1, states))
         yield from torch.split(rows, size)
 
 

@@ -18,12 +18,13 @@ from .._program.output import ExpectationValues, Output
 from .._program.program import Program
 from .._reading.polynomials import Polynomial
 from .._simulation.choose import Runners, require_exact
+from .._simulation.states import MOST_AMPLITUDES
 from ..modules.initial import Initial
 from ..modules.module import QuantumModule
 from ..outputs import Fidelity, Probabilities
 from ..outputs.columns import Columns
 from .axes import axes_of
-from .family import AMPLITUDES, Real, random_numbers, weights_of
+from .family import Real, random_numbers, weights_of
 from .spectrum import Encoding, encoding_of, present_weights, require_inputs
 
 Complex = npt.NDArray[np.complex128]
@@ -177,7 +178,7 @@ def _values(model: QuantumModule, encoding: Encoding, encodings: Sequence[Encodi
     steps = [2.0 * math.pi / size * torch.arange(size, dtype=torch.float64) for size in encoding.sizes]
     rows = torch.cartesian_prod(*steps).reshape(math.prod(encoding.sizes), -1) if steps else torch.zeros(1, 0)
     trained = [vector.detach().double().cpu() for vector in model._coefficients()]
-    size = max(1, AMPLITUDES >> evolution.num_qubits)
+    size = max(1, MOST_AMPLITUDES >> evolution.num_qubits)
     for one in encodings:
         weights = torch.from_numpy(np.concatenate([one.offsets[list(moved)], one.diagonals]))
         parts = []

@@ -10,17 +10,14 @@ import numpy as np
 import torch
 
 from .._differentiation.metric import Point
-from .._differentiation.tangents import MOST_AMPLITUDES, moving_variables, pushing
+from .._differentiation.tangents import moving_variables, pushing
 from .._simulation.jacobian import engine_jacobian
 from .._simulation.native import Native
 from .._simulation.reading import read
-from .._simulation.states import states_of
+from .._simulation.states import MOST_AMPLITUDES, states_of
 from .._simulation.threads import engine_threads
 from ..modules.module import QuantumModule
 from .point import point_of
-
-# Numbers in a part of a Jacobian: 64 MiB in double precision.
-_MOST_NUMBERS = 1 << 23
 
 
 def jacobian(model: Any, input: Any = None) -> tuple[torch.Tensor, torch.Tensor, torch.Size]:
@@ -113,6 +110,6 @@ def _require_real(given: Any) -> None:
 
 def _parts(count: int, size: int) -> Iterator[slice]:
     """Samples that are taken together, each of so many numbers; one part at least."""
-    at_once = max(1, min(MOST_AMPLITUDES, _MOST_NUMBERS) // max(1, size))
+    at_once = max(1, MOST_AMPLITUDES // max(1, size))
     for first in range(0, max(1, count), at_once):
         yield slice(first, first + at_once)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from .._differentiation.metric import Point
-from .._differentiation.tangents import MOST_AMPLITUDES, pushing, states_function
+from .._differentiation.tangents import pushing, states_function
+from .._simulation.states import MOST_AMPLITUDES
 from .point import point_of, require_samples
 
 

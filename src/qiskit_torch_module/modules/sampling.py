@@ -16,7 +16,8 @@ from .._reading import compat
 from .._reading.measurements import Measurements
 from .._simulation.draws import CHUNK, drawn
 from .._simulation.outcomes import probabilities
-from ..primitives.measured import MOST_AMPLITUDES, Measured
+from .._simulation.states import MOST_AMPLITUDES
+from ..primitives.measured import Measured
 
 if TYPE_CHECKING:
     from .module import QuantumModule

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .measured import MOST_AMPLITUDES, Measured, Rows
+from .._simulation.states import MOST_AMPLITUDES
+from .measured import Measured, Rows
 from .pubs import pub_rows
 
 # Position of a PUB, its first row in question, and an array with one row for that and each after it.

@@ -28,9 +28,6 @@ from .rows import with_a_qubit
 Rows = npt.NDArray[np.float64]
 Writer = Callable[[npt.NDArray[np.intp], npt.NDArray[np.uint8]], None]
 
-# Amplitudes that are held at once, unless one state has more.
-MOST_AMPLITUDES = 1 << 22
-
 
 @dataclass(frozen=True)
 class Measured:
