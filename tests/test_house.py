@@ -17,6 +17,7 @@ FLOORS = [
     "_program",
     "outputs",
     "_storage",
+    "_cuda",
     "_simulation",
     "methods",
     "_differentiation",
