@@ -1,6 +1,7 @@
 """The command line, as a user runs it."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -11,13 +12,17 @@ import time
 
 import pytest
 import torch
+from rich.console import Console
+from rich.file_proxy import FileProxy
 from typer.testing import CliRunner
 
 from qiskit_torch_module import QuantumModule, __version__, _engine
+from qiskit_torch_module._command_line.output import Output
 from qiskit_torch_module._command_line.run_folder import RunFolder
 from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 from qiskit_torch_module.applications.classifier import digit_classifier, load_classifier
 from qiskit_torch_module.cli import app
+from qiskit_torch_module.reproduce.experiments import EXPERIMENTS
 
 
 def qtm(*arguments):
@@ -86,6 +91,7 @@ def test_training_learns_and_saves(tmp_path):
         for name in (tmp_path / "model.pt", tmp_path):
             again = qtm("evaluate", name, *arguments)
             assert f"test accuracy {accuracy}%" in again.output
+    assert "digits, split with seed 1; " in again.output
     other = qtm("evaluate", tmp_path / "model.pt", "--seed", 2)
     assert other.exit_code == 1
     assert "was trained with seed 1, and with 2 it would be tested on images it was trained on" in other.output
@@ -356,3 +362,64 @@ def test_evaluate_refuses_foreign_weights(tmp_path, content, message):
         assert result.exit_code == 1
         (line,) = result.output.strip().splitlines()
         assert re.search(message, line)
+
+
+class Terminal(io.StringIO):
+    """What a terminal is sent."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_bar_that_stands_in_for_the_terminal_is_written_past(monkeypatch):
+    # While there is a bar, sys.stdout writes to the console, and the console to an output: that would go in circles.
+    terminal = Terminal()
+    output = Output("stdout")
+    monkeypatch.setattr(sys, "stdout", FileProxy(Console(file=output), terminal))
+    output.write("no end of line yet")
+    assert terminal.getvalue() == "no end of line yet"
+    output.write(", and one\n")
+    output.flush()
+    assert terminal.getvalue() == "no end of line yet, and one\n"
+    assert output.isatty()
+
+
+def test_training_in_a_terminal_starts_without_numbers(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    app(["train", "digits", "--max-updates", "3", "--output", str(tmp_path)], standalone_mode=False)
+    written = terminal.getvalue()
+    assert "nan" not in written
+    assert re.search(r"loss \d\.\d\d\d  accuracy \d+%", written)
+    assert written.count("test accuracy") == 1
+    assert updates_in(tmp_path / "model.pt") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "words"),
+    [
+        ("fig1", "PennyLane (JAX) @ 10", "PennyLane (JAX), 10 qubits"),
+        ("fig2", "TensorFlow Quantum @ 4", "TensorFlow Quantum, depth 4"),
+        ("tab1", "qiskit-torch-module @ 32", "qiskit-torch-module, observables: 32"),
+        ("tab2", "0.02 @ 3", "0.02, seed 3"),
+        ("tab2", "qiskit-torch-module @ time", "qiskit-torch-module, time of an update"),
+        ("tab3", "qiskit-torch-module @ act", "qiskit-torch-module, acting"),
+        ("tab3", "qiskit-torch-module @ update", "qiskit-torch-module, updating"),
+        ("fig3", "grid 0.003 0.1", "grid 0.003 0.1"),
+        ("fig4", "avx512, 1 @ 8", "avx512, 1 thread, 8 qubits"),
+        ("fig4", "avx2, 2 @ 8", "avx2, 2 threads, 8 qubits"),
+    ],
+)
+def test_what_is_measured_is_said_in_words(name, key, words):
+    assert EXPERIMENTS[name].named(key) == words
+
+
+def test_brackets_are_no_markup(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = qtm("reproduce", "fig3", "--quick", "--output", tmp_path)
+    assert "pip install 'qiskit-torch-module[reproduce]'" in result.output
+    folder = tmp_path / "[bold]x[/bold]"
+    result = qtm("train", "digits", "--max-updates", 1, "--output", folder)
+    assert f"saved to {folder}: " in result.output
+    assert f"{folder / 'none.pt'} is no file" in qtm("evaluate", folder / "none.pt").output

@@ -273,28 +273,28 @@ def _train_with_progress(
         TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.0%}"),
+        TextColumn("{task.fields[learnt]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     before = len(run.history.loss)
     with Progress(*columns, console=console, disable=before >= total) as progress:
-        task = progress.add_task("training", total=total, completed=before, loss=float("nan"), accuracy=0.0)
+        task = progress.add_task("training", total=total, completed=before, learnt=_learnt(run.history))
 
         def on_update(history: History) -> None:
-            recent = slice(-15, None)
-            progress.update(
-                task,
-                advance=1,
-                loss=float(np.mean(history.loss[recent])),
-                accuracy=float(np.mean(history.accuracy[recent])),
-            )
+            progress.update(task, advance=1, learnt=_learnt(history))
             failed = keeper.failure is not None
             keeper.offer()
             if keeper.failure is not None and not failed:
-                progress.console.print(f"could not save yet: {keeper.failure}; training goes on", highlight=False)
+                _say(f"could not save yet: {keeper.failure}; training goes on")
 
         run.run(updates, time.perf_counter, on_update, ending)
+
+
+def _learnt(history: History) -> str:
+    """Loss and accuracy of the last updates; nothing before the first."""
+    loss, accuracy = history.loss[-15:], history.accuracy[-15:]
+    return f"loss {np.mean(loss):.3f}  accuracy {np.mean(accuracy):.0%}" if loss else ""
 
 
 def _print_result(model: QuantumModule, images: Images, history: History) -> None:
@@ -306,7 +306,7 @@ def _print_result(model: QuantumModule, images: Images, history: History) -> Non
     table = Table(title="confusion matrix (test set)", title_style="")
     table.add_column("true \\ predicted", justify="right")
     for label in range(NUM_CLASSES):
-        table.add_column(str(label), justify="right")
+        table.add_column(str(label), justify="right", min_width=3)
     for label, row in enumerate(confusion.tolist()):
         cells = [f"[bold]{count}[/bold]" if index == label else str(count or "") for index, count in enumerate(row)]
         table.add_row(str(label), *cells)
@@ -337,10 +337,12 @@ def evaluate(
         if model_file.is_dir():
             model_file = model_file / MODEL
         model, settings = load_classifier(model_file, num_threads)
-        images = _load(data, data_dir, seed_of_split(settings, seed))
+        seed = seed_of_split(settings, seed)
+        images = _load(data, data_dir, seed)
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
         total = len(images.test_labels)
         console.print(f"test accuracy {correct / total:.1%} ({correct} of {total})", style="bold", highlight=False)
+        _say(f"{images.name}, split with seed {seed}; none of these images was used in training")
 
 
 Experiment = Enum("Experiment", {name: name for name in [*EXPERIMENTS, "all"]})  # type: ignore[misc]
@@ -381,30 +383,28 @@ def reproduce(
 
 def _reproduce(name: str, settings: store.Settings) -> None:
     experiment = EXPERIMENTS[name]
-    console.rule(f"{name}: {experiment.title}")
+    console.rule(f"{name}: {escape(experiment.title)}")
     for package in experiment.needs:
         if importlib.util.find_spec(package) is None:
-            console.print(f"left out: it needs '{package}'; pip install 'qiskit-torch-module[reproduce]'", markup=False)
+            _say(f"left out: it needs '{package}'; pip install 'qiskit-torch-module[reproduce]'")
             return
     run = Run(name, settings)
     if run.absent:
         absent = ", ".join(run.absent)
-        console.print(
-            f"left out, no environment in {settings.environments} ('qtm rivals' says how): {absent}", highlight=False
-        )
+        _say(f"left out, no environment in {settings.environments} ('qtm rivals' says how): {absent}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
             task = progress.add_task(name, total=len(run.missing))
             for key, result in run.measure():
                 progress.update(task, advance=1)
-                progress.console.print(f"{key}: {_outcome(result)}", highlight=False, markup=False)
+                _say(f"{experiment.named(key)}: {_outcome(result)}")
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on from here")
         raise typer.Exit(_INTERRUPTED) from None
     finally:
         for path in run.write():
-            console.print("wrote", path, highlight=False)
+            _say(f"wrote {path}")
 
 
 def _outcome(result: store.Result) -> str:

@@ -53,7 +53,8 @@ class Output(io.TextIOBase):
         return stream.fileno()
 
     def _stream(self) -> TextIO | None:
-        streams = [getattr(sys, name) for name in self._names]
+        # While rich shows a bar, sys.stdout is a proxy that prints through the console, which would write here again.
+        streams = [getattr(stream, "rich_proxied_file", stream) for stream in (getattr(sys, n) for n in self._names)]
         return next((stream for stream in streams if not any(stream is broken for broken in self._broken)), None)
 
     def _tried(self, text: str, *, flushes: bool) -> None:

@@ -24,6 +24,7 @@ class Experiment:
         systems: Those that are measured.
         needs: Packages beyond those of the command line.
         file: Name of its results, if it is not that of the experiment.
+        point: What the keys of its tasks say, before and after " @ ", in words.
     """
 
     title: str
@@ -32,6 +33,20 @@ class Experiment:
     systems: tuple[System, ...] = ()
     needs: tuple[str, ...] = ()
     file: Callable[[], str] | None = None
+    point: str = "{}, seed {}"
+
+    def named(self, key: str) -> str:
+        """What a task measures, in words."""
+        what, _, at = key.partition(" @ ")
+        if not at:
+            return what
+        return (
+            f"{what}, {_KINDS[at]}" if at in _KINDS else self.point.format(what, at).replace(" 1 threads", " 1 thread")
+        )
+
+
+_KINDS = {"time": "time of an update", "act": "acting", "update": "updating"}
+_POINTS = {"qubits": "{}, {} qubits", "depth": "{}, depth {}", "observables": "{}, observables: {}"}
 
 
 def _figure(name: str) -> Experiment:
@@ -40,6 +55,7 @@ def _figure(name: str) -> Experiment:
         functools.partial(figures.tasks, name),
         functools.partial(report.write, name),
         figures.FIGURES[name].systems,
+        point=_POINTS[figures.FIGURES[name].axis],
     )
 
 
@@ -49,10 +65,20 @@ EXPERIMENTS = {
     "tab1": _figure("tab1"),
     "tab2": Experiment("Digits: time and accuracy", digits.tasks, digits.report, digits.SYSTEMS),
     "fig3": Experiment(
-        "CartPole: learning curves", learning.learning_tasks, learning.learning_report, needs=("gymnasium",)
+        "CartPole: learning curves",
+        learning.learning_tasks,
+        learning.learning_report,
+        needs=("gymnasium",),
+        point="{}, seeds from {}",
     ),
     "tab3": Experiment("CartPole: time per step", learning.time_tasks, learning.time_report, learning.SYSTEMS),
-    "fig4": Experiment("Threads, instruction sets, machines", ablation.tasks, ablation.report, file=ablation.file_name),
+    "fig4": Experiment(
+        "Threads, instruction sets, machines",
+        ablation.tasks,
+        ablation.report,
+        file=ablation.file_name,
+        point="{} threads, {} qubits",
+    ),
 }
 
 
