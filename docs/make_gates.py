@@ -10,7 +10,11 @@ from pathlib import Path
 import qiskit
 
 from qiskit_torch_module._reading.gates import GATES, MAX_DIAGONAL_QUBITS, Gate
-from qiskit_torch_module._reading.matrices import LEAST_QUBITS, MOST_APART, MOST_APART_PREPARED
+from qiskit_torch_module._reading.matrices import (
+    LEAST_QUBITS,
+    MOST_APART,
+    MOST_APART_PREPARED,
+)
 from qiskit_torch_module._reading.polynomials import Polynomial
 
 HERE = Path(__file__).parent
@@ -90,13 +94,21 @@ def _angle(angle: Polynomial, names: list[str]) -> str:
     for variables, coefficient in angle.terms:
         factors = [names[i] for i in variables]
         number = f"{coefficient:.4g}"
-        parts.append("·".join([number, *factors] if number != "1" or not factors else factors))
+        parts.append(
+            "·".join(
+                [number, *factors] if number != "1" or not factors else factors
+            )
+        )
     return " + ".join(parts).replace("+ -", "- ") or "0"
 
 
 def _steps(gate: Gate, names: list[str]) -> str:
     variables = [Polynomial.variable(i) for i in range(gate.num_angles)]
-    steps = gate.steps(*variables) if gate.num_qubits is not None else gate.steps(3, *variables)
+    steps = (
+        gate.steps(*variables)
+        if gate.num_qubits is not None
+        else gate.steps(3, *variables)
+    )
     words = []
     for name, qubits, angle in steps:
         on = ",".join(map(str, qubits))
@@ -112,13 +124,31 @@ def page() -> str:
     rows = []
     for name, gate in GATES.items():
         cls = getattr(qiskit.circuit.library, gate.class_name)
-        names = [p for p in inspect.signature(cls.__init__).parameters if p in ("theta", "phi", "lam")]
+        names = [
+            p
+            for p in inspect.signature(cls.__init__).parameters
+            if p in ("theta", "phi", "lam")
+        ]
         names = [*names, "a", "b", "c"][: gate.num_angles]
-        qubits = "any (here 3)" if gate.num_qubits is None else str(gate.num_qubits)
-        rows.append(f"| `{name}` | `{gate.class_name}` | {qubits} | {_steps(gate, names)} |")
+        qubits = (
+            "any (here 3)" if gate.num_qubits is None else str(gate.num_qubits)
+        )
+        rows.append(
+            f"| `{name}` | `{gate.class_name}` | {qubits} | {_steps(gate, names)} |"
+        )
     native = {gate.class_name for gate in GATES.values()}
-    others = sorted(set(gate_zoo.operation_classes()) - native - gate_zoo.REFUSED - gate_zoo.IDLE)
-    refused = ", ".join(f"`{name}`" for name in sorted(gate_zoo.REFUSED - {"Measure", "Reset", "WeightedSumGate"}))
+    others = sorted(
+        set(gate_zoo.operation_classes())
+        - native
+        - gate_zoo.REFUSED
+        - gate_zoo.IDLE
+    )
+    refused = ", ".join(
+        f"`{name}`"
+        for name in sorted(
+            gate_zoo.REFUSED - {"Measure", "Reset", "WeightedSumGate"}
+        )
+    )
     return (
         HEAD
         + "\n".join(rows)

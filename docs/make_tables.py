@@ -26,28 +26,42 @@ RIVALS = {
     "version 1.0": OLD,
     "qiskit-machine-learning, reverse": QML_REVERSE,
 }
-_PART = re.compile(r"(<!-- run times: docs/make_tables.py -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(
+    r"(<!-- run times: docs/make_tables.py -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def table() -> str:
     """Milliseconds of a training step, and the factor of the fastest rival."""
-    results = json.loads((ROOT / "benchmarks" / "results" / "fig1.json").read_text(encoding="utf-8"))
+    results = json.loads(
+        (ROOT / "benchmarks" / "results" / "fig1.json").read_text(
+            encoding="utf-8"
+        )
+    )
     points = by_system(results)
     ours = points[PROJECT.label]
     lines = [
         f"{described(results)}:",
         "",
-        "| qubits, batch | this package | " + " | ".join(RIVALS) + " | fastest rival / this |",
+        "| qubits, batch | this package | "
+        + " | ".join(RIVALS)
+        + " | fastest rival / this |",
         "| --- |" + " ---: |" * (len(RIVALS) + 2),
     ]
     for value, point in sorted(ours.items()):
         own = median(point, "step")
-        times = [points.get(one.label, {}).get(value) for one in RIVALS.values()]
+        times = [
+            points.get(one.label, {}).get(value) for one in RIVALS.values()
+        ]
         found = [None if one is None else median(one, "step") for one in times]
         cells = ["" if one is None else _rounded(one) for one in found]
         fastest = min((one for one in found if one is not None), default=None)
         factor = "" if fastest is None else _rounded(fastest / own)
-        lines.append(f"| {value}, {point['batch']} | {_rounded(own)} | " + " | ".join(cells) + f" | {factor} |")
+        lines.append(
+            f"| {value}, {point['batch']} | {_rounded(own)} | "
+            + " | ".join(cells)
+            + f" | {factor} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -65,4 +79,6 @@ def written(text: str) -> str:
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    readme.write_text(
+        written(readme.read_text(encoding="utf-8")), encoding="utf-8"
+    )

@@ -15,7 +15,7 @@ SCALES = np.array([2.4, 2.5, 0.21, 2.5])
 
 
 def build() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-    """The policy, with a learning rate for the weights and another one for the scaling."""
+    """The policy, with one learning rate for weights and one for scaling."""
     circuit, inputs, weights, scaling = reuploading(4, 1, all_pairs=True)
     model = QuantumModule(
         circuit,
@@ -25,7 +25,10 @@ def build() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         variational_params_initial=[("normal", {"std": 0.1}), "constant"],
         observables="tensoredZ",
     )
-    rates = [{"params": [model.weights], "lr": 0.01}, {"params": [model.scaling], "lr": 0.1}]
+    rates = [
+        {"params": [model.weights], "lr": 0.01},
+        {"params": [model.scaling], "lr": 0.1},
+    ]
     return model, torch.optim.Adam(rates, amsgrad=True)
 
 

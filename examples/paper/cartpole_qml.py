@@ -30,7 +30,8 @@ def build() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         gradient=ParamShiftEstimatorGradient(estimator),
         default_precision=0.0,
     )
-    start = np.r_[0.1 * np.random.default_rng(0).standard_normal(len(weights)), np.ones(len(scaling))]
+    normal = np.random.default_rng(0).standard_normal(len(weights))
+    start = np.r_[0.1 * normal, np.ones(len(scaling))]
     model = TorchConnector(network, initial_weights=start)
     return model, torch.optim.Adam(model.parameters(), lr=0.05, amsgrad=True)
 

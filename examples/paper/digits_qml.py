@@ -17,12 +17,14 @@ def build(num_qubits: int, depth: int) -> torch.nn.Module:
     """<Z> of every qubit is the logit of a class."""
     circuit, inputs, weights = incremental_data_uploading(num_qubits, depth)
     estimator = StatevectorEstimator()
+    n = num_qubits
+    labels = ["I" * (n - q - 1) + "Z" + "I" * q for q in range(n)]
     network = EstimatorQNN(
         circuit=circuit,
         estimator=estimator,
         input_params=list(inputs),
         weight_params=list(weights),
-        observables=[SparsePauliOp("I" * (num_qubits - q - 1) + "Z" + "I" * q) for q in range(num_qubits)],
+        observables=[SparsePauliOp(label) for label in labels],
         gradient=ParamShiftEstimatorGradient(estimator),
         default_precision=0.0,
     )

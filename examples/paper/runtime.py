@@ -13,7 +13,12 @@ from qiskit_torch_module import QuantumModule
 def build(num_qubits: int, depth: int) -> torch.nn.Module:
     """The circuit as a layer of PyTorch: <Z> of every qubit."""
     circuit, inputs, weights, scaling = reuploading(num_qubits, depth)
-    return QuantumModule(circuit, inputs, [weights, scaling], observables="individualZ")
+    return QuantumModule(
+        circuit,
+        inputs,
+        [weights, scaling],
+        observables="individualZ",
+    )
 
 
 def main(num_qubits: int = 4, depth: int = 3, batch: int = 48) -> tuple[float, float]:

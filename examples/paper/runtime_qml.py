@@ -17,12 +17,14 @@ def build(num_qubits: int, depth: int) -> torch.nn.Module:
     """The circuit as a layer of PyTorch: <Z> of every qubit."""
     circuit, inputs, weights, scaling = reuploading(num_qubits, depth)
     estimator = StatevectorEstimator()
+    n = num_qubits
+    labels = ["I" * (n - q - 1) + "Z" + "I" * q for q in range(n)]
     network = EstimatorQNN(
         circuit=circuit,
         estimator=estimator,
         input_params=list(inputs),
         weight_params=[*weights, *scaling],
-        observables=[SparsePauliOp("I" * (num_qubits - q - 1) + "Z" + "I" * q) for q in range(num_qubits)],
+        observables=[SparsePauliOp(label) for label in labels],
         gradient=ParamShiftEstimatorGradient(estimator),
         default_precision=0.0,
     )
