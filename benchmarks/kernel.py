@@ -20,7 +20,9 @@ import numpy as np
 import record
 from rich.console import Console
 
+from qiskit_torch_module._core.pictures import MUTED, decimal, picture
 from qiskit_torch_module._simulation.engines import engine_of
+from qiskit_torch_module.reproduce.looks import color_of, look_of
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 
@@ -108,7 +110,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             check=True,
         )
         results["sets"][name] = json.loads(done.stdout)
-    paths, plot = record.write(folder, "kernel", results, _markdown(results)), folder / "kernel.png"
+    paths, plot = record.write(folder, "kernel", results, _markdown(results)), folder / "kernel.svg"
     _plot(results, plot)
     return [*paths, plot]
 
@@ -122,7 +124,7 @@ def _markdown(results: dict[str, Any]) -> str:
         f"and {peak['float64']:.0f} in double precision (matrix product), {peak['bandwidth']:.1f} GB/s (copy).",
         "Values and gradients of the reference circuit, depth 3; operations and bytes as `explain` counts them.",
         "",
-        "![Roofline](kernel.png)",
+        "![Roofline](kernel.svg)",
         "",
         "| instruction set | precision | qubits | batch | values, ms | gradients, ms | GFLOP/s | of the peak | GB/s |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -138,51 +140,25 @@ def _markdown(results: dict[str, Any]) -> str:
 
 
 def _plot(results: dict[str, Any], path: Path) -> None:
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     peak = results["limits"]
-    drawing, axis = plt.subplots(figsize=(7.5, 5))
-    corners = [peak[precision] / peak["bandwidth"] for precision in ("float32", "float64")]
-    intensity = np.sort([0.5, *corners, 16.0])
-    for precision, style in (("float32", "-"), ("float64", "--")):
-        axis.plot(
-            intensity,
-            np.minimum(peak[precision], peak["bandwidth"] * intensity),
-            color="0.4",
-            linestyle=style,
-            label=f"limit, {precision}",
-        )
-    for number, (name, points) in enumerate(results["sets"].items()):
-        for precision, marker in (("float32", "o"), ("float64", "s")):
-            chosen = [one for one in points if one["precision"] == precision]
-            x, y = [one["intensity"] for one in chosen], [one["gflops"] for one in chosen]
-            axis.plot(x, y, marker, color=f"C{number}", markersize=5, label=f"{name}, {precision}")
-            if number == 0:
-                for one in chosen:
-                    axis.annotate(
-                        str(one["qubits"]),
-                        (one["intensity"], one["gflops"]),
-                        (4, 3),
-                        textcoords="offset points",
-                        size=7,
-                    )
-    axis.set(
-        xscale="log",
-        yscale="log",
-        xlabel="operations for each byte of state",
-        ylabel="GFLOP/s",
-        title="Values and gradients by qubits (numbers), one thread",
-    )
-    for side in (axis.xaxis, axis.yaxis):
-        side.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        side.set_major_formatter("{x:g}")
-        side.set_minor_formatter(NullFormatter())
-    axis.grid(True, which="both", alpha=0.25)
-    axis.legend(fontsize=8, ncols=2)
-    drawing.tight_layout()
-    drawing.savefig(path, dpi=130)
-    plt.close(drawing)
+    intensity = np.sort([0.5, *(peak[precision] / peak["bandwidth"] for precision in ("float32", "float64")), 16.0])
+    with picture(path, height=4.6) as (_, axis):
+        for precision, style in (("float32", "-"), ("float64", "--")):
+            limit = np.minimum(peak[precision], peak["bandwidth"] * intensity)
+            axis.plot(intensity, limit, color=MUTED, linestyle=style, label=f"limit, {precision}")
+        for number, (name, points) in enumerate(results["sets"].items()):
+            for precision, face in (("float32", color_of(name)), ("float64", "none")):
+                chosen = [one for one in points if one["precision"] == precision]
+                look = {**look_of(name), "label": f"{name}, {precision}", "markerfacecolor": face, "linestyle": "none"}
+                axis.plot([one["intensity"] for one in chosen], [one["gflops"] for one in chosen], **look)
+                for one in chosen if number == 0 else ():
+                    place = one["intensity"], one["gflops"]
+                    beside = {18: (6, -4), 20: (5, -9)}.get(one["qubits"], (4, 3))
+                    axis.annotate(str(one["qubits"]), place, beside, textcoords="offset points", size=9)
+        axis.set(xscale="log", yscale="log", xlabel="operations for each byte of state", ylabel="GFLOP/s")
+        decimal(axis.xaxis, (0.5, 1, 2, 5, 10))
+        decimal(axis.yaxis, (1, 2, 5, 10, 20, 50, 100))
+        axis.legend(ncols=2, fontsize=9, title="one thread; numbers are qubits", alignment="left")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 """Sphinx: ``sphinx-build -W docs docs/_build``."""
 
+import sys
+from pathlib import Path
+
 from qiskit_torch_module import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "qiskit-torch-module"
 author = "The qiskit-torch-module developers"
@@ -13,6 +18,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "dark_pictures",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath"]

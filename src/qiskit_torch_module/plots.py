@@ -1,4 +1,4 @@
-"""Figures: learning curves, variance of gradients, loss landscapes. Needs matplotlib."""
+"""Figures: a style for pictures, learning curves, variance of gradients, loss landscapes. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import torch
 
 from . import analysis
 from ._core.arguments import whole_number
+from ._core.pictures import BLUE, GRID, INK, MUTED, ORANGE, decimal, picture
 from .analysis.axes import axes_of
 from .applications.training import History
 from .modules.initial import seeded
 from .modules.module import QuantumModule
+
+__all__ = ["GRID", "INK", "MUTED", "decimal", "gradient_variance", "loss_landscape", "picture", "plot_learning_curve"]
 
 _SMOOTHING = 15  # updates
 
@@ -26,28 +29,20 @@ def _running_mean(values: list[float]) -> npt.NDArray[np.float64]:
 
 
 def plot_learning_curve(history: History, title: str, path: Path) -> None:
-    """Loss, training and test accuracy against updates, as a PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (top, bottom) = pyplot.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
+    """Loss, training and test accuracy against updates; `path` as in `picture`."""
     updates = np.arange(1, len(history.loss) + 1)
-    for axis, values, color in ((top, history.loss, "tab:blue"), (bottom, history.accuracy, "tab:orange")):
-        mean = _running_mean(values)
-        axis.plot(updates, values, color=color, alpha=0.25, linewidth=0.8, label="one batch")
-        width = len(values) - len(mean) + 1
-        axis.plot(updates[width - 1 :], mean, color=color, label=f"mean of {width} batches")
-        axis.grid(alpha=0.3)
-    bottom.plot(*zip(*history.test_accuracy, strict=True), "k.-", label="test set")
-    bottom.axhline(0.1, color="gray", linestyle=":", label="chance")
-    top.set(ylabel="cross-entropy", title=title)
-    bottom.set(xlabel="update", ylabel="accuracy", ylim=(0, 1))
-    top.legend()
-    bottom.legend(loc="lower right")
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    with picture(path, 2, 1, height=5.4, sharex=True) as (_, (top, bottom)):
+        for axis, values, color in ((top, history.loss, BLUE), (bottom, history.accuracy, ORANGE)):
+            mean = _running_mean(values)
+            axis.plot(updates, values, color=color, alpha=0.25, linewidth=0.8, label="one batch")
+            width = len(values) - len(mean) + 1
+            axis.plot(updates[width - 1 :], mean, color=color, label=f"mean of {width} batches")
+        bottom.plot(*zip(*history.test_accuracy, strict=True), ".-", color=INK, label="test set")
+        bottom.axhline(0.1, color=MUTED, linestyle=":", label="chance")
+        top.set(ylabel="cross-entropy", title=title)
+        bottom.set(xlabel="update", ylabel="accuracy", ylim=(0, 1))
+        top.legend()
+        bottom.legend(loc="lower right")
 
 
 def gradient_variance(

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from .. import _engine
+from .._core.pictures import decimal, picture
 from ..modules.module import QuantumModule
+from .looks import look_of
 from .runners.workload import Spec
 from .store import Result, Settings, Task, described, machine
 
@@ -94,11 +96,11 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "Training step of the reference circuit, depth 3, batch 48, float32: milliseconds (forward alone in brackets). "
         "The paper (Fig. 4) varies the machine and parallel against sequential runs.",
         "",
-        "![Training step by qubits](fig4.png)",
+        "![Training step by qubits](fig4.svg)",
     ]
     for of_machine in machines:
         lines += ["", f"## {described(of_machine)}", "", *_table(of_machine["points"])]
-    table, picture = stem.parent / "fig4.md", stem.parent / "fig4.png"
+    table, picture = stem.parent / "fig4.md", stem.parent / "fig4.svg"
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _plot(machines, picture)
     return [table, picture]
@@ -116,30 +118,22 @@ def _table(points: Mapping[str, Result]) -> list[str]:
 
 
 def _plot(machines: list[dict[str, Any]], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        1,
-        max(1, len(machines)),
-        figsize=(5.5 * max(1, len(machines)), 4.4),
-        squeeze=False,
-        sharey=True,
-        layout="constrained",
-    )
-    for axis, of_machine in zip(axes[0], machines, strict=False):
-        points = of_machine["points"]
-        for name in dict.fromkeys(key.split(" @ ")[0] for key in points):
-            curve = sorted((p["qubits"], p["step"]) for key, p in points.items() if key.startswith(f"{name} @"))
-            axis.plot(*zip(*curve, strict=True), "o-", markersize=4, label=f"{name} thread{'s' * (name[-2:] != ' 1')}")
-        about = of_machine["machine"]
-        axis.set(
-            yscale="log", xlabel="qubits", title=f"{about['processor']}, {about['cores']} cores, {about['system']}"
-        )
-        axis.grid(alpha=0.3)
-        axis.legend()
-    axes[0][0].set_ylabel("training step, batch 48 (ms)")
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    count = max(1, len(machines))
+    with picture(path, count, 1, height=0.6 + 3.2 * count, sharex=True, squeeze=False) as (_, axes):
+        for axis, of_machine in zip(axes[:, 0], machines, strict=False):
+            points, about = of_machine["points"], of_machine["machine"]
+            for name in dict.fromkeys(key.split(" @ ")[0] for key in points):
+                curve = sorted((p["qubits"], p["step"]) for key, p in points.items() if key.startswith(f"{name} @"))
+                kind, _, threads = name.partition(", ")
+                look = {**look_of(kind), "label": f"{name} thread{'s' * (threads != '1')}"}
+                if threads == "1":
+                    look |= {"linestyle": ":", "markerfacecolor": "none"}
+                axis.plot(*zip(*curve, strict=True), **look)
+            axis.set(
+                yscale="log",
+                ylabel="training step, batch 48 (ms)",
+                title=f"{about['processor']}, {about['cores']} cores, {about['system']}",
+            )
+            decimal(axis.yaxis)
+            axis.legend()
+        axes[-1, 0].set_xlabel("qubits")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._core.pictures import MUTED, decimal, picture
 from ..applications.classifier import digit_classifier, predict
 from ..applications.images import Images, load_digits, load_mnist
 from ..applications.training import History, Training, batches
@@ -124,14 +125,14 @@ def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "| --- | ---: | ---: | ---: |",
         *_time_rows(points),
         "",
-        f"![Test accuracy by updates]({stem.name}.png)",
+        f"![Test accuracy by updates]({stem.name}.svg)",
         "",
         "| training | data | updates | s | test accuracy, % by seed | mean | on its training set |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: |",
         *_accuracy_rows(points),
         *not_measured(points),
     ]
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _plot(points, picture)
     return [table, picture]
@@ -172,20 +173,14 @@ def _accuracy_rows(points: Mapping[str, Result]) -> list[str]:
 
 
 def _plot(points: Mapping[str, Result], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
-    for key, point in points.items():
-        if key.startswith("longer @"):
-            updates, accuracy = zip(*point["test_accuracy"], strict=True)
-            axis.plot(updates, accuracy, ".-", label=f"seed {key.split('@ ')[1]}, {point['seconds']:.0f} s")
-    axis.axhline(0.55, color="gray", linestyle=":", label="the paper, 250 updates in 838 s")
-    axis.axvline(UPDATES, color="gray", linewidth=0.8)
-    axis.set(xlabel="updates", ylabel="test accuracy", ylim=(0, 1), title="Digits: training goes on")
-    axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    with picture(path) as (_, axis):
+        for key, point in points.items():
+            if key.startswith("longer @"):
+                updates, accuracy = zip(*point["test_accuracy"], strict=True)
+                percent = [100 * share for share in accuracy]
+                axis.plot(updates, percent, ".-", label=f"seed {key.split('@ ')[1]}, {point['seconds']:.0f} s")
+        axis.axhline(55, color=MUTED, linestyle=":", label="the paper, 250 updates in 838 s")
+        axis.axvline(UPDATES, color=MUTED, linewidth=0.8)
+        axis.set(xlabel="updates", ylabel="test accuracy (%)", ylim=(0, 100), title="Digits: training goes on")
+        decimal(axis.xaxis)
+        axis.legend(loc="lower right")

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .._core.pictures import COLORS, MUTED, decimal, picture
 from .cartpole import DISCOUNT, EPISODES_A_BATCH, POLICY, SOLVED, steps_to_solve, train
+from .looks import color_of
 from .store import Result, Settings, Task, described, factor, not_measured, plain
 from .systems import (
     PENNYLANE,
@@ -77,7 +79,7 @@ def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         f"mean return of the last 100 episodes reaches {SOLVED:g}. The paper (Fig. 3): learning rates apart beat a "
         "common one.",
         "",
-        f"![Return by episodes]({stem.name}.png)",
+        f"![Return by episodes]({stem.name}.svg)",
         "",
         "| learning rates | seeds | solved | steps to solve, median (10 %, 90 %) | last 100 episodes, mean ± std "
         "| s, all seeds | µs a step |",
@@ -86,7 +88,7 @@ def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
     for scheme in SCHEMES:
         lines += _scheme_row(points, scheme)
     lines += _grid_table(points)
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _plot(points, picture)
     return [table, picture]
@@ -137,26 +139,18 @@ def _grid_table(points: Mapping[str, Result]) -> list[str]:
 
 
 def _plot(points: Mapping[str, Result], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for number, scheme in enumerate(SCHEMES):
-        returns = _joined(points, scheme, "returns")
-        if returns.size == 0:
-            continue
-        episodes = EPISODES_A_BATCH * np.arange(1, len(returns) + 1)
-        low, high = np.quantile(returns, [0.1, 0.9], axis=1)
-        axis.plot(episodes, returns.mean(axis=1), color=f"C{number}", label=f"{scheme} ({returns.shape[1]} seeds)")
-        axis.fill_between(episodes, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
-    axis.axhline(SOLVED, color="gray", linestyle=":", label="solved")
-    axis.set(xlabel="episodes", ylabel="return", ylim=(0, 510), title="CartPole-v1: mean over seeds, band 10 % to 90 %")
-    axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    with picture(path) as (_, axis):
+        for color, scheme in zip(COLORS, SCHEMES, strict=False):
+            returns = _joined(points, scheme, "returns")
+            if returns.size == 0:
+                continue
+            episodes = EPISODES_A_BATCH * np.arange(1, len(returns) + 1)
+            low, high = np.quantile(returns, [0.1, 0.9], axis=1)
+            axis.plot(episodes, returns.mean(axis=1), color=color, label=f"{scheme} ({returns.shape[1]} seeds)")
+            axis.fill_between(episodes, low, high, color=color, alpha=0.2, linewidth=0)
+        axis.axhline(SOLVED, color=MUTED, linestyle=":", label="solved")
+        axis.set(xlabel="episodes", ylabel="return", ylim=(0, 510))
+        axis.legend(loc="lower right", title="mean over seeds; band: 10 % to 90 % of them")
 
 
 def time_tasks(settings: Settings) -> list[Task]:
@@ -194,7 +188,7 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         f"{described(results)}. Microseconds, medians; one seed, {EPISODES_A_BATCH} environments side by side, and an "
         f"update with {_UPDATE} samples. The environment itself is left out. ~: scaled up from one sample.",
         "",
-        f"![Time per step]({stem.name}.png)",
+        f"![Time per step]({stem.name}.svg)",
         "",
         "| system | acting | updating | together | factor | 200,000 steps take |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -204,7 +198,7 @@ def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         parts = " | ".join(f"{mark}{plain(1e3 * milliseconds)}" for milliseconds in (act, update, total))
         lines.append(f"| {label} | {parts} | {faster} | {_duration(200 * total)} |")
     lines += not_measured(points)
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _plot_times([(label, total) for label, _, _, total, _ in rows], picture)
     return [table, picture]
@@ -217,19 +211,12 @@ def _duration(seconds: float) -> str:
 
 
 def _plot_times(rows: Sequence[tuple[str, float]], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(7, 0.6 + 0.45 * max(1, len(rows))), layout="constrained")
     labels, totals = [label for label, _ in rows], [1e3 * total for _, total in rows]
-    bars = axis.barh(labels, totals, color=["black", *["C0"] * len(rows)][: len(rows)])
-    axis.bar_label(
-        bars, [f"{total:,.3g}" if total < 1000 else f"{total:,.0f}" for total in totals], padding=3, fontsize=9
-    )
-    axis.set(xscale="log", xlabel="microseconds for a step of the environment")
-    axis.margins(x=0.25)
-    axis.invert_yaxis()
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    with picture(path, height=0.8 + 0.4 * max(1, len(rows))) as (_, axis):
+        bars = axis.barh(labels, totals, color=[color_of(label) for label in labels])
+        axis.bar_label(bars, [f"{total:,.3g}" if total < 1000 else f"{total:,.0f}" for total in totals], padding=3)
+        axis.set(xscale="log", xlabel="microseconds for a step of the environment")
+        axis.margins(x=0.25)
+        axis.grid(axis="y", visible=False)
+        decimal(axis.xaxis)
+        axis.invert_yaxis()

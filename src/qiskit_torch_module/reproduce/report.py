@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._core.pictures import decimal, picture
 from .figures import FIGURES, Figure
+from .looks import color_of, in_order, look_of
 from .store import Result, described, factor, not_measured, plain
 from .systems import PROJECT, median, quantile
 
@@ -26,7 +28,7 @@ def by_system(results: Mapping[str, Any]) -> Points:
 
 def write(name: str, results: Mapping[str, Any], stem: Path) -> list[Path]:
     """The Markdown table and the plot of a figure."""
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".png")
+    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
     table.write_text(_markdown(FIGURES[name], results, picture.name), encoding="utf-8")
     _plot(name, results, picture)
     return [table, picture]
@@ -65,34 +67,41 @@ def _cell(point: Result | None, ours: Result | None, measure: str, system: str) 
 
 
 def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     figure, points = FIGURES[name], by_system(results)
-    panels = _panels(figure.measures)
-    drawing, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.4), sharey=True, squeeze=False)
-    for axis, (title, of) in zip(axes[0], panels, strict=True):
-        for system, curve in points.items():
-            values = sorted(curve)
-            low, middle, high = ([of(curve[v], share) / curve[v]["batch"] for v in values] for share in (0.1, 0.5, 0.9))
-            style = {"linewidth": 2.4, "color": "black"} if system == PROJECT.label else {"linewidth": 1.2}
-            (line,) = axis.plot(values, middle, marker="o", markersize=4, label=system, **style)
-            axis.fill_between(values, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-        axis.set_title(title)
-        axis.set_xlabel(figure.axis)
-        axis.set_yscale("log")
-        if name == "tab1":
-            axis.set_xscale("log", base=2)
-        axis.grid(True, which="major", alpha=0.3)
-    axes[0][0].set_ylabel("milliseconds per sample")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=9)
-    drawing.suptitle(figure.title, wrap=True)
-    drawing.tight_layout(rect=(0, 0.06 + 0.04 * ((len(labels) + 1) // 2), 1, 1))
-    drawing.savefig(path, dpi=130)
-    plt.close(drawing)
+    panels, values = _panels(figure.measures), sorted({value for curve in points.values() for value in curve})
+    # Three panels leave a place for the legend; a single one has it below.
+    rows, columns = (2, 2) if len(panels) > 1 else (1, 1)
+    with picture(path, rows, columns, height=2.9 * rows + (rows == 1), sharex=True, sharey=True, squeeze=False) as (
+        drawing,
+        axes,
+    ):
+        for axis, (title, of) in zip(axes.flat, panels, strict=False):
+            for system in in_order(points):
+                _curve(axis, system, points[system], of)
+            axis.set(title=title, yscale="log")
+            axis.tick_params(labelbottom=True)
+            if name == "tab1":
+                axis.set_xscale("log", base=2)
+            decimal(axis.xaxis, values)
+            decimal(axis.yaxis)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("milliseconds per sample")
+        for axis in axes.flat[: len(panels)][-columns:]:
+            axis.set_xlabel(figure.axis)
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        about = {"title": "median; band: 10 % to 90 %", "alignment": "left"}
+        if len(panels) < axes.size:
+            axes.flat[-1].axis("off")
+            axes.flat[-1].legend(handles, labels, loc="center", fontsize=9, **about)
+        else:
+            drawing.legend(handles, labels, loc="outside lower center", ncols=2, **about)
+
+
+def _curve(axis: Any, system: str, curve: Mapping[int, Result], of: _Of) -> None:
+    values = sorted(curve)
+    low, middle, high = ([of(curve[v], share) / curve[v]["batch"] for v in values] for share in (0.1, 0.5, 0.9))
+    axis.plot(values, middle, **look_of(system))
+    axis.fill_between(values, low, high, color=color_of(system), alpha=0.2, linewidth=0)
 
 
 def _backward(point: Result, share: float) -> float:
