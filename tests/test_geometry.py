@@ -73,7 +73,17 @@ def exponentials():
     return circuit, list(x), [list(p)]
 
 
+def still():
+    """Weights turn the phase alone."""
+    p = ParameterVector("p", 2)
+    circuit = QuantumCircuit(2, global_phase=p[0] - p[1])
+    circuit.h(0)
+    circuit.cx(0, 1)
+    return circuit, [], [list(p)]
+
+
 CIRCUITS["idle"] = idle()
+CIRCUITS["still"] = still()
 CIRCUITS["exponentials"] = exponentials()
 CIRCUITS["amplitudes"] = amplitudes()
 # Two angles on every edge and qubit: each is a direction.
@@ -174,6 +184,20 @@ def test_derivatives_of_the_engine_are_those_of_pytorch(name, monkeypatch):
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_products_in_one_call_are_those_of_derivatives(name, monkeypatch):
+    """Where no state leaves the engine, and where derivatives do."""
+    model = model_of(name)
+    rows = rows_of(model)
+    functions = [geometry.quantum_geometric_tensor, geometry.fisher_information]
+    found = []
+    for least in (2**40, 0):
+        monkeypatch.setattr("qiskit_torch_module._differentiation.gram._LEAST_AMPLITUDES", least)
+        found.append([f(model, rows, structure, "none") for f in functions for structure in ("full", "block")])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
 def test_metric_is_the_hessian_of_the_fidelity():
     model = model_of("reuploading", observables=qtm.outputs.State())
     row = rows_of(model, 1)[0]
@@ -237,6 +261,7 @@ def test_memory_is_bounded(monkeypatch):
     model = qtm.QuantumModule(case.circuit, case.encoding, case.variational, seed_init=0)
     rows = rows_of(model, 2)
     expected = {s: geometry.quantum_geometric_tensor(model, rows, s, "none") for s in ("full", "block", "diagonal")}
+    monkeypatch.setattr("qiskit_torch_module._differentiation.metric._LEAST_LARGE", 0)
     monkeypatch.setattr("qiskit_torch_module._differentiation.metric.memory_budget", lambda: 24 * 16 * 2**6)
     for structure, tensor in expected.items():
         found = geometry.quantum_geometric_tensor(model, rows, structure, "none")

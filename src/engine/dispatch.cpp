@@ -12,12 +12,15 @@ namespace qtm {
 // As many as this build has.
 #if defined(QTM_AVX512)
 extern const Implementation avx512;
+extern const GramKernels avx512_gram;
 #endif
 #if defined(QTM_AVX2)
 extern const Implementation avx2;
+extern const GramKernels avx2_gram;
 #endif
 #if defined(QTM_BASELINE)
 extern const Implementation baseline;
+extern const GramKernels baseline_gram;
 #endif
 
 namespace {
@@ -72,6 +75,21 @@ const tuning::Costs& tuning_costs() {
     if (&implementation() == &avx512 && !__builtin_cpu_is("amd")) return tuning::wide;
 #endif
     return tuning::narrow;
+}
+
+const GramKernels& gram_kernels() {
+    [[maybe_unused]] const Implementation* chosen = &implementation();
+#if defined(QTM_AVX512)
+    if (chosen == &avx512) return avx512_gram;
+#endif
+#if defined(QTM_AVX2)
+    if (chosen == &avx2) return avx2_gram;
+#endif
+#if defined(QTM_BASELINE)
+    return baseline_gram;
+#else
+    throw std::runtime_error("this build lacks the baseline");
+#endif
 }
 
 void force_implementation(const std::string& name) { current.store(name.empty() ? &choose() : &find(name)); }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gram.hpp"
 #include "tile.hpp"
 #include "tuning/costs.hpp"
 
@@ -19,6 +20,9 @@ const Implementation& implementation();
 // behind the first on Intel's. AMD's Zen 4 works on them in two halves, and is as fast with vectors half as long; later
 // ones were not measured.
 const tuning::Costs& tuning_costs();
+
+// Products of states, for the one in use.
+const GramKernels& gram_kernels();
 
 // Changes the one in use; an empty name chooses again as at start.
 void force_implementation(const std::string& name);

@@ -19,5 +19,6 @@ NB_MODULE(_engine, module) {
     qtm::bindings::bind_series(engine);
     qtm::bindings::bind_schedule(engine);
     qtm::bindings::bind_draws(engine);
+    qtm::bindings::bind_gram(engine);
     qtm::bindings::bind_settings(module);
 }

@@ -10,7 +10,11 @@ import torch
 from .._engine import memory_budget
 from .._simulation.choose import Runners
 from .._simulation.states import MOST_AMPLITUDES
+from .gram import products
 from .tangents import Tangents, tangents
+
+# States of fewer bytes fit: to look how much memory there is takes as long as the geometry of a small circuit.
+_LEAST_LARGE = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class Point:
     def tangents(self, samples: slice, columns: Sequence[int]) -> Tangents:
         """States of some samples, and their derivatives by some variables."""
         return tangents(self.runners, self.inputs[samples], self.weights, columns, self.num_threads)
+
+    def products(self, samples: slice, columns: Sequence[int], is_real: bool) -> torch.Tensor | None:
+        """Inner products of these, if no derivatives are needed for them."""
+        return products(self.runners, self.inputs[samples], self.weights, columns, self.num_threads, is_real=is_real)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class Metric:
             own = slice(first, first := first + len(group))
             if group:
                 self._fill(found[..., own, own], group)
-        return found / len(point.inputs) if self._is_mean else found
+        return found.div_(len(point.inputs)) if self._is_mean and len(point.inputs) != 1 else found
 
     def _fill(self, found: torch.Tensor, columns: Sequence[int]) -> None:
         """Entries between some variables; added up over samples if the mean is wanted."""
@@ -111,6 +119,10 @@ class Metric:
         for begin in range(0, len(self._point.inputs), at_once):
             samples = slice(begin, begin + at_once)
             own = found if self._is_mean else found[samples]
+            whole = self._whole(samples, columns) if len(parts) == 1 else None
+            if whole is not None:
+                own += self._summed(whole)
+                continue
             for index, rows in enumerate(parts):
                 left = self._moves(samples, columns[rows])
                 if self._structure == "diagonal":
@@ -123,20 +135,32 @@ class Metric:
                     own[..., rows, others] += products
                     own[..., others, rows] += products.mH
 
+    def _whole(self, samples: slice, columns: Sequence[int]) -> torch.Tensor | None:
+        """All products, where they come from one call."""
+        if self._with_phase or self._structure == "diagonal":
+            return None
+        return self._point.products(samples, columns, self._is_real)
+
     def _parts(self, columns: Sequence[int]) -> tuple[list[slice], int]:
         """Variables that are moved together, and how many samples are."""
-        amplitudes = self._point.num_amplitudes
-        budget, size = memory_budget(), self._point.state_bytes
+        amplitudes, size = self._point.num_amplitudes, self._point.state_bytes
+        if len(columns) * size < _LEAST_LARGE:
+            return self._one_part(columns)
+        budget = memory_budget()
         most = int(budget // (4 * size))  # two parts, each while it is made
         if most < 1:
             raise ValueError(
                 f"the geometry of states of {amplitudes.bit_length() - 1} qubits takes at least "
                 f"{4 * size / 2**30:.3g} GiB, more than the memory budget of {budget / 2**30:.3g} GiB; use fewer qubits"
             )
-        if len(columns) <= 2 * most:  # one part
-            most = len(columns)
+        if len(columns) <= 2 * most:
+            return self._one_part(columns)
         parts = [slice(first, min(first + most, len(columns))) for first in range(0, len(columns), most)]
-        return parts, max(1, MOST_AMPLITUDES // (min(most, len(columns)) * amplitudes))
+        return parts, max(1, MOST_AMPLITUDES // (most * amplitudes))
+
+    def _one_part(self, columns: Sequence[int]) -> tuple[list[slice], int]:
+        count = len(columns)
+        return [slice(0, count)], max(1, MOST_AMPLITUDES // (count * max(count, self._point.num_amplitudes)))
 
     def _moves(self, samples: slice, columns: Sequence[int]) -> _Moves:
         found = self._point.tangents(samples, columns)

@@ -149,20 +149,46 @@ def _of_engine(
 ) -> Tangents:
     """By calls of the native engine."""
     evolution, dtype = program.evolution, inputs.dtype
-    variables, moved = moving_variables(evolution, inputs.double(), weights.double(), columns)
-    of_angles = program.angle_map.jacobian(variables)
-    slopes = _product(of_angles, moved) if evolution.has_derived else of_angles[:, :, list(columns)]
-    num_moving = np.count_nonzero(slopes.any(axis=(0, 2)))
-    if not evolution.is_stepwise and _COST_OF_DIRECTION * len(columns) < num_moving:
-        return _along(program.unshared, variables, moved, dtype, threads)
-    shifts = _Shifts(program.apart, program.angle_map.angles(variables), dtype, threads)
-    found = shifts.tangents(slopes)
+    moving = Moving.of(program, inputs, weights, columns)
+    if moving.goes_along:
+        return _along(program.unshared, moving.variables, moving.moved, dtype, threads)
+    shifts = Shifts(program.apart, program.angle_map.angles(moving.variables), dtype, threads)
+    found = shifts.tangents(moving.slopes)
     if evolution.phase.terms:
-        turns = _product(evolution.phase.gradient(variables)[:, None], moved)[:, 0].T  # (P, B)
+        turns = _product(evolution.phase.gradient(moving.variables)[:, None], moving.moved)[:, 0].T  # (P, B)
         found.slopes.add_(1j * torch.from_numpy(turns).to(dtype)[:, :, None] * found.states)
-        phase = torch.from_numpy(np.exp(1j * AngleMap([evolution.phase]).angles(variables))).to(found.states.dtype)
+        angles = AngleMap([evolution.phase]).angles(moving.variables)
+        phase = torch.from_numpy(np.exp(1j * angles)).to(found.states.dtype)
         found = Tangents(found.states.mul_(phase), found.slopes.mul_(phase))
     return found
+
+
+@dataclass(frozen=True)
+class Moving:
+    """How a circuit moves with P variables.
+
+    Attributes:
+        variables: All that the engine knows, shape (B, V); float64.
+        moved: How they move, shape (B or 1, V, P).
+        slopes: How angles of rotations do, shape (B or 1, R, P).
+        goes_along: Whether states are moved along P directions: these are far fewer than the rotations that move.
+    """
+
+    variables: Array
+    moved: Array
+    slopes: Array
+    goes_along: bool
+
+    @classmethod
+    def of(cls, program: Program, inputs: torch.Tensor, weights: torch.Tensor, columns: Sequence[int]) -> Moving:
+        """At inputs (B, num_inputs) and weights, by the variables at the columns."""
+        evolution = program.evolution
+        variables, moved = moving_variables(evolution, inputs.double(), weights.double(), columns)
+        of_angles = program.angle_map.jacobian(variables)
+        slopes = _product(of_angles, moved) if evolution.has_derived else of_angles[:, :, list(columns)]
+        num_moving = int(np.count_nonzero(slopes.any(axis=(0, 2))))
+        goes_along = not evolution.is_stepwise and _COST_OF_DIRECTION * len(columns) < num_moving
+        return cls(variables, moved, slopes, goes_along)
 
 
 def _product(first: Array, second: Array) -> Array:
@@ -223,7 +249,7 @@ def _along(program: Program, variables: Array, moved: Array, dtype: torch.dtype,
     return Tangents(starts[0], torch.cat(slopes))
 
 
-class _Shifts:
+class Shifts:
     """States of a circuit that is taken apart, at its angles and at angles that are larger by pi.
 
     Args:
@@ -240,7 +266,7 @@ class _Shifts:
     def tangents(self, slopes: Array) -> Tangents:
         """By P variables, from the derivatives of the angles, (B or 1, R, P)."""
         batch, count = len(self._angles), slopes.shape[2]
-        own = _own_rotations(slopes)
+        own = own_rotations(slopes)
         rotations = np.flatnonzero(slopes.any(axis=(0, 2))) if own is None else own
         parts = [*_parts(len(rotations), batch << self._program.evolution.num_qubits)] or [slice(0)]
         start, found = None, None
@@ -264,10 +290,27 @@ class _Shifts:
 
     def _at(self, shifted: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         """The states (B, N), and those at larger angles of some rotations (K, B, N), from one call."""
-        rows = np.tile(self._angles, (1 + len(shifted), 1, 1))
-        rows[1 + np.arange(len(shifted)), :, shifted] += math.pi
-        states = self._states(rows)
+        states = self._states(self._rows(shifted).swapaxes(0, 1))
         return states[0], states[1:]
+
+    def products(self, shifted: npt.NDArray[np.int64], is_real: bool) -> torch.Tensor:
+        """Inner products of these with each other, <s_i|s_j>, shape (B, 1 + K, 1 + K), from one call.
+
+        Real: imaginary parts are those of products with the first, and 0 elsewhere.
+        """
+        rows, engine, count = self._rows(shifted), engine_of(self._program), 1 + len(shifted)
+        rows = rows.reshape(math.prod(rows.shape[:2]), rows.shape[2])
+        if self._dtype is torch.float64:
+            whole = engine.gram(rows, np.empty(0), count, self._threads, is_real)
+            return torch.view_as_complex(torch.from_numpy(whole))
+        narrow, none = rows.astype(np.float32), np.empty(0, np.float32)
+        return torch.view_as_complex(torch.from_numpy(engine.gram(narrow, none, count, self._threads, is_real)))
+
+    def _rows(self, shifted: npt.NDArray[np.int64]) -> Array:
+        """The angles, and those at which each of some rotations has a larger one, (B, 1 + K, R)."""
+        rows = np.tile(self._angles[:, None], (1, 1 + len(shifted), 1))
+        rows[:, 1 + np.arange(len(shifted)), shifted] += math.pi
+        return rows
 
     def _states(self, angles: Array) -> torch.Tensor:
         """Shape (K, B, N), at angles (K, B, R)."""
@@ -278,7 +321,7 @@ class _Shifts:
         return _complex(engine.values(narrow, none, self._threads), *angles.shape[:2])
 
 
-def _own_rotations(slopes: Array) -> npt.NDArray[np.int64] | None:
+def own_rotations(slopes: Array) -> npt.NDArray[np.int64] | None:
     """For each of P variables, the only rotation that depends on it, and on no other of them; None: it is not so.
 
     Args:
