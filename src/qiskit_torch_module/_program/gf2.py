@@ -74,6 +74,20 @@ def duals(masks: Sequence[int]) -> list[int]:
     return [elimination.solution(i) for i in range(len(masks))]
 
 
+def echelon(masks: Iterable[int]) -> list[tuple[int, int]]:
+    """A basis of what masks span, each with its lowest bit, which no other one of them has."""
+    rows: list[int] = []
+    for mask in masks:
+        for row in rows:
+            if mask & row & -row:
+                mask ^= row
+        if mask:
+            pivot = mask & -mask
+            rows = [row ^ mask if row & pivot else row for row in rows]
+            rows.append(mask)
+    return [(row, row & -row) for row in rows]
+
+
 class Basis:
     """A basis of masks, chosen from those given: the first ones that are independent.
 

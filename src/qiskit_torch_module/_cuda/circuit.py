@@ -1,0 +1,185 @@
+"""A program as the kernels see it: layers of runs, angles, and what is read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from .._core.schema import Source
+from .._program.amplitudes import Amplitudes
+from .._program.arrays import AngleTable, engine_arrays
+from .._program.layers import Layer
+from .._program.output import ExpectationValues, State, grouped
+from .._program.program import Program
+from .._program.symmetries import without_settled
+
+Lists = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """What does not depend on shapes and numbers: equal programs share one.
+
+    Attributes:
+        num_qubits: Number of simulated qubits.
+        num_inputs, num_weights: Number of variables.
+        layers: One at least.
+        arrays: Angles, runs and characters, as the engine takes them.
+        output: What is read.
+        state_phase: The angle that is twice the global phase, if the state is read; else -1.
+        num_values: Real numbers that are read from a sample.
+    """
+
+    num_qubits: int
+    num_inputs: int
+    num_weights: int
+    layers: tuple[Layer, ...]
+    arrays: Lists
+    output: ExpectationValues | Amplitudes
+    state_phase: int
+    num_values: int
+
+    @staticmethod
+    def of(program: Program) -> Circuit | str:
+        """That of a program; or why there is none, and what would help."""
+        evolution = program.evolution
+        if evolution.too_wide is not None:
+            return evolution.too_wide
+        if evolution.is_stepwise:
+            return "it holds matrices or diagonals, which the kernels have no steps for; use method='pytorch'"
+        if not isinstance(program.output, (ExpectationValues, State)):
+            return (
+                f"the kernels read expectation values and states, not {program.output!r}; PyTorch reads it from states"
+            )
+        return _made(program)
+
+    @property
+    def last_phase_matters(self) -> bool:
+        """Whether what is read sees the phase after the last layer."""
+        return isinstance(self.output, Amplitudes) or bool(self.output.terms.x.any())
+
+    @cached_property
+    def characters(self) -> list[list[tuple[int, int]]]:
+        """Of each phase: numbers of its characters, and their masks."""
+        begins, masks = self.arrays["phase_character_begin"].tolist(), self.arrays["character_mask"].tolist()
+        return [[*zip(range(*pair), masks[slice(*pair)], strict=True)] for pair in itertools.pairwise(begins)]
+
+    @cached_property
+    def rotations(self) -> list[tuple[int, int]]:
+        """The rotations among the sources of characters: character and angle."""
+        begins = self.arrays["character_source_begin"].tolist()
+        kinds, indices = self.arrays["source_kind"].tolist(), self.arrays["source_index"].tolist()
+        return [
+            (character, indices[source])
+            for character, pair in enumerate(itertools.pairwise(begins))
+            for source in range(*pair)
+            if kinds[source] == Source.ROTATION
+        ]
+
+    @property
+    def num_runs(self) -> int:
+        """Number of runs."""
+        return len(self.arrays["run_x"])
+
+    @property
+    def num_slots(self) -> int:
+        """Sums over the state that gradients are made of: three of a run, one of a rotation and of the global phase."""
+        return 3 * self.num_runs + len(self.rotations) + (self.state_phase >= 0)
+
+    @cached_property
+    def reads(self) -> Lists:
+        """What is read, by indices."""
+        return read_lists(self.output)
+
+    @property
+    def num_reads(self) -> int:
+        """Sums over the state that values are made of."""
+        return len(self.reads["read_flip"])
+
+    @cached_property
+    def gradient_lists(self) -> Lists:
+        """Which gates and slots make the gradient of an angle, and which terms of angles that of a variable."""
+        num_angles = len(self.arrays["angle_constant"])
+        slots = [(angle, 3 * self.num_runs + i) for i, (_, angle) in enumerate(self.rotations)]
+        slots += [(self.state_phase, self.num_slots - 1)] if self.state_phase >= 0 else []
+        gates = [(angle, gate) for gate, angle in enumerate(self.arrays["gate_angle"].tolist())]
+        term_begin, factor_begin = (self.arrays[name].tolist() for name in ("angle_term_begin", "term_factor_begin"))
+        variable = self.arrays["factor_variable"].tolist()
+        entries = [
+            (variable[factor], (angle, term, factor))
+            for angle in range(num_angles)
+            for term in range(term_begin[angle], term_begin[angle + 1])
+            for factor in range(factor_begin[term], factor_begin[term + 1])
+        ]
+        lists: Lists = {}
+        lists["angle_gate_begin"], lists["angle_gate"] = _by_key(gates, num_angles)
+        lists["angle_slot_begin"], lists["angle_slot"] = _by_key(slots, num_angles)
+        lists["variable_begin"], found = _by_key(entries, self.num_inputs + self.num_weights)
+        parts = zip(*found, strict=True) if found else ((), (), ())
+        lists.update(zip(("entry_angle", "entry_term", "entry_factor"), parts, strict=True))
+        return lists
+
+
+def _by_key(pairs: Sequence[tuple[int, Any]], count: int) -> tuple[list[int], list[Any]]:
+    """Where those of each key begin, and all values, by key."""
+    sizes = np.bincount([key for key, _ in pairs], minlength=count) if pairs else np.zeros(count, dtype=np.int64)
+    return [0, *np.cumsum(sizes).tolist()], [value for _, value in sorted(pairs, key=lambda pair: pair[0])]
+
+
+@lru_cache(maxsize=64)
+def _made(program: Program) -> Circuit:
+    program = without_settled(program)
+    evolution, angles = program.evolution, AngleTable()
+    layers = evolution.layers or (Layer(),)
+    output = program.output
+    read: ExpectationValues | Amplitudes
+    state_phase = -1
+    if isinstance(output, ExpectationValues):
+        read, num_values = output, len(output.constants)
+    else:
+        read, num_values = Amplitudes.of(evolution), 2 << evolution.num_qubits
+        [state_phase] = read.arrays(angles)["state_phase"].tolist()
+    arrays: Lists = {**engine_arrays(layers, evolution.passes, angles)}
+    arrays["run_is_real"] = [run.is_real for layer in layers for run in layer.runs]
+    return Circuit(
+        evolution.num_qubits,
+        evolution.num_all_inputs,
+        evolution.num_all_weights,
+        layers,
+        arrays,
+        read,
+        state_phase,
+        num_values,
+    )
+
+
+def read_lists(output: ExpectationValues | Amplitudes) -> Lists:
+    """Terms in slots: those of one flip, of one kind, of one observable; masks are of indices."""
+    terms = grouped(output.terms) if isinstance(output, ExpectationValues) else None
+    constants = output.constants if isinstance(output, ExpectationValues) else ()
+    slots: list[tuple[int, int, int, int]] = []  # flip, is imaginary, observable, first term
+    if terms is not None:
+        observable, begins = terms["pauli_observable"].tolist(), terms["flip_term_begin"].tolist()
+        flips = terms["flip_mask"].tolist()
+        for part, pair in enumerate(itertools.pairwise(begins)):
+            for term in range(*pair):
+                if term == pair[0] or observable[term] != observable[term - 1]:
+                    slots.append((flips[part // 2], part % 2, observable[term], term))
+    num_terms = 0 if terms is None else len(terms["pauli_z"])
+    begins_of, reads = _by_key([(slot[2], number) for number, slot in enumerate(slots)], len(constants))
+    return {
+        "read_flip": [slot[0] for slot in slots],
+        "read_is_imaginary": [slot[1] for slot in slots],
+        "read_observable": [slot[2] for slot in slots],
+        "read_term_begin": [*(slot[3] for slot in slots), num_terms],
+        "term_sign": [] if terms is None else terms["pauli_z"].tolist(),
+        "term_weight": [] if terms is None else terms["pauli_coefficient"],
+        "observable_constant": constants,
+        "observable_begin": begins_of,
+        "observable_read": reads,
+    }

@@ -1,0 +1,326 @@
+"""The kernels for GPUs, run by their twin on the CPU, against the engine."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import UnitaryGate
+
+import cuda_twin
+import gate_zoo
+import qiskit_torch_module as qtm
+from circuits_zoo import cases, random_observables
+from conftest import NIGHTLY
+from cuda_twin import COMPILER, Twin
+from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._cuda.card import CARDS, H100
+from qiskit_torch_module._cuda.circuit import Circuit
+from qiskit_torch_module._cuda.launches import Layout, Plan
+from qiskit_torch_module._cuda.orders import Order, exchange
+from qiskit_torch_module._cuda.passes import Tile
+from qiskit_torch_module._cuda.shapes import Shape, shape_of, shapes
+from qiskit_torch_module._cuda.sources import KERNELS, source
+from qiskit_torch_module._program.gf2 import Basis, echelon, sum_of
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
+
+BATCH = 3
+TOLERANCE = {True: 1e-11, False: 1e-5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def twins():
+    """All twins of the shapes, built side by side."""
+    circuit = circuit_of(cases(1)["reuploading"], 1)
+    for is_double in (True, False):
+        for shape in shapes(is_double):
+            cuda_twin.start_building(Layout(circuit, shape, is_double).defines)
+
+
+def module_of(case, observables):
+    return QuantumModule(case.circuit, case.encoding, case.variational, observables=observables, seed_init=1).double()
+
+
+def circuit_of(case, n):
+    circuit = Circuit.of(module_of(case, random_observables(n, 1))._program)
+    assert isinstance(circuit, Circuit)
+    return circuit
+
+
+@cache
+def judged(n, name, reads_state=False):
+    """The program of a case, numbers for it, and what the engine makes of them in double precision."""
+    case = cases(n)[name]
+    observables = qtm.outputs.State() if reads_state else random_observables(n, 1)
+    model, rng = module_of(case, observables), np.random.default_rng(n)
+    inputs = torch.tensor(rng.normal(size=(BATCH, len(case.encoding))), requires_grad=True)
+    values = model(inputs)
+    cotangent = torch.tensor(rng.normal(size=values.shape), dtype=values.dtype)
+    if reads_state:
+        cotangent = torch.complex(cotangent.real, torch.tensor(rng.normal(size=values.shape)))
+    values.backward(cotangent)
+    weights = np.concatenate([one.detach().numpy() for one in model.parameters()])
+    of_weights = np.concatenate([one.grad.numpy() for one in model.parameters()])
+    numbers = [real(values), inputs.grad.numpy(), of_weights]
+    return model._program, (inputs.detach().numpy(), weights, real(cotangent)), numbers
+
+
+def real(tensor):
+    tensor = tensor.detach()
+    return (torch.view_as_real(tensor).flatten(-2) if tensor.is_complex() else tensor).numpy()
+
+
+def computed(plan, given, backwards=False):
+    inputs, weights, cotangent = given
+    twin = Twin(plan, backwards)
+    values = twin.values(inputs[: plan.batch], weights)
+    found = [values, *twin.gradients(cotangent[: plan.batch])]
+    assert not twin.flag[0]
+    return found
+
+
+def assert_close(found, expected, tolerance):
+    for one, other in zip(found, expected, strict=True):
+        scale = max(1.0, abs(other).max(initial=0.0))
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
+
+
+def assert_agrees(n, name, is_double, shape=None, reads_state=False):
+    program, given, expected = judged(n, name, reads_state)
+    circuit = Circuit.of(program)
+    assert isinstance(circuit, Circuit)
+    plan = Plan.of(circuit, BATCH, is_double, H100, shape)
+    assert_close(computed(plan, given), expected, TOLERANCE[is_double])
+
+
+# Tiles that are smaller than any shape's make many of them of few qubits.
+FORCED = {
+    True: [*shapes(True), *(Shape("memory", Tile(3, threads)) for threads in (0, 1, 4, 6))],
+    False: [*shapes(False), *(Shape("wave", Tile(4, threads)) for threads in (0, 2, 5))],
+}
+CASES = [(n, name) for n in range(1, 11) for name in cases(n)]
+
+
+@pytest.mark.parametrize("is_double", [True, False], ids=["float64", "float32"])
+@pytest.mark.parametrize("n", range(1, 11))
+def test_every_shape_agrees_with_the_engine(n, is_double):
+    for shape in FORCED[is_double]:
+        if shape.is_resident and n > shape.tile.bits:
+            continue
+        for name in cases(n):
+            assert_agrees(n, name, is_double, shape)
+
+
+LARGE = [
+    (11, "reuploading", True, "block"),
+    (12, "fixed_and_free", True, "block"),
+    (12, "qaoa", False, "block"),
+    (13, "reuploading", False, "block"),
+    (14, "qaoa", True, "wave"),
+    (14, "reuploading", False, "wave"),
+    (16, "reuploading", True, "memory"),
+    (16, "qaoa", False, "wave"),
+]
+LARGE_NIGHTLY = [
+    (n, name, is_double, shape.name)
+    for n in range(11, 17)
+    for name in ("reuploading", "fixed_and_free", "qaoa")
+    for is_double in (True, False)
+    for shape in shapes(is_double)
+    if not shape.is_resident or n <= shape.tile.bits
+]
+
+
+@pytest.mark.parametrize(("n", "name", "is_double", "shape"), LARGE_NIGHTLY if NIGHTLY else LARGE)
+def test_large_states(n, name, is_double, shape):
+    [forced] = {one for one in shapes(is_double) if one.name == shape and (n <= one.tile.bits or not one.is_resident)}
+    assert_agrees(n, name, is_double, forced)
+
+
+@pytest.mark.parametrize("is_double", [True, False], ids=["float64", "float32"])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_states(n, is_double):
+    for shape in (None, FORCED[is_double][-3]):
+        for name in cases(n):
+            assert_agrees(n, name, is_double, shape, reads_state=True)
+
+
+@pytest.mark.parametrize("is_double", [True, False], ids=["float64", "float32"])
+def test_both_orders_of_threads_give_the_same_bits(is_double):
+    for shape in FORCED[is_double]:
+        program, given, _ = judged(7, "fixed_and_free")
+        plan = Plan.of(Circuit.of(program), BATCH, is_double, H100, shape)
+        for one, other in zip(computed(plan, given), computed(plan, given, backwards=True), strict=True):
+            assert one.tobytes() == other.tobytes()
+
+
+GATES = {
+    name: cls
+    for name, cls in gate_zoo.operation_classes().items()
+    if name not in gate_zoo.REFUSED and name not in gate_zoo.IDLE
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # Qiskit has many of them as deprecated
+def test_gates():
+    """Every operation of Qiskit that layers take, between gates that break symmetries."""
+    taken = 0
+    for name, cls in GATES.items():
+        for operation in gate_zoo.specimens(name, cls):
+            n = operation.num_qubits
+            if not 0 < n < 5 or operation.num_clbits or name == "Initialize":
+                continue
+            circuit, free = QuantumCircuit(n), Parameter("free")
+            for qubit in range(n):
+                circuit.u(0.4 + qubit, 0.9, -0.3, qubit)
+            circuit.append(operation, range(n))
+            for qubit in range(n):
+                circuit.ry((qubit + 0.7) * free, qubit)
+            taken += holds(circuit, n)
+    assert taken > 50
+
+
+def holds(circuit, n):
+    """Whether layers take a circuit; if so, the twin agrees."""
+    model = QuantumModule(circuit, [], list(circuit.parameters), observables=random_observables(n, 2)).double()
+    found = Circuit.of(model._program)
+    if isinstance(found, str):
+        return False
+    values = model(torch.empty(1, 0))
+    cotangent = torch.linspace(-1, 1, values.shape[1], dtype=torch.float64)[None]
+    values.backward(cotangent)
+    [weights] = model.parameters()
+    given = np.empty((1, 0)), weights.detach().numpy(), cotangent.numpy()
+    expected = [values.detach().numpy(), np.empty((1, 0)), weights.grad.numpy()]
+    assert_close(computed(Plan.of(found, 1, True, H100), given), expected, 1e-11)
+    return True
+
+
+def test_waves_and_tapes():
+    """Samples that do not fit at once go in waves; kets that do not fit are computed again."""
+    program, given, expected = judged(8, "reuploading")
+    circuit = Circuit.of(program)
+    shape = Shape("memory", Tile(3, 2))
+    whole = Plan.of(circuit, BATCH, True, H100, shape)
+    assert (whole.wave, whole.keeps) == (BATCH, True)
+    in_waves = Plan.of(circuit, BATCH, True, card_of(l2_bytes=6 * 2 * whole.state_bytes), Shape("wave", Tile(3, 2)))
+    assert (in_waves.wave, in_waves.keeps) == (2, True)
+    tight = card_of(memory_bytes=replace(whole, wave=1).all_bytes - 1)
+    small = Plan.of(circuit, BATCH, True, tight, shape)
+    assert (small.wave, small.keeps) == (1, False)
+    for plan in (whole, in_waves, small):
+        assert plan.all_bytes <= plan.card.memory_bytes
+        assert_close(computed(plan, given), expected, 1e-11)
+    with pytest.raises(MemoryError, match=r"bytes for 8 qubits and 3 samples, got 1,000; take fewer samples"):
+        Plan.of(circuit, BATCH, True, card_of(memory_bytes=1000), shape)
+
+
+def card_of(**changes):
+    return replace(H100, **changes)
+
+
+def test_a_tape_serves_several_times():
+    program, (inputs, weights, cotangent), expected = judged(6, "qaoa")
+    for shape in (None, Shape("memory", Tile(3, 1))):
+        twin = Twin(Plan.of(Circuit.of(program), BATCH, True, H100, shape))
+        twin.values(inputs, weights)
+        for _ in range(2):
+            assert_close(twin.gradients(cotangent), expected[1:], 1e-11)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e17])
+@pytest.mark.parametrize("where", ["inputs", "weights"])
+def test_what_has_no_digits_is_flagged(wrong, where):
+    program, (inputs, weights, _), _ = judged(3, "qaoa")
+    numbers = {"inputs": inputs.copy(), "weights": weights.copy()}
+    numbers[where].flat[1] = wrong
+    twin = Twin(Plan.of(Circuit.of(program), BATCH, True, H100))
+    values = twin.values(**numbers)
+    assert twin.flag[0] == 1
+    # No number of a sample at fault is right, and others are.
+    faulty = [True] * BATCH if where == "weights" else [True, False, False]
+    assert [bool(np.isnan(row).any()) for row in values] == faulty
+
+
+def test_refusals():
+    circuit = QuantumCircuit(4)
+    circuit.append(UnitaryGate(np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]), range(4))
+    circuit.ry(Parameter("t"), 0)
+    model = QuantumModule(circuit, [], list(circuit.parameters))
+    assert "use method='pytorch'" in Circuit.of(model._program)
+    case = cases(2)["qaoa"]
+    probabilities = QuantumModule(
+        case.circuit, case.encoding, case.variational, observables=qtm.outputs.Probabilities()
+    )
+    assert "PyTorch reads it from states" in Circuit.of(probabilities._program)
+    with pytest.raises(ValueError, match="'warp' holds up to 8 qubits, got 9"):
+        Shape("warp", Tile(3, 5)).cut(9)
+
+
+@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("is_double", [True, False])
+def test_shapes_grow_with_the_circuit(name, is_double):
+    names = [shape_of(n, is_double, CARDS[name]).name for n in range(1, 31)]
+    assert list(dict.fromkeys(names)) == ["warp", "block", "wave", "memory"]
+    assert names == sorted(names, key=["warp", "block", "wave", "memory"].index)
+
+
+def test_no_circuit_depends_on_its_batch_or_card():
+    circuit = circuit_of(cases(4)["qaoa"], 4)
+    one, other = Plan.of(circuit, 2, False, H100), Plan.of(circuit, 700, False, CARDS["A100"])
+    assert one.constants is other.constants
+    assert one.defines == other.defines
+    assert Circuit.of(module_of(cases(4)["qaoa"], random_observables(4, 1))._program) is circuit
+
+
+def test_every_kernel_is_in_the_source():
+    assert all(f"QTM_KERNEL({name}, " in source() for name in KERNELS)
+
+
+@st.composite
+def orders(draw):
+    bits = draw(st.integers(1, 10))
+    units = [1 << bit for bit in range(bits)]
+    found = []
+    for _ in range(2):
+        masks = draw(st.lists(st.integers(1, (1 << bits) - 1), max_size=2 * bits))
+        found.append(Order(tuple(Basis([*masks, *units]).elements)))
+    return bits, *found
+
+
+@settings(max_examples=200)
+@given(orders(), st.integers(0, 5))
+def test_no_two_lanes_meet_in_a_bank(drawn, lane_bits):
+    bits, before, after = drawn
+    lane_bits = min(lane_bits, bits)
+    write, read = exchange(before, after, bits, lane_bits)
+    for order, flips in ((before, write), (after, read)):
+        # All addresses are different, and agree on where an amplitude is.
+        addresses = {place: sum_of(flips[bit] for bit in range(bits) if place >> bit & 1) for place in range(1 << bits)}
+        assert sorted(addresses.values()) == list(range(1 << bits))
+        index = sum_of(order.vectors)
+        assert addresses[order.place(index)] == sum_of(flips)
+        banks = {addresses[lane] % (1 << lane_bits) for lane in range(1 << lane_bits)}
+        assert len(banks) == 1 << lane_bits
+    for index in (1, (1 << bits) - 1):
+        of = [
+            sum_of(flips[bit] for bit in range(bits) if order.place(index) >> bit & 1)
+            for order, flips in ((before, write), (after, read))
+        ]
+        assert of[0] == of[1]
+
+
+@given(st.lists(st.integers(0, 1023), max_size=12))
+def test_echelon(masks):
+    rows = echelon(masks)
+    assert len(rows) == len(Basis(masks))
+    assert len(Basis([*masks, *(row for row, _ in rows)])) == len(rows)
+    for row, pivot in rows:
+        assert pivot == row & -row
+        assert [other for other, _ in rows if other & pivot] == [row]
