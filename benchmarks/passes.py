@@ -17,6 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
+from qiskit_torch_module._core.pictures import COLORS, GRID, INK, MUTED, decimal, picture
 from qiskit_torch_module._program.passes import PASS_NAMES
 from qiskit_torch_module._simulation.columns import with_derived_columns
 from qiskit_torch_module._simulation.engines import engine_of
@@ -157,7 +158,9 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         rows[name] = row
         console.print(name, f"{row['milliseconds']:.3g} ms", highlight=False)
     results = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "qubits": n, "batch": BATCH, "circuits": rows}
-    return record.write(folder, "passes", results, _markdown(results))
+    paths, plot = record.write(folder, "passes", results, _markdown(results)), folder / "passes.svg"
+    draw(results, plot)
+    return [*paths, plot]
 
 
 def _markdown(results: dict[str, Any]) -> str:
@@ -175,3 +178,27 @@ def _markdown(results: dict[str, Any]) -> str:
         cells = [f"{row['without'][one]['measured']:.2f} ({row['without'][one]['predicted']:.2f})" for one in names]
         lines.append(f"| {name} | {row['milliseconds']:.3g} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """The factors of all circuits, pass by pass."""
+    rows = results["circuits"]
+    names = list(next(iter(rows.values()))["without"])
+    with picture(path, height=0.62 * len(names) + 1.5) as (figure, axis):
+        for number, (circuit, color, marker) in enumerate(zip(rows, (INK, *COLORS), "osD^vP", strict=False)):
+            for place, name in enumerate(names):
+                one, y = rows[circuit]["without"][name], place + 0.13 * (number - (len(rows) - 1) / 2)
+                axis.plot([one["predicted"], one["measured"]], [y, y], color=color, linewidth=0.8)
+                axis.plot(one["predicted"], y, "|", color=color, markersize=7)
+                axis.plot(one["measured"], y, marker, color=color)
+            axis.plot([], [], marker, color=color, label=circuit)
+        axis.plot([], [], "|", color=MUTED, markersize=7, label="predicted by counting")
+        axis.axvline(1, color=MUTED, linewidth=1)
+        for border in range(1, len(names)):
+            axis.axhline(border - 0.5, color=GRID, linewidth=0.6)
+        axis.set(xscale="log", xlabel="times as long without", yticks=range(len(names)))
+        axis.set_yticklabels([name.replace("_", " ") for name in names])
+        axis.grid(visible=False, axis="y")
+        axis.invert_yaxis()
+        decimal(axis.xaxis, (1, 2, 5, 10, 20, 50, 100, 200))
+        figure.legend(loc="outside lower center", ncols=3)

@@ -5,7 +5,7 @@ pixel, learns to draw these with equal probability and no others: its loss is th
 `Probabilities` from the target (Liu and Wang, Physical Review A 98, 062324 (2018), trained one by samples). What it
 draws once it is trained comes from `model.sample`.
 
-    python examples/born_machine.py [born_machine.png]              (the picture needs matplotlib)
+    python examples/born_machine.py [born_machine.svg]              (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 from qiskit_torch_module.outputs import Probabilities
 
 SIDE = 3
@@ -77,41 +77,35 @@ def train(model: QuantumModule, target: torch.Tensor, updates: int) -> list[floa
 
 def draw(target: torch.Tensor, found: torch.Tensor, before: torch.Tensor, after: torch.Tensor, path: str) -> None:
     """Target and learnt distribution, and pictures that the circuit drew, before training and after."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     bits = torch.arange(SIDE * SIDE)
     [outcomes] = torch.nonzero(target, as_tuple=True)
     names = np.arange(len(outcomes) + 1)
     learnt = [*found[outcomes].tolist(), float(1 - found[outcomes].sum())]
-    figure = pyplot.figure(figsize=(8, 6), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.4, 1))
-    axis = top.subplots()
-    axis.bar(names - 0.2, [*target[outcomes].tolist(), 0], width=0.4, color="0.7", label="target")
-    axis.bar(names + 0.2, learnt, width=0.4, color="tab:blue", label="learnt by the circuit")
-    axis.set(ylabel="probability", xlim=(-0.6, len(names) - 0.4), ylim=(0, 1.3 * max(learnt)))
-    axis.set_xticks(names, [*[""] * len(outcomes), "all\nothers"])
-    axis.legend(loc="upper right", ncols=2)
-    axis.grid(axis="y", alpha=0.3)
-    for place, outcome in enumerate(outcomes):
-        panel = axis.inset_axes((place - 0.35, -0.2, 0.7, 0.17), transform=axis.get_xaxis_transform())
-        show(panel, outcome >> bits & 1, "Greys")
-    rows = {"untrained": before, "trained": after[: len(before)], "": after[len(before) :]}
-    bottom.suptitle("What the circuit draws (red: neither bars nor stripes)", fontsize="medium")
-    for panels, (name, pictures) in zip(bottom.subplots(len(rows), len(before)), rows.items(), strict=True):
-        panels[0].set_ylabel(name)
-        for panel, pixels in zip(panels, pictures.long(), strict=True):
-            show(panel, pixels, "Blues" if target[(pixels << bits).sum()] > 0 else "Reds")
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 0, height=5.6) as (figure, _):
+        top, bottom = figure.subfigures(2, 1, height_ratios=(1.4, 1))
+        axis = top.subplots()
+        axis.bar(names - 0.2, [*target[outcomes].tolist(), 0], width=0.4, color=plots.MUTED, label="target")
+        axis.bar(names + 0.2, learnt, width=0.4, label="learnt by the circuit")
+        axis.set(ylabel="probability", xlim=(-0.6, len(names) - 0.4), ylim=(0, 1.3 * max(learnt)))
+        axis.set_xticks(names, [*[""] * len(outcomes), "others"])
+        axis.legend(loc="upper right", ncols=2)
+        axis.grid(visible=False, axis="x")
+        for place, outcome in enumerate(outcomes):
+            panel = axis.inset_axes((place - 0.35, -0.2, 0.7, 0.17), transform=axis.get_xaxis_transform())
+            show(panel, outcome >> bits & 1, "Greys")
+        rows = {"untrained": before, "trained": after[: len(before)], "": after[len(before) :]}
+        bottom.suptitle("What the circuit draws (orange: neither bars nor stripes)")
+        for panels, (name, pictures) in zip(bottom.subplots(len(rows), len(before)), rows.items(), strict=True):
+            panels[0].set_ylabel(name, rotation=0, ha="right", va="center")
+            for panel, pixels in zip(panels, pictures.long(), strict=True):
+                show(panel, pixels, "Blues" if target[(pixels << bits).sum()] > 0 else "Oranges")
 
 
 def show(axis: Any, pixels: torch.Tensor, colors: str) -> None:
     """One picture, without ticks."""
-    axis.imshow(pixels.reshape(SIDE, SIDE), cmap=colors, vmin=-0.1, vmax=1.3)
-    axis.set(xticks=[], yticks=[])
+    axis.pcolormesh(pixels.reshape(SIDE, SIDE).flip(0), cmap=colors, vmin=-0.1, vmax=1.3)
+    axis.set(xticks=[], yticks=[], aspect="equal")
+    axis.grid(visible=False)
 
 
 def main(updates: int = 600, depth: int = 8, picture: str | None = None) -> float:

@@ -4,7 +4,7 @@ Nothing is stepped through time: one circuit is the whole solution, and its loss
 40 instants. The loss holds first and second derivatives of the output with respect to the input, and training
 differentiates them once more; all of this comes from the engine, exactly.
 
-    python examples/differential_equation.py [pendulum.png]         (the picture needs matplotlib)
+    python examples/differential_equation.py [pendulum.svg]         (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from scipy.integrate import solve_ivp
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 
 FRICTION, START, END = 0.2, 2.5, 10.0
 
@@ -85,26 +85,13 @@ def train(model: QuantumModule, iterations: int) -> int:
 
 def draw(instants: np.ndarray, found: np.ndarray, right: np.ndarray, path: str) -> None:
     """Solution and exact solution, and the difference below."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (top, bottom) = pyplot.subplots(
-        2, 1, sharex=True, figsize=(7, 4.8), height_ratios=(3, 1), layout="constrained"
-    )
-    top.plot(instants, right, color="0.75", linewidth=6, label="exact (SciPy)")
-    top.plot(instants, found, color="tab:blue", label="circuit, 4 qubits")
-    top.set(ylabel="angle $u$ (radians)", title="A pendulum with friction")
-    top.legend()
-    bottom.plot(instants, found - right, color="tab:red", linewidth=1)
-    bottom.set(xlabel="time", ylabel="difference", xlim=(0, END))
-    bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
-    for axis in (top, bottom):
-        axis.axhline(0, color="black", linewidth=0.6)
-        axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 2, 1, height=4.6, sharex=True, height_ratios=(3, 1)) as (_, (top, bottom)):
+        top.plot(instants, right, color=plots.GRID, linewidth=7, label="exact (SciPy)")
+        top.plot(instants, found, label="circuit, 4 qubits")
+        top.set(ylabel="angle $u$ (radians)", title="A pendulum with friction")
+        top.legend()
+        bottom.plot(instants, 1e3 * (found - right), color="C1")
+        bottom.set(xlabel="time", ylabel="difference\n(milliradians)", xlim=(0, END))
 
 
 def main(iterations: int = 300, picture: str | None = None) -> float:

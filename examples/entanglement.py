@@ -4,7 +4,7 @@ Layers of random gates on single qubits, with CZ between neighbours, alternately
 an odd one. `Entropy` of one half of the qubits is averaged over many such circuits, which are one batch: their angles
 are inputs. The mean over all states was given by Page (Physical Review Letters 71, 1291 (1993)).
 
-    python examples/entanglement.py [entanglement.png]              (the picture needs matplotlib)
+    python examples/entanglement.py [entanglement.svg]              (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 from qiskit_torch_module.outputs import Entropy
 
 
@@ -60,26 +60,17 @@ def entropies(num_qubits: int, depths: range, count: int) -> list[float]:
 
 def draw(curves: Mapping[int, list[float]], depths: range, path: str) -> None:
     """Entropies against depth, and their share of Page's value against layers for each qubit."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
-    for num_qubits, means in curves.items():
-        [line] = left.plot(depths, means, ".-", label=f"{num_qubits} qubits")
-        left.axhline(page(num_qubits), color=line.get_color(), linestyle=":")
-        layers = [depth / num_qubits for depth in depths]
-        right.plot(layers, [mean / page(num_qubits) for mean in means], ".-")
-    left.plot([], [], color="gray", linestyle=":", label="random states (Page)")
-    left.set(title="Entropy of half of the qubits", xlabel="layers", ylabel="bits", xlim=(0, depths[-1]))
-    right.set(title="As a share of that of random states", xlabel="layers / qubits", xlim=(0, 5), ylim=(0, 1.05))
-    right.axhline(1, color="gray", linestyle=":")
-    for axis in (left, right):
-        axis.grid(alpha=0.3)
-    left.legend(loc="lower right", fontsize="small")
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 2, 1, height=6.4) as (_, (top, bottom)):
+        for (num_qubits, means), marker in zip(curves.items(), "os^Dv", strict=False):
+            [line] = top.plot(depths, means, marker=marker, label=f"{num_qubits} qubits")
+            top.axhline(page(num_qubits), color=line.get_color(), linestyle=":")
+            layers = [depth / num_qubits for depth in depths]
+            bottom.plot(layers, [mean / page(num_qubits) for mean in means], marker=marker)
+        top.plot([], [], color=plots.MUTED, linestyle=":", label="random states (Page)")
+        top.set(title="Entropy of half of the qubits", xlabel="layers", ylabel="bits", xlim=(0, depths[-1]))
+        top.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        bottom.set(title="As a share of that of random states", xlabel="layers / qubits", xlim=(0, 5), ylim=(0, 1.05))
+        bottom.axhline(1, color=plots.MUTED, linestyle=":")
 
 
 def main(

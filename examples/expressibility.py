@@ -4,7 +4,7 @@ The figures of Sim, Johnson and Aspuru-Guzik (Advanced Quantum Technologies 2, 1
 each of their circuits of four qubits, in one to five layers, how far the fidelities of its states are from those of
 random states, and the mean of the Meyer-Wallach measure.
 
-    python examples/expressibility.py [expressibility.png]          (the picture needs matplotlib)
+    python examples/expressibility.py [expressibility.svg]          (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from qiskit_torch_module import plots
 from qiskit_torch_module.analysis import (
     EntanglingCapability,
     Expressibility,
@@ -83,32 +84,24 @@ Results = dict[tuple[int, int], tuple[Expressibility, EntanglingCapability]]
 
 def draw(results: Results, path: str) -> None:
     """Both numbers of all circuits, a colour for each number of layers."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (top, bottom) = pyplot.subplots(2, 1, sharex=True, figsize=(9, 7), layout="constrained")
     numbers, depths = sorted({number for number, _ in results}), sorted({layers for _, layers in results})
-    colors = pyplot.colormaps["viridis"]([index / max(1, len(depths) - 1) * 0.9 for index in range(len(depths))])
-    for color, layers in zip(colors, depths, strict=True):
-        for axes, which in ((top, 0), (bottom, 1)):
-            found = [results[number, layers][which] for number in numbers]
-            values, errors = [one.value for one in found], [one.standard_error for one in found]
-            label = f"{layers} layer{'s' * (layers > 1)}"
-            axes.errorbar(numbers, values, errors, fmt="o", color=color, markersize=5, capsize=2, label=label)
-    bias = min(one.bias for one, _ in results.values())
-    top.axhline(bias, color="gray", linestyle=":", label="random states")
-    top.set(yscale="log", ylabel="divergence from random states", title="Expressibility: lower is more expressive")
-    haar = next(iter(results.values()))[1].of_random_states
-    bottom.axhline(haar, color="gray", linestyle=":")
-    bottom.set(xlabel="circuit", ylabel="Meyer-Wallach measure", title="Entangling capability", xticks=numbers)
-    for axes in (top, bottom):
-        axes.grid(alpha=0.3)
-    handles, labels = top.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 2, 1, height=6.6, sharex=True) as (figure, (top, bottom)):
+        for layers, color, marker in zip(depths, ("C4", "C0", "C2", "C1", "C3"), "osD^v", strict=False):
+            for axes, which in ((top, 0), (bottom, 1)):
+                found = [results[number, layers][which] for number in numbers]
+                values, errors = [one.value for one in found], [one.standard_error for one in found]
+                look = {"color": color, "marker": marker, "linestyle": "none"}
+                label = f"{layers} layer{'s' * (layers > 1)}"
+                axes.errorbar(numbers, values, errors, capsize=2, label=label, **look)
+        bias = min(one.bias for one, _ in results.values())
+        top.axhline(bias, color=plots.MUTED, linestyle=":", label="random states")
+        top.set(yscale="log", ylabel="divergence\nfrom random states", title="Expressibility: lower is more expressive")
+        plots.decimal(top.yaxis)
+        haar = next(iter(results.values()))[1].of_random_states
+        bottom.axhline(haar, color=plots.MUTED, linestyle=":")
+        bottom.set(xlabel="circuit", ylabel="Meyer-Wallach measure", title="Entangling capability", xticks=numbers)
+        handles, labels = top.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, title="bars: standard errors")
 
 
 def main(pairs: int = 5000, deepest: int = 5, picture: str | None = None) -> Results:

@@ -5,7 +5,7 @@ A step takes the slopes of the energy along all of them, adds the steepest one a
 The energy is held against that of the ground state, as the whole Hamiltonian has it for this number of electrons, and
 against circuits that take the excitations of the pool one after the other, as unitary coupled cluster does.
 
-    python examples/growing_ansatz.py [growing_ansatz.png]    (run from the repository, which has the molecule; the
+    python examples/growing_ansatz.py [growing_ansatz.svg]    (run from the repository, which has the molecule; the
                                                                picture needs matplotlib)
 """
 
@@ -25,7 +25,7 @@ from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import PauliEvolutionGate
 from qiskit.quantum_info import SparsePauliOp
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 from qiskit_torch_module.optim import adapt, minimize
 
 DATA = Path(__file__).parent.parent / "benchmarks" / "data" / "molecules.json"
@@ -171,20 +171,12 @@ def in_order(
 
 def draw(energies: list[float], counts: list[int], others: list[float], ground: float, path: str) -> None:
     """Errors against the number of operators."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(6.5, 4), layout="constrained")
-    axis.semilogy(np.array(energies) - ground, "o-", label="the steepest next (ADAPT)")
-    axis.semilogy(counts, np.array(others) - ground, "s--", color="tab:gray", label="one after the other")
-    axis.axhspan(axis.get_ylim()[0], CHEMICAL_ACCURACY, color="tab:green", alpha=0.12, label="chemical accuracy")
-    axis.set(xlabel="operators in the circuit", ylabel="error of the energy (Hartree)", title="LiH, 12 qubits")
-    axis.grid(alpha=0.3)
-    axis.legend()
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path) as (_, axis):
+        axis.semilogy(np.array(energies) - ground, "o-", label="the steepest next (ADAPT)")
+        axis.semilogy(counts, np.array(others) - ground, "s--", color=plots.MUTED, label="one after the other")
+        axis.axhspan(axis.get_ylim()[0], CHEMICAL_ACCURACY, color="C2", alpha=0.12, label="chemical accuracy")
+        axis.set(xlabel="operators in the circuit", ylabel="error of the energy (Hartree)", title="LiH, 12 qubits")
+        axis.legend()
 
 
 def main(

@@ -6,7 +6,7 @@ quantum geometric tensor at every step. `VarQITE` of qiskit-algorithms does that
 `FastReverseEstimatorGradient` give it what it needs. Circuits of one to three layers are held against the exact
 evolution: energies, and how much of the states is not alike.
 
-    python examples/imaginary_time.py [imaginary_time.png]    (needs qiskit-algorithms; the picture matplotlib)
+    python examples/imaginary_time.py [imaginary_time.svg]    (needs qiskit-algorithms; the picture matplotlib)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_algorithms import TimeEvolutionProblem, VarQITE
 from qiskit_algorithms.time_evolvers.variational import ImaginaryMcLachlanPrinciple
 
-from qiskit_torch_module import FastEstimator, FastQGT, FastReverseEstimatorGradient, QuantumModule
+from qiskit_torch_module import FastEstimator, FastQGT, FastReverseEstimatorGradient, QuantumModule, plots
 from qiskit_torch_module.outputs import State
 
 
@@ -108,24 +108,15 @@ def variational(depth: int, hamiltonian: SparsePauliOp, until: float, steps: int
 
 def draw(times: np.ndarray, energies: np.ndarray, ground: float, curves: Mapping[int, Curve], path: str) -> None:
     """Energies above that of the ground state, and infidelities, against imaginary time."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    left.plot(times, energies - ground, color="0.75", linewidth=6, label="exact")
-    for depth, curve in curves.items():
-        name = f"{depth} layer{'s' if depth > 1 else ''}"
-        (line,) = left.plot(curve.times, curve.energies - ground, label=name)
-        right.semilogy(curve.times[1:], curve.infidelities[1:], color=line.get_color(), label=name)
-    left.set(xlabel="imaginary time", ylabel="energy above the ground state", title="Cooling down")
-    right.set(xlabel="imaginary time", ylabel="infidelity with the exact state", title="How closely circuits follow")
-    left.legend()
-    for axis in (left, right):
-        axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 2, 1, height=6.2, sharex=True) as (_, (top, bottom)):
+        top.plot(times, energies - ground, color=plots.GRID, linewidth=7, label="exact")
+        for depth, curve in curves.items():
+            name = f"{depth} layer{'s' if depth > 1 else ''}"
+            (line,) = top.plot(curve.times, curve.energies - ground, label=name)
+            bottom.semilogy(curve.times[1:], curve.infidelities[1:], color=line.get_color(), label=name)
+        top.set(ylabel="energy above the ground state", title="Cooling down")
+        bottom.set(xlabel="imaginary time", ylabel="infidelity", title="How closely circuits follow the exact state")
+        top.legend()
 
 
 def main(

@@ -7,7 +7,7 @@ features that cross-validation chooses, and after 60 updates towards the labels 
 to the same support vector machine as the Gaussian kernel (RBF). Cross-validation chooses the width of that, and C for
 all of them.
 
-    python examples/kernel_alignment.py [kernel_alignment.png]      (needs scikit-learn; the picture, matplotlib)
+    python examples/kernel_alignment.py [kernel_alignment.svg]      (needs scikit-learn; the picture, matplotlib)
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from qiskit_torch_module import plots
 from qiskit_torch_module.kernels import FidelityKernel, target_alignment
 
 C, SCALES, WIDTHS = [1, 10, 100, 1000], [0.1, 0.2, 0.5, 1.0], np.logspace(-3, 1, 9)
@@ -105,39 +106,32 @@ def compare(split: Split, num_qubits: int, depth: int, updates: int, seed: int) 
 
 def draw(accuracies: np.ndarray, split: Split, kernels: Sequence[FidelityKernel], path: str) -> None:
     """Accuracies of all splits, and the kernel of one before and after, for samples to test with, class by class."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, *others) = pyplot.subplots(1, 3, figsize=(11, 3.6), width_ratios=(1.3, 1, 1), layout="constrained")
     spread = np.linspace(-0.15, 0.15, len(accuracies))
-    for place, column in enumerate(accuracies.T):
-        color = "tab:blue" if place < 4 else "tab:orange"
-        left.plot(100 * column, place + spread, "o", color=color, alpha=0.5, markersize=4)
-        left.plot(100 * column.mean(), place, "|", color="black", markersize=18, markeredgewidth=2)
-    left.set(
-        yticks=range(len(METHODS)),
-        yticklabels=METHODS,
-        xlabel="test accuracy, %",
-        title=f"{len(accuracies)} splits, and means",
-    )
-    left.invert_yaxis()
-    for color, name in (("tab:blue", "fidelity kernels"), ("tab:orange", "Gaussian kernels")):
-        left.plot([], [], "o", color=color, alpha=0.5, markersize=4, label=name)
-    left.legend(fontsize="small")
-    left.grid(alpha=0.3, axis="x")
-    order = np.argsort(split.labels[1], kind="stable")
-    border = (split.labels[1] == 0).sum() - 0.5
-    for axis, kernel, title in zip(others, kernels, ("as it starts", "aligned"), strict=True):
-        matrix = kernel.evaluate(split.features[1][order])
-        image = axis.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
-        axis.axhline(border, color="white", linewidth=0.8)
-        axis.axvline(border, color="white", linewidth=0.8)
-        axis.set(xticks=[], yticks=[], title=f"Kernel, {title}", xlabel="malignant | benign")
-    figure.colorbar(image, ax=others, shrink=0.9)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    kinds = (("fidelity kernels", "C0", "o"), ("Gaussian kernels", "C1", "D"))
+    with plots.picture(path, 0, height=6) as (figure, _):
+        upper, lower = figure.subfigures(2, 1)
+        top, others = upper.subplots(), lower.subplots(1, 2)
+        for place, column in enumerate(accuracies.T):
+            _, color, marker = kinds[place >= 4]
+            top.plot(100 * column, place + spread, marker, color=color, alpha=0.5, markersize=4)
+            top.plot(100 * column.mean(), place, "|", color=plots.INK, markersize=18, markeredgewidth=2)
+        top.set(yticks=range(len(METHODS)), yticklabels=METHODS, xlabel="test accuracy (%)")
+        top.invert_yaxis()
+        for name, color, marker in kinds:
+            top.plot([], [], marker, color=color, alpha=0.5, markersize=4, label=name)
+        top.plot(
+            [], [], "|", color=plots.INK, markersize=9, markeredgewidth=2, label=f"mean of {len(accuracies)} splits"
+        )
+        top.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        order = np.argsort(split.labels[1], kind="stable")
+        border = (split.labels[1] == 0).sum() - 0.5
+        for axis, kernel, title in zip(others, kernels, ("as it starts", "aligned"), strict=True):
+            matrix = kernel.evaluate(split.features[1][order])
+            image = axis.imshow(matrix, vmin=0, vmax=1, interpolation="none")
+            axis.axhline(border, color="white", linewidth=0.8)
+            axis.axvline(border, color="white", linewidth=0.8)
+            axis.set(xticks=[], yticks=[], title=f"Kernel, {title}", xlabel="malignant | benign")
+        lower.colorbar(image, ax=others, shrink=0.9, label="fidelity")
 
 
 def main(

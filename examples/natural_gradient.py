@@ -4,7 +4,7 @@ The VQE is a ring of eight spins in a transverse field, whose ground state a cir
 exactly (Ho and Hsieh, arXiv:1803.00026); every parameter stands in eight gates. There, optimizers wait on plateaus, and
 natural gradients do not (Wierichs et al., arXiv:2004.14666). The hybrid model fits a function of two variables.
 
-    python examples/natural_gradient.py [natural_gradient.png]    (the picture needs matplotlib)
+    python examples/natural_gradient.py [natural_gradient.svg]    (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from qiskit_torch_module import HybridModule, QuantumModule, optim
+from qiskit_torch_module import HybridModule, QuantumModule, optim, plots
 from qiskit_torch_module.circuits import incremental_data_uploading
 
 Curve = list[float]
@@ -127,34 +127,26 @@ class Both:
 
 
 STYLES = {
-    "gradient descent": "tab:gray",
-    "Adam": "tab:blue",
-    "natural gradient": "tab:red",
-    "SPSA": "tab:olive",
-    "Rotosolve": "tab:purple",
-    "L-BFGS, SciPy": "tab:green",
+    "gradient descent": plots.MUTED,
+    "Adam": "C0",
+    "natural gradient": plots.INK,
+    "SPSA": "C1",
+    "Rotosolve": "C3",
+    "L-BFGS, SciPy": "C2",
 }
 
 
 def draw(runs: list[dict[str, list[Curve]]], path: str) -> None:
     """Medians, and every run."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    titles = ["VQE: energy above the ground state", "Hybrid model: mean square error"]
-    for ax, curves, title, low in zip(axes, runs, titles, (1e-13, 1e-5), strict=True):
-        for kind, several in curves.items():
-            for curve in several:
-                ax.semilogy(np.maximum(curve, low / 10), color=STYLES[kind], linewidth=0.6, alpha=0.3)
-            ax.semilogy(np.maximum(np.median(several, 0), low / 10), color=STYLES[kind], linewidth=2, label=kind)
-        ax.set(title=title, xlabel="update (Rotosolve: sweep)" if len(curves) > 3 else "update", ylim=(low, None))
-        ax.grid(alpha=0.3)
-    axes[0].legend(fontsize=8, loc="lower right")
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 2, 1, height=6.6) as (_, axes):
+        titles = ["VQE: energy above the ground state", "Hybrid model: mean square error"]
+        for ax, curves, title, low in zip(axes, runs, titles, (1e-13, 1e-5), strict=True):
+            for kind, several in curves.items():
+                for curve in several:
+                    ax.semilogy(np.maximum(curve, low / 10), color=STYLES[kind], linewidth=0.6, alpha=0.3)
+                ax.semilogy(np.maximum(np.median(several, 0), low / 10), color=STYLES[kind], label=kind)
+            ax.set(title=title, xlabel="update (Rotosolve: sweep)" if len(curves) > 3 else "update", ylim=(low, None))
+            ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="median of the starts,\nthin: each of them")
 
 
 def main(starts: int = 6, updates: int = 200, picture: str | None = None) -> dict[str, float]:

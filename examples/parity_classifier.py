@@ -5,7 +5,7 @@ classifier needs nothing behind the circuit: its loss is the negative logarithm 
 The rings are blurred until they overlap, so that nobody can be right always: the best rule there is, by the distance
 from the centre, stands beside the circuit.
 
-    python examples/parity_classifier.py [parity_classifier.png]    (the picture needs matplotlib)
+    python examples/parity_classifier.py [parity_classifier.svg]    (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 from qiskit_torch_module.outputs import Probabilities
 
 RADII, BLUR = (0.5, 1.0), 0.17
@@ -77,27 +77,19 @@ def train(model: QuantumModule, points: torch.Tensor, labels: torch.Tensor, upda
 
 def draw(model: QuantumModule, points: torch.Tensor, labels: torch.Tensor, losses: list[float], path: str) -> None:
     """Probabilities in the plane with test points, and the loss."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     side = torch.linspace(-1.6, 1.6, 121)
     x, y = torch.meshgrid(side, side, indexing="xy")
     with torch.no_grad():
         odd = model(torch.stack([x, y], 2))[..., 1]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 4), width_ratios=(1.25, 1), layout="constrained")
-    plane = left.contourf(x, y, odd, levels=[i / 10 for i in range(11)], cmap="RdBu_r", alpha=0.7)
-    left.contour(x, y, odd, levels=[0.5], colors="black", linewidths=1)
-    for label, color in ((0, "tab:blue"), (1, "tab:red")):
-        left.scatter(*points[labels == label].T, s=12, color=color, edgecolors="white", linewidths=0.4)
-    left.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal", title="Probability of odd parity, and test points")
-    figure.colorbar(plane, ax=left)
-    right.plot(losses, color="tab:blue")
-    right.set(xlabel="update", title="Negative log-likelihood", ylim=(0, None))
-    right.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 1, 2, height=3.3, width_ratios=(1.3, 1)) as (figure, (left, right)):
+        plane = left.contourf(x, y, odd, levels=[i / 10 for i in range(11)], cmap="PuOr_r", alpha=0.7)
+        left.contour(x, y, odd, levels=[0.5], colors="black", linewidths=1)
+        for label, color, marker in ((0, "white", "o"), (1, "black", "^")):
+            left.scatter(*points[labels == label].T, s=12, c=color, marker=marker, edgecolors="black", linewidths=0.5)
+        left.set(xlabel="$x_0$", ylabel="$x_1$", aspect="equal", title="Test points: even ○, odd ▲")
+        figure.colorbar(plane, ax=left, label="probability of odd parity")
+        right.plot(losses)
+        right.set(xlabel="update", title="Negative log-likelihood", ylim=(0, None))
 
 
 def main(updates: int = 300, count: int = 400, picture: str | None = None) -> float:

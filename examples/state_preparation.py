@@ -3,7 +3,7 @@
 The circuit is made of layers of RY and CZ, whose amplitudes are real, as those of the targets are. The loss is the
 infidelity, 1 - |<target|state>|^2. L-BFGS trains it, in double precision, which small losses need.
 
-    python examples/state_preparation.py [state_preparation.png]    (the picture needs matplotlib)
+    python examples/state_preparation.py [state_preparation.svg]    (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import Statevector
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 from qiskit_torch_module.outputs import Fidelity, State
 
 NUM_QUBITS = 6
@@ -81,24 +81,15 @@ def train(model: QuantumModule, updates: int) -> list[float]:
 
 def draw(curves: Mapping[str, list[float]], packet: np.ndarray, found: np.ndarray, path: str) -> None:
     """Infidelities against updates, and the amplitudes of the wave packet."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    for name, infidelities in curves.items():
-        left.semilogy(infidelities, label=name)
-    left.set(xlabel="update", ylabel="infidelity", title=f"States of {NUM_QUBITS} qubits", ylim=(1e-10, 3))
-    left.legend()
-    right.plot(packet, color="0.75", linewidth=6, label="target")
-    right.plot(found, ".-", color="tab:green", linewidth=1, label="circuit")
-    right.set(xlabel="outcome", ylabel="amplitude", title="Wave packet")
-    right.legend()
-    for axis in (left, right):
-        axis.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    with plots.picture(path, 2, 1, height=6) as (_, (top, bottom)):
+        for name, infidelities in curves.items():
+            top.semilogy(infidelities, label=name)
+        top.set(xlabel="update", ylabel="infidelity", title=f"States of {NUM_QUBITS} qubits", ylim=(1e-10, 3))
+        top.legend()
+        bottom.plot(packet, color=plots.GRID, linewidth=7, label="target")
+        bottom.plot(found, ".-", color="C2", linewidth=1, label="circuit")
+        bottom.set(xlabel="outcome", ylabel="amplitude", title="Wave packet")
+        bottom.legend()
 
 
 def amplitudes(model: QuantumModule) -> np.ndarray:

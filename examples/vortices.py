@@ -7,7 +7,7 @@ Mechanics 29, 417 (1967)). The circuit is told the equation inside of a rectangl
 The loss holds the Laplacian of the output with respect to both inputs, and training differentiates it once more; all of
 this comes from the engine, exactly.
 
-    python examples/vortices.py [vortices.png]                      (the picture needs matplotlib)
+    python examples/vortices.py [vortices.svg]                      (the picture needs matplotlib)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, plots
 
 C, WIDTH, HEIGHT = 1.1, math.pi, 1.0
 
@@ -90,10 +90,6 @@ def train(model: QuantumModule, iterations: int) -> int:
 
 def draw(model: QuantumModule, path: str) -> None:
     """Stream lines of the solution beside the exact ones, and the difference."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
     from matplotlib.ticker import MaxNLocator
 
     columns, rows = 121, 61
@@ -104,19 +100,18 @@ def draw(model: QuantumModule, path: str) -> None:
     levels = MaxNLocator(15).tick_values(float(right.min()), float(right.max()))
     thousandths = 1000 * (found - right)
     farthest = float(thousandths.abs().max())
-
-    figure, axes = pyplot.subplots(3, 1, sharex=True, figsize=(7, 7), layout="constrained")
-    for axis, values, title in zip(axes, (found, right), ("circuit, 5 qubits", "exact (Stuart 1967)"), strict=False):
-        flow = axis.contourf(x, y, values, levels=levels)
-        axis.contour(x, y, values, levels=levels, colors="white", linewidths=0.8, linestyles="solid")
-        axis.set(title=title, ylabel="$y$", aspect="equal")
-    figure.colorbar(flow, ax=axes[:2], label="stream function $u$")
-    steps = MaxNLocator(15, symmetric=True).tick_values(-farthest, farthest)
-    off = axes[2].contourf(x, y, thousandths, levels=steps, cmap="RdBu_r")
-    axes[2].set(title="difference", xlabel="$x$", ylabel="$y$", aspect="equal")
-    figure.colorbar(off, ax=axes[2], label="thousandths")
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    titles = ("circuit, 5 qubits", "exact (Stuart 1967)", "difference")
+    with plots.picture(path, 3, 1, height=6.8, sharex=True) as (figure, axes):
+        for axis, values, title in zip(axes, (found, right, thousandths), titles, strict=True):
+            axis.set(title=title, ylabel="$y$", aspect="equal")
+            if values is not thousandths:
+                flow = axis.contourf(x, y, values, levels=levels)
+                axis.contour(x, y, values, levels=levels, colors="white", linewidths=0.8, linestyles="solid")
+        figure.colorbar(flow, ax=axes[:2], label="stream function $u$")
+        steps = MaxNLocator(15, symmetric=True).tick_values(-farthest, farthest)
+        off = axes[2].contourf(x, y, thousandths, levels=steps, cmap="PuOr_r")
+        axes[2].set(xlabel="$x$")
+        figure.colorbar(off, ax=axes[2], label="thousandths")
 
 
 def main(iterations: int = 600, picture: str | None = None) -> float:

@@ -62,32 +62,32 @@ def test_learning_rates():
 
 
 def test_differential_equation(tmp_path):
-    picture = tmp_path / "pendulum.png"
+    picture = tmp_path / "pendulum.svg"
     assert example("differential_equation", "matplotlib")(iterations=160, picture=str(picture)) < 0.02
     assert picture.stat().st_size > 10_000
 
 
 def test_vortices(tmp_path):
-    picture = tmp_path / "vortices.png"
+    picture = tmp_path / "vortices.svg"
     assert example("vortices", "matplotlib")(iterations=200, picture=str(picture)) < 0.06
     assert picture.stat().st_size > 10_000
 
 
 def test_born_machine(tmp_path):
-    picture = tmp_path / "born_machine.png"
+    picture = tmp_path / "born_machine.svg"
     assert example("born_machine", "matplotlib")(updates=150, picture=str(picture)) < 0.5
     assert picture.stat().st_size > 10_000
 
 
 def test_natural_gradient(tmp_path):
-    picture = tmp_path / "natural_gradient.png"
+    picture = tmp_path / "natural_gradient.svg"
     left = example("natural_gradient", "matplotlib")(starts=1, updates=50, picture=str(picture))
     assert left["natural gradient"] < 1e-3 < left["Adam"]
     assert picture.stat().st_size > 10_000
 
 
 def test_state_preparation(tmp_path):
-    picture = tmp_path / "state_preparation.png"
+    picture = tmp_path / "state_preparation.svg"
     infidelities = example("state_preparation", "matplotlib")(updates=60, picture=str(picture))
     assert len(infidelities) == 3
     assert max(infidelities.values()) < 0.05
@@ -95,14 +95,14 @@ def test_state_preparation(tmp_path):
 
 
 def test_parity_classifier(tmp_path):
-    picture = tmp_path / "parity_classifier.png"
+    picture = tmp_path / "parity_classifier.svg"
     assert example("parity_classifier", "matplotlib")(updates=100, picture=str(picture)) > 0.85
     assert picture.stat().st_size > 10_000
 
 
 def test_kernel_alignment(tmp_path):
     """Alignment makes a kernel that tells classes apart of one that does not."""
-    picture = tmp_path / "kernel_alignment.png"
+    picture = tmp_path / "kernel_alignment.svg"
     run = example("kernel_alignment", "matplotlib", "sklearn")
     accuracies = run(splits=1, train=60, num_qubits=6, updates=30, picture=str(picture))
     assert accuracies["aligned"] > accuracies["as it starts"] + 0.02
@@ -112,7 +112,7 @@ def test_kernel_alignment(tmp_path):
 
 def test_entanglement(tmp_path):
     """No layer entangles nothing; more of them do as random states, whose entropy Page's formula gives."""
-    picture = tmp_path / "entanglement.png"
+    picture = tmp_path / "entanglement.svg"
     curves = example("entanglement", "matplotlib")(sizes=(4, 6), deepest=20, count=64, picture=str(picture))
     random = np.random.default_rng(0).normal(size=(2, 2000, 8, 8))
     spectra = np.linalg.svd(random[0] + 1j * random[1], compute_uv=False) ** 2
@@ -126,7 +126,7 @@ def test_entanglement(tmp_path):
 
 def test_expressibility(tmp_path):
     """Circuits have as many parameters as in the paper's table; what it found is found again."""
-    picture = tmp_path / "expressibility.png"
+    picture = tmp_path / "expressibility.svg"
     results = example("expressibility", "matplotlib")(pairs=1000, deepest=1, picture=str(picture))
     build = example("expressibility").__globals__["build"]
     counts = [8, 8, 11, 11, 28, 28, 19, 19, 4, 8, 12, 12, 16, 16, 8, 11, 11, 12, 12]
@@ -171,7 +171,7 @@ def test_paper_with_qiskit_machine_learning(paper):
 
 def test_imaginary_time(tmp_path):
     """More layers follow more closely."""
-    picture = tmp_path / "imaginary_time.png"
+    picture = tmp_path / "imaginary_time.svg"
     main = example("imaginary_time", "matplotlib", "qiskit_algorithms")
     curves = main(num_qubits=4, depths=(1, 2), until=1.0, steps=25, picture=str(picture))
     assert curves[2].infidelities[-1] < curves[1].infidelities[-1] < 0.1
@@ -181,7 +181,7 @@ def test_imaginary_time(tmp_path):
 
 def test_growing_ansatz(tmp_path):
     """The known energies of lithium hydride: of Hartree and Fock, and correlated."""
-    picture = tmp_path / "growing_ansatz.png"
+    picture = tmp_path / "growing_ansatz.svg"
     errors = example("growing_ansatz", "matplotlib")(most=2, counts=(2,), picture=str(picture))
     assert errors[0] == pytest.approx(0.0205, abs=2e-4)
     assert errors[2] < 0.005 < errors[1]

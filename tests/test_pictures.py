@@ -12,7 +12,10 @@ from qiskit_torch_module.reproduce import figures, looks, systems
 
 ROOT = Path(__file__).parent.parent
 PICTURES = sorted(
-    path for folder in ("benchmarks/results",) for path in (ROOT / folder).glob("*.svg") if "-dark" not in path.name
+    path
+    for folder in ("docs", "benchmarks/results")
+    for path in (ROOT / folder).glob("*.svg")
+    if "-dark" not in path.name
 )
 PAGES = {"light": ("#ffffff", dict(zip(ON_DARK, ON_DARK, strict=True))), "dark": ("#131416", ON_DARK)}
 # How those see who lack one kind of cones, as linear maps of light (Machado, Oliveira and Fernandes, IEEE Transactions on
@@ -102,3 +105,7 @@ def test_numbers_along_an_axis_are_decimals(count):
 def test_pictures_in_the_repository_have_a_dark_variant(path):
     drawn = path.read_text(encoding="utf-8")
     assert dark_variant(path).read_text(encoding="utf-8") == on_dark(drawn)
+
+
+def test_pictures_of_pages_are_drawings():
+    assert not [path.name for path in (ROOT / "docs").glob("*.png")]

@@ -80,6 +80,7 @@ def gradient_variance(
     errors = [one.standard_error for one in found]
     axes.errorbar([one.num_qubits for one in found], variances, errors, fmt="o-", capsize=3)
     axes.set(xlabel="qubits", ylabel="variance of the gradient", yscale="log")
+    decimal(axes.yaxis)
     axes.grid(alpha=0.3, which="both")
     return variances
 

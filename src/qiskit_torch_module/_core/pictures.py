@@ -39,6 +39,7 @@ def _style() -> Any:
 
     return {
         "font.size": 11,
+        "figure.titlesize": 11,
         "axes.titlesize": 11,
         "axes.labelsize": 11,
         "xtick.labelsize": 10,
@@ -81,7 +82,7 @@ def picture(
     Args:
         path: Where to. Of an SVG the variant for dark pages is written beside it: loss.svg, loss-dark.svg. Any other
             ending that matplotlib knows gives one file on white.
-        rows: Of panels.
+        rows: Of panels; 0: none yet, and no axes.
         columns: Of panels.
         height: Of all of them, in inches; the width is that of a page.
         options: For `matplotlib.figure.Figure.subplots`.
@@ -94,7 +95,7 @@ def picture(
 
     with matplotlib.rc_context(_style()):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        yield figure, figure.subplots(rows, columns, **options)
+        yield figure, figure.subplots(rows, columns, **options) if rows else None
         _save(figure, Path(path))
 
 
@@ -119,16 +120,22 @@ def on_dark(drawing: str) -> str:
 
 
 def decimal(axis: Any, ticks: Any = None) -> None:
-    """Numbers as people write them along a logarithmic axis, 0.1 or 2,000, and not as powers of ten.
+    """Numbers as people write them along an axis, 0.1 or 2,000, and not as powers of ten.
 
     Args:
-        axis: `axes.xaxis` or `axes.yaxis`, already logarithmic.
-        ticks: Where; None: wherever matplotlib puts them.
+        axis: `axes.xaxis` or `axes.yaxis`, after what is drawn.
+        ticks: Where; None: wherever matplotlib puts them; along few decades of a logarithm at 1, 2 and 5, too.
     """
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+    low, high = axis.get_view_interval()
     if ticks is not None:
         axis.set_major_locator(FixedLocator(list(ticks)))
         axis.set_minor_locator(NullLocator())
+    elif axis.get_scale() == "log" and high < _FEW_DECADES * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+_FEW_DECADES = 200.0

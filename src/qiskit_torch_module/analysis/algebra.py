@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .. import _engine
 from .._core.arguments import whole_number
+from .._core.pictures import decimal
 from .axes import axes_of
 from .generators import WORD_BITS, Generator, generators_of
 
@@ -52,6 +53,7 @@ class LieAlgebra:
         if self.num_qubits <= 20:
             axes.axhline(4.0**self.num_qubits - 1, color="gray", linestyle=":", label="su(2^n)")
         axes.set(xlabel="depth of commutators", ylabel="dimension", yscale="log")
+        decimal(axes.yaxis)
         axes.grid(alpha=0.3, which="both")
         axes.legend()
         return axes

@@ -10,3 +10,8 @@ def axes_of(axes: Any) -> Any:
     from matplotlib import pyplot
 
     return pyplot.gca() if axes is None else axes
+
+
+def ink_of(axes: Any) -> Any:
+    """The colour of text on these axes, which stands out on any background."""
+    return axes.xaxis.label.get_color()

@@ -14,7 +14,7 @@ from .._simulation.states import MOST_AMPLITUDES
 from ..modules.initial import Initial
 from ..modules.module import QuantumModule
 from ..outputs import Probabilities
-from .axes import axes_of
+from .axes import axes_of, ink_of
 from .family import Family, Real, family_of, random_numbers, weights_of
 
 # Squares of amplitudes below are zero but for rounding, as are their derivatives.
@@ -71,7 +71,7 @@ class EffectiveDimension:
         axes.semilogx(numbers, values / self.num_weights)
         low, high = ((values + sign * errors) / self.num_weights for sign in (-1, 1))
         axes.fill_between(numbers, low, high, alpha=0.3)
-        axes.plot([self.num_data], [self.normalized], "k.")
+        axes.plot([self.num_data], [self.normalized], ".", color=ink_of(axes))
         axes.set(xlabel="number of data", ylabel=f"effective dimension / {self.num_weights} weights")
         axes.grid(alpha=0.3)
         return axes

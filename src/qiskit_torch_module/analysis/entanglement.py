@@ -11,7 +11,7 @@ import torch
 
 from .._core.arguments import whole_number
 from ..modules.initial import Initial
-from .axes import axes_of
+from .axes import axes_of, ink_of
 from .family import Real, computed, drawn, family_of, model_of
 
 
@@ -41,10 +41,12 @@ class EntanglingCapability:
         """A histogram of the measure; returns the axes (None: the current ones of matplotlib)."""
         axes = axes_of(axes)
         axes.hist(self.measures, bins=50, range=(0.0, 1.0), weights=np.full(len(self.measures), 1 / len(self.measures)))
-        axes.axvline(self.value, color="k", label=f"mean {self.value:.3f} ± {self.standard_error:.1g}")
-        axes.axvline(self.of_random_states, color="gray", linestyle=":", label="random states (Haar)")
-        axes.set(xlabel="Meyer-Wallach measure", ylabel="share of samples", xlim=(0, 1))
-        axes.legend()
+        axes.axvline(self.value, ymax=0.7, color=ink_of(axes), label="mean")
+        axes.axvline(self.of_random_states, ymax=0.7, color="gray", linestyle=":", label="random states (Haar)")
+        title = f"mean {self.value:.3f} ± {self.standard_error:.1g}"
+        axes.set(xlabel="Meyer-Wallach measure", ylabel="share of samples", xlim=(0, 1), title=title)
+        axes.margins(y=0.4)  # for the legend
+        axes.legend(loc="upper left")
         return axes
 
 

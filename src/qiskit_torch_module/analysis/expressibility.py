@@ -12,7 +12,7 @@ import torch
 from .._core.arguments import whole_number
 from .._program.output import State
 from ..modules.initial import Initial
-from .axes import axes_of
+from .axes import axes_of, ink_of
 from .family import Real, drawn, family_of
 
 
@@ -42,10 +42,13 @@ class Expressibility:
         edges = np.linspace(0.0, 1.0, self.bins + 1)
         shares = _counts(self.fidelities, self.bins) / len(self.fidelities)
         axes.stairs(shares, edges, fill=True, alpha=0.5, label="circuit")
-        axes.stairs(np.exp(_log_haar(self.num_qubits, self.bins)), edges, color="k", label="random states (Haar)")
+        axes.stairs(
+            np.exp(_log_haar(self.num_qubits, self.bins)), edges, color=ink_of(axes), label="random states (Haar)"
+        )
         title = f"divergence {self.value:.3g} ± {self.standard_error:.1g}"
+        axes.margins(y=0.4)  # for the legend
         axes.set(xlabel="fidelity of two states", ylabel="share of pairs", title=title)
-        axes.legend()
+        axes.legend(loc="upper right")
         return axes
 
 

@@ -97,6 +97,7 @@ class FourierCoefficients:
 
 def _image(axes: Any, frequencies: Real, sizes: Real) -> Any:
     points = axes.scatter(*frequencies.T, c=sizes, marker="s", s=80)
+    axes.margins(0.1)
     axes.figure.colorbar(points, ax=axes, label="|c|")
     axes.set(xlabel="frequency of input 0", ylabel="frequency of input 1", aspect="equal")
     return axes

@@ -11,7 +11,7 @@ import torch
 
 from .._core.arguments import whole_number
 from ..modules.initial import Initial
-from .axes import axes_of
+from .axes import axes_of, ink_of
 from .family import Real, drawn, family_of, model_of
 
 
@@ -37,7 +37,7 @@ class GradientVariance:
         """The variance by each weight; returns the axes (None: the current ones of matplotlib)."""
         axes = axes_of(axes)
         axes.semilogy(self.variances, ".")
-        axes.axhline(self.value, color="k", label=f"mean {self.value:.2g} ± {self.standard_error:.1g}")
+        axes.axhline(self.value, color=ink_of(axes), label=f"mean {self.value:.2g} ± {self.standard_error:.1g}")
         axes.set(xlabel="weight", ylabel="variance of the derivative")
         axes.grid(alpha=0.3, which="both")
         axes.legend()
