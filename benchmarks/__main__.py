@@ -1,6 +1,6 @@
 """``python benchmarks``: what the engine takes by itself: limits, passes, memory, derivatives, workloads, others.
 
-The figures and tables of the paper, with the rivals, are ``qtm reproduce``.
+The figures and tables of the paper, with the rivals, are ``qtm reproduce``; ``python benchmarks/anew.py`` is both.
 """
 
 from __future__ import annotations
@@ -12,36 +12,13 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import busy
-import cores
-import costs
-import derivatives
-import jacobians
-import kernel
-import kernels
-import memory
-import passes
-import shots
 import typer
-import workloads
+from ledger import MODULES
 from rich.console import Console
 
-BENCHMARKS = {
-    "kernel": kernel.write,
-    "passes": passes.write,
-    "memory": memory.write,
-    "costs": costs.write,
-    "jacobians": jacobians.write,
-    "derivatives": derivatives.write,
-    "kernels": kernels.write,
-    "workloads": workloads.write,
-    "busy": busy.write,
-    "cores": cores.write,
-    "shots": shots.write,
-}
 RESULTS = Path(__file__).parent / "results"
 
-Name = Enum("Name", {name: name for name in [*BENCHMARKS, "all"]})  # type: ignore[misc]
+Name = Enum("Name", {name: name for name in [*MODULES, "all"]})  # type: ignore[misc]
 
 
 def main(
@@ -51,9 +28,9 @@ def main(
 ) -> None:
     """Measures, and writes JSON, a table and, where it helps, a plot."""
     console = Console()
-    for one in BENCHMARKS if name.value == "all" else [name.value]:
+    for one in MODULES if name.value == "all" else [name.value]:
         console.rule(one)
-        for path in BENCHMARKS[one](folder, console, quick=quick):
+        for path in MODULES[one].write(folder, console, quick=quick):
             console.print("wrote", path, highlight=False)
 
 

@@ -94,10 +94,11 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             busy = _times(model, inputs)
         results["cases"].append({"name": name, "quiet": quiet, "busy": busy})
         console.print(name, quiet, busy, highlight=False)
-    return record.write(folder, "busy", results, _markdown(results))
+    return record.write(folder, "busy", results, markdown(results))
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     lines = [
         "# A busy machine",
         "",

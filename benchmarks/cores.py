@@ -66,10 +66,11 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         milliseconds = [1e3 * min(times) for times in zip(*turns, strict=True)]
         results["cases"].append({"name": name, "ms": milliseconds})
         console.print(name, milliseconds, highlight=False)
-    return record.write(folder, "cores", results, _markdown(results))
+    return record.write(folder, "cores", results, markdown(results))
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     counts = results["threads"]
     lines = [
         "# Threads",

@@ -124,12 +124,13 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             name: {"call": one.call, "step": one.step, "amplitude": one.amplitude, "factor": _furthest(points, one)}
             for name, one in (("package", rates), ("fitted", fitted))
         }
-    paths = record.write(folder, "costs", results, _markdown(results))
+    paths = record.write(folder, "costs", results, markdown(results))
     console.print(paths[1].read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
     return paths
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     lines = [
         "# What methods take",
         "",

@@ -199,10 +199,11 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         results["rows"].append(row)
         ratios = ", ".join(f"{name} {one['steps']:.3g}" for name, one in row["native"].items())
         console.print(f"{qubits} qubits: {ratios}", highlight=False)
-    return record.write(folder, "derivatives", results, _markdown(results))
+    return record.write(folder, "derivatives", results, markdown(results))
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     rows = results["rows"]
     lines = [
         "# What derivatives cost",

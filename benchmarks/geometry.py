@@ -1,24 +1,25 @@
 """The quantum geometric tensor of 10 qubits and 140 weights, against rivals; `VarQITE` with `FastQGT` and `ReverseQGT`.
 
-``python benchmarks/geometry.py`` measures this package, and each rival in the Python that is given for it:
-
-    python benchmarks/geometry.py --tensorcircuit PYTHON --pennylane PYTHON [--seconds 5]
-
-All compute the metric (the real part) of the same circuit at the same weights, in single precision where the rival has
-it; its trace is compared before a time counts. The time is the shortest of several, after what is compiled once.
+Each rival runs in its own Python, where its environment is there (``qtm rivals``). All compute the metric (the real
+part) of the same circuit at the same weights, in single precision where the rival has it; its trace is compared before
+a time counts. The time is the shortest of several, after what is compiled once.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 QUBITS, REPETITIONS = 10, 6
 
@@ -128,43 +129,84 @@ def varqite(steps: int = 50) -> dict[str, float]:
         begin = time.perf_counter()
         last[name] = evolver.evolve(TimeEvolutionProblem(hamiltonian, 1.0)).parameter_values[-1]
         report[name] = time.perf_counter() - begin
-    return {**report, "difference": float(np.abs(np.subtract(last["fast"], last["reverse"])).max())}
+    return {**report, "steps": steps, "difference": float(np.abs(np.subtract(last["fast"], last["reverse"])).max())}
 
 
 RUNNERS = {"tensorcircuit": tensorcircuit, "pennylane": pennylane}
+# Folders of their environments, in that of all rivals: QTM_RIVALS, or ".rivals".
+FOLDERS = {"tensorcircuit": "tensorcircuit", "pennylane": "pennylane_jax"}
+LONGEST = {"tensorcircuit": 90.0, "pennylane": 60.0}
 
 
-def main() -> None:
-    """Measures, and prints a line for each."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name in RUNNERS:
-        parser.add_argument(f"--{name}", help=f"a Python that has {name}")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long each is measured")
-    parser.add_argument("--runner", choices=RUNNERS, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.runner is not None:
-        print(json.dumps(RUNNERS[chosen.runner](chosen.seconds)))
-        return
-    own = {dtype: ours(chosen.seconds, dtype) for dtype in ("float32", "float64")}
-    for dtype, report in own.items():
-        print(f"this package, {dtype}: {1e3 * report['seconds']:.2f} ms", flush=True)
-    for name in RUNNERS:
-        python = getattr(chosen, name)
-        if python is None:
-            continue
-        command = [python, __file__, "--runner", name, "--seconds", str(chosen.seconds)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        report = json.loads(done.stdout.strip().splitlines()[-1])
-        if abs(report["trace"] - own["float64"]["trace"]) > 1e-3 * own["float64"]["trace"]:
-            sys.exit(f"{name}: trace {report['trace']}, expected {own['float64']['trace']}")
-        factors = [report["seconds"] / one["seconds"] for one in own.values()]
-        print(f"{name}: {1e3 * report['seconds']:.1f} ms, {factors[0]:.0f} and {factors[1]:.0f} times", flush=True)
-    report = varqite()
-    print(
-        f"VarQITE, 6 qubits, 50 steps: {report['fast']:.2f} s with FastQGT, {report['reverse']:.1f} s with ReverseQGT, "
-        f"{report['reverse'] / report['fast']:.0f} times; angles differ by {report['difference']:.1e}"
-    )
+def _rival(name: str, seconds: float) -> dict[str, Any]:
+    """What a rival takes, in its own Python; {"error": ...} where there is nothing to report."""
+    python = Path(os.environ.get("QTM_RIVALS", ".rivals")) / FOLDERS[name] / "bin" / "python"
+    if not python.exists():
+        return {"error": "not there when this was measured"}
+    command = [str(python), __file__, name, str(seconds)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST[name])
+    except subprocess.TimeoutExpired:
+        return {"error": f"not done after {LONGEST[name]:.0f} s"}
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
+    """Measures; writes JSON and a table."""
+    import record
+
+    from qiskit_torch_module.reproduce.store import machine
+
+    seconds = 0.2 if quick else 2.0
+    own = {f"this package, {dtype}": ours(seconds, dtype) for dtype in ("float32", "float64")}
+    rows: dict[str, Any] = dict(own)
+    for name in () if quick else RUNNERS:
+        rows[name] = _rival(name, seconds)
+        wrong = abs(
+            rows[name].get("trace", own["this package, float64"]["trace"]) - own["this package, float64"]["trace"]
+        )
+        if wrong > 1e-3 * own["this package, float64"]["trace"]:
+            rows[name] = {"error": f"the trace differs by {wrong:.3g}"}
+        console.print(name, rows[name], highlight=False)
+    results = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "quick": quick,
+        "rows": rows,
+        "varqite": varqite(5 if quick else 50),
+    }
+    return record.write(folder, "geometry", results, markdown(results))
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
+    from qiskit_torch_module.reproduce.store import described, factor, plain
+
+    names = {"tensorcircuit": "TensorCircuit-NG (JAX)", "pennylane": "PennyLane, adjoint"}
+    rows, evolver = results["rows"], results["varqite"]
+    unit = rows["this package, float32"]["seconds"]
+    lines = [
+        "# The quantum geometric tensor",
+        "",
+        f"{described(results)}. {QUBITS} qubits, {len(weights())} weights: the metric of one state, the shortest of "
+        "several calls after compilation.",
+        "",
+        "| system | ms | factor |",
+        "| --- | ---: | ---: |",
+    ]
+    for name, row in rows.items():
+        cells = "– | –" if "error" in row else f"{plain(1e3 * row['seconds'])} | {factor(row['seconds'] / unit)}"
+        lines.append(f"| {names.get(name, name)} | {cells} |")
+    missing = [f"- {names.get(name, name)}: {row['error']}" for name, row in rows.items() if "error" in row]
+    lines += ["", "–, not measured:", "", *missing] if missing else []
+    lines += [
+        "",
+        f"`VarQITE` of qiskit-algorithms, 6 qubits, {evolver['steps']} steps: {plain(evolver['fast'])} s with "
+        f"`FastQGT`, {plain(evolver['reverse'])} s with `ReverseQGT`, {factor(evolver['reverse'] / evolver['fast'])}.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(RUNNERS[sys.argv[1]](float(sys.argv[2]))))

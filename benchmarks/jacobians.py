@@ -104,10 +104,11 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
                 points.append({**point, **_point(circuit, make(n, count), rows)})
             console.print(name, f"batch {batch}: {1e3 * points[-1]['jacobian']:.3g} ms", highlight=False)
     results = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "qubits": n, "points": points}
-    return record.write(folder, "jacobians", results, _markdown(results))
+    return record.write(folder, "jacobians", results, markdown(results))
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     lines = [
         "# What Jacobians of many observables take",
         "",

@@ -110,12 +110,13 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             check=True,
         )
         results["sets"][name] = json.loads(done.stdout)
-    paths, plot = record.write(folder, "kernel", results, _markdown(results)), folder / "kernel.svg"
-    _plot(results, plot)
+    paths, plot = record.write(folder, "kernel", results, markdown(results)), folder / "kernel.svg"
+    draw(results, plot)
     return [*paths, plot]
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     peak = results["limits"]
     lines = [
         "# The engine against the limits of the machine",
@@ -139,7 +140,8 @@ def _markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plot(results: dict[str, Any], path: Path) -> None:
+def draw(results: dict[str, Any], path: Path) -> None:
+    """The roofline."""
     peak = results["limits"]
     intensity = np.sort([0.5, *(peak[precision] / peak["bandwidth"] for precision in ("float32", "float64")), 16.0])
     with picture(path, height=4.6) as (_, axis):

@@ -116,14 +116,15 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         results["rows"].append(row)
         times = ", ".join(f"{name} {_milliseconds(seconds)}" for name, seconds in row["seconds"].items())
         console.print(f"{row['samples']} samples, {row['qubits']} qubits: {times}", highlight=False)
-    return record.write(folder, "kernels", results, _markdown(results))
+    return record.write(folder, "kernels", results, markdown(results))
 
 
 def _milliseconds(seconds: float | None) -> str:
     return "not installed" if seconds is None else f"{1e3 * seconds:,.3g} ms" if seconds < 1 else f"{seconds:,.3g} s"
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     lines = [
         "# What kernel matrices cost",
         "",

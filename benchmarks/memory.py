@@ -62,10 +62,11 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         results["cases"].append(json.loads(done.stdout))
         console.print(case, f"{results['cases'][-1]['seconds']:.3g} s", highlight=False)
-    return record.write(folder, "memory", results, _markdown(results))
+    return record.write(folder, "memory", results, markdown(results))
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     lines = [
         "# Memory of a training step",
         "",

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from qiskit_torch_module.reproduce.store import write_whole
+
 
 def write(folder: Path, name: str, results: dict[str, Any], markdown: str) -> list[Path]:
-    """Writes the numbers as JSON and the page about them; returns the paths of both."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the page about results and, last, the numbers as JSON, which say that it is done; returns both paths."""
     numbers, page = folder / f"{name}.json", folder / f"{name}.md"
-    numbers.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    page.write_text(markdown, encoding="utf-8")
+    write_whole(page, markdown)
+    write_whole(numbers, json.dumps(results, indent=1) + "\n")
     return [numbers, page]

@@ -21,7 +21,7 @@ from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 
 import qiskit_torch_module as qtm
-from qiskit_torch_module.reproduce.store import described, machine
+from qiskit_torch_module.reproduce.store import described, factor, machine, plain
 
 QUBITS, DEPTH, BATCH = 10, 3, 48
 SHOTS, QUICK_SHOTS = (100, 1000), (100,)
@@ -138,21 +138,29 @@ def write(folder: Path, console: Console, *, quick: bool = False) -> list[Path]:
         for row in measured(shots, QUICK_TURNS if quick else TURNS, console)
     ]
     results = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "bindings": native.bindings, "rows": rows}
+    return record.write(folder, "shots", results, markdown(results))
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     lines = [
         "# A training step on shots",
         "",
-        described(results),
+        f"{described(results)}; the shortest of several steps.",
         "",
-        f"{QUBITS} qubits, {3 * QUBITS * DEPTH} rotations, batch {BATCH}, <Z> of every qubit; values and the "
-        f"parameter-shift gradient of all weights and inputs: {native.bindings:,} circuits. Of the other, those of "
+        f"{QUBITS} qubits, {3 * QUBITS * DEPTH} rotations, batch {BATCH}, ⟨Z⟩ of every qubit; values and the "
+        f"parameter-shift gradient of all weights and inputs: {results['bindings']:,} circuits. Of the other, those of "
         f"{RIVAL_SAMPLES} samples, scaled up.",
         "",
-        "| shots | system | ms | times native |",
-        "| --- | --- | --- | --- |",
+        "| shots | system | ms | factor |",
+        "| ---: | --- | ---: | ---: |",
         *[
-            f"| {row['shots']:,} | {row['system']} | {row['milliseconds']:,.3g} | {row['times native']:,.3g} |"
-            for row in rows
+            f"| {row['shots']:,} | {row['system']} | {plain(row['milliseconds'])} | {_factor(row)} |"
+            for row in results["rows"]
         ],
-        "",
     ]
-    return record.write(folder, "shots", results, "\n".join(lines))
+    return "\n".join(lines) + "\n"
+
+
+def _factor(row: dict[str, Any]) -> str:
+    return "–" if row["system"] == "native" else factor(row["times native"])

@@ -184,10 +184,11 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
             continue
         results["workloads"].append(_point(name))
         console.print(name, f"{results['workloads'][-1]['ms']:.3g} ms", highlight=False)
-    return record.write(folder, "workloads", results, _markdown(results))
+    return record.write(folder, "workloads", results, markdown(results))
 
 
-def _markdown(results: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
+    """The page about results."""
     peak = results["limits"]
     lines = [
         "# A ledger of workloads",

@@ -1,84 +1,100 @@
-"""The README's table of run times, from ``benchmarks/results/fig1.json``: ``python docs/make_tables.py``."""
+"""All that pages show of results, from the files in ``benchmarks/results`` alone: ``python docs/make_tables.py``.
+
+Tables and pictures beside the results, and every number and table that README and pages include by name (``numbers_of_pages.py``
+says how). ``--from FOLDER`` takes over new results first.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import re
+import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from qiskit_torch_module.reproduce.report import by_system
-from qiskit_torch_module.reproduce.store import described
-from qiskit_torch_module.reproduce.systems import (
-    PENNYLANE,
-    PROJECT,
-    QML_REVERSE,
-    TENSORCIRCUIT,
-    TENSORFLOW_QUANTUM,
-    median,
-)
-from qiskit_torch_module.reproduce.systems import VERSION_1 as OLD
-
 ROOT = Path(__file__).parent.parent
-RIVALS = {
-    "TensorCircuit-NG (JAX)": TENSORCIRCUIT,
-    "PennyLane (JAX)": PENNYLANE,
-    "TensorFlow Quantum": TENSORFLOW_QUANTUM,
-    "version 1.0": OLD,
-    "qiskit-machine-learning, reverse": QML_REVERSE,
-}
-_PART = re.compile(
-    r"(<!-- run times: docs/make_tables.py -->\n).*?(<!-- end -->)", re.DOTALL
-)
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "benchmarks")]
+
+import numbers_of_pages as numbers  # noqa: E402
+
+from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, written  # noqa: E402
+
+RESULTS = numbers.RESULTS
 
 
-def table() -> str:
-    """Milliseconds of a training step, and the factor of the fastest rival."""
-    results = json.loads(
-        (ROOT / "benchmarks" / "results" / "fig1.json").read_text(
-            encoding="utf-8"
-        )
-    )
-    points = by_system(results)
-    ours = points[PROJECT.label]
-    lines = [
-        f"{described(results)}:",
-        "",
-        "| qubits, batch | this package | "
-        + " | ".join(RIVALS)
-        + " | fastest rival / this |",
-        "| --- |" + " ---: |" * (len(RIVALS) + 2),
+def ledger() -> dict[str, object]:
+    """The modules of ``benchmarks`` by the names of their results."""
+    import ledger
+
+    return dict(ledger.MODULES)
+
+
+def tables(folder: Path, *, draws: bool) -> Iterator[Path]:
+    """Writes the page of every file of results in a folder, and its picture."""
+    for name in EXPERIMENTS:
+        found = sorted(folder.glob(f"{name}*.json"))
+        if found:
+            yield from written(
+                name,
+                json.loads(found[0].read_text(encoding="utf-8")),
+                folder,
+                draws=draws,
+            )
+    for name, module in ledger().items():
+        path = folder / f"{name}.json"
+        if path.exists():
+            measured = json.loads(path.read_text(encoding="utf-8"))
+            path.with_suffix(".md").write_text(
+                module.markdown(measured), encoding="utf-8"
+            )
+            yield path.with_suffix(".md")
+            if draws and hasattr(module, "draw"):
+                module.draw(measured, path.with_suffix(".svg"))
+                yield path.with_suffix(".svg")
+
+
+def pages() -> list[Path]:
+    """Those that may include numbers."""
+    return [
+        ROOT / "README.md",
+        ROOT / "benchmarks" / "README.md",
+        *sorted((ROOT / "docs").glob("**/*.md")),
     ]
-    for value, point in sorted(ours.items()):
-        own = median(point, "step")
-        times = [
-            points.get(one.label, {}).get(value) for one in RIVALS.values()
-        ]
-        found = [None if one is None else median(one, "step") for one in times]
-        cells = ["" if one is None else _rounded(one) for one in found]
-        fastest = min((one for one in found if one is not None), default=None)
-        factor = "" if fastest is None else _rounded(fastest / own)
-        lines.append(
-            f"| {value}, {point['batch']} | {_rounded(own)} | "
-            + " | ".join(cells)
-            + f" | {factor} |"
-        )
-    return "\n".join(lines) + "\n"
 
 
-def _rounded(number: float) -> str:
-    return f"{number:,.0f}" if number >= 99.5 else f"{number:.2g}"
+def stale() -> list[Path]:
+    """Pages that show something else than the results."""
+    texts = {path: path.read_text(encoding="utf-8") for path in pages()}
+    return [
+        path for path, text in texts.items() if numbers.filled(text) != text
+    ]
 
 
-def written(text: str) -> str:
-    """The README with the table of the results."""
-    found, count = _PART.subn(lambda match: match[1] + table() + match[2], text)
-    if count != 1:
-        raise ValueError("the README has no place for the table")
-    return found
+def main() -> None:
+    """Takes results over, writes everything."""
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        help="folder of new results, which replace the old ones",
+    )
+    source = parser.parse_args().source
+    if source is not None:
+        for path in sorted(source.glob("*.json")):
+            shutil.copyfile(path, RESULTS / path.name)
+            print("took", path.name)
+    for path in tables(RESULTS, draws=True):
+        print("wrote", path.relative_to(ROOT))
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        if (new := numbers.filled(text)) != text:
+            path.write_text(new, encoding="utf-8")
+            print("wrote", path.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(
-        written(readme.read_text(encoding="utf-8")), encoding="utf-8"
-    )
+    main()

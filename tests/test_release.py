@@ -1,7 +1,6 @@
 """What a release must agree about."""
 
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ def test_the_changelog_begins_with_this_version_or_what_follows_it():
 def test_nothing_else_states_a_version():
     assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
     assert not re.search(r"^version", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
-
-
-def test_the_readme_shows_the_results():
-    make = runpy.run_path(str(ROOT / "docs" / "make_tables.py"))
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert make["written"](text) == text, "python docs/make_tables.py"
 
 
 def test_importing_it_warns_of_nothing_and_takes_nothing_that_few_need():

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from conftest import NIGHTLY
 from qiskit_torch_module.cli import app
-from qiskit_torch_module.reproduce import ablation, cartpole, digits, figures, learning, report, systems
-from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, Run
+from qiskit_torch_module.reproduce import ablation, cartpole, digits, figures, learning, systems, table1, timing
+from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, Run, written
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import Settings, Store, Task, factor, plain
 
@@ -43,7 +43,9 @@ def test_a_run_goes_on_where_it_was_interrupted(tmp_path):
     assert [one.key for one in store.missing(tasks)] == ["2", "3"]
     assert [key for key, _ in store.measure(tasks)] == ["2", "3"]
     assert calls == [0, 1, 2, 2, 3]
-    assert json.loads((tmp_path / "one.json").read_text())["points"]["3"] == {"before": 3}
+    point = json.loads((tmp_path / "one.json").read_text())["points"]["3"]
+    assert point.pop("measured").startswith(json.loads((tmp_path / "one.json").read_text())["date"])
+    assert point == {"before": 3}
 
 
 def test_results_of_another_machine_or_length_are_not_mixed(tmp_path):
@@ -80,20 +82,73 @@ def test_figures_stop_where_a_smaller_size_took_too_long(settings):
     assert "longer than 0 s" in second["skipped"]
 
 
-def test_a_figure_with_rivals_has_factors(settings, tmp_path):
-    point = {"batch": 48, "forward": {"times": [1.0, 2.0, 3.0]}, "step": {"times": [2.0, 4.0, 6.0]}}
-    slow = {"batch": 48, "forward": {"times": [10.0]}, "step": {"times": [100.0]}, "scaled_by": 48}
-    results = {**Store(tmp_path / "x.json", quick=True).results, "date": "2026-01-01"}
-    results["points"] = {
-        "a": {"system": systems.PROJECT.label, "value": 4, **point},
-        "b": {"system": "rival", "value": 4, **slow},
-        "c": {"system": "rival", "value": 6, "error": "out of breath"},
+def _point(label, value, step, **more):
+    times = {
+        "forward": {"times": [step / 4], "first": 2.0},
+        "step": {"times": [step / 2, step, 2 * step], "first": 3.0},
     }
-    table, picture = report.write("fig1", results, tmp_path / "fig1")
+    return {"system": label, "value": value, "batch": 48, "spec": {"qubits": value, "depth": 3}, **times, **more}
+
+
+def _results(tmp_path, points):
+    return {**Store(tmp_path / "x.json", quick=True).results, "date": "2026-01-01", "points": points}
+
+
+def test_a_figure_with_rivals_has_factors(tmp_path):
+    fast, slow = systems.PROJECT.label, systems.QULACS.label
+    points = {
+        "a": _point(fast, 4, 4.0),
+        "b": _point(slow, 4, 4480.0, scaled_by=48),
+        "c": {"system": slow, "value": 6, "error": "out of breath"},
+        "d": {"system": slow, "value": 8, "skipped": "out of breath"},
+        "e": _point(fast, 6, 9.0),
+    }
+    table, picture = written("fig1", _results(tmp_path, points), tmp_path)
     text = table.read_text()
-    assert "| rival | ~100 (25×) |" in text
-    assert "- c: out of breath" in text
+    assert "| 4 | 4 | ~4,480 (1,120×) |" in text
+    assert "| 6 | 9 | – |" in text
+    assert f"- {slow}, 6, 8: out of breath" in text
+    assert f"- {systems.AER.label}: not there when this was measured" in text
+    assert "depth 3, batch 48" in text
     assert picture.stat().st_size > 10_000
+
+
+def test_table_i_has_the_papers_rows_beside_ours(tmp_path):
+    ours, slow = systems.PROJECT.label, systems.QML_REVERSE.label
+    points = {"a": _point(ours, 4, 4.0), "b": _point(slow, 4, 400.0)}
+    table, _ = written("tab1", _results(tmp_path, points), tmp_path)
+    forward, backward = table.read_text().split("## Backward, factors")
+    assert "| 4 | 100× | – | – | 23.2× | 4.67× |" in forward
+    assert "| 4 | 100× | – | – | 27.4× | 3.11× |" in backward
+    table, _ = written("tab1", _results(tmp_path, {}), tmp_path)
+    assert "Not measured yet" in table.read_text()
+
+
+def test_what_two_figures_show_is_measured_once(settings):
+    folder = settings.folder
+    folder.mkdir(parents=True)
+    spec = Spec(12)
+    found = {**_point(systems.PROJECT.label, 12, 4.0), "spec": spec.work}
+    (folder / "fig1.json").write_text(json.dumps({"points": {"one": found}}))
+    for task in (
+        next(one for one in figures.tasks("fig2", settings) if one.key == f"{systems.PROJECT.label} @ 3"),
+        timing.timed(timing.Point(systems.PROJECT, table1.spec_of_count(12), 12, "key"), None, "", settings),
+        timing.timed(
+            ablation._point(ablation._engine.instruction_sets()[0], torch.get_num_threads(), 12), None, "", settings
+        ),
+    ):
+        if torch.get_num_threads() > 1 or "fig4" not in task.key:
+            assert task.run({})["step"] == found["step"], task.key
+    other = timing.Point(systems.PROJECT, replace(spec, threads=1), 12, "key")
+    assert timing._measured_before(folder, other) is None
+
+
+def test_no_two_observables_are_the_same():
+    for count in table1.COUNTS:
+        strings = Spec(table1.QUBITS, observables=count).strings
+        assert len(strings) == len(set(strings)) == count
+    assert Spec(4, circuit="policy").strings == [(0, 1, 2, 3)]
+    assert Spec(3).strings == [(0,), (1,), (2,)]
 
 
 def test_cartpole_learns():
@@ -141,10 +196,9 @@ def test_returns_are_discounted_sums():
 def test_the_report_of_learning(settings, tmp_path):
     run = {"scheme": next(iter(learning.SCHEMES)), "rates": [0.01, 0.1], "seeds": [0, 3], "seconds": 2.0}
     curve = {"returns": np.full((12, 3), 490.0).tolist(), "steps": np.full((12, 3), 4900).tolist()}
-    results = {**Store(tmp_path / "x.json", quick=True).results, "date": "2026-01-01"}
-    results["points"] = {"a": {**run, **curve}, "b": {**run, **curve, "scheme": "grid"}}
-    table, picture = learning.learning_report(results, tmp_path / "fig3")
-    assert "| 3 | 100% | 49k (49k, 49k) | 490 ± 0 | 2 |" in table.read_text()
+    points = {"a": {**run, **curve}, "b": {**run, **curve, "scheme": "grid"}}
+    table, picture = written("fig3", _results(tmp_path, points), tmp_path)
+    assert "| 3 | 100% | 49k (49k, 49k) | 490 ± 0 |" in table.read_text()
     assert picture.exists()
 
 
@@ -153,26 +207,35 @@ def test_digits_train(settings, tmp_path, monkeypatch):
     task = next(one for one in digits.tasks(settings) if one.key.startswith("0.02"))
     found = task.run({})
     assert found["test_accuracy"][-1][1] > 0.6
-    results = {**Store(tmp_path / "x.json", quick=True).results, "date": "2026-01-01", "points": {task.key: found}}
-    table, _ = digits.report(results, tmp_path / "tab2")
-    assert "the paper, version 1.0 (its machine) | 69.8 | 838" in table.read_text()
+    table, _ = written("tab2", _results(tmp_path, {task.key: found}), tmp_path)
+    assert "| the paper, version 1.0 | 69.8 | 838 |" in table.read_text()
+    assert "Data: digits" in table.read_text()
 
 
-def test_machines_are_merged(settings, tmp_path):
-    points = {
-        "avx2, 2 @ 4": {"instruction_set": "avx2", "threads": 2, "qubits": 4, "forward": 1.0, "step": 2.0},
-        "avx2, 2 @ 6": {"instruction_set": "avx2", "threads": 2, "qubits": 6, "forward": 1.5, "step": 4.0},
-    }
-    results = {**Store(tmp_path / "x.json", quick=True).results, "date": "2026-01-01", "points": points}
+def test_whole_runs_stand_beside_the_papers(tmp_path):
+    points = {f"training @ {seed}": {"updates": 3, "steps": 1000, "seconds": 0.1} for seed in range(2)}
+    table, _ = written("tab3", _results(tmp_path, points), tmp_path)
+    assert "| this package | 0.1 | 1,000 | 0.1 | – |" in table.read_text()
+    assert "| the paper, version 1.0 | 146 | 37,080 | 3.93 | 39.3× |" in table.read_text()
+
+
+def test_machines_are_merged(tmp_path):
+    ours, slow = systems.PROJECT.label, systems.QML_REVERSE.label
+    results = _results(tmp_path, {f"avx2, 2 threads @ {n}": _point(ours, n, step) for n, step in ((4, 2.0), (6, 4.0))})
     for name in ("fig4-one", "fig4-two"):
         (tmp_path / f"{name}.json").write_text(json.dumps(results))
-    table, picture = ablation.report(results, tmp_path / "fig4-one")
+    (tmp_path / "fig1.json").write_text(json.dumps(_results(tmp_path, {"a": _point(slow, 4, 2000.0)})))
+    table, picture = written("fig4", results, tmp_path)
     assert table.read_text().count("## 2026-01-01") == 2
+    assert "| 4 | 2 (1,000×) |" in table.read_text()
+    assert "| 6 | 4 |" in table.read_text()
     assert picture.exists()
 
 
 def test_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation, "QUICK_QUBITS", (2, 4))
+    monkeypatch.setattr(ablation, "QUICK_QUBITS", (4,))
+    monkeypatch.setattr(ablation, "_counts", lambda: [1])
+    monkeypatch.setattr(ablation._engine, "instruction_sets", lambda: ["baseline"])
     arguments = ["reproduce", "fig4", "--quick", "--output", str(tmp_path)]
     found = CliRunner().invoke(app, arguments)
     assert found.exit_code == 0, found.output
@@ -184,7 +247,7 @@ def test_the_command_line(tmp_path, monkeypatch):
 
 def test_absent_rivals_are_named_and_tried_again_later(settings):
     run = Run("tab1", settings)
-    assert run.absent == [systems.QML_REVERSE.label]
+    assert run.absent == [systems.VERSION_1.label, systems.QML_REVERSE.label]
     assert all(systems.QML_REVERSE.label not in task.key for task in run.missing)
 
 
@@ -195,7 +258,7 @@ def test_rivals_are_told_how_to_be_made():
 
 
 def test_everything_has_a_title():
-    assert set(EXPERIMENTS) == {"fig1", "fig2", "tab1", "tab2", "fig3", "tab3", "fig4"}
+    assert set(EXPERIMENTS) == {"fig1", "one", "fig2", "tab1", "tab2", "fig3", "tab3", "fig4"}
     assert all(one.title for one in EXPERIMENTS.values())
 
 

@@ -16,11 +16,15 @@ from ..applications.classifier import digit_classifier, predict
 from ..applications.images import Images, load_digits, load_mnist
 from ..applications.training import History, Training, batches
 from ..modules.module import QuantumModule
+from .paper import EXAMPLE_ACCURACY, EXAMPLE_HERE, TABLE_II, TABLE_II_ACCURACY
+from .report import notes
 from .runners.workload import Spec
-from .store import Result, Settings, Task, described, factor, not_measured, plain
+from .store import Result, Settings, Task, described, factor, plain
 from .systems import (
+    LIGHTNING,
     PROJECT,
     QML_REVERSE,
+    QULACS,
     TENSORCIRCUIT,
     TENSORFLOW_QUANTUM,
     VERSION_1,
@@ -32,13 +36,10 @@ from .systems import (
 
 UPDATES, BATCH = 250, 48
 WORK = Spec(qubits=10, depth=10, batch=BATCH, circuit="digits")
-PAPER = {
-    "the paper, version 1.0 (its machine)": 838.0,
-    "the paper, qiskit-machine-learning, reverse (its machine)": 50804.0,
-}
 _RATES = {"0.001, as in the paper": 0.001, "0.02": 0.02}
-SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, VERSION_1, QML_REVERSE)
-_SMALL, _LARGE = 250, 10_000  # updates of the paper, and of training on
+SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, LIGHTNING, QULACS, VERSION_1, QML_REVERSE)
+# Updates of the paper, of training on at its rate, and of training on at a higher one that falls.
+_SMALL, _LONGER, _LARGE = 250, 2_000, 10_000
 
 
 def _images(settings: Settings, seed: int) -> Images:
@@ -51,6 +52,9 @@ def tasks(settings: Settings) -> list[Task]:
     for label, rate in _RATES.items():
         for seed in range(1 if settings.quick else 5):
             tasks.append(Task(f"{label} @ {seed}", _train(label, rate, seed, _SMALL, settings)))
+    for seed in range(1 if settings.quick else 5):
+        updates = 300 if settings.quick else _LONGER
+        tasks.append(Task(f"on @ {seed}", _train("on", 0.001, seed, updates, settings)))
     for seed in range(1 if settings.quick else 3):
         updates = 1000 if settings.quick else _LARGE
         tasks.append(Task(f"longer @ {seed}", _train("longer", 0.02, seed, updates, settings, decays=True)))
@@ -110,77 +114,126 @@ def _train_on(model: QuantumModule, images: Images, updates: int, rate: float, s
     return history
 
 
-def report(results: Mapping[str, Any], stem: Path) -> list[Path]:
-    """Tables of time and accuracy, and the accuracy while training goes on."""
+def _name_of(data: str) -> str:
+    """A data set as people write it."""
+    return data.replace("mnist", "MNIST").replace("(test files only)", "(its test files, split)")
+
+
+def _data(points: Mapping[str, Result]) -> str:
+    return ", ".join(dict.fromkeys(_name_of(point["data"]) for point in points.values() if "data" in point))
+
+
+def text(results: Mapping[str, Any], stem: Path) -> str:
+    """Tables of time and accuracy."""
     points = results["points"]
     lines = [
-        "# Digits by incremental data-uploading",
+        "# Table II: digits by incremental data-uploading",
         "",
-        f"{described(results)}. 10x10 images, 10 qubits, depth 10, 220 weights, batch {BATCH}.",
+        f"{described(results)}. 10x10 pixels, 10 qubits, depth 10, 220 weights, batch {BATCH}, softmax of the Z of all "
+        f"qubits. Data: {_data(points) or 'none yet'}. The paper has MNIST.",
         "",
-        f"Time of {UPDATES} updates (values and gradients; ~: extrapolated from the median of a few updates, those of "
-        "qiskit-machine-learning from one sample). The paper reports about 55 % accuracy.",
+        f"## Time of {UPDATES} updates",
+        "",
+        "Values and gradients; ~: extrapolated from the median of a few updates, or samples. The factor is over the "
+        "first line. The paper's lines are from its machine.",
         "",
         "| system | ms a sample | s in total | factor |",
         "| --- | ---: | ---: | ---: |",
         *_time_rows(points),
+        *notes(_with_values(points), SYSTEMS),
         "",
-        f"![Test accuracy by updates]({stem.name}.svg)",
+        "## Accuracy",
         "",
-        "| training | data | updates | s | test accuracy, % by seed | mean | on its training set |",
-        "| --- | --- | ---: | ---: | --- | ---: | ---: |",
+        f"The paper reports about {TABLE_II_ACCURACY:.0f} % for both after {UPDATES} updates at a learning rate of "
+        "0.001. "
+        + ", and ".join(
+            f"{'the example that version 1.0 ships, run as it is, is at ' if not place else 'at '}"
+            f"{accuracy:g} % after {'' if not place else 'only some '}{updates:,} updates"
+            for place, (updates, accuracy) in enumerate(EXAMPLE_ACCURACY.items())
+        ).capitalize()
+        + f"; this package is at {EXAMPLE_HERE:g} % there. So the rate and the number of updates that the paper names "
+        f"do not lead to {TABLE_II_ACCURACY:.0f} % with its own program, and the lines below are to be held against "
+        "that program rather than against the paper's number. 220 weights, not time, are the limit in the end.",
+        "",
+        f"![Test accuracy by updates, {_data(points)}]({stem.name}.svg)",
+        "",
+        "| learning rate | updates | test accuracy, % by seed | mean | on its training set |",
+        "| --- | ---: | --- | ---: | ---: |",
         *_accuracy_rows(points),
-        *not_measured(points),
     ]
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
-    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _plot(points, picture)
-    return [table, picture]
+    return "\n".join(lines) + "\n"
 
 
-def _time_rows(points: Mapping[str, Result]) -> list[str]:
-    totals = {}
+def _with_values(points: Mapping[str, Result]) -> dict[str, Result]:
+    """Points of time alone, with the number of updates as their value."""
+    return {key: {**point, "value": f"{UPDATES} updates"} for key, point in points.items() if key.endswith("@ time")}
+
+
+def totals(points: Mapping[str, Result]) -> dict[str, float]:
+    """Seconds of 250 updates, by system; of this package also with everything around the model."""
+    found = {}
+    measured = [point["seconds"] for key, point in points.items() if key.startswith(next(iter(_RATES)))]
+    if measured:
+        found[f"{PROJECT.label}, whole training"] = float(np.median(measured))
     for system in SYSTEMS:
         point = points.get(f"{system.label} @ time", {"error": ""})
         if "error" not in point:
-            totals[f"{system.label} ~"] = median(point, "step") * 1e-3 * UPDATES
-    measured = [point["seconds"] for key, point in points.items() if key.startswith(next(iter(_RATES)))]
-    ours = float(np.median(measured)) if measured else totals.get(f"{PROJECT.label} ~")
-    if measured:
-        totals = {f"{PROJECT.label}, whole training": float(np.median(measured)), **totals}
-    rows = []
-    for label, total in {**totals, **PAPER}.items():
+            found[system.label] = median(point, "step") * 1e-3 * UPDATES
+    return found
+
+
+def _time_rows(points: Mapping[str, Result]) -> list[str]:
+    found = totals(points)
+    ours = next(iter(found.values()), None)
+    rows = {name if name.endswith("training") else f"{name} ~": total for name, total in found.items()}
+    rows |= {f"the paper, {name}": total for name, total in TABLE_II.items()}
+    lines = []
+    for label, total in rows.items():
         sample = 1e3 * total / UPDATES / BATCH
-        rows.append(f"| {label} | {plain(sample)} | {plain(total)} | {'' if ours is None else factor(total / ours)} |")
-    return rows
+        lines.append(
+            f"| {label} | {plain(sample)} | {plain(total)} | {'–' if ours is None else factor(total / ours)} |"
+        )
+    return lines
+
+
+_ROWS = {
+    **{label: label for label in _RATES},
+    "on": "0.001, on and on",
+    "longer": "0.02, falling to 0",
+}
+
+
+def accuracies(points: Mapping[str, Result], label: str) -> list[float]:
+    """Test accuracy in percent of each seed, for "0.001, as in the paper", "0.02", "on" or "longer"."""
+    return [100 * point["test_accuracy"][-1][1] for key, point in points.items() if key.startswith(f"{label} @")]
 
 
 def _accuracy_rows(points: Mapping[str, Result]) -> list[str]:
     rows = []
-    for label in [*_RATES, "longer"]:
+    for label, name in _ROWS.items():
         runs = [point for key, point in points.items() if key.startswith(f"{label} @")]
         if not runs:
             continue
-        accuracies = [100 * point["test_accuracy"][-1][1] for point in runs]
-        name = "learning rate 0.02, falling to 0" if label == "longer" else f"learning rate {label}"
+        found = accuracies(points, label)
         rows.append(
-            f"| {name} | {runs[0]['data']} | {runs[0]['updates']} "
-            f"| {np.median([point['seconds'] for point in runs]):.3g} "
-            f"| {', '.join(f'{accuracy:.1f}' for accuracy in accuracies)} | {np.mean(accuracies):.1f} "
+            f"| {name} | {runs[0]['updates']:,} "
+            f"| {', '.join(f'{accuracy:.1f}' for accuracy in found)} | {np.mean(found):.1f} "
             f"| {100 * np.mean([point['train_accuracy'] for point in runs]):.1f} |"
         )
     return rows
 
 
-def _plot(points: Mapping[str, Result], path: Path) -> None:
+def draw(results: Mapping[str, Any], path: Path) -> None:
+    """The accuracy while training goes on."""
+    points = results["points"]
     with picture(path) as (_, axis):
         for key, point in points.items():
             if key.startswith("longer @"):
                 updates, accuracy = zip(*point["test_accuracy"], strict=True)
                 percent = [100 * share for share in accuracy]
-                axis.plot(updates, percent, ".-", label=f"seed {key.split('@ ')[1]}, {point['seconds']:.0f} s")
-        axis.axhline(55, color=MUTED, linestyle=":", label="the paper, 250 updates in 838 s")
+                axis.plot(updates, percent, ".-", label=f"rate 0.02, falling; seed {key.split('@ ')[1]}")
+        axis.axhline(TABLE_II_ACCURACY, color=MUTED, linestyle=":", label=f"the paper, {UPDATES} updates")
         axis.axvline(UPDATES, color=MUTED, linewidth=0.8)
-        axis.set(xlabel="updates", ylabel="test accuracy (%)", ylim=(0, 100), title="Digits: training goes on")
+        axis.set(xlabel="updates", ylabel="test accuracy (%)", ylim=(0, 100), title=_data(points))
         decimal(axis.xaxis)
         axis.legend(loc="lower right")

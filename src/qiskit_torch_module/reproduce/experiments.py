@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import ablation, digits, figures, learning, report
+from . import ablation, digits, figures, learning, report, table1
 from .store import Result, Settings, Store, Task
 from .systems import System, taking_part
 
@@ -20,7 +20,8 @@ class Experiment:
     Attributes:
         title: What it shows.
         tasks: All its measurements.
-        report: Writes table and plot of results to a path without its ending.
+        text: The page about results, which lie at a path without its ending.
+        draw: Draws them to a path.
         systems: Those that are measured.
         needs: Packages beyond those of the command line.
         file: Name of its results, if it is not that of the experiment.
@@ -29,7 +30,8 @@ class Experiment:
 
     title: str
     tasks: Callable[[Settings], list[Task]]
-    report: Callable[[Mapping[str, Any], Path], list[Path]]
+    text: Callable[[Mapping[str, Any], Path], str]
+    draw: Callable[[Mapping[str, Any], Path], None]
     systems: tuple[System, ...] = ()
     needs: tuple[str, ...] = ()
     file: Callable[[], str] | None = None
@@ -53,7 +55,8 @@ def _figure(name: str) -> Experiment:
     return Experiment(
         figures.FIGURES[name].title,
         functools.partial(figures.tasks, name),
-        functools.partial(report.write, name),
+        functools.partial(report.text, name),
+        functools.partial(report.draw, name),
         figures.FIGURES[name].systems,
         point=_POINTS[figures.FIGURES[name].axis],
     )
@@ -62,31 +65,40 @@ def _figure(name: str) -> Experiment:
 EXPERIMENTS = {
     "fig1": _figure("fig1"),
     "fig2": _figure("fig2"),
-    "tab1": _figure("tab1"),
-    "tab2": Experiment("Digits: time and accuracy", digits.tasks, digits.report, digits.SYSTEMS),
+    "one": _figure("one"),
+    "tab1": Experiment("Several observables", table1.tasks, table1.text, table1.draw, table1.SYSTEMS),
+    "tab2": Experiment("Digits: time and accuracy", digits.tasks, digits.text, digits.draw, digits.SYSTEMS),
     "fig3": Experiment(
         "CartPole: learning curves",
         learning.learning_tasks,
-        learning.learning_report,
+        learning.learning_text,
+        learning.draw_learning,
         needs=("gymnasium",),
-        point="{}, seeds from {}",
     ),
-    "tab3": Experiment("CartPole: time per step", learning.time_tasks, learning.time_report, learning.SYSTEMS),
+    "tab3": Experiment(
+        "CartPole: time per step", learning.time_tasks, learning.time_text, learning.draw_times, learning.SYSTEMS
+    ),
     "fig4": Experiment(
-        "Threads, instruction sets, machines",
-        ablation.tasks,
-        ablation.report,
-        file=ablation.file_name,
-        point="{} threads, {} qubits",
+        "Threads, instruction sets, machines", ablation.tasks, ablation.text, ablation.draw, file=ablation.file_name
     ),
 }
+
+
+def written(name: str, results: Mapping[str, Any], folder: Path, *, draws: bool = True) -> list[Path]:
+    """Writes the page of an experiment to a folder, and its picture, which the page refers to."""
+    experiment, table, drawing = EXPERIMENTS[name], folder / f"{name}.md", folder / f"{name}.svg"
+    table.write_text(experiment.text(results, drawing.with_suffix("")), encoding="utf-8")
+    if not draws:
+        return [table]
+    experiment.draw(results, drawing)
+    return [table, drawing]
 
 
 class Run:
     """An experiment with its results so far."""
 
     def __init__(self, name: str, settings: Settings) -> None:
-        self.experiment = EXPERIMENTS[name]
+        self.name, self.experiment = name, EXPERIMENTS[name]
         self._stem = settings.folder / (self.experiment.file() if self.experiment.file else name)
         present = taking_part(self.experiment.systems, settings)
         self.absent = [
@@ -109,4 +121,4 @@ class Run:
     def write(self) -> list[Path]:
         """Writes table and plot of the results so far; nothing if there are none."""
         results = self._store.results
-        return self.experiment.report(results, self._stem) if results["points"] else []
+        return written(self.name, results, self._stem.parent) if results["points"] else []

@@ -1,13 +1,27 @@
-"""Run time against qubits, depth and observables: Fig. 1, Fig. 2 and Table I of Meyer et al., arXiv:2404.06314."""
+"""Run time against qubits and depth: Figs. 1 and 2 of Meyer et al., arXiv:2404.06314; and of one sample at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from .runners.workload import Spec
-from .store import Result, Settings, Task
-from .systems import PROJECT, QML_REVERSE, SYSTEMS, System, checked, median, taking_part
+from .store import Settings, Task
+from .systems import (
+    GRADIENTS,
+    LIGHTNING,
+    PROJECT,
+    PROJECT_DOUBLE,
+    QML_REVERSE,
+    QULACS,
+    SYSTEMS,
+    TENSORCIRCUIT,
+    TENSORFLOW_QUANTUM,
+    VERSION_1,
+    System,
+    taking_part,
+)
+from .timing import Point, timed
 
 
 @dataclass(frozen=True)
@@ -20,7 +34,6 @@ class Figure:
         points, quick_points: Its values.
         spec: Everything else, for a value.
         systems: Those that take part.
-        measures: What is reported: "forward" and "step", or "jacobian".
         paper: What the paper shows.
     """
 
@@ -30,44 +43,42 @@ class Figure:
     quick_points: tuple[int, ...]
     spec: Callable[[int], Spec]
     systems: tuple[System, ...]
-    measures: tuple[str, ...]
     paper: str
 
 
-def _by_qubits(qubits: int) -> Spec:
+def reference(qubits: int) -> Spec:
+    """The reference workload of a size, with the batch that Fig. 1 gives it."""
     return Spec(qubits, batch=48 if qubits <= 16 else 4 if qubits <= 18 else 1)
 
 
 FIGURES = {
     "fig1": Figure(
-        "Run time by qubits (depth 3; batch 48, at 18 qubits 4, at 20 qubits 1)",
+        "Run time by qubits",
         "qubits",
         (4, 6, 8, 10, 12, 14, 16, 18, 20),
         (4, 8, 10),
-        _by_qubits,
+        reference,
         SYSTEMS,
-        ("forward", "step"),
-        "Fig. 1 finds two orders of magnitude between version 1.0 and qiskit-machine-learning",
+        "Fig. 1 finds two orders of magnitude between version 1.0 and the reverse gradient of "
+        "qiskit-machine-learning, and one between it and SPSA",
     ),
     "fig2": Figure(
-        "Run time by depth (10 qubits, batch 48)",
+        "Run time by depth",
         "depth",
-        (1, 2, 4, 6, 8, 10, 15, 20),
-        (1, 4),
-        lambda depth: Spec(10, depth),
-        SYSTEMS,
-        ("forward", "step"),
-        "Fig. 2 goes from depth 1 to 20",
+        (1, 2, 3, 5, 10, 20),
+        (1, 3),
+        lambda depth: Spec(12, depth),
+        (PROJECT, PROJECT_DOUBLE, TENSORCIRCUIT, TENSORFLOW_QUANTUM, LIGHTNING, QULACS, VERSION_1, QML_REVERSE),
+        "Fig. 2 has 12 qubits, too: the time of gradients is linear in the number of weights",
     ),
-    "tab1": Figure(
-        "Gradients of several observables (12 qubits, depth 3, one sample)",
-        "observables",
-        (1, 2, 4, 8, 16, 32),
-        (1, 4),
-        lambda count: Spec(12, batch=1, observables=count, mode="jacobian"),
-        (replace(PROJECT, mode="jacobian"), replace(QML_REVERSE, mode="jacobian")),
-        ("jacobian",),
-        "Table I goes from 1 to 32 observables; the reverse gradient evolves the state once for each",
+    "one": Figure(
+        "One sample at a time",
+        "qubits",
+        (4, 8, 12, 16, 20),
+        (4, 8),
+        lambda qubits: Spec(qubits, batch=1),
+        (PROJECT, PROJECT_DOUBLE, *GRADIENTS),
+        "it has batches of 48 throughout",
     ),
 }
 
@@ -77,27 +88,12 @@ def tasks(name: str, settings: Settings) -> list[Task]:
     figure = FIGURES[name]
     values = figure.quick_points if settings.quick else figure.points
     return [
-        Task(_key(system, value), _run(figure, system, value, before, settings))
+        timed(
+            Point(system, figure.spec(value), value, f"{system.label} @ {value}"),
+            None if before is None else f"{system.label} @ {before}",
+            f"{PROJECT.label} @ {value}",
+            settings,
+        )
         for value, before in zip(values, (None, *values), strict=False)
         for system in taking_part(figure.systems, settings)
     ]
-
-
-def _key(system: System, value: int) -> str:
-    return f"{system.label} @ {value}"
-
-
-def _run(
-    figure: Figure, system: System, value: int, before: int | None, settings: Settings
-) -> Callable[[Mapping[str, Result]], Result]:
-    def run(done: Mapping[str, Result]) -> Result:
-        spec = figure.spec(value)
-        about = {"system": system.label, "value": value, "batch": spec.batch}
-        smaller = done.get(_key(system, before), {}) if before is not None else {}
-        if "error" in smaller or "skipped" in smaller:
-            return {**about, "skipped": "as the smaller one"}
-        if smaller and median(smaller, figure.measures[-1]) / smaller.get("scaled_by", 1) > 1e3 * settings.limit:
-            return {**about, "skipped": f"a smaller one took longer than {settings.limit:.0f} s"}
-        return {**about, **checked(system, spec, settings, done.get(_key(PROJECT, value), {}))}
-
-    return run

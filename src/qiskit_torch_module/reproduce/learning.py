@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ import numpy as np
 from .._core.pictures import COLORS, MUTED, decimal, picture
 from .cartpole import DISCOUNT, EPISODES_A_BATCH, POLICY, SOLVED, steps_to_solve, train
 from .looks import color_of
-from .store import Result, Settings, Task, described, factor, not_measured, plain
+from .paper import TABLE_III
+from .report import notes
+from .store import Result, Settings, Task, described, factor, plain
 from .systems import (
+    LIGHTNING,
     PENNYLANE,
     PROJECT,
     QML_REVERSE,
+    QULACS,
     TENSORCIRCUIT,
     TENSORFLOW_QUANTUM,
     VERSION_1,
@@ -30,7 +35,7 @@ from .systems import (
 SCHEMES = {"0.01 for weights, 0.1 for scaling": (0.01, 0.1), "0.05 for both": (0.05, 0.05)}
 GRID = (0.003, 0.01, 0.03, 0.1)
 
-SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, PENNYLANE, VERSION_1, QML_REVERSE)
+SYSTEMS = (PROJECT, TENSORCIRCUIT, TENSORFLOW_QUANTUM, PENNYLANE, LIGHTNING, QULACS, VERSION_1, QML_REVERSE)
 # Samples of one update: ten episodes of a policy that is half trained.
 _UPDATE = 2000
 
@@ -68,8 +73,18 @@ def _joined(points: Mapping[str, Result], scheme: str, what: str) -> np.ndarray[
     return np.concatenate(groups, axis=1) if groups else np.empty((0, 0))
 
 
-def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
-    """A table of schemes and grid, and the learning curves."""
+def needed(points: Mapping[str, Result]) -> dict[str, np.ndarray[Any, Any]]:
+    """Steps of the environment until each seed has solved it, or infinity, by scheme of learning rates."""
+    found = {}
+    for scheme in SCHEMES:
+        returns = _joined(points, scheme, "returns")
+        if returns.size > 0:
+            found[scheme] = steps_to_solve(returns, _joined(points, scheme, "steps"))
+    return found
+
+
+def learning_text(results: Mapping[str, Any], stem: Path) -> str:
+    """A table of schemes, and the grid."""
     points = results["points"]
     lines = [
         "# CartPole with quantum policy gradients",
@@ -81,17 +96,13 @@ def learning_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
         "",
         f"![Return by episodes]({stem.name}.svg)",
         "",
-        "| learning rates | seeds | solved | steps to solve, median (10 %, 90 %) | last 100 episodes, mean ± std "
-        "| s, all seeds | µs a step |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| learning rates | seeds | solved | steps to solve, median (10 %, 90 %) | last 100 episodes, mean ± std |",
+        "| --- | ---: | ---: | ---: | ---: |",
     ]
     for scheme in SCHEMES:
         lines += _scheme_row(points, scheme)
     lines += _grid_table(points)
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
-    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _plot(points, picture)
-    return [table, picture]
+    return "\n".join(lines) + "\n"
 
 
 def _last(returns: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -105,11 +116,10 @@ def _scheme_row(points: Mapping[str, Result], scheme: str) -> list[str]:
     if returns.size == 0:
         return []
     needed, last = steps_to_solve(returns, steps), _last(returns)
-    seconds = sum(point["seconds"] for point in points.values() if point["scheme"] == scheme)
     low, middle, high = (_thousands(float(np.quantile(needed, q, method="nearest"))) for q in (0.1, 0.5, 0.9))
     return [
         f"| {scheme} | {returns.shape[1]} | {np.isfinite(needed).mean():.0%} | {middle} ({low}, {high}) "
-        f"| {last.mean():.0f} ± {last.std():.0f} | {seconds:.0f} | {1e6 * seconds / steps.sum():.1f} |"
+        f"| {last.mean():.0f} ± {last.std():.0f} |"
     ]
 
 
@@ -138,7 +148,9 @@ def _grid_table(points: Mapping[str, Result]) -> list[str]:
     return lines
 
 
-def _plot(points: Mapping[str, Result], path: Path) -> None:
+def draw_learning(results: Mapping[str, Any], path: Path) -> None:
+    """The learning curves."""
+    points = results["points"]
     with picture(path) as (_, axis):
         for color, scheme in zip(COLORS, SCHEMES, strict=False):
             returns = _joined(points, scheme, "returns")
@@ -154,68 +166,115 @@ def _plot(points: Mapping[str, Result], path: Path) -> None:
 
 
 def time_tasks(settings: Settings) -> list[Task]:
-    """Every system acts for ten environments and makes one update."""
-    return [
+    """Every system acts for ten environments and makes one update; this package trains, one seed at a time."""
+    tasks = [
         Task(f"{system.label} @ {kind}", _time(system, kind, batch, settings))
         for system in taking_part(SYSTEMS, settings)
         for kind, batch in (("act", EPISODES_A_BATCH), ("update", _UPDATE))
     ]
+    seeds, updates = (2, 3) if settings.quick else (10, 40)
+    if importlib.util.find_spec("gymnasium") is not None:
+        tasks += [Task(f"training @ {seed}", _train_one(seed, updates)) for seed in range(seeds)]
+    return tasks
+
+
+def _train_one(seed: int, updates: int) -> Callable[[Mapping[str, Result]], Result]:
+    def run(done: Mapping[str, Result]) -> Result:
+        history = train(range(seed, seed + 1), SCHEMES[next(iter(SCHEMES))], updates)
+        return {"updates": updates, "steps": int(np.sum(history["steps"])), "seconds": history["seconds"]}
+
+    return run
 
 
 def _time(system: System, kind: str, batch: int, settings: Settings) -> Callable[[Mapping[str, Result]], Result]:
     def run(done: Mapping[str, Result]) -> Result:
         repetitions = 5 if settings.quick else 50
         spec = replace(POLICY, batch=batch, repetitions=repetitions)
-        about = {"system": system.label, "kind": kind, "batch": batch}
+        about = {"system": system.label, "kind": kind, "value": kind, "batch": batch}
         return {**about, **checked(system, spec, settings, done.get(f"{PROJECT.label} @ {kind}", {}))}
 
     return run
 
 
-def time_report(results: Mapping[str, Any], stem: Path) -> list[Path]:
-    """Time per step of the environment: acting in ten environments, and its share of an update."""
-    points, rows = results["points"], []
+def steps(points: Mapping[str, Result]) -> dict[str, tuple[float, float]]:
+    """Milliseconds of acting and of updating for a step of the environment, by system."""
+    found = {}
     for system in SYSTEMS:
         act, update = (points.get(f"{system.label} @ {kind}", {"error": ""}) for kind in ("act", "update"))
-        if "error" in act or "error" in update:
-            continue
-        times = median(act, "forward") / EPISODES_A_BATCH, median(update, "step") / _UPDATE
-        rows.append((system.label, *times, sum(times), "~" if "scaled_by" in update else ""))
-    ours = next((total for label, _, _, total, _ in rows if label == PROJECT.label), None)
+        if "error" not in act and "error" not in update:
+            found[system.label] = median(act, "forward") / EPISODES_A_BATCH, median(update, "step") / _UPDATE
+    return found
+
+
+def whole_training(points: Mapping[str, Result]) -> tuple[float, float] | None:
+    """Seconds of a run and its steps, the environment included: means over seeds."""
+    runs = [point for key, point in points.items() if key.startswith("training @")]
+    if not runs:
+        return None
+    return float(np.mean([run["seconds"] for run in runs])), float(np.mean([run["steps"] for run in runs]))
+
+
+def time_text(results: Mapping[str, Any], stem: Path) -> str:
+    """Time per step of the environment: acting in ten environments, and its share of an update."""
+    points = results["points"]
+    found = steps(points)
+    ours = sum(found[PROJECT.label]) if PROJECT.label in found else None
     lines = [
-        "# CartPole: time per step of the environment",
+        "# Table III: CartPole, time per step of the environment",
         "",
-        f"{described(results)}. Microseconds, medians; one seed, {EPISODES_A_BATCH} environments side by side, and an "
-        f"update with {_UPDATE} samples. The environment itself is left out. ~: scaled up from one sample.",
+        f"{described(results)}. Milliseconds, medians; one seed, {EPISODES_A_BATCH} environments side by side, and an "
+        f"update with {_UPDATE} samples. The environment itself is left out, but for the lines of whole runs. ~: "
+        "scaled up from a few samples. The factor is over this package; that of a whole run, over its whole run. The "
+        "paper's lines are averages of 10 runs on its machine.",
         "",
         f"![Time per step]({stem.name}.svg)",
         "",
-        "| system | acting | updating | together | factor | 200,000 steps take |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| system | acting | updating | together | factor |",
+        "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for label, act, update, total, mark in rows:
-        faster = "" if ours is None or label == PROJECT.label else factor(total / ours)
-        parts = " | ".join(f"{mark}{plain(1e3 * milliseconds)}" for milliseconds in (act, update, total))
-        lines.append(f"| {label} | {parts} | {faster} | {_duration(200 * total)} |")
-    lines += not_measured(points)
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
-    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _plot_times([(label, total) for label, _, _, total, _ in rows], picture)
-    return [table, picture]
+    for label, (act, update) in found.items():
+        faster = "–" if ours is None or label == PROJECT.label else factor((act + update) / ours)
+        mark = "~" if "scaled_by" in points[f"{label} @ update"] else ""
+        parts = " | ".join(f"{mark}{_decimals(milliseconds)}" for milliseconds in (act, update, act + update))
+        lines.append(f"| {label} | {parts} | {faster} |")
+    lines += _whole_runs(points)
+    lines += notes({key: point for key, point in points.items() if "system" in point}, SYSTEMS)
+    return "\n".join(lines) + "\n"
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+def _decimals(milliseconds: float) -> str:
+    """Three digits, without an exponent: 0.00351."""
+    return plain(milliseconds) if milliseconds >= 0.001 else f"{milliseconds:.6f}"
 
 
-def _plot_times(rows: Sequence[tuple[str, float]], path: Path) -> None:
-    labels, totals = [label for label, _ in rows], [1e3 * total for _, total in rows]
+def _whole_runs(points: Mapping[str, Result]) -> list[str]:
+    """Runs from beginning to end: seconds, steps, and milliseconds of a step."""
+    lines = [
+        "",
+        "| whole run | s | steps | ms a step | factor |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    whole, here = whole_training(points), None
+    if whole is not None:
+        seconds, count = whole
+        here = 1e3 * seconds / count
+        lines.append(f"| this package | {plain(seconds)} | {count:,.0f} | {_decimals(here)} | – |")
+    for name, (seconds, steps_of_paper, milliseconds) in TABLE_III.items():
+        faster = "–" if here is None else factor(milliseconds / here)
+        lines.append(
+            f"| the paper, {name} | {plain(seconds)} | {steps_of_paper:,} | {_decimals(milliseconds)} | {faster} |"
+        )
+    return lines
+
+
+def draw_times(results: Mapping[str, Any], path: Path) -> None:
+    """The time of a step of the environment, by system."""
+    rows = steps(results["points"])
+    labels, totals = list(rows), [sum(parts) for parts in rows.values()]
     with picture(path, height=0.8 + 0.4 * max(1, len(rows))) as (_, axis):
         bars = axis.barh(labels, totals, color=[color_of(label) for label in labels])
-        axis.bar_label(bars, [f"{total:,.3g}" if total < 1000 else f"{total:,.0f}" for total in totals], padding=3)
-        axis.set(xscale="log", xlabel="microseconds for a step of the environment")
+        axis.bar_label(bars, [_decimals(total) for total in totals], padding=3)
+        axis.set(xscale="log" if rows else "linear", xlabel="milliseconds for a step of the environment")
         axis.margins(x=0.25)
         axis.grid(axis="y", visible=False)
         decimal(axis.xaxis)

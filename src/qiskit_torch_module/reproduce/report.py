@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._core.pictures import decimal, picture
 from .figures import FIGURES, Figure
 from .looks import color_of, in_order, look_of
-from .store import Result, described, factor, not_measured, plain
-from .systems import PROJECT, median, quantile
+from .store import Result, described, factor, plain
+from .systems import GRADIENTS, PROJECT, PROJECT_DOUBLE, QISKIT, System, backward, median, quantile
 
 Points = dict[str, dict[int, Result]]
 # From a point and the share of a quantile to milliseconds.
 _Of = Callable[[Result, float], float]
+
+_MEASURES = {"step": "A training step", "forward": "Forward alone"}
+# Beside this package; tables that are wider than a page are read by nobody.
+_GROUPS = {"": (PROJECT_DOUBLE, *GRADIENTS), ", what Qiskit's users have": QISKIT}
 
 
 def by_system(results: Mapping[str, Any]) -> Points:
@@ -26,75 +31,126 @@ def by_system(results: Mapping[str, Any]) -> Points:
     return points
 
 
-def write(name: str, results: Mapping[str, Any], stem: Path) -> list[Path]:
-    """The Markdown table and the plot of a figure."""
-    table, picture = stem.with_suffix(".md"), stem.with_suffix(".svg")
-    table.write_text(_markdown(FIGURES[name], results, picture.name), encoding="utf-8")
-    _plot(name, results, picture)
-    return [table, picture]
-
-
-def _markdown(figure: Figure, results: Mapping[str, Any], picture: str) -> str:
-    points = by_system(results)
+def text(name: str, results: Mapping[str, Any], stem: Path) -> str:
+    """The Markdown page of a figure."""
+    figure, points = FIGURES[name], by_system(results)
     values = sorted({value for by_value in points.values() for value in by_value})
-    ours = points.get(PROJECT.label, {})
     lines = [
         f"# {figure.title}",
         "",
-        f"{described(results)}. Milliseconds for a batch, median; in brackets the factor over this package. ~: scaled "
-        f"up from one sample. The paper: {figure.paper}.",
+        f"{described(results)}. The reference circuit, {fixed(figure, points)}. Milliseconds for a batch, medians; in "
+        "brackets how many times as long as this package in single precision. ~: of a few samples, scaled up, by "
+        f"systems that take them one by one. The paper: {figure.paper}.",
         "",
-        f"![{figure.title}]({picture})",
+        f"![{figure.title}]({stem.name}.svg)",
     ]
-    for measure in figure.measures:
-        lines += ["", f"## {measure}", "", f"| {figure.axis} | " + " | ".join(map(str, values)) + " |"]
-        lines.append("| --- |" + " ---: |" * len(values))
-        for system, by_value in points.items():
-            cells = [_cell(by_value.get(value), ours.get(value), measure, system) for value in values]
-            lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    lines += not_measured(results["points"])
+    for measure, title in _MEASURES.items():
+        for suffix, group in _GROUPS.items():
+            systems = [PROJECT, *(system for system in group if system.label in points)]
+            if len(systems) > 1:
+                lines += ["", f"## {title}{suffix}", "", *_table(figure.axis, values, systems, points, measure)]
+    lines += notes(results["points"], figure.systems)
     return "\n".join(lines) + "\n"
 
 
-def _cell(point: Result | None, ours: Result | None, measure: str, system: str) -> str:
-    if point is None:
-        return ""
-    time = median(point, measure)
-    text = f"{'~' if 'scaled_by' in point else ''}{plain(time)}"
-    if ours is None or system == PROJECT.label:
-        return text
-    return f"{text} ({factor(time / median(ours, measure))})"
+def fixed(figure: Figure, points: Points) -> str:
+    """What all points have in common, and which batch goes with which value."""
+    ours = points.get(PROJECT.label, {})
+    specs = [point["spec"] for point in ours.values()]
+    said = [
+        f"{name} {specs[0][name]}" if name == "depth" else f"{specs[0][name]} {name}"
+        for name in ("qubits", "depth")
+        if specs and name != figure.axis
+    ]
+    batches = itertools.groupby(sorted(ours), key=lambda value: ours[value]["batch"])
+    parts = [(batch, list(group)) for batch, group in batches]
+    if len(parts) == 1:
+        said.append(f"batch {parts[0][0]}")
+    else:
+        said += [f"batch {batch} at {_range(group)} {figure.axis}" for batch, group in parts]
+    return ", ".join(said)
 
 
-def _plot(name: str, results: Mapping[str, Any], path: Path) -> None:
+def _range(values: Sequence[int]) -> str:
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def _table(axis: str, values: Sequence[int], systems: Sequence[System], points: Points, measure: str) -> list[str]:
+    def of(label: str, value: int) -> float | None:
+        point = points.get(label, {}).get(value)
+        return None if point is None else median(point, measure)
+
+    return rows_of(axis, values, systems, of, points, with_factors=True)
+
+
+def rows_of(
+    axis: str,
+    values: Sequence[int],
+    systems: Sequence[System],
+    of: Callable[[str, int], float | None],
+    points: Points,
+    *,
+    with_factors: bool = False,
+) -> list[str]:
+    """A table with sizes as rows and systems as columns; a dash where nothing was measured."""
+    lines = [
+        f"| {axis} | " + " | ".join(system.short for system in systems) + " |",
+        "| ---: |" + " ---: |" * len(systems),
+    ]
+    for value in values:
+        ours = of(PROJECT.label, value)
+        cells = []
+        for system in systems:
+            time = of(system.label, value)
+            if time is None:
+                cells.append("–")
+                continue
+            scaled = "scaled_by" in points[system.label][value]
+            cell = f"{'~' if scaled else ''}{plain(time)}"
+            if with_factors and system is not PROJECT and ours is not None:
+                cell += f" ({factor(time / ours)})"
+            cells.append(cell)
+        lines.append(f"| {value} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def notes(points: Mapping[str, Result], systems: Sequence[System]) -> list[str]:
+    """Why there are dashes: a line for each system."""
+    lines = []
+    for system in systems:
+        missing: dict[str, list[int]] = {}
+        for point in points.values():
+            if point.get("system") == system.label and ("error" in point or "skipped" in point):
+                missing.setdefault(point.get("error") or point["skipped"], []).append(point["value"])
+        for reason, values in missing.items():
+            lines.append(f"- {system.label}, {', '.join(map(str, values))}: {reason}")
+        if not any(point.get("system") == system.label for point in points.values()):
+            lines.append(f"- {system.label}: not there when this was measured")
+    return ["", "–, not measured:", "", *lines] if lines and points else []
+
+
+def draw(name: str, results: Mapping[str, Any], path: Path) -> None:
+    """The picture of a figure."""
     figure, points = FIGURES[name], by_system(results)
-    panels, values = _panels(figure.measures), sorted({value for curve in points.values() for value in curve})
-    # Three panels leave a place for the legend; a single one has it below.
-    rows, columns = (2, 2) if len(panels) > 1 else (1, 1)
-    with picture(path, rows, columns, height=2.9 * rows + (rows == 1), sharex=True, sharey=True, squeeze=False) as (
-        drawing,
-        axes,
-    ):
-        for axis, (title, of) in zip(axes.flat, panels, strict=False):
+    values = sorted({value for curve in points.values() for value in curve})
+    # Three panels leave a place for the legend.
+    with picture(path, 2, 2, height=6.4, sharex=True, sharey=True) as (_, axes):
+        for axis, (title, of) in zip(axes.flat, _PANELS, strict=False):
             for system in in_order(points):
                 _curve(axis, system, points[system], of)
             axis.set(title=title, yscale="log")
             axis.tick_params(labelbottom=True)
-            if name == "tab1":
-                axis.set_xscale("log", base=2)
             decimal(axis.xaxis, values)
             decimal(axis.yaxis)
         for axis in axes[:, 0]:
             axis.set_ylabel("milliseconds per sample")
-        for axis in axes.flat[: len(panels)][-columns:]:
+        for axis in axes.flat[1:3]:
             axis.set_xlabel(figure.axis)
         handles, labels = axes.flat[0].get_legend_handles_labels()
-        about = {"title": "median; band: 10 % to 90 %", "alignment": "left"}
-        if len(panels) < axes.size:
-            axes.flat[-1].axis("off")
-            axes.flat[-1].legend(handles, labels, loc="center", fontsize=9, **about)
-        else:
-            drawing.legend(handles, labels, loc="outside lower center", ncols=2, **about)
+        axes.flat[-1].axis("off")
+        axes.flat[-1].legend(
+            handles, labels, loc="center", fontsize=9, title="median; band: 10 % to 90 %", alignment="left"
+        )
 
 
 def _curve(axis: Any, system: str, curve: Mapping[int, Result], of: _Of) -> None:
@@ -104,18 +160,8 @@ def _curve(axis: Any, system: str, curve: Mapping[int, Result], of: _Of) -> None
     axis.fill_between(values, low, high, color=color_of(system), alpha=0.2, linewidth=0)
 
 
-def _backward(point: Result, share: float) -> float:
-    """A step less a forward pass; where they are nearly equal, a share of the step."""
-    step = quantile(point, "step", share)
-    return max(0.1 * step, step - median(point, "forward"))
-
-
-def _panels(measures: tuple[str, ...]) -> list[tuple[str, _Of]]:
-    """Title and a function of point and quantile."""
-    if measures == ("jacobian",):
-        return [("all gradients", lambda point, share: quantile(point, "jacobian", share))]
-    return [
-        ("(a) forward", lambda point, share: quantile(point, "forward", share)),
-        ("(b) backward", _backward),
-        ("(c) training step", lambda point, share: quantile(point, "step", share)),
-    ]
+_PANELS: tuple[tuple[str, _Of], ...] = (
+    ("(a) training step", lambda point, share: quantile(point, "step", share)),
+    ("(b) forward", lambda point, share: quantile(point, "forward", share)),
+    ("(c) backward", backward),
+)

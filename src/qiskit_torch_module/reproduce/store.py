@@ -45,6 +45,7 @@ class Settings:
         labels: Parts of the labels of the systems that take part; none: all.
         limit: A system whose step took longer (s) gets no larger work.
         timeout: Longest run of a system at one point (s), compilation included.
+        seconds: How long a call is repeated, at least (s).
     """
 
     folder: Path
@@ -54,6 +55,12 @@ class Settings:
     labels: tuple[str, ...] = ()
     limit: float = 20.0
     timeout: float = 300.0
+    seconds: float = 1.0
+
+    @property
+    def longest(self) -> float:
+        """How long a call is repeated at most (s); systems that are slow get a fourth."""
+        return 20 * self.seconds
 
     def chooses(self, label: str) -> bool:
         """Whether a system takes part."""
@@ -83,16 +90,10 @@ def described(results: Mapping[str, Any]) -> str:
     """Date and machine of results, in a line for tables."""
     about = results["machine"]
     return (
-        f"{results['date']}, {about['processor']}, {about['threads']} threads, {about['instruction_set']}, "
-        f"{about['system']}, PyTorch {about['torch']}"
+        f"{results.get('date', 'not measured')}, {about['processor']}, {about['threads']} threads, "
+        f"{about['instruction_set']}, {about['system']}, PyTorch {about['torch']}"
         + (" (quick: few points and short runs)" if results.get("quick") else "")
     )
-
-
-def not_measured(points: Mapping[str, Result]) -> list[str]:
-    """Lines about what failed, for tables."""
-    errors = [f"- {key}: {point['error']}" for key, point in points.items() if "error" in point]
-    return ["", "Not measured:", "", *errors] if errors else []
 
 
 class Store:
@@ -128,8 +129,10 @@ class Store:
         """Runs what is missing; every result is on disk before the next task starts."""
         points = self.results["points"]
         for task in self.missing(tasks):
-            points[task.key] = task.run(points)
-            self.results["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+            result = task.run(points)
+            now = datetime.now(timezone.utc)
+            points[task.key] = {**result, "measured": now.isoformat(timespec="seconds")}
+            self.results["date"] = now.strftime("%Y-%m-%d")
             write_whole(self.path, json.dumps(self.results, indent=1) + "\n")
             yield task.key, points[task.key]
 

@@ -30,6 +30,9 @@ class System:
         batch: Samples that are measured, where the whole batch would take too long; times are then scaled up, since
             these systems take the samples one by one.
         is_exact: Whether gradients are exact, so that checksums must agree.
+        short: At the head of a column.
+        why: What it is and why it is among the rivals, for the page about them.
+        threads: At most so many; 0: as it chooses.
     """
 
     label: str
@@ -39,6 +42,9 @@ class System:
     requirements: str = ""
     batch: int | None = None
     is_exact: bool = True
+    short: str = ""
+    why: str = ""
+    threads: int = 0
 
     def python(self, environments: Path) -> Path:
         """Its interpreter, which may not exist."""
@@ -46,13 +52,51 @@ class System:
         return environments / self.environment / folder / "python" if self.environment else Path(sys.executable)
 
 
-PROJECT = System("qiskit-torch-module", "project")
-PROJECT_DOUBLE = System("qiskit-torch-module, float64", "project", mode="f64")
+PROJECT = System("qiskit-torch-module", "project", short="this package")
+PROJECT_DOUBLE = System("qiskit-torch-module, float64", "project", mode="f64", short="this package, float64")
+PROJECT_SEQUENTIAL = System("qiskit-torch-module, one thread", "project", short="one thread", threads=1)
 TENSORCIRCUIT = System(
-    "TensorCircuit-NG (JAX)", "tensorcircuit_jax", "tensorcircuit", requirements="tensorcircuit-ng==1.10.0 jax[cpu]"
+    "TensorCircuit-NG (JAX)",
+    "tensorcircuit_jax",
+    "tensorcircuit",
+    requirements="tensorcircuit-ng==1.10.0 jax[cpu]",
+    short="Tensor\u00adCircuit-NG",
+    why="Compiled by JAX for a whole batch, single precision",
 )
-TENSORFLOW_QUANTUM = System("TensorFlow Quantum", "tfq", "tfq", requirements="tensorflow-quantum==0.7.6")
-PENNYLANE = System("PennyLane (JAX)", "pennylane_jax", "pennylane_jax", requirements="pennylane==0.45.1 jax[cpu]")
+TENSORFLOW_QUANTUM = System(
+    "TensorFlow Quantum",
+    "tfq",
+    "tfq",
+    requirements="tensorflow-quantum==0.7.6",
+    short="TensorFlow Quantum",
+    why="A native simulator (qsim) with batches and the adjoint method, single precision: nearest in its means",
+)
+PENNYLANE = System(
+    "PennyLane (JAX)",
+    "pennylane_jax",
+    "pennylane_jax",
+    requirements="pennylane==0.45.1 jax[cpu]",
+    short="PennyLane, JAX",
+    why="What PennyLane's users take for speed on small circuits: `default.qubit`, compiled, backpropagation",
+)
+LIGHTNING = System(
+    "PennyLane Lightning",
+    "lightning",
+    "pennylane",
+    requirements="torch==2.13.0 pennylane==0.45.1 pennylane-lightning==0.45.0",
+    batch=8,
+    short="PennyLane Lightning",
+    why="PennyLane's native simulator with its adjoint method and PyTorch; it takes samples one by one",
+)
+QULACS = System(
+    "Qulacs",
+    "qulacs_backprop",
+    "qulacs",
+    requirements="qulacs==0.6.14 numpy",
+    batch=8,
+    short="Qulacs",
+    why="A native simulator that is known to be fast, with its own backpropagation; samples one by one",
+)
 _QML_1 = "torch==2.13.0 numpy<2 qiskit==1.0.2 qiskit-algorithms==0.3.0 qiskit-machine-learning==0.7.1"
 _QML_2 = "torch==2.13.0 qiskit-machine-learning==0.9.1"
 VERSION_1 = System(
@@ -60,21 +104,54 @@ VERSION_1 = System(
     "project",
     "predecessor",
     requirements="torch==2.13.0 numpy<2 qiskit==1.0.2 qiskit-algorithms==0.3.0 qiskit-torch-module==1.0.1",
+    batch=4,
+    short="version 1.0",
+    why="The subject of the paper: the reverse gradient, samples spread over processes",
 )
-QML_REVERSE = System("qiskit-machine-learning, reverse", "qml", "qml1", "reverse", _QML_1, batch=1)
-QML_SHIFT = System("qiskit-machine-learning, parameter shift", "qml", "qml", "shift", _QML_2, batch=1)
-QML_SPSA = System("qiskit-machine-learning, SPSA", "qml", "qml", "spsa", _QML_2, batch=1, is_exact=False)
-SYSTEMS = (
-    PROJECT,
-    PROJECT_DOUBLE,
-    TENSORCIRCUIT,
-    TENSORFLOW_QUANTUM,
-    PENNYLANE,
-    VERSION_1,
-    QML_REVERSE,
-    QML_SHIFT,
-    QML_SPSA,
+QML_REVERSE = System(
+    "qiskit-machine-learning, reverse",
+    "qml",
+    "qml1",
+    "reverse",
+    _QML_1,
+    batch=1,
+    short="qiskit-ml, reverse",
+    why="The paper's yardstick: the fastest exact gradient that Qiskit brings",
 )
+QML_SHIFT = System(
+    "qiskit-machine-learning, parameter shift",
+    "qml",
+    "qml",
+    "shift",
+    _QML_2,
+    batch=1,
+    short="qiskit-ml, parameter shift",
+    why="What `EstimatorQNN` does unless told otherwise",
+)
+QML_SPSA = System(
+    "qiskit-machine-learning, SPSA",
+    "qml",
+    "qml",
+    "spsa",
+    _QML_2,
+    batch=1,
+    is_exact=False,
+    short="qiskit-ml, SPSA",
+    why="Two circuits for a gradient whatever the number of weights, and no more than an estimate",
+)
+AER = System(
+    "Qiskit Aer, parameter shift",
+    "aer_shift",
+    "aer",
+    requirements="qiskit==2.6.2 qiskit-aer==0.18.2",
+    batch=1,
+    short="Aer, parameter shift",
+    why="Qiskit's native simulator; it has no gradients, so that the parameter-shift rule goes to its estimator",
+)
+# In tables, the first group beside one another, then the second.
+GRADIENTS = (TENSORCIRCUIT, TENSORFLOW_QUANTUM, PENNYLANE, LIGHTNING, QULACS)
+QISKIT = (VERSION_1, QML_REVERSE, QML_SHIFT, QML_SPSA, AER)
+SYSTEMS = (PROJECT, PROJECT_DOUBLE, *GRADIENTS, *QISKIT)
 
 
 def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
@@ -86,19 +163,30 @@ def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
 
 def measure(system: System, spec: Spec, environments: Path, timeout: float) -> dict[str, Any]:
     """What the runner reports: times of one batch, and checksums; {"error": ...} where it failed."""
-    batch = spec.batch if system.batch is None else min(system.batch, spec.batch)
-    seconds = spec.seconds if system.batch is None else spec.seconds / 4  # these are slow: fewer repetitions
-    own = replace(spec, mode=system.mode or spec.mode, batch=batch, seconds=seconds)
+    own = spec_of(system, spec)
     command = [str(system.python(environments)), str(RUNNERS / f"{system.runner}.py"), json.dumps(asdict(own))]
+    chosen = {"QTM_INSTRUCTION_SET": own.instruction_set} if own.instruction_set else {}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **chosen}
+        )
     except subprocess.TimeoutExpired:
         return {"error": f"not done after {timeout:.0f} s"}
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         return {"error": lines[-1] if lines else f"exit status {done.returncode}"}
     report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return _scaled(report, spec.batch / batch)
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        report["from_cache"] = True  # the first call says nothing of compilation
+    return _scaled(report, spec.batch / own.batch)
+
+
+def spec_of(system: System, spec: Spec) -> Spec:
+    """The work as a system gets it: those that are slow get fewer samples and repetitions."""
+    own = replace(spec, mode=system.mode or spec.mode, threads=system.threads or spec.threads)
+    if system.batch is None:
+        return own
+    return replace(own, batch=min(system.batch, spec.batch), seconds=spec.seconds / 4)
 
 
 def _scaled(report: dict[str, Any], factor: float) -> dict[str, Any]:
@@ -112,17 +200,19 @@ def _scaled(report: dict[str, Any], factor: float) -> dict[str, Any]:
 
 def checked(system: System, spec: Spec, settings: Settings, reference: Mapping[str, Any]) -> dict[str, Any]:
     """What the runner reports, or {"error": ...} where it failed or disagrees with a report of the same work."""
-    own = replace(spec, least_seconds=0.1) if settings.quick else spec
+    limited = replace(spec, least_seconds=min(spec.least_seconds, settings.seconds), seconds=settings.longest)
+    own = replace(limited, least_seconds=0.1) if settings.quick else limited
     report = measure(system, own, settings.environments, settings.timeout)
+    if "scaled_by" in report:  # of fewer samples, which this package computes once more
+        few = replace(spec_of(system, own), mode="", repetitions=1, least_seconds=0.0, seconds=0.0)
+        reference = measure(PROJECT, few, settings.environments, settings.timeout)
     difference = disagreement(report, reference, system.is_exact)
     return report if difference is None else {"error": difference}
 
 
 def disagreement(report: Mapping[str, Any], reference: Mapping[str, Any], is_exact: bool) -> str | None:
     """What two runners that did the same work disagree about, beyond single precision; None: nothing."""
-    if "scaled_by" in report:
-        return None  # another batch; runners that are scaled are checked by the tests of this package
-    for name in ("forward", "step", "jacobian"):
+    for name in ("forward", "step"):
         ours, theirs = reference.get(f"{name}_check"), report.get(f"{name}_check")
         if ours is None or theirs is None or (name == "step" and not is_exact):
             continue
@@ -142,3 +232,9 @@ def quantile(point: Mapping[str, Any], name: str, share: float) -> float:
 def median(point: Mapping[str, Any], name: str) -> float:
     """Of the times of a batch, in milliseconds."""
     return quantile(point, name, 0.5)
+
+
+def backward(point: Mapping[str, Any], share: float = 0.5) -> float:
+    """A step less a forward pass, in milliseconds; where they are nearly equal, a tenth of the step."""
+    step = quantile(point, "step", share)
+    return max(0.1 * step, step - median(point, "forward"))

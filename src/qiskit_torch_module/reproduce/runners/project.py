@@ -1,7 +1,4 @@
-"""This package, and version 1.0 of it.
-
-Modes: "" (float32), "f64", and "jacobian": gradients of every observable through the Qiskit face.
-"""
+"""This package, and version 1.0 of it. Modes: "" (float32) and "f64"."""
 
 import torch
 from workload import Spec, run
@@ -10,11 +7,11 @@ from qiskit_torch_module import QuantumModule
 
 
 def prepare(spec: Spec):
-    """Forward and step of a QuantumModule, or a Jacobian."""
+    """Forward and step of a QuantumModule."""
     circuit, x, b, c = spec.qiskit_circuit()
     data, weights, scalings = spec.data()
-    if spec.mode == "jacobian":
-        return {"jacobian": lambda: jacobian(spec)}
+    if spec.threads != 0:
+        torch.set_num_threads(spec.threads)
     dtype = torch.float64 if spec.mode == "f64" else torch.float32
     torch.set_default_dtype(dtype)
     sets = {name: (own, start) for name, own, start in (("b", b, weights), ("c", c, scalings)) if len(own) > 0}
@@ -25,6 +22,8 @@ def prepare(spec: Spec):
         variational_params_names=list(sets),
         variational_params_initial=[list(start) for _, start in sets.values()],
         observables=spec.qiskit_observables(),
+        num_threads_forward=spec.threads,
+        num_threads_backward=spec.threads,
     )
     inputs = torch.tensor(data, dtype=dtype)
 
@@ -39,20 +38,6 @@ def prepare(spec: Spec):
         return values.detach().numpy(), *(weights.grad.numpy() for weights in model.variational_)
 
     return {"forward": forward, "step": step}
-
-
-def jacobian(spec: Spec):
-    """All gradients of all observables for one sample."""
-    from qiskit_torch_module import FastReverseEstimatorGradient
-
-    circuit, x, b, c = spec.qiskit_circuit()
-    data, weights, scalings = spec.data()
-    values = dict(zip([*x, *b, *c], [*data[0], *weights, *scalings], strict=True))
-    bound = [values[parameter] for parameter in circuit.parameters]
-    job = FastReverseEstimatorGradient().run(
-        [circuit] * len(spec.strings), spec.qiskit_observables(), [bound] * len(spec.strings)
-    )
-    return (torch.tensor(job.result().gradients).numpy(),)
 
 
 if __name__ == "__main__":

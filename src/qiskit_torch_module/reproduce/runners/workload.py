@@ -22,6 +22,9 @@ Angle = tuple[str, int, int]
 Gate = tuple[str, tuple[int, ...], Angle | None]
 
 
+_TIMING = ("repetitions", "least_seconds", "seconds")
+
+
 @dataclass(frozen=True)
 class Spec:
     """One point of a figure.
@@ -31,8 +34,11 @@ class Spec:
         circuit: "reference": a ring of CNOTs, then RY(c x) RZ(c x) on every qubit (data re-uploading with trainable
             scaling); "policy": the same with CZ between all pairs; "digits": a ring of CNOTs, then RX(x) of new data in
             every layer (incremental data-uploading).
-        observables: 0: Z of every qubit; M: M times Z on all qubits at once, as in Table I of the paper.
+        observables: 0: Z of every qubit; M: so many different products of Z, one qubit each, then pairs; with "policy"
+            the product of all.
         mode: Of the runner, where it has several.
+        threads: At most so many; 0: as the system chooses.
+        instruction_set: Of this package's engine; "": the best one.
         repetitions: Repetitions that are timed, at least.
         least_seconds: Time for which they go on: what takes a millisecond must not be measured in a few of them.
         seconds: Time after which no repetition starts.
@@ -44,6 +50,8 @@ class Spec:
     circuit: str = "reference"
     observables: int = 0
     mode: str = ""
+    threads: int = 0
+    instruction_set: str = ""
     repetitions: int = 15
     least_seconds: float = 1.0
     seconds: float = 20.0
@@ -52,7 +60,16 @@ class Spec:
     def strings(self) -> list[tuple[int, ...]]:
         """The qubits of each observable, a product of Z."""
         n = self.qubits
-        return [tuple(range(n))] * self.observables if self.observables else [(q,) for q in range(n)]
+        if self.circuit == "policy":
+            return [tuple(range(n))]
+        # Distance 0 is a single qubit. No two are the same, so that nothing can be computed once for several of them.
+        apart = [tuple(sorted({q, (q + distance) % n})) for distance in range(n // 2 + 1) for q in range(n)]
+        return list(dict.fromkeys(apart))[: self.observables or n]
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """What is computed, apart from how long and how often."""
+        return {name: value for name, value in asdict(self).items() if name not in _TIMING}
 
     def data(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Inputs (batch, inputs), weights b (2 qubits (depth + 1),), scalings c (2 qubits depth,), or none."""
