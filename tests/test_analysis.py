@@ -572,7 +572,10 @@ FIXED.h(0)
             ),
             "quantum_module",
         ),
-        (lambda: analysis.expressibility(CIRCUIT, generator=7), "generator: expected a torch.Generator or None"),
+        (
+            lambda: analysis.expressibility(CIRCUIT, generator=0.5),
+            "generator: expected a torch.Generator, a whole number",
+        ),
         (lambda: analysis.expressibility(CIRCUIT, initial="gauss"), "initial: expected one of 'constant', 'uniform'"),
         (lambda: analysis.expressibility(CIRCUIT, initial=[0.1] * 4), "initial: expected how weights are drawn"),
         (lambda: analysis.expressibility(CIRCUIT, initial=["uniform", "normal"]), "one start for all weights"),

@@ -481,7 +481,7 @@ def test_support_vector_machines(two_classes):
     kernel = kernel_of()
     matrix = kernel.evaluate(x)
     expected = svm.SVC(kernel="precomputed").fit(matrix, labels).decision_function(kernel.evaluate(x[:9], x))
-    for given in (kernel.evaluate, kernel.as_sklearn()):
+    for given in (kernel, kernel.evaluate, kernel.as_sklearn()):
         fitted = svm.SVC(kernel=given).fit(x, labels)
         np.testing.assert_allclose(fitted.decision_function(x[:9]), expected, atol=1e-9)
         assert fitted.score(x, labels) > 0.8
@@ -489,7 +489,7 @@ def test_support_vector_machines(two_classes):
 
 def test_grid_search(two_classes):
     selection, svm = pytest.importorskip("sklearn.model_selection"), pytest.importorskip("sklearn.svm")
-    kernels = [kernel_of().evaluate, kernel_of(ProjectedKernel).as_sklearn(), "rbf"]
+    kernels = [kernel_of(), kernel_of(ProjectedKernel).as_sklearn(), "rbf"]
     search = selection.GridSearchCV(svm.SVC(), {"C": [1, 10], "kernel": kernels}, cv=2).fit(*two_classes)
     assert search.best_score_ > 0.6
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
@@ -629,6 +629,34 @@ WRONG = {
     "labels of another shape": (
         lambda: target_alignment(kernel_of(), samples(2), [[0], [1]]),
         r"labels: expected shape \(N,\), .* got \(2, 1\)",
+    ),
+    "labels between classes": (
+        lambda: target_alignment(kernel_of(), samples(3), [0.0, 0.25, 1.0]),
+        "labels: expected classes, got fractions such as 0.25; give the class of each sample",
+    ),
+    "complex labels": (
+        lambda: target_alignment(kernel_of(), samples(3), [0, 1j, 1.0]),
+        "labels: expected classes, as whole numbers or strings, got complex numbers",
+    ),
+    "an output that is one number": (
+        lambda: kernel_of()(samples(3), out=torch.zeros(()).expand(3, 3)),
+        r"out: expected shape \(3, 3\) .* memory of its own for every entry, .* `expand`",
+    ),
+    "an output of one row": (
+        lambda: kernel_of()(samples(3), out=torch.zeros(3).expand(3, 3)),
+        "memory of its own for every entry",
+    ),
+    "an output whose rows overlap": (
+        lambda: kernel_of()(samples(3), out=torch.zeros(5).unfold(0, 3, 1)),
+        "memory of its own for every entry",
+    ),
+    "an array of one column": (
+        lambda: kernel_of().evaluate(samples(3), out=np.lib.stride_tricks.as_strided(np.zeros(9), (3, 3), (8, 0))),
+        "memory of its own for every entry",
+    ),
+    "one entry after the other": (
+        lambda: kernel_of()(samples(1)[0].numpy(), samples(1)[0].numpy()),
+        r"where scikit-learn compares samples pair by pair, give kernel.as_sklearn\(\)",
     ),
     "labels that are no class": (
         lambda: target_alignment(kernel_of(), samples(2), [0.0, np.nan]),

@@ -1,6 +1,7 @@
 """Natural gradients in front of the optimizers of PyTorch."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -252,6 +253,27 @@ def test_hooks_go_and_copies_work():
         natural.step()
     twin().sum().backward()
     assert torch.equal(twin.weights.grad, model.weights.grad)
+
+
+@pytest.mark.parametrize("around", [lambda module: module, torch.nn.Sequential])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_have_no_hooks(around, copied):
+    """But those of others, and the model keeps its own."""
+    model = around(vqe())
+    (module,) = [one for one in model.modules() if isinstance(one, QuantumModule)]
+    module.register_forward_pre_hook(nothing)
+    natural = optim.NaturalGradient(model)
+    (twin,) = [one for one in copied(model).modules() if isinstance(one, QuantumModule)]
+    assert list(twin._forward_pre_hooks.values()) == [nothing]
+    assert not twin._forward_pre_hooks_with_kwargs
+    twin().sum().backward()
+    module().sum().backward()
+    natural.step()
+    assert len(module._forward_pre_hooks) == 2
+
+
+def nothing(module, arguments):
+    """A hook."""
 
 
 @pytest.mark.parametrize("around", [lambda module: module, torch.nn.Sequential])

@@ -16,7 +16,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from circuits_zoo import cases, random_observables
 from conftest import NIGHTLY
-from qiskit_torch_module import HybridModule, QuantumModule, optim, outputs
+from qiskit_torch_module import HybridModule, QuantumModule, analysis, methods, optim, outputs, with_method
 from qiskit_torch_module.optim.curve import Curve
 from qiskit_torch_module.optim.frequencies import frequencies
 from qiskit_torch_module.optim.minimizing import METHODS
@@ -553,7 +553,7 @@ def test_many_starts_train_as_each_alone(kind):
     def loss(model):
         return (model(inputs)[:, 0] - 0.3).square().mean()
 
-    starts = optim.many_starts(model, 4, seed=7)
+    starts = optim.many_starts(model, 4, generator=7)
     assert len(starts) == 4
     alone = []
     for index in range(4):
@@ -583,7 +583,7 @@ def test_many_starts_train_as_each_alone(kind):
 def test_starts_follow_the_seed_and_leave_the_rest_alone():
     model = vqe()
     before, state = model.weights.detach().clone(), torch.get_rng_state()
-    first, second, other = (optim.many_starts(model, 5, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (optim.many_starts(model, 5, generator=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(model.weights, before)
     (a,), (b,), (c,) = (list(one.parameters()) for one in (first, second, other))
@@ -598,7 +598,7 @@ def test_a_step_of_many_starts_is_one_native_call(monkeypatch):
     calls, values, pull_back = [], NativeRunner.values, NativeRunner.pull_back
     monkeypatch.setattr(NativeRunner, "values", lambda *a, **k: (calls.append("values"), values(*a, **k))[1])
     monkeypatch.setattr(NativeRunner, "pull_back", lambda *a, **k: (calls.append("back"), pull_back(*a, **k))[1])
-    starts = optim.many_starts(vqe(), 50, seed=0)
+    starts = optim.many_starts(vqe(), 50, generator=0)
     starts.losses(lambda model: model().sum()).sum().backward()
     assert calls == ["values", "back"]
     calls.clear()
@@ -641,7 +641,9 @@ def constant(model):
 WRONG = {
     "SPSA without a closure": (lambda: optim.SPSA(vqe().parameters()).step(), TypeError, "closure"),
     "SPSA with a loss for a closure": (lambda: optim.SPSA(vqe().parameters()).step(1.0), TypeError, "closure"),
-    "SPSA by a seed": (lambda: optim.SPSA(vqe().parameters(), generator=3), TypeError, "torch.Generator"),
+    "SPSA by a text": (lambda: optim.SPSA(vqe().parameters(), generator="3"), TypeError, "torch.Generator"),
+    "SPSA of nothing": (lambda: optim.SPSA(torch.nn.ReLU()), ValueError, "require gradients"),
+    "SPSA within rounding": (lambda: optim.SPSA(vqe(), perturbation=1e-300), ValueError, "at least 1e-08, got 1e-300"),
     "SPSA backwards": (lambda: optim.SPSA(vqe().parameters(), lr=-1.0), ValueError, "lr"),
     "SPSA without a width": (lambda: optim.SPSA(vqe().parameters(), perturbation=0), ValueError, "perturbation"),
     "SPSA of no samples": (lambda: optim.SPSA(vqe().parameters(), samples=0), ValueError, "samples"),
@@ -657,7 +659,8 @@ WRONG = {
     "QNSPSA without its input": (lambda: optim.QNSPSA(with_input()), ValueError, "rows the metric"),
     "QNSPSA with an input too many": (lambda: optim.QNSPSA(vqe(), input=torch.ones(2)), ValueError, "none"),
     "QNSPSA of frozen sets": (lambda: optim.QNSPSA(vqe().requires_grad_(False)), ValueError, "requires gradients"),
-    "QNSPSA by a seed": (lambda: optim.QNSPSA(vqe(), generator=0), TypeError, "manual_seed"),
+    "QNSPSA by no seed": (lambda: optim.QNSPSA(vqe(), generator=-1), ValueError, "a seed from 0"),
+    "QNSPSA within rounding": (lambda: optim.QNSPSA(vqe(), perturbation=1e-9), ValueError, "at least 1e-08, got 1e-09"),
     "Rotosolve without a closure": (lambda: optim.Rotosolve(vqe()).step(), TypeError, "closure"),
     "Rotosolve of parameters": (lambda: optim.Rotosolve(vqe().parameters()), TypeError, "torch.nn.Module"),
     "Rotosolve of another's": (lambda: optim.Rotosolve(vqe(), vqe().parameters()), ValueError, "none of them"),
@@ -709,14 +712,67 @@ WRONG = {
     "no starts": (lambda: optim.many_starts(vqe(), 0), ValueError, "k"),
     "half a start": (lambda: optim.many_starts(vqe(), 1.5), TypeError, "k"),
     "starts without a reset": (lambda: optim.many_starts(torch.nn.Sequential(Own()), 2), ValueError, r"'0' \(Own\)"),
-    "a start too far": (lambda: optim.many_starts(vqe(), 2, seed=0).choose(2), ValueError, "index"),
-    "losses of a number": (lambda: optim.many_starts(vqe(), 2, seed=0).losses(1.0), TypeError, "function"),
+    "a start too far": (lambda: optim.many_starts(vqe(), 2, generator=0).choose(2), ValueError, "index"),
+    "losses of a number": (lambda: optim.many_starts(vqe(), 2, generator=0).losses(1.0), TypeError, "function"),
     "losses of many numbers": (
-        lambda: optim.many_starts(vqe(), 2, seed=0).losses(lambda model: model().repeat(2)),
+        lambda: optim.many_starts(vqe(), 2, generator=0).losses(lambda model: model().repeat(2)),
         ValueError,
         "one number",
     ),
 }
+
+
+def of_spsa(model, generator, kind=optim.SPSA):
+    optimizer = kind(model, generator=generator)
+    for _ in range(2):
+        optimizer.step(lambda: model().sum())
+    return torch.cat([one.detach() for one in model.parameters()])
+
+
+# What each finds with random numbers of a generator.
+DRAWS = {
+    "SPSA": lambda generator: of_spsa(vqe(), generator),
+    "QNSPSA": lambda generator: of_spsa(vqe(), generator, optim.QNSPSA),
+    "many_starts": lambda generator: torch.cat([*optim.many_starts(vqe(), 3, generator).parameters()]).detach(),
+    "expressibility": lambda generator: analysis.expressibility(vqe(), 20, generator=generator).value,
+    "entangling_capability": lambda generator: analysis.entangling_capability(vqe(), 20, generator=generator).value,
+    "gradient_variance": lambda generator: analysis.gradient_variance(vqe(), 20, generator=generator).value,
+    "Shots": lambda generator: with_shots(generator)().detach(),
+}
+
+
+def with_shots(generator):
+    model = vqe()
+    return with_method(model, methods.Shots(10, generator=generator))
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_numbers_come_from_a_seed_or_a_generator(name):
+    """And without either, from the global state, which these leave as it is."""
+    draw = DRAWS[name]
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    by_seed, again, other = (draw(seed) for seed in (3, np.int64(3), 4))
+    by_generator = draw(seeded(1)), draw(seeded(1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(by_seed, again)
+    assert not np.array_equal(by_seed, other)
+    assert np.array_equal(*by_generator)
+    first = draw(None)
+    assert not torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(5)
+    assert np.array_equal(draw(None), first)
+
+
+def test_spsa_takes_a_model_as_the_others_do():
+    """What is frozen stays."""
+    found = []
+    for choose in (lambda model: model, lambda model: model.parameters()):
+        model = vqe()
+        found.append(
+            of_spsa(model, 0, lambda _, choose=choose, model=model, **given: optim.SPSA(choose(model), **given))
+        )
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -3,6 +3,7 @@
 import importlib
 import io
 import pickle
+import re
 import sys
 
 import numpy as np
@@ -249,6 +250,25 @@ def test_what_cannot_be_is_said(name):
     act, error, message = WRONG[name]
     with pytest.raises(error, match=message):
         act(lambda *given, **options: QuantumClassifier(*given, **{**QUICK, **options}), *blobs())
+
+
+@pytest.mark.parametrize("dtype", [np.str_, np.float64, np.int8, np.bool_])
+def test_messages_name_labels_as_users_do(dtype):
+    """And no types of NumPy."""
+    inputs, labels = blobs(classes=2)
+    labels = labels.astype(dtype)
+    kind = QuantumClassifier(**QUICK)
+    other = np.array([0, 1, 2]).astype(dtype)
+    calls = [
+        lambda: clone(kind).fit(inputs, labels[[0] * len(labels)]),
+        lambda: clone(kind).partial_fit(inputs, labels, classes=labels[:1]),
+        lambda: clone(kind).partial_fit(inputs, labels, classes=labels[:2]).partial_fit(inputs, labels, classes=other),
+        lambda: clone(kind).set_params(class_weight={labels[0]: np.float64(-1)}).fit(inputs, labels),
+    ]
+    for call in calls if dtype is not np.bool_ else [*calls[:2], calls[3]]:
+        with pytest.raises(ValueError, match="got|expected") as caught:
+            call()
+        assert not re.search(r"np\.|numpy|array\(|dtype", str(caught.value))
 
 
 def test_a_regressor_keeps_its_targets():

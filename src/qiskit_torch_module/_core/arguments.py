@@ -97,6 +97,23 @@ def noise_seed(value: Any, argument: str) -> int | np.random.Generator | None:
     return number
 
 
+def generator_of(value: Any, argument: str = "generator") -> torch.Generator | None:
+    """A generator of random numbers of PyTorch: itself, or one on the CPU that a seed starts; None: the global one.
+
+    Raises:
+        TypeError: of another kind.
+        ValueError: a number that is no seed.
+    """
+    if value is None or isinstance(value, torch.Generator):
+        return value
+    seed = _index(value)
+    if seed is None:
+        raise TypeError(f"{argument}: expected a torch.Generator, a whole number as seed or None, got {value!r}")
+    if not 0 <= seed < 1 << 63:
+        raise ValueError(f"{argument}: expected a seed from 0 to 2^63 - 1, got {seed}")
+    return torch.Generator().manual_seed(seed)
+
+
 def shot_count(value: Any, argument: str) -> float | None:
     """A number of shots; None stands for exact values.
 

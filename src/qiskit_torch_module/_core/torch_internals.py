@@ -47,6 +47,14 @@ _forward_level: Callable[[], int] = (
 )
 
 
+def drop_pre_hooks(module: torch.nn.Module, is_dropped: Callable[[Any], bool]) -> None:
+    """Takes some hooks off that run before the forward of a module."""
+    hooks = module._forward_pre_hooks
+    for number in [number for number, hook in hooks.items() if is_dropped(hook)]:
+        del hooks[number]
+        getattr(module, "_forward_pre_hooks_with_kwargs", {}).pop(number, None)
+
+
 def takes_no_derivatives() -> bool:
     """Whether derivatives of what is called are neither recorded nor taken along."""
     return not torch.is_grad_enabled() and _forward_level() < 0

@@ -67,7 +67,8 @@ def dynamical_lie_algebra(generators: Any, max_dimension: int | None = None) -> 
     masks; of sums of words, as shared parameters have them, it is closed by linear algebra.
 
     In a circuit, rotations side by side that commute and share a parameter are one generator, rotations otherwise
-    one each. Fixed gates turn the generators after them: the algebra is that of the circuit as it is, F^-1 H F of
+    one each. Multiples of the identity, which turn the phase alone, are left out: a dimension is at most 4^n - 1.
+    Fixed gates turn the generators after them: the algebra is that of the circuit as it is, F^-1 H F of
     generators H with all fixed gates F before each. Inputs are parameters, too.
 
     Source: Larocca et al., "Diagnosing barren plateaus with tools from quantum optimal control", Quantum 6, 824 (2022),

@@ -11,14 +11,14 @@ import torch
 
 from .._core.arguments import finite_number, tensor_of, whole_number
 from .._simulation.states import MOST_AMPLITUDES
-from ..modules.initial import Initial
+from ..geometry.classical import information_roots
+from ..geometry.jacobian import jacobian_by_inputs
+from ..modules.initial import Initial, random_numbers
 from ..modules.module import QuantumModule
 from ..outputs import Probabilities
 from .axes import axes_of, ink_of
-from .family import Family, Real, family_of, random_numbers, weights_of
+from .family import Family, Real, family_of, weights_of
 
-# Squares of amplitudes below are zero but for rounding, as are their derivatives.
-_LEAST = 1e-20
 # From which kappa on it is drawn.
 _LEAST_DRAWN = 10.0
 
@@ -85,7 +85,7 @@ def effective_dimension(
     samples: int = 100,
     gamma: float = 1.0,
     initial: Initial | None = "uniform",
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | int | None = None,
 ) -> EffectiveDimension:
     """The effective dimension of a model that gives probabilities.
 
@@ -106,7 +106,7 @@ def effective_dimension(
         samples: Number of random weights.
         gamma: A constant of the bound, above 0 and at most 1.
         initial: How weights are drawn, as `variational_params_initial` of `QuantumModule`; None: as the model starts.
-        generator: Of random numbers; None: the global one of PyTorch.
+        generator: Of random numbers: a generator of PyTorch, or a seed; None: the global one.
 
     Returns:
         The value with its standard error, and the eigenvalues of the Fisher information.
@@ -159,27 +159,11 @@ def _size(family: Family, data: torch.Tensor) -> int:
 
 def _eigenvalues(family: Family, data: torch.Tensor, weights: torch.Tensor) -> Real:
     """Of the Fisher information (W, W), averaged over the data, at each of the weights; shape (samples, W)."""
-    inputs = data.repeat(len(weights), 1)
-    rows = weights.repeat_interleave(len(data), 0)
-
-    def probabilities(rows: torch.Tensor) -> torch.Tensor:
-        values: torch.Tensor = family.model(torch.cat([inputs, rows], 1))
-        return values.flatten(1)
-
-    found = probabilities(rows)
-    if found.shape[1] <= family.num_weights:  # (C, rows, W)
-        slopes = torch.func.jacrev(lambda rows: probabilities(rows).sum(0))(rows).permute(1, 0, 2)
-    else:
-        directions = torch.eye(family.num_weights, dtype=rows.dtype)
-
-        def along(direction: torch.Tensor) -> torch.Tensor:
-            change: torch.Tensor = torch.func.jvp(probabilities, (rows,), (direction.expand_as(rows),))[1]
-            return change
-
-        slopes = torch.func.vmap(along)(directions).permute(1, 2, 0)
-    scaled = slopes / found.clamp(min=_LEAST).sqrt()[..., None]
-    scaled = scaled.reshape(len(weights), -1, family.num_weights)
-    information = scaled.mT @ scaled / len(data)
+    rows = torch.cat([data.repeat(len(weights), 1), weights.repeat_interleave(len(data), 0)], 1)
+    columns = range(family.num_inputs, family.num_inputs + family.num_weights)
+    roots = information_roots(*jacobian_by_inputs(family.model, rows, columns))
+    flat = roots.reshape(len(weights), -1, family.num_weights)
+    information = flat.mT @ flat / len(data)
     values: Real = torch.linalg.eigvalsh(information).clamp(min=0.0).numpy()
     return values
 

@@ -56,7 +56,7 @@ def entangling_capability(
     *,
     input: Any = None,
     initial: Initial | None = "uniform",
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | int | None = None,
 ) -> EntanglingCapability:
     """The Meyer-Wallach measure of a circuit's states, averaged over its parameters.
 
@@ -71,7 +71,7 @@ def entangling_capability(
         samples: Number of random members.
         input: An input, shape (input_size,), at which the model stays; None: inputs are uniform from 0 to 2 pi.
         initial: How weights are drawn, as `variational_params_initial` of `QuantumModule`; None: as the model starts.
-        generator: Of random numbers; None: the global one of PyTorch.
+        generator: Of random numbers: a generator of PyTorch, or a seed; None: the global one.
 
     Returns:
         The value with its standard error, and the measures of all samples.

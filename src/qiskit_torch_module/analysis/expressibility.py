@@ -59,7 +59,7 @@ def expressibility(
     bins: int = 75,
     input: Any = None,
     initial: Initial | None = "uniform",
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | int | None = None,
 ) -> Expressibility:
     """The divergence of the fidelities of a circuit's states from those of random states.
 
@@ -76,7 +76,7 @@ def expressibility(
         bins: Of both histograms.
         input: An input, shape (input_size,), at which the model stays; None: inputs are uniform from 0 to 2 pi.
         initial: How weights are drawn, as `variational_params_initial` of `QuantumModule`; None: as the model starts.
-        generator: Of random numbers; None: the global one of PyTorch.
+        generator: Of random numbers: a generator of PyTorch, or a seed; None: the global one.
 
     Returns:
         The value with its standard error, and what it was computed from.
@@ -118,7 +118,7 @@ def _divergence(fidelities: Real, num_qubits: int, bins: int) -> tuple[float, fl
     count = len(fidelities)
     shares = _counts(fidelities, bins) / count
     occupied = shares > 0.0
-    shares, degrees = shares[occupied], np.count_nonzero(occupied) - 1
+    shares, degrees = shares[occupied], int(np.count_nonzero(occupied)) - 1
     surprise = np.log(shares) - _log_haar(num_qubits, bins)[occupied]
     value = float(shares @ surprise)
     second = degrees / (2.0 * count**2)

@@ -6,7 +6,6 @@ One native call computes as many members as fit into `MOST_AMPLITUDES` of memory
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from qiskit import QuantumCircuit
 
 from .._core.arguments import tensor_of
 from .._simulation.states import MOST_AMPLITUDES
-from ..modules.initial import Initial, initial_values, is_single, seeded
+from ..modules.initial import Initial, initial_values, is_single, random_numbers
 from ..modules.module import QuantumModule
 
 Real = npt.NDArray[np.float64]
@@ -89,22 +88,6 @@ def family_of(given: Any, observables: Any = None) -> Family:
     return Family(own, model.requires_grad_(False), len(own.encoding_parameters), len(weights))
 
 
-@contextmanager
-def random_numbers(generator: torch.Generator | None) -> Iterator[None]:
-    """Those of a generator, or of the global one.
-
-    Raises:
-        TypeError: another kind of generator.
-    """
-    if generator is None:
-        yield
-        return
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
-    with seeded(int(torch.randint(1 << 62, (), generator=generator, device=generator.device))):
-        yield
-
-
 def weights_of(model: QuantumModule, samples: int, initial: Initial | None) -> torch.Tensor:
     """Random weights (samples, W): by `initial`, or as the module starts its own."""
     if initial is None:
@@ -137,7 +120,7 @@ def inputs_of(family: Family, samples: int, input: Any) -> torch.Tensor:
 
 
 def drawn(
-    family: Family, samples: int, initial: Initial | None, input: Any, generator: torch.Generator | None
+    family: Family, samples: int, initial: Initial | None, input: Any, generator: torch.Generator | int | None
 ) -> torch.Tensor:
     """Random members (samples, columns) of a family."""
     with random_numbers(generator):

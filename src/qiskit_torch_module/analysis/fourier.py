@@ -19,12 +19,12 @@ from .._program.program import Program
 from .._reading.polynomials import Polynomial
 from .._simulation.choose import Runners, require_exact
 from .._simulation.states import MOST_AMPLITUDES
-from ..modules.initial import Initial
+from ..modules.initial import Initial, random_numbers
 from ..modules.module import QuantumModule
 from ..outputs import Fidelity, Probabilities
 from ..outputs.columns import Columns
 from .axes import axes_of
-from .family import Real, random_numbers, weights_of
+from .family import Real, weights_of
 from .spectrum import Encoding, encoding_of, present_weights, require_inputs
 
 Complex = npt.NDArray[np.complex128]
@@ -108,7 +108,7 @@ def fourier_coefficients(
     samples: int | None = None,
     *,
     initial: Initial | None = "uniform",
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | int | None = None,
 ) -> FourierCoefficients:
     """The coefficients of a model as a Fourier series of its inputs: f(x) = sum of c exp(i frequency x).
 
@@ -125,7 +125,7 @@ def fourier_coefficients(
         samples: Number of random weights; None: those of the model.
         initial: How random weights are drawn, as `variational_params_initial` of `QuantumModule`; None: as the model
             starts.
-        generator: Of random numbers; None: the global one of PyTorch.
+        generator: Of random numbers: a generator of PyTorch, or a seed; None: the global one.
 
     Returns:
         Frequencies and coefficients. Called with inputs, they are the model again.

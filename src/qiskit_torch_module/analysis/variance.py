@@ -51,7 +51,7 @@ def gradient_variance(
     output: int = 0,
     input: Any = None,
     initial: Initial | None = None,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | int | None = None,
 ) -> GradientVariance:
     """The variance of derivatives at random weights: one that falls exponentially with qubits is a barren plateau.
 
@@ -67,7 +67,7 @@ def gradient_variance(
         output: Which output of the model, if it has several.
         input: An input, shape (input_size,), at which the model stays; None: inputs are uniform from 0 to 2 pi.
         initial: How weights are drawn, as `variational_params_initial` of `QuantumModule`; None: as the model starts.
-        generator: Of random numbers; None: the global one of PyTorch.
+        generator: Of random numbers: a generator of PyTorch, or a seed; None: the global one.
 
     Returns:
         The mean with its standard error, and the variances by each weight.

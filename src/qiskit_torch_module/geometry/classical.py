@@ -11,6 +11,8 @@ from .point import require_one_of
 
 # How far the sum of probabilities may be from 1, in units of the last place.
 _ULPS = 1e4
+# Amplitudes of so many are zero but for rounding, as are derivatives of their squares.
+_ULPS_OF_ZERO = 64.0
 
 Likelihood = Literal["probabilities", "logits", "gaussian"]
 
@@ -25,7 +27,7 @@ def classical_fisher_information(
     """The Fisher information of what a model gives: how much one draw from it tells about its parameters.
 
     For probabilities p_y of the outcomes y, F_kl = sum_y p_y (d_k log p_y) (d_l log p_y). It is at most the quantum
-    Fisher information, whatever is measured. Outcomes of probability 0 add nothing.
+    Fisher information, whatever is measured. Outcomes of probability 0, up to rounding, add nothing.
 
     Args:
         model: A `QuantumModule`, or any ``torch.nn.Module`` that takes rows, a `HybridModule` among them.
@@ -50,17 +52,33 @@ def classical_fisher_information(
     values, slopes, lead = jacobian(model, input)
     if reduction == "mean" and not len(values):
         raise ValueError("input: expected a sample to take the mean of, got an empty batch; leave it out")
+    roots = information_roots(values, slopes, likelihood)
+    if reduction == "none":
+        return (roots.mT @ roots).reshape(*lead, *roots.shape[2:] * 2)
+    flat = roots.flatten(0, 1)
+    return flat.mT @ flat / len(values)
+
+
+def information_roots(values: torch.Tensor, slopes: torch.Tensor, likelihood: str = "probabilities") -> torch.Tensor:
+    """Matrices A (B, M, P) of which A^T A is the Fisher information of each sample.
+
+    Args:
+        values: What a model gives, (B, M).
+        slopes: Its derivatives, (B, M, P).
+        likelihood: What it is, as for `classical_fisher_information`.
+
+    Raises:
+        ValueError: these are no probabilities.
+    """
     if likelihood == "probabilities":
         _require_probabilities(values)
-        slopes = slopes * torch.where(values > 0, values, torch.inf).rsqrt()[:, :, None]
-    elif likelihood == "logits":
+        least = (_ULPS_OF_ZERO * torch.finfo(values.dtype).eps) ** 2
+        return slopes * torch.where(values > least, values, torch.inf).rsqrt()[:, :, None]
+    if likelihood == "logits":
         # The covariance diag(p) - p p^T of outcomes, as a square.
         share = values.softmax(1)[:, :, None]
-        slopes = share.sqrt() * (slopes - (share * slopes).sum(1, keepdim=True))
-    if reduction == "none":
-        return (slopes.mT @ slopes).reshape(*lead, *slopes.shape[2:] * 2)
-    flat = slopes.flatten(0, 1)
-    return flat.mT @ flat / len(values)
+        return share.sqrt() * (slopes - (share * slopes).sum(1, keepdim=True))
+    return slopes
 
 
 def _require_probabilities(values: torch.Tensor) -> None:

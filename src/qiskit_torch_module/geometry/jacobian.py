@@ -42,6 +42,28 @@ def jacobian(model: Any, input: Any = None) -> tuple[torch.Tensor, torch.Tensor,
     return _of_function(model, input)
 
 
+def jacobian_by_inputs(model: QuantumModule, rows: torch.Tensor, columns: range) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a model gives for inputs (B, num_inputs), (B, M), and its derivatives (B, M, K) by some of their columns."""
+
+    def values(some: torch.Tensor) -> torch.Tensor:
+        others = [rows[:, : columns.start], some, rows[:, columns.stop :]]
+        given: torch.Tensor = model(torch.cat(others, 1))
+        return given.flatten(1)
+
+    some = rows[:, columns.start : columns.stop]
+    found = values(some)
+    if found.shape[1] <= len(columns):
+        slopes: torch.Tensor = torch.func.jacrev(lambda some: values(some).sum(0))(some).permute(1, 0, 2)
+        return found, slopes
+
+    def along(direction: torch.Tensor) -> torch.Tensor:
+        change: torch.Tensor = torch.func.jvp(values, (some,), (direction.expand_as(some),))[1]
+        return change
+
+    directions = torch.eye(len(columns), dtype=rows.dtype)
+    return found, torch.func.vmap(along)(directions).permute(1, 2, 0)
+
+
 def _is_native(model: QuantumModule, input: Any) -> bool:
     """Whether the native engine computes what it gives, with no parameters but weights."""
     if model._sums is not None or model._program.others or not all(_is_own(one) for one in model.variational_):

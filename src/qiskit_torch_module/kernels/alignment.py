@@ -28,7 +28,7 @@ def target_alignment(
         kernel: A `FidelityKernel` or `ProjectedKernel`, or a function that gives the matrix (N, N) of samples, a
             tensor or an array.
         x: Samples (N, D).
-        labels: The class of each sample (N,): numbers or strings.
+        labels: The class of each sample (N,): whole numbers, of any dtype, or strings.
         balanced: Whether every class counts as much as every other one, however many samples it has: Y_ij is divided
             by the sizes of both classes.
         centered: Whether the mean of features over all samples is taken away, which shifts of the kernel then do not
@@ -92,6 +92,13 @@ def _codes(labels: Any, balanced: bool) -> torch.Tensor:
         raise ValueError(f"labels: expected shape (N,), one class for each sample, got {listed.shape}; use .ravel()")
     if listed.dtype.kind in "fc" and not np.all(np.isfinite(listed)):
         raise ValueError("labels: expected classes, got values that are not finite; leave these samples out")
+    if listed.dtype.kind == "f" and len(fractions := listed[listed != np.round(listed)]):
+        raise ValueError(
+            f"labels: expected classes, got fractions such as {fractions[0]:g}; give the class of each sample, such as "
+            "labels > 0.5, or whole numbers"
+        )
+    if listed.dtype.kind == "c":
+        raise TypeError("labels: expected classes, as whole numbers or strings, got complex numbers; take .real")
     classes, place, counts = np.unique(listed, return_inverse=True, return_counts=True)
     if len(classes) < 2:
         got = f"one, {classes.tolist()[0]!r}" if len(classes) else "none"

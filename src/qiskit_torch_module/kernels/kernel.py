@@ -135,13 +135,16 @@ class Kernel(torch.nn.Module, ABC):
 
         Returns:
             Shape (N, M). float64 if the parameters or samples that are tensors are, else float32. If `out` is given, a
-            tensor that shares its memory.
+            tensor that shares its memory. If x and y are both NumPy arrays, which is how scikit-learn calls the kernel
+            of ``SVC(kernel=kernel)``, an array, as from `evaluate`.
 
         Raises:
             TypeError: samples are no real numbers, or `out` is of another dtype or kind.
             ValueError: samples or `out` have another shape, a value is not finite, or the matrix exceeds the memory
                 budget.
         """
+        if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and out is None:
+            return self._between_arrays(x, y)  # type: ignore[no-any-return]
         samples, others = self._samples(x, y)
         if out is not None:
             return self._written(samples, others, out)
@@ -153,6 +156,16 @@ class Kernel(torch.nn.Module, ABC):
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             return self._with_graph(samples, others)
         return self._filled(samples.new_empty(shape), samples, others)
+
+    def _between_arrays(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
+        """As scikit-learn asks: for the matrix, or, of some of its estimators, for one entry after the other."""
+        if x.ndim == 1 or y.ndim == 1:
+            raise ValueError(
+                f"x, y: expected shapes (N, {self.num_features}) and (M, {self.num_features}), got {x.shape} and "
+                f"{y.shape}; where scikit-learn compares samples pair by pair, give kernel.as_sklearn() in place of "
+                "the kernel"
+            )
+        return self.evaluate(x, y)
 
     def _with_graph(self, samples: torch.Tensor, others: torch.Tensor | None) -> torch.Tensor:
         return self._matrix(self.features(samples), None if others is None else self.features(others))

@@ -56,6 +56,11 @@ def writable(out: Any, shape: tuple[int, int], samples: torch.Tensor) -> torch.T
         raise TypeError(f"{wanted}, as an array or a tensor, got {type(out).__name__}")
     if tuple(out.shape) != shape:
         raise ValueError(f"{wanted}, a row for each sample x and a column for each sample y, got {tuple(out.shape)}")
+    if _shares_entries(out):
+        raise ValueError(
+            f"{wanted}, with memory of its own for every entry, got one whose entries share some, as those of "
+            "`expand` and `broadcast_to` do; give a copy, such as out.clone()"
+        )
     if isinstance(out, np.ndarray):
         if DTYPES.get(out.dtype) is not dtype:
             raise TypeError(f"{wanted}, as samples and parameters have, got {out.dtype}")
@@ -67,3 +72,12 @@ def writable(out: Any, shape: tuple[int, int], samples: torch.Tensor) -> torch.T
     if out.requires_grad:
         raise ValueError(f"{wanted}, without requires_grad, as no gradients go through it; detach it")
     return out
+
+
+def _shares_entries(out: np.ndarray[Any, Any] | torch.Tensor) -> bool:
+    """Whether two entries of a matrix may lie at one place: rows or columns do not step over each other."""
+    steps = [one // out.itemsize for one in out.strides] if isinstance(out, np.ndarray) else out.stride()
+    (inner, inner_size), (outer, _) = sorted((abs(step), size) for step, size in zip(steps, out.shape, strict=True))
+    if out.shape[0] < 2 or out.shape[1] < 2:
+        return max(out.shape) > 1 and (inner if inner_size > 1 else outer) == 0
+    return inner == 0 or outer < inner * inner_size

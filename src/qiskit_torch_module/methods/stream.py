@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from .._core.arguments import generator_of
+
 # Seeds have as many bits as PyTorch draws whole numbers of.
 _SEEDS = 1 << 63
 
@@ -23,13 +25,7 @@ class Stream:
     """
 
     def __init__(self, generator: torch.Generator | int | None) -> None:
-        if isinstance(generator, bool) or not isinstance(generator, (int, torch.Generator, type(None))):
-            raise TypeError(f"generator: expected a torch.Generator, a whole number as seed or None, got {generator!r}")
-        if isinstance(generator, int):
-            if not 0 <= generator < _SEEDS:
-                raise ValueError(f"generator: expected a seed from 0 to 2^63 - 1, got {generator}")
-            generator = torch.Generator().manual_seed(generator)
-        self._generator = generator
+        self._generator = generator_of(generator)
 
     def seed(self) -> int:
         """The next one."""

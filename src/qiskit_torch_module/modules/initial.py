@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .._core.arguments import tensor_of
+from .._core.arguments import generator_of, tensor_of
 
 # Shorthand name: (function of torch.nn.init, its keyword arguments with their defaults).
 _NAMED: dict[str, tuple[Any, dict[str, float]]] = {
@@ -37,6 +37,23 @@ def seeded(seed: int | None) -> Iterator[None]:
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(int(seed))
+        yield
+
+
+@contextmanager
+def random_numbers(generator: torch.Generator | int | None) -> Iterator[None]:
+    """Those of a generator, or that follow from a seed; the global random state is left as it was. None: that one.
+
+    Raises:
+        TypeError: another kind of generator.
+        ValueError: a number that is no seed.
+    """
+    found = generator_of(generator)
+    if found is not None and found is not generator:
+        seed: int | None = found.initial_seed()
+    else:
+        seed = None if found is None else int(torch.randint(1 << 62, (), generator=found, device=found.device))
+    with seeded(seed):
         yield
 
 

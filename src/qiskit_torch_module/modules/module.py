@@ -37,6 +37,7 @@ from .initial import Initial, initial_values, seeded
 from .inputs import is_ready, one_of, prepared
 from .sampling import sampled
 from .sets import is_flat, own_name, rename_entries, set_initials, set_names
+from .watching import forget_watchers
 
 if TYPE_CHECKING:
     from .network import QNN
@@ -149,6 +150,7 @@ class QuantumModule(torch.nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
+        forget_watchers(self)
         program = self.__dict__.get("_program")
         if isinstance(program, Program):
             program.evolution.set_circuit(self._circuit)

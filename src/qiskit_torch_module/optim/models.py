@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .._core.arguments import generator_of
 from .._simulation.states import states_of
 from ..methods import Native
 from ..modules.module import QuantumModule
@@ -188,18 +189,14 @@ def as_states(module: QuantumModule) -> QuantumModule:
     return twin
 
 
-def require_generator(generator: Any) -> torch.Generator | None:
-    """Checks that random numbers come from a generator of PyTorch on the CPU, or None, the global one.
+def generator_on_cpu(generator: Any) -> torch.Generator | None:
+    """A generator of PyTorch on the CPU, also by its seed; None: the global one.
 
     Raises:
-        TypeError: from something else.
-        ValueError: the generator is on another device.
+        TypeError: something else.
+        ValueError: a number that is no seed, or the generator is on another device.
     """
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(
-            f"generator: expected a torch.Generator or None, got {generator!r}; torch.Generator().manual_seed(0) has a "
-            "seed"
-        )
-    if generator is not None and generator.device.type != "cpu":
-        raise ValueError(f"generator: expected one on the CPU, got one on {generator.device}")
-    return generator
+    found = generator_of(generator)
+    if found is not None and found.device.type != "cpu":
+        raise ValueError(f"generator: expected one on the CPU, got one on {found.device}")
+    return found

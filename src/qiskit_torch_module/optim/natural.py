@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +10,22 @@ import torch
 from .._core.arguments import finite_number
 from .._core.torch_internals import transforms_active
 from ..modules.module import QuantumModule
+from ..modules.watching import Watcher
 from .metric import Solution, Solver
 from .models import as_states, quantum_modules, quantum_sets, require_model
 
 _STRUCTURES = ("full", "block", "diagonal")
+
+
+class _Inputs(Watcher):
+    """Shows natural gradients what a module is called with."""
+
+    def __init__(self, natural: NaturalGradient, module: QuantumModule) -> None:
+        self._natural, self._module = natural, module
+
+    def __call__(self, called: torch.nn.Module, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        # `called` may be the same module on another method, which shares parameters and hooks.
+        self._natural._see(self._module, arguments, options)
 
 
 class NaturalGradient:
@@ -38,7 +49,7 @@ class NaturalGradient:
 
     Inputs are seen by a hook on every quantum module: those of all calls with gradients since the last step, which are
     one batch, as where gradients of several calls add up. Evaluate within ``torch.no_grad()``. Calls within
-    ``torch.func`` are not seen.
+    ``torch.func`` are not seen, nor those of copies of the model, which have no hooks.
 
     Source: Stokes et al., "Quantum Natural Gradient", Quantum 4, 269 (2020), arXiv:1909.02108.
 
@@ -79,15 +90,12 @@ class NaturalGradient:
         self._inputs: dict[QuantumModule, list[Any]] = {module: [] for module in self._modules.values()}
         self._states: dict[QuantumModule, QuantumModule] = {}
         self._hooks = [
-            module.register_forward_pre_hook(partial(self._see, module), with_kwargs=True)
+            module.register_forward_pre_hook(_Inputs(self, module), with_kwargs=True)
             for module in self._modules.values()
         ]
         self.ranks: dict[str, tuple[int, int]] = {}
 
-    def _see(
-        self, module: QuantumModule, called: torch.nn.Module, arguments: tuple[Any, ...], options: Mapping[str, Any]
-    ) -> None:
-        # `called` may be the same module on another method, which shares parameters and hooks.
+    def _see(self, module: QuantumModule, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         if not self._hooks or not torch.is_grad_enabled() or transforms_active():
             return
         input = arguments[0] if arguments else options.get("input", options.get("input_tensor"))

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from .._core.arguments import finite_number
 from .models import Closure, loss_of
 
 Tensors = Sequence[torch.Tensor]
+
+# Half of the digits of a double: the least from which second differences are more than rounding.
+_LEAST = 1e-8
+
+
+def perturbation_of(value: Any) -> float:
+    """How far from parameters losses are computed.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: not finite, not positive, or so small that differences are rounding.
+    """
+    width = finite_number(value, "perturbation", 0.0)
+    if width < _LEAST:
+        raise ValueError(
+            f"perturbation: expected at least {_LEAST:g}, got {value:g}: differences of losses so near to each other "
+            "are rounding; 0.01 is usual"
+        )
+    return width
 
 
 def signs(parameters: Tensors, generator: torch.Generator | None) -> list[torch.Tensor]:

@@ -9,8 +9,8 @@ from torch.func import functional_call, vmap
 
 from .._core.arguments import finite_number, flag, whole_number
 from ..modules.module import QuantumModule
-from .models import Closure, as_states, require_closure, require_generator
-from .perturbation import Place, signs
+from .models import Closure, as_states, generator_on_cpu, require_closure
+from .perturbation import Place, perturbation_of, signs
 
 _REMEMBERED = 5
 
@@ -38,7 +38,8 @@ class QNSPSA(torch.optim.Optimizer):
             taken; this takes one value of the loss more.
         samples: Directions that a step averages over; each takes two values of the loss and five states.
         input: Of the model, where its circuit has one, shape (..., input_size): the metric is the mean over its rows.
-        generator: Of the random signs, on the CPU; None: the global one of PyTorch, which ``torch.manual_seed`` seeds.
+        generator: Of the random signs: a generator of PyTorch on the CPU, or a seed; None: the global one, which
+            ``torch.manual_seed`` seeds.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -54,7 +55,7 @@ class QNSPSA(torch.optim.Optimizer):
         blocking: bool = True,
         samples: int = 1,
         input: torch.Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | int | None = None,
     ) -> None:
         if not isinstance(model, QuantumModule):
             raise TypeError(
@@ -68,7 +69,7 @@ class QNSPSA(torch.optim.Optimizer):
         self._regularization = finite_number(regularization, "regularization", 0.0)
         self._blocking = flag(blocking, "blocking")
         self._samples = whole_number(samples, "samples", 1)
-        self._generator, self._input = require_generator(generator), input
+        self._generator, self._input = generator_on_cpu(generator), input
         sets = zip(model.variational_names, model.variational_, strict=True)
         self._named = {name: one for name, one in sets if one.requires_grad}
         if not self._named:
@@ -76,7 +77,7 @@ class QNSPSA(torch.optim.Optimizer):
         self._states = as_states(model)
         defaults = {
             "lr": finite_number(lr, "lr", 0.0),
-            "perturbation": finite_number(perturbation, "perturbation", 0.0),
+            "perturbation": perturbation_of(perturbation),
             "step": 0,
             "losses": (),
             "metric": None,  # in the group, as what is in `state` is rounded to the dtype of the parameters when loaded

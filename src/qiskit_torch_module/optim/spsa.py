@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from .._core.arguments import finite_number, whole_number
-from .models import Closure, require_closure, require_generator
-from .perturbation import Place, signs
+from .models import Closure, generator_on_cpu, require_closure
+from .perturbation import Place, perturbation_of, signs
 
 
 class SPSA(torch.optim.Optimizer):
@@ -22,13 +22,15 @@ class SPSA(torch.optim.Optimizer):
     Transactions on Aerospace and Electronic Systems 34, 817 (1998).
 
     Args:
-        params: Parameters, or groups of them, each with its own `lr` and `perturbation`.
+        params: A model, whose parameters that require gradients are trained, as for the other optimisers here; or
+            parameters, or groups of them, each with its own `lr` and `perturbation`.
         lr: Length of the first step, but for `stability`.
         perturbation: How far from the parameters the loss is computed.
         samples: Directions that a step averages over; each takes two values of the loss.
         lr_decay, perturbation_decay: Exponents by which both fall; 0: they do not.
         stability: Keeps the first steps short; a tenth of the number of steps is usual.
-        generator: Of the random signs, on the CPU; None: the global one of PyTorch, which ``torch.manual_seed`` seeds.
+        generator: Of the random signs: a generator of PyTorch on the CPU, or a seed; None: the global one, which
+            ``torch.manual_seed`` seeds.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -37,26 +39,26 @@ class SPSA(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: torch.nn.Module | Iterable[Any],
         lr: float = 0.1,
         perturbation: float = 0.1,
         samples: int = 1,
         lr_decay: float = 0.602,
         perturbation_decay: float = 0.101,
         stability: float = 0.0,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | int | None = None,
     ) -> None:
         defaults = {
             "lr": finite_number(lr, "lr", 0.0),
-            "perturbation": finite_number(perturbation, "perturbation", 0.0),
+            "perturbation": perturbation_of(perturbation),
             "lr_decay": finite_number(lr_decay, "lr_decay", -1.0),
             "perturbation_decay": finite_number(perturbation_decay, "perturbation_decay", -1.0),
             "stability": finite_number(stability, "stability", -1.0),
             "step": 0,
         }
         self._samples = whole_number(samples, "samples", 1)
-        self._generator = require_generator(generator)
-        super().__init__(params, defaults)
+        self._generator = generator_on_cpu(generator)
+        super().__init__(_listed(params), defaults)
 
     def step(self, closure: Closure | None = None) -> torch.Tensor:  # type: ignore[override]
         """One step.
@@ -92,3 +94,13 @@ class SPSA(torch.optim.Optimizer):
         for group in self.param_groups:
             group["step"] += 1  # where state_dict finds it
         return total
+
+
+def _listed(params: Any) -> Any:
+    """Those of a model, or what PyTorch takes."""
+    if not isinstance(params, torch.nn.Module):
+        return params
+    found = [one for one in params.parameters() if one.requires_grad]
+    if not found:
+        raise ValueError("params: expected a model with parameters that require gradients, got one without any")
+    return found

@@ -9,24 +9,25 @@ import torch
 from torch.func import functional_call, vmap
 
 from .._core.arguments import whole_number
-from ..modules.initial import seeded
+from ..modules.initial import random_numbers
 from .models import called_with, require_model
 
 
-def many_starts(model: torch.nn.Module, k: int, seed: int | None = None) -> ManyStarts:
+def many_starts(model: torch.nn.Module, k: int, generator: torch.Generator | int | None = None) -> ManyStarts:
     """Initialisations of a model side by side, so that a step of all is one native call.
 
     Args:
         model: Any module whose parts have ``reset_parameters``, as `QuantumModule` and the layers of PyTorch do. The
             first start is the model as it is, which is left so until `ManyStarts.choose`.
         k: How many.
-        seed: Of the other starts; the global random state is left as it was. None: the global state.
+        generator: Of the other starts: a generator of PyTorch, or a seed; None: the global one.
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: `k` is not positive, or a part of the model cannot start anew; the message names it.
+        ValueError: `k` is not positive, a number is no seed, or a part of the model cannot start anew; the message
+            names it.
     """
-    return ManyStarts(model, k, seed)
+    return ManyStarts(model, k, generator)
 
 
 class ManyStarts(torch.nn.Module):
@@ -36,7 +37,7 @@ class ManyStarts(torch.nn.Module):
     alone, by the sum of all losses.
     """
 
-    def __init__(self, model: torch.nn.Module, k: int, seed: int | None = None) -> None:
+    def __init__(self, model: torch.nn.Module, k: int, generator: torch.Generator | int | None = None) -> None:
         super().__init__()
         require_model(model)
         self._count = whole_number(k, "k", 1)
@@ -44,7 +45,7 @@ class ManyStarts(torch.nn.Module):
         self._names = [name for name, one in model.named_parameters() if one.requires_grad]
         if not self._names:
             raise ValueError("model: expected parameters that require gradients, got none")
-        self._stacked = torch.nn.ParameterList(self._starts(seed))
+        self._stacked = torch.nn.ParameterList(self._starts(generator))
 
     @property
     def model(self) -> torch.nn.Module:
@@ -54,13 +55,13 @@ class ManyStarts(torch.nn.Module):
     def __len__(self) -> int:
         return self._count
 
-    def _starts(self, seed: int | None) -> list[torch.Tensor]:
+    def _starts(self, generator: torch.Generator | int | None) -> list[torch.Tensor]:
         _require_resets(self.model)
         own = dict(self.model.named_parameters())
         before = {name: one.detach().clone() for name, one in own.items()}
         starts = [[before[name]] for name in self._names]
         try:
-            with seeded(seed):
+            with random_numbers(generator):
                 for _ in range(self._count - 1):
                     for part in self.model.modules():
                         if part._parameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -39,3 +40,12 @@ def sample_weights(weights: Any, inputs: Array) -> Array | None:
     if not np.isfinite(array).all() or (array < 0).any() or not array.any():
         raise ValueError("sample_weight: expected finite weights, none negative and not all zero")
     return array
+
+
+def plain(given: Any) -> Any:
+    """Labels as values of Python, so that messages say nothing of NumPy's types."""
+    if isinstance(given, (np.ndarray, np.generic)):
+        return given.tolist()
+    if isinstance(given, Mapping):
+        return {plain(key): plain(value) for key, value in given.items()}
+    return [plain(one) for one in given] if isinstance(given, (list, tuple)) else given

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .base import QuantumEstimator
-from .checks import Array, checked_samples, sample_weights
+from .checks import Array, checked_samples, plain, sample_weights
 from .training import Samples
 
 
@@ -121,7 +121,7 @@ class QuantumClassifier(ClassifierMixin, QuantumEstimator):  # type: ignore[misc
         weights = sample_weights(sample_weight, inputs)
         self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
         if len(self.classes_) < 2:
-            raise ValueError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]!r}")
+            raise ValueError(f"y: expected labels of at least two classes, got one class, {plain(self.classes_[0])!r}")
         if weights is not None:  # a class may be there with nothing but zeros
             inputs, labels, weights = (one[weights > 0] for one in (inputs, labels, weights))
         self._set_scale(inputs, weights)
@@ -150,12 +150,12 @@ class QuantumClassifier(ClassifierMixin, QuantumEstimator):  # type: ignore[misc
                 raise ValueError("classes: expected all labels in the first call of partial_fit, got None")
             self.classes_ = np.unique(column_or_1d(classes))
             if len(self.classes_) < 2:
-                raise ValueError(f"classes: expected at least two, got one class, {self.classes_[0]!r}")
+                raise ValueError(f"classes: expected at least two, got one class, {plain(self.classes_[0])!r}")
         elif classes is not None and not np.array_equal(np.unique(column_or_1d(classes)), self.classes_):
-            raise ValueError(f"classes: expected those of the first call, {self.classes_}, got {classes}")
+            raise ValueError(f"classes: expected those of the first call, {plain(self.classes_)}, got {plain(classes)}")
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
-            raise ValueError(f"y: expected labels of the classes {self.classes_}, got {unknown}")
+            raise ValueError(f"y: expected labels of the classes {plain(self.classes_)}, got {plain(unknown)}")
         if is_first:
             self._set_scale(inputs, weights)
             self._begin(inputs, len(self.classes_), _losses)
@@ -203,9 +203,11 @@ class QuantumClassifier(ClassifierMixin, QuantumEstimator):  # type: ignore[misc
         elif isinstance(self.class_weight, Mapping):
             factors = np.array([float(self.class_weight.get(label, 1.0)) for label in self.classes_])
             if not np.isfinite(factors).all() or (factors < 0).any() or not factors.any():
-                raise ValueError(f"class_weight: expected finite factors, none negative, got {self.class_weight}")
+                raise ValueError(
+                    f"class_weight: expected finite factors, none negative, got {plain(self.class_weight)}"
+                )
         else:
-            raise ValueError(f"class_weight: expected None, 'balanced' or a mapping, got {self.class_weight!r}")
+            raise ValueError(f"class_weight: expected None, 'balanced' or a mapping, got {plain(self.class_weight)!r}")
         total: Array = own * factors[indices]
         return total
 
