@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import ideas
 import numpy as np
 
 from qiskit_torch_module.reproduce import digits, learning
@@ -88,7 +89,7 @@ def text_of(name: str) -> str:
             return DERIVED[first](*rest)
         way, kind = (*rest, "")[:2]
         return FORMATS[kind](value_at(first, way))
-    except (KeyError, IndexError, TypeError, OSError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
         raise ValueError(
             f"<!--={name}--> names no number: {type(error).__name__} {error}"
         ) from error
@@ -370,5 +371,6 @@ DERIVED: dict[str, Callable[..., str]] = {
     "table-i": _table_i,
     "paper": _paper,
     "busy-ratio": _busy_ratio,
+    "ideas": ideas.table,
     "machine": _machine,
 }

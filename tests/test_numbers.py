@@ -39,7 +39,9 @@ def test_tables_are_made_from_the_files_of_results(make, tmp_path):
         assert (RESULTS / path.name).read_text() == path.read_text(), f"{path.name}: python docs/make_tables.py"
 
 
-@pytest.mark.parametrize("name", ["fig1 nowhere", "nothing step", "fig1 points furlongs", "step 5", "kernels rows/99"])
+@pytest.mark.parametrize(
+    "name", ["fig1 nowhere", "nothing step", "fig1 points furlongs", "step 5", "kernels rows/99", "ides"]
+)
 def test_a_name_that_names_nothing_is_refused(make, name):
     with pytest.raises(ValueError, match=f"<!--={name}--> names no number"):
         make.numbers.text_of(name)
