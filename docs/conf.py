@@ -1,11 +1,13 @@
 """Sphinx: ``sphinx-build -W docs docs/_build``."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 from qiskit_torch_module import __version__
 
 sys.path.insert(0, str(Path(__file__).parent))
+from other_sites import inventories
 
 project = "qiskit-torch-module"
 author = "The qiskit-torch-module developers"
@@ -15,10 +17,13 @@ release = version = __version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "dark_pictures",
+    "own_names",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath"]
@@ -26,13 +31,22 @@ myst_heading_anchors = 3
 # Results are included as they were written; links to the repository's files stay links of the repository.
 suppress_warnings = ["myst.xref_missing", "myst.header"]
 
-default_role = "code"
+default_role = "py:obj"  # a link where there is something to link to, else code
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
 autodoc_typehints_format = "short"
+autodoc_type_aliases = {"npt.ArrayLike": "npt.ArrayLike"}
+autosummary_generate = False
+python_maximum_signature_line_length = 80
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 napoleon_custom_sections = [("Source", "params_style")]
+
+intersphinx_mapping = inventories(
+    Path(tempfile.gettempdir()) / "qiskit-torch-module-inventories"
+)
 
 html_theme = "furo"
 html_title = f"qiskit-torch-module {version}"

@@ -11,7 +11,7 @@ from qiskit_torch_module import _engine, set_memory_budget
 from qiskit_torch_module._simulation import choose
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("api/*.md")])
 OUTPUTS = runpy.run_path(str(ROOT / "docs" / "make_outputs.py"))
 NEEDS = {"from_pennylane.md": ["pennylane"], "from_qiskit_machine_learning.md": ["qiskit_machine_learning"]}
 

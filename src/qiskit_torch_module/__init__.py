@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 # Rooms that are opened when they are first asked for: what they need takes time to import.
-_ROOMS: tuple[str, ...] = ("analysis", "geometry", "kernels", "optim", "sklearn")
+_ROOMS: tuple[str, ...] = ("analysis", "circuits", "geometry", "kernels", "optim", "plots", "sklearn")
 
 
 def __getattr__(name: str) -> Any:

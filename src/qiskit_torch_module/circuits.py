@@ -28,6 +28,13 @@ def incremental_data_uploading(num_qubits: int, depth: int) -> tuple[QuantumCirc
 
     Source: Periyasamy et al., "Incremental Data-Uploading for Full-Quantum Classification", IEEE QCE 2022
     (arXiv:2205.03057), with the ansatz of Meyer et al., arXiv:2404.06314, section IV.
+
+    Example:
+        >>> circuit, features, weights = qtm.circuits.incremental_data_uploading(
+        ...     num_qubits=4, depth=2
+        ... )
+        >>> circuit.num_qubits, len(features), len(weights)
+        (4, 8, 24)
     """
     num_qubits, depth = whole_number(num_qubits, "num_qubits", 1), whole_number(depth, "depth", 1)
     features = ParameterVector("x", num_qubits * depth)

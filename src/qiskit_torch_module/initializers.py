@@ -24,6 +24,13 @@ def small_angles(num_qubits: int, depth: int) -> Callable[[torch.Tensor], torch.
     Raises:
         TypeError: something other than a whole number.
         ValueError: a number that is not positive.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> start = qtm.initializers.small_angles(num_qubits=2, depth=1)
+        >>> model = qtm.QuantumModule(
+        ...     circuit, x, w, variational_params_initial=start, seed_init=0
+        ... )
     """
     num_qubits, depth = whole_number(num_qubits, "num_qubits", 1), whole_number(depth, "depth", 1)
     std = 1 / sqrt(4 * num_qubits * (depth + 2))
@@ -46,6 +53,11 @@ def identity_blocks(block_size: int) -> Callable[[torch.Tensor], torch.Tensor]:
     Raises:
         TypeError: something other than a whole number.
         ValueError: `block_size` is not a positive even number, or does not divide the size of the set.
+
+    Example:
+        >>> angles = qtm.initializers.identity_blocks(4)(torch.empty(8)).tolist()
+        >>> angles[0] == -angles[3], angles[1] == -angles[2]
+        (True, True)
     """
     block_size = whole_number(block_size, "block_size", 2)
     if block_size % 2:

@@ -29,7 +29,15 @@ def _running_mean(values: list[float]) -> npt.NDArray[np.float64]:
 
 
 def plot_learning_curve(history: History, title: str, path: Path) -> None:
-    """Loss, training and test accuracy against updates; `path` as in `picture`."""
+    """Loss, training and test accuracy against updates; `path` as in `picture`.
+
+    Example:
+        >>> from qiskit_torch_module.applications.training import History
+        >>> history = History(
+        ...     loss=[2.3, 1.9, 1.6], accuracy=[0.1, 0.3, 0.5], test_accuracy=[(3, 0.4)]
+        ... )
+        >>> qtm.plots.plot_learning_curve(history, "three updates", Path("curve.svg"))
+    """
     updates = np.arange(1, len(history.loss) + 1)
     with picture(path, 2, 1, height=5.4, sharex=True) as (_, (top, bottom)):
         for axis, values, color in ((top, history.loss, BLUE), (bottom, history.accuracy, ORANGE)):
@@ -69,6 +77,14 @@ def gradient_variance(
     Raises:
         TypeError: something other than modules, or than a whole number.
         ValueError: fewer than two starts.
+
+    Example:
+        >>> models = []
+        >>> for num_qubits in (2, 3, 4):
+        ...     circuit, x, w = qtm.circuits.incremental_data_uploading(num_qubits, 1)
+        ...     models.append(qtm.QuantumModule(circuit, x, w))
+        >>> qtm.plots.gradient_variance(models, samples=20).shape
+        (3,)
     """
     listed = [models] if isinstance(models, QuantumModule) else models
     if not isinstance(listed, Sequence) or not all(isinstance(model, QuantumModule) for model in listed):
@@ -112,6 +128,14 @@ def loss_landscape(
     Raises:
         TypeError: something other than a module, or than a whole number.
         ValueError: fewer than two points.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> qtm.plots.loss_landscape(
+        ...     model, lambda: model(torch.zeros(1, 2)).sum(), resolution=5
+        ... ).shape
+        (5, 5)
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {model!r}")

@@ -76,9 +76,6 @@ def picture(
 ) -> Iterator[tuple[Any, Any]]:
     """A figure in the style of this package's pages, written to a file when the block ends.
 
-        with picture("loss.svg") as (figure, axes):
-            axes.plot(losses)
-
     Args:
         path: Where to. Of an SVG the variant for dark pages is written beside it: loss.svg, loss-dark.svg. Any other
             ending that matplotlib knows gives one file on white.
@@ -89,6 +86,12 @@ def picture(
 
     Yields:
         The figure, and its axes as `Figure.subplots` gives them.
+
+    Example:
+        >>> with qtm.plots.picture("loss.svg") as (figure, axes):
+        ...     _ = axes.plot([2.3, 1.9, 1.6])
+        >>> Path("loss-dark.svg").exists()
+        True
     """
     import matplotlib
     from matplotlib.figure import Figure

@@ -28,6 +28,18 @@ class Output(Hashable, ABC):
             traceable runs as it is, between compiled parts.
         circuits: Other circuits of the same parameters, whose final states it reads, too.
         evolutions: And what they are compiled to.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Ground(qtm.outputs.Output):
+        ...     def shape(self, num_qubits):
+        ...         return ()
+        ...     def read(self, state):  # (B, 2**n), complex
+        ...         return state[:, 0].abs().square()
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, observables=Ground(), seed_init=0)
+        >>> model(torch.zeros(3, 2)).shape
+        torch.Size([3])
     """
 
     is_traceable: ClassVar[bool] = False
@@ -116,6 +128,15 @@ class State(Output):
     In Qiskit's order, qubit 0 the lowest bit of an index, they are those of ``qiskit.quantum_info.Statevector``. They
     are complex64 where parameters are float32, complex128 where they are float64; the gradient of a real loss L with
     respect to them is PyTorch's, dL/dRe + i dL/dIm.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.State(), seed_init=0
+        ... )
+        >>> amplitudes = state(torch.zeros(3, 2))
+        >>> amplitudes.shape, amplitudes.dtype
+        (torch.Size([3, 4]), torch.complex64)
     """
 
     def __hash__(self) -> int:

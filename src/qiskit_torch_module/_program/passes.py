@@ -65,8 +65,13 @@ def compiler_passes(**switches: bool) -> Iterator[Passes]:
         ValueError: there is no pass of that name.
 
     Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
         >>> with qtm.compiler_passes(fusion=False):
-        ...     slow = qtm.QuantumModule(circuit, inputs, [weights])
+        ...     slow = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> fast = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> inputs = torch.rand(3, 2)
+        >>> torch.allclose(slow(inputs), fast(inputs), atol=1e-6)
+        True
     """
     for name in switches:
         if name not in PASS_NAMES:

@@ -51,7 +51,12 @@ register(PyTorch())
 
 
 def known() -> dict[str, Method]:
-    """All methods that are known, by name."""
+    """All methods that are known, by name.
+
+    Example:
+        >>> sorted(qtm.methods.known())[:2]
+        ['native', 'pytorch']
+    """
     return dict(_known)
 
 

@@ -102,7 +102,14 @@ PYTORCH = Rates(call=4.2e-4, step=1.4e-4, amplitude=1.8e-8, kept=None)
 
 @dataclass(frozen=True)
 class Work:
-    """Of one sample: real floating-point operations and bytes of state read and written, as the sweeps are counted."""
+    """Of one sample: real floating-point operations and bytes of state read and written, as the sweeps are counted.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> work = qtm.explain(circuit, x).gradients
+        >>> work.flops > 0, work.bytes > 0
+        (True, True)
+    """
 
     flops: float
     bytes: float

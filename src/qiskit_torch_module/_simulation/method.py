@@ -27,6 +27,12 @@ class Task:
         device: Type of the device on which tensors are, such as "cpu".
         order: Order of the derivatives that are wanted: 0 for values alone.
         num_threads: Maximal number of threads.
+
+    Example:
+        >>> qtm.methods.Task(
+        ...     batch_size=48, dtype=torch.float32, device="cpu", order=1, num_threads=2
+        ... ).order
+        1
     """
 
     batch_size: int = 1
@@ -43,6 +49,10 @@ class Cost:
     Attributes:
         seconds: Time, within a factor of a few; used to choose between methods. Infinite: nobody knows.
         bytes: Memory, in addition to that of the program.
+
+    Example:
+        >>> qtm.methods.Cost(seconds=1e-3, bytes=2**20).seconds
+        0.001
     """
 
     seconds: float
@@ -58,6 +68,12 @@ class Spending:
         pubs: Circuits with arrays of observables and of angles, in all jobs.
         circuits: Those that run: settings of angles times groups of observables that are measured together.
         shots: How often these run, all together; 0: values are exact.
+
+    Example:
+        >>> qtm.methods.Spending(
+        ...     jobs=1, shots=300
+        ... ) + qtm.methods.Spending(jobs=1, shots=200)
+        Spending(jobs=2, pubs=0, circuits=0, shots=500)
     """
 
     jobs: int = 0
@@ -76,7 +92,14 @@ class Spending:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a method cannot do a task, and what would help."""
+    """Why a method cannot do a task, and what would help.
+
+    Example:
+        >>> print(
+        ...     qtm.methods.Refusal("it has no derivatives; use method='native'").reason
+        ... )
+        it has no derivatives; use method='native'
+    """
 
     reason: str
 

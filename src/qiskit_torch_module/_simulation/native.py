@@ -32,6 +32,12 @@ class Native(Method):
     PyTorch.
 
     Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, method="native")
+        >>> model.method
+        Native()
     """
 
     name = "native"

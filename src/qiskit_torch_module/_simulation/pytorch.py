@@ -37,7 +37,14 @@ State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
 class PyTorch(Method):
-    """State vectors in plain PyTorch: any output, any device, derivatives of every order; slower."""
+    """State vectors in plain PyTorch: any output, any device, derivatives of every order; slower.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, method="pytorch")
+        >>> model.method
+        PyTorch()
+    """
 
     name = "pytorch"
 

@@ -32,6 +32,11 @@ class LieAlgebra:
         num_qubits: That the generators act on.
         num_generators: How many generators there are.
         growth: The dimension with no commutators, with single ones, with nested ones, ...
+
+    Example:
+        >>> found = qtm.analysis.dynamical_lie_algebra(["XI", "IX", "ZZ"])
+        >>> found.dimension, found.is_complete
+        (6, True)
     """
 
     dimension: int
@@ -42,7 +47,7 @@ class LieAlgebra:
 
     @property
     def is_controllable(self) -> bool:
-        """Whether it is su(2^n), or contains it: the circuit, repeated, reaches every unitary, up to a phase."""
+        """Whether it holds su(2^n), so that the circuit, repeated, reaches every unitary, up to a phase."""
         return self.dimension >= (1 << 2 * self.num_qubits) - 1
 
     def plot(self, axes: Any = None) -> Any:
@@ -86,6 +91,10 @@ def dynamical_lie_algebra(generators: Any, max_dimension: int | None = None) -> 
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: there are no generators, or they act on more than 32 qubits, or come from matrices.
+
+    Example:
+        >>> qtm.analysis.dynamical_lie_algebra(["XI", "IX", "ZZ"]).dimension
+        6
     """
     found, num_qubits = generators_of(generators)
     are_words = all(len(one.words) == 1 for one in found)

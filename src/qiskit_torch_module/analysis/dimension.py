@@ -33,6 +33,17 @@ class EffectiveDimension:
         num_data: For so many data.
         gamma: The constant of the bound.
         eigenvalues: Of the Fisher information at each sample, ascending; shape (samples, W).
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Probabilities(), seed_init=0
+        ... )
+        >>> found = qtm.analysis.effective_dimension(
+        ...     state, 1000, torch.rand(10, 2), samples=5
+        ... )
+        >>> found.eigenvalues.shape
+        (5, 8)
     """
 
     value: float
@@ -115,6 +126,17 @@ def effective_dimension(
         TypeError: an argument is of the wrong kind, or the output is no probabilities.
         ValueError: a number is out of range, there are too few data for kappa to be above 1, inputs have the wrong
             shape, or there are no weights on which an output depends.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Probabilities(), seed_init=0
+        ... )
+        >>> found = qtm.analysis.effective_dimension(
+        ...     state, 1000, torch.rand(10, 2), samples=5
+        ... )
+        >>> 0 < found.value <= 8
+        True
     """
     if not isinstance(model, QuantumModule):
         raise TypeError(f"model: expected a QuantumModule, got {type(model).__name__}")

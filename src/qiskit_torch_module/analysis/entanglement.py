@@ -24,6 +24,15 @@ class EntanglingCapability:
         standard_error: Of the value.
         num_qubits: Of the circuit.
         measures: Of all samples, shape (samples,).
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> found = qtm.analysis.entangling_capability(
+        ...     model, samples=50, input=torch.zeros(2)
+        ... )
+        >>> found.measures.shape
+        (50,)
     """
 
     value: float
@@ -79,6 +88,15 @@ def entangling_capability(
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: a number is not positive, or the circuit has no parameters.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> found = qtm.analysis.entangling_capability(
+        ...     model, samples=50, input=torch.zeros(2)
+        ... )
+        >>> 0 <= found.value <= 1
+        True
     """
     samples = whole_number(samples, "samples", 2)
     own = model_of(model)

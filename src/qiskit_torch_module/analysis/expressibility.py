@@ -27,6 +27,16 @@ class Expressibility:
         num_qubits: Of the circuit.
         fidelities: Of all pairs, shape (pairs,).
         bins: Of the histograms.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> found = qtm.analysis.expressibility(
+        ...     model, pairs=200, input=torch.zeros(2), generator=generator
+        ... )
+        >>> found.num_qubits, found.fidelities.shape
+        (2, (200,))
     """
 
     value: float
@@ -84,6 +94,16 @@ def expressibility(
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: a number is not positive, or the circuit has no parameters.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> found = qtm.analysis.expressibility(
+        ...     model, pairs=200, input=torch.zeros(2), generator=generator
+        ... )
+        >>> found.value > 0
+        True
     """
     pairs, bins = whole_number(pairs, "pairs", 2), whole_number(bins, "bins", 2)
     family = family_of(model, State())

@@ -39,6 +39,13 @@ class FourierCoefficients:
         coefficients: Of each frequency and output, shape ``(F, *shape)``; of random weights
             ``(samples, F, *shape)``.
         samples: Number of random weights; None: those of the model.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> found = qtm.analysis.fourier_coefficients(model, samples=5)
+        >>> found.coefficients.shape
+        (5, 9, 2)
     """
 
     frequencies: Real = field(repr=False)
@@ -134,6 +141,13 @@ def fourier_coefficients(
         TypeError: an argument is of the wrong kind, or an output has other frequencies than the encoding.
         ValueError: the model's method estimates; there are no inputs, an angle is not linear in them, which is named,
             or its coefficient is a random weight; or the grid takes more than the memory budget.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> found = qtm.analysis.fourier_coefficients(model, samples=5)
+        >>> found.samples
+        5
     """
     require_inputs(model)
     require_exact(model._runners.method, "model")

@@ -104,6 +104,13 @@ class FourierSpectrum:
             negative.
         redundancies: In how many ways each one comes about, shape (F,): one that is there in many ways tends to have
             a larger coefficient.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> spectrum = qtm.analysis.fourier_spectrum(model)
+        >>> spectrum.frequencies.shape
+        (9, 2)
     """
 
     frequencies: Real
@@ -143,6 +150,13 @@ def fourier_spectrum(model: QuantumModule) -> FourierSpectrum:
         TypeError: something other than a module.
         ValueError: it has no inputs, or an angle that is not linear in them, which is named; or more frequencies than
             the memory budget holds.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> spectrum = qtm.analysis.fourier_spectrum(model)
+        >>> spectrum.frequencies[-1].tolist()
+        [1.0, 1.0]
     """
     require_inputs(model)
     encoding = encoding_of(model._program.evolution, present_weights(model))

@@ -25,6 +25,13 @@ class GradientVariance:
         num_qubits: Of the circuit.
         variances: By each weight, shape (W,).
         gradients: Of all samples, shape (samples, W).
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> found = qtm.analysis.gradient_variance(model, samples=50)
+        >>> found.variances.shape
+        (8,)
     """
 
     value: float
@@ -75,6 +82,13 @@ def gradient_variance(
     Raises:
         TypeError: an argument is of the wrong kind, or the output is complex.
         ValueError: a number is not positive, there is no such output, or the circuit has no weights.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> found = qtm.analysis.gradient_variance(model, samples=50)
+        >>> found.value > found.standard_error
+        True
     """
     samples = whole_number(samples, "samples", 2)
     own = model_of(model)

@@ -46,6 +46,14 @@ def classical_fisher_information(
             what it gives are no probabilities.
 
     Source: Abbas et al., arXiv:2011.00027, Eq. (3).
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Probabilities(), seed_init=0
+        ... )
+        >>> qtm.geometry.classical_fisher_information(state, torch.zeros(3, 2)).shape
+        torch.Size([8, 8])
     """
     require_one_of(reduction, "reduction", ("mean", "none"))
     require_one_of(likelihood, "likelihood", ("probabilities", "logits", "gaussian"))
@@ -112,6 +120,14 @@ def neural_tangent_kernel(
         TypeError, ValueError: as `classical_fisher_information`.
 
     Source: Jacot et al., arXiv:1806.07572; for quantum circuits Liu et al., arXiv:2111.04225.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> qtm.geometry.neural_tangent_kernel(
+        ...     model, torch.rand(3, 2), torch.rand(5, 2)
+        ... ).shape
+        torch.Size([3, 5])
     """
     require_one_of(outputs, "outputs", ("sum", "none"))
     _, left, _ = jacobian(model, input)

@@ -24,6 +24,13 @@ class MetricOperator:
     Attributes:
         shape: (P, P).
         dtype: Of the entries.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> operator = qtm.geometry.fisher_operator(model, torch.zeros(3, 2))
+        >>> operator(torch.ones(8)).shape
+        torch.Size([8])
     """
 
     def __init__(self, point: Point, factor: float, is_real: bool) -> None:
@@ -134,12 +141,27 @@ def tensor_operator(model: Any, input: Any = None, *, sets: str | Sequence[str] 
         model: A `QuantumModule`.
         input: As for the model.
         sets: As for `quantum_geometric_tensor`, whose errors are raised.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> operator = qtm.geometry.tensor_operator(model, torch.zeros(3, 2))
+        >>> operator(torch.ones(8)).dtype
+        torch.complex64
     """
     return MetricOperator(_point(model, input, sets), 1.0, is_real=False)
 
 
 def fisher_operator(model: Any, input: Any = None, *, sets: str | Sequence[str] | None = None) -> MetricOperator:
-    """The quantum Fisher information, likewise: products of real vectors, in two thirds of the time."""
+    """The quantum Fisher information, likewise: products of real vectors, in two thirds of the time.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> operator = qtm.geometry.fisher_operator(model, torch.zeros(3, 2))
+        >>> operator.linear_operator().shape
+        (8, 8)
+    """
     return MetricOperator(_point(model, input, sets), 4.0, is_real=True)
 
 

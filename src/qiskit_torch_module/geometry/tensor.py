@@ -51,6 +51,13 @@ def quantum_geometric_tensor(
             the mean of; states do not fit the memory budget (the message says how much they take).
 
     Source: Provost and Vallee, Commun. Math. Phys. 76, 289 (1980); Stokes et al., arXiv:1909.02108.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> tensor = qtm.geometry.quantum_geometric_tensor(model, torch.zeros(3, 2))
+        >>> tensor.shape, tensor.dtype
+        (torch.Size([8, 8]), torch.complex64)
     """
     return _metric(model, input, structure, reduction, sets, is_real=False)
 
@@ -71,6 +78,14 @@ def fisher_information(
         Shape (P, P), or (..., P, P) for reduction "none"; real. It takes half of the time of the tensor.
 
     Source: Meyer, arXiv:2103.15191.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> qtm.geometry.fisher_information(
+        ...     model, torch.zeros(3, 2), reduction="none"
+        ... ).shape
+        torch.Size([3, 8, 8])
     """
     return 4.0 * _metric(model, input, structure, reduction, sets, is_real=True)
 

@@ -42,6 +42,16 @@ def target_alignment(
 
     Source: Cristianini et al., "On kernel-target alignment", NIPS 2001; Cortes et al., "Algorithms for learning kernels
     based on centered alignment", JMLR 13 (2012); Hubregtsen et al., arXiv:2105.02276.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> kernel = qtm.kernels.FidelityKernel(circuit, x, w, seed_init=0)
+        >>> alignment = qtm.kernels.target_alignment(
+        ...     kernel, torch.rand(4, 2), ["a", "b", "a", "b"]
+        ... )
+        >>> (-alignment).backward()
+        >>> kernel.quantum.variational.grad.shape
+        torch.Size([8])
     """
     balanced, centered = flag(balanced, "balanced"), flag(centered, "centered")
     if not callable(kernel) or isinstance(kernel, type):

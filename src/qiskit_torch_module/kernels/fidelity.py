@@ -59,6 +59,12 @@ class FidelityKernel(Kernel):
         ValueError: an argument cannot be used, or there are no encoding parameters.
 
     Source: Havlíček et al., "Supervised learning with quantum-enhanced feature spaces", arXiv:1804.11326.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> kernel = qtm.kernels.FidelityKernel(circuit, x, w, seed_init=0)
+        >>> kernel(torch.rand(3, 2), torch.rand(5, 2)).shape
+        torch.Size([3, 5])
     """
 
     _diagonal = 1.0

@@ -36,6 +36,12 @@ class Kernel(torch.nn.Module, ABC):
 
     Attributes:
         quantum: The `QuantumModule` that computes the features; it holds the weights.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> kernel = qtm.kernels.FidelityKernel(circuit, x, w, seed_init=0)
+        >>> kernel.evaluate(np.zeros((3, 2))).shape
+        (3, 3)
     """
 
     _diagonal: float | None = None  # of a matrix of samples with themselves, where it is a constant
@@ -297,12 +303,12 @@ class Kernel(torch.nn.Module, ABC):
 
     @property
     def enforce_psd(self) -> bool:
-        """False: there is nothing to enforce, as exact kernel matrices are positive semi-definite up to rounding."""
+        """False, as exact kernel matrices are positive semi-definite up to rounding."""
         return False
 
     @property
     def training_parameters(self) -> list[Parameter]:
-        """The variational parameters of all sets, in order: what ``QuantumKernelTrainer`` trains."""
+        """The variational parameters of all sets, in order, which ``QuantumKernelTrainer`` trains."""
         return [parameter for chosen in self.quantum.variational_parameters for parameter in chosen]
 
     @property

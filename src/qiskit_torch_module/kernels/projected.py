@@ -49,6 +49,14 @@ class ProjectedKernel(Kernel):
         ValueError: an argument cannot be used, the outer kernel is unknown, or there are no encoding parameters.
 
     Source: Huang et al., "Power of data in quantum machine learning", arXiv:2011.01938, equation 9.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> kernel = qtm.kernels.ProjectedKernel(
+        ...     circuit, x, w, outer="rbf", gamma=0.5, seed_init=0
+        ... )
+        >>> kernel(torch.rand(3, 2)).shape, kernel.features(torch.rand(3, 2)).shape
+        (torch.Size([3, 3]), torch.Size([3, 8]))
     """
 
     def __init__(

@@ -50,6 +50,12 @@ class Journal:
         TypeError: an argument is of the wrong kind.
         ValueError: seconds are negative or not finite; or the file is damaged, in use, or of another program.
         OSError: the file cannot be written.
+
+    Example:
+        >>> journal = qtm.methods.Journal("run.sqlite", timeout=600)
+        >>> device = qtm.methods.Primitive(
+        ...     qtm.FastEstimator(), precision=0.01, journal=journal
+        ... )
     """
 
     def __init__(

@@ -114,6 +114,14 @@ class ZeroNoise(Mitigation):
         ValueError: factors are below 1, equal or too few.
 
     Source: Temme, Bravyi and Gambetta, arXiv:1612.02058; Giurgica-Tiron et al., arXiv:2005.10921.
+
+    Example:
+        >>> device = qtm.methods.Primitive(qtm.FastEstimator(), precision=0.01)
+        >>> method = qtm.methods.ZeroNoise(
+        ...     device, factors=(1, 3, 5), extrapolation="linear"
+        ... )
+        >>> method.factors
+        (1.0, 3.0, 5.0)
     """
 
     name = "zero_noise"
@@ -219,6 +227,12 @@ class Readout(Mitigation):
         TypeError, ValueError: an argument cannot be used.
 
     Source: Bravyi et al., arXiv:2006.14044, section II.
+
+    Example:
+        >>> device = qtm.methods.Primitive(qtm.FastEstimator(), precision=0.01)
+        >>> method = qtm.methods.Readout(device)
+        >>> method.inner is device
+        True
     """
 
     name = "readout"

@@ -53,6 +53,15 @@ class Primitive(Method):
     Raises:
         TypeError: an argument is of the wrong kind, such as a sampler.
         ValueError: an argument cannot be used.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> device = qtm.methods.Primitive(qtm.FastEstimator(), precision=0.0)
+        >>> model = qtm.QuantumModule(circuit, x, w, method=device, seed_init=0)
+        >>> model(torch.zeros(3, 2)).shape
+        torch.Size([3, 2])
+        >>> device.spent.jobs
+        1
     """
 
     name = "primitive"

@@ -53,6 +53,11 @@ class ParameterShift(Rule):
     chain rule. Rotations that no observable feels, and those that depend on nothing that is wanted, are left out.
 
     Source: Mitarai et al., arXiv:1803.00745; Schuld et al., arXiv:1811.11184.
+
+    Example:
+        >>> shots = qtm.methods.Shots(1000, qtm.methods.ParameterShift())
+        >>> shots.rule
+        ParameterShift()
     """
 
     name = "parameter_shift"
@@ -87,6 +92,11 @@ class SPSA(Rule):
         TypeError, ValueError: an argument cannot be used.
 
     Source: Spall, IEEE Trans. Autom. Control 37, 332 (1992).
+
+    Example:
+        >>> shots = qtm.methods.Shots(1000, qtm.methods.SPSA(directions=4))
+        >>> shots.rule.directions
+        4
     """
 
     name = "spsa"
@@ -127,6 +137,11 @@ class GuidedSPSA(Rule):
         TypeError, ValueError: an argument cannot be used.
 
     Source: Periyasamy et al., arXiv:2404.15751.
+
+    Example:
+        >>> shots = qtm.methods.Shots(1000, qtm.methods.GuidedSPSA(share=0.25))
+        >>> shots.rule.share
+        0.25
     """
 
     name = "guided_spsa"

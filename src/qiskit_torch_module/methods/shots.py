@@ -56,6 +56,14 @@ class Shots(Method):
 
     Raises:
         TypeError, ValueError: an argument cannot be used.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> shots = qtm.methods.Shots(1000, generator=0)
+        >>> model = qtm.QuantumModule(circuit, x, w, method=shots, seed_init=0)
+        >>> values = model(torch.zeros(3, 2))
+        >>> values.shape, shots.standard_errors.shape
+        (torch.Size([3, 2]), torch.Size([3, 2]))
     """
 
     name = "shots"

@@ -45,6 +45,20 @@ class Checkpoint:
     Raises:
         TypeError: an argument is of the wrong kind.
         OSError: the file cannot be written there.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        >>> checkpoint = qtm.Checkpoint("run.qtm", model, optimizer)
+        >>> progress = checkpoint.resume()  # {} where there is nothing to go on from
+        >>> for step in range(progress.get("step", -1) + 1, 3):
+        ...     optimizer.zero_grad()
+        ...     model(torch.rand(8, 2)).sum().backward()
+        ...     optimizer.step()
+        ...     checkpoint.save(step=step)
+        >>> checkpoint.resume()
+        {'step': 2}
     """
 
     def __init__(

@@ -57,7 +57,8 @@ class Explanation:
             holds for derivatives along directions.
         encodings: What errors call each instruction that encodes amplitudes.
         bound: And each gate that can be evaluated only with numbers: row by row, by Qiskit.
-        values, gradients: Work of one sample; the gradients' does not repeat the values'.
+        values: Work of one sample.
+        gradients: And that of its gradients, which does not repeat that of the values.
         precision: "float32" or "float64".
         instruction_set: That of the kernels.
         batch_size: Number of samples.
@@ -65,6 +66,12 @@ class Explanation:
         methods: What each method expects such a call to cost, with gradients, or why it refuses.
         chosen: The method that is taken.
         spending: What a training step of a method that estimates sends to a device, or samples here.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> found = qtm.explain(circuit, x, batch_size=48)
+        >>> found.num_qubits, found.num_rotations, found.batch_size
+        (2, 12, 48)
     """
 
     num_qubits: int
@@ -206,7 +213,10 @@ def explain(
         ValueError: an argument cannot be used; the message names it and a remedy.
 
     Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w)
         >>> print(qtm.explain(model, batch_size=48))
+        circuit                2 qubits, 13 gates: ...
     """
     model = _module(circuit, encoding_params, observables)
     batch_size = whole_number(batch_size, "batch_size", 1)

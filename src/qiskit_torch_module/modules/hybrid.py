@@ -39,6 +39,14 @@ class HybridModule(torch.nn.Module):
         ValueError: an argument cannot be used, or there are no encoding parameters.
 
     Source: Meyer et al., "Qiskit-Torch-Module: Fast Prototyping of Quantum Neural Networks", arXiv:2404.06314.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.HybridModule(
+        ...     circuit, x, w, input_size=4, output_size=3, seed_init=0
+        ... )
+        >>> model(torch.rand(5, 4)).shape
+        torch.Size([5, 3])
     """
 
     def __init__(

@@ -77,6 +77,18 @@ class QuantumModule(torch.nn.Module):
         ValueError: an argument cannot be used; the message names the gate or parameter and a remedy.
 
     Source: Meyer et al., "Qiskit-Torch-Module: Fast Prototyping of Quantum Neural Networks", arXiv:2404.06314.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(
+        ...     circuit, x, w, observables=["ZI", "XX"], seed_init=0
+        ... )
+        >>> values = model(torch.rand(5, 2))
+        >>> values.shape
+        torch.Size([5, 2])
+        >>> values.sum().backward()
+        >>> model.variational.grad.shape
+        torch.Size([8])
     """
 
     _sums: Sums | None = None  # how columns are made of what is read; None: they are that
@@ -253,6 +265,15 @@ class QuantumModule(torch.nn.Module):
 
         Raises:
             TypeError, ValueError: as `forward`.
+
+        Example:
+            >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+            >>> sampled = qtm.QuantumModule(
+            ...     circuit, x, w, method=qtm.methods.Shots(100), seed_init=0
+            ... )
+            >>> with torch.no_grad():
+            ...     sampled.cost(torch.zeros(3, 2)).shots
+            300
         """
         inputs, weights, _ = self._variables(input)
         flat, weights = self._all_variables(inputs, weights)
@@ -284,6 +305,13 @@ class QuantumModule(torch.nn.Module):
         Raises:
             TypeError: an argument is of the wrong kind.
             ValueError: the number of shots is not positive, or the input cannot be used.
+
+        Example:
+            >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+            >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+            >>> bits = model.sample(torch.zeros(3, 2), shots=100, as_tensor=True)
+            >>> bits.shape, bits.dtype
+            (torch.Size([3, 100, 2]), torch.uint8)
         """
         return sampled(self, input, shots, generator, as_tensor)
 

@@ -25,6 +25,13 @@ def with_method(model: _Model, method: str | Method) -> _Model:
     Raises:
         TypeError: no module, or one that was compiled.
         ValueError: no `QuantumModule` in it, or the method refuses.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> sampled = qtm.with_method(model, qtm.methods.Shots(1000))
+        >>> sampled.variational is model.variational
+        True
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")

@@ -33,6 +33,13 @@ class QNN:
         observables: As for `QuantumModule`.
         num_threads_forward: Threads for values; 0: as ``torch.get_num_threads()``.
         num_threads_backward: Threads for gradients, likewise.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> values = model.qnn.forward([[0.1, 0.2]], model.variational.tolist())
+        >>> values.shape, values.dtype
+        ((1, 2), dtype('float64'))
     """
 
     def __init__(

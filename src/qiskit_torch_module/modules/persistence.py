@@ -69,6 +69,13 @@ def save(model: QuantumModule, path: str | Path) -> None:
             layers use ``state_dict``.
         ValueError: the model holds what cannot be saved; the message says what.
         OSError: the file cannot be written, or is a folder, device or FIFO; the message names it.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> qtm.save(model, "model.qtm")
+        >>> torch.equal(qtm.load("model.qtm").variational, model.variational)
+        True
     """
     if type(model) is not QuantumModule:
         raise TypeError(
@@ -97,6 +104,12 @@ def load(path: str | Path, trusted: bool = False) -> QuantumModule:
         TypeError: an argument is of the wrong kind.
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, of another kind or version, or needs ``trusted``; the message says which.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> qtm.save(qtm.QuantumModule(circuit, x, w, observables="ZZ"), "model.qtm")
+        >>> qtm.load("model.qtm")(torch.zeros(3, 2)).shape
+        torch.Size([3, 1])
     """
     path, trusted = _path(path), flag(trusted, "trusted")
     content = read_checkpoint(path, _KIND, trusted)

@@ -36,6 +36,14 @@ class Adapted:
             grown gates are its set ``adapt``.
         chosen: The operator of the pool that was taken.
         gradients: Those of the whole pool, by `pool_gradients`.
+
+    Example:
+        >>> start = QuantumCircuit(2)
+        >>> _ = start.h([0, 1])
+        >>> model = qtm.QuantumModule(start, None, None, observables=["ZZ"]).double()
+        >>> step = qtm.optim.adapt(model, ["YI", "YZ", "ZY"])
+        >>> step.chosen, step.gradients.shape
+        (1, torch.Size([3]))
     """
 
     model: QuantumModule
@@ -44,7 +52,7 @@ class Adapted:
 
     @property
     def steepest(self) -> float:
-        """The largest slope: where it is small, no operator of the pool lowers the energy much."""
+        """The largest slope; where it is small, no operator of the pool lowers the energy much."""
         return float(self.gradients.abs().max())
 
 
@@ -71,6 +79,13 @@ def pool_gradients(model: QuantumModule, pool: Sequence[Any], input: Any = None)
         ValueError: the model reads something else, or several observables; the pool is empty, or acts on other qubits.
 
     Source: Grimsley et al., arXiv:1812.11173.
+
+    Example:
+        >>> start = QuantumCircuit(2)
+        >>> _ = start.h([0, 1])
+        >>> model = qtm.QuantumModule(start, None, None, observables=["ZZ"]).double()
+        >>> qtm.optim.pool_gradients(model, ["YI", "YZ", "ZY"]).shape
+        torch.Size([3])
     """
     return _gradients(model, sums_of_argument("pool", _listed(pool), _checked(model)._num_qubits), input)
 
@@ -94,6 +109,14 @@ def adapt(model: QuantumModule, pool: Sequence[Any], input: Any = None) -> Adapt
         TypeError, ValueError: as `pool_gradients`; or the batch is empty.
 
     Source: Grimsley et al., arXiv:1812.11173.
+
+    Example:
+        >>> start = QuantumCircuit(2)
+        >>> _ = start.h([0, 1])
+        >>> model = qtm.QuantumModule(start, None, None, observables=["ZZ"]).double()
+        >>> step = qtm.optim.adapt(model, ["YI", "YZ", "ZY"])
+        >>> step.model.num_trainable_parameters
+        1
     """
     sums = sums_of_argument("pool", _listed(pool), _checked(model)._num_qubits)
     slopes = _gradients(model, sums, input)

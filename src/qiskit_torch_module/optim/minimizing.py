@@ -142,6 +142,15 @@ def minimize(
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: the method is unknown, a parameter is not of the model, or the loss is not finite.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> result = qtm.optim.minimize(
+        ...     model, lambda model: model(torch.zeros(1, 2)).sum(), method="BFGS"
+        ... )
+        >>> round(float(result.fun), 2)
+        -2.0
     """
     from scipy import optimize
 

@@ -69,6 +69,15 @@ class NaturalGradient:
         TypeError: an argument is of the wrong kind.
         ValueError: the model holds no quantum sets, or some that are shared or parametrized; the structure is unknown,
             or a number out of bounds.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> natural = qtm.optim.NaturalGradient(model, damping=0.01)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> model(torch.rand(16, 2)).sum().backward()
+        >>> natural.step()  # rewrites the gradients
+        >>> optimizer.step()
     """
 
     def __init__(

@@ -44,6 +44,15 @@ class QNSPSA(torch.optim.Optimizer):
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: an argument is out of bounds, or no set requires gradients.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> qnspsa = qtm.optim.QNSPSA(
+        ...     model, lr=0.1, input=torch.zeros(1, 2), generator=generator
+        ... )
+        >>> loss = qnspsa.step(lambda: model(torch.zeros(1, 2)).sum())
     """
 
     def __init__(

@@ -51,6 +51,15 @@ class Rotosolve(torch.optim.Optimizer):
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: a parameter is not of the model, or has no finite number of frequencies; the message names it.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> rotosolve = qtm.optim.Rotosolve(model)
+        >>> before = model(torch.zeros(1, 2)).sum()
+        >>> loss = rotosolve.step(lambda: model(torch.zeros(1, 2)).sum())
+        >>> bool(model(torch.zeros(1, 2)).sum() < before)
+        True
     """
 
     def __init__(

@@ -35,6 +35,14 @@ class SPSA(torch.optim.Optimizer):
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: an argument is out of bounds.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> spsa = qtm.optim.SPSA(
+        ...     model.parameters(), lr=0.1, generator=torch.Generator().manual_seed(0)
+        ... )
+        >>> loss = spsa.step(lambda: model(torch.zeros(1, 2)).sum())
     """
 
     def __init__(

@@ -26,6 +26,13 @@ def many_starts(model: torch.nn.Module, k: int, generator: torch.Generator | int
         TypeError: an argument is of the wrong kind.
         ValueError: `k` is not positive, a number is no seed, or a part of the model cannot start anew; the message
             names it.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> starts = qtm.optim.many_starts(model, 10, generator=0)
+        >>> starts.losses(lambda model: model(torch.zeros(1, 2)).sum()).shape
+        torch.Size([10])
     """
     return ManyStarts(model, k, generator)
 
@@ -35,6 +42,14 @@ class ManyStarts(torch.nn.Module):
 
     Optimisers that treat every number by itself (SGD, Adam and most others, not LBFGS) train each start as if it were
     alone, by the sum of all losses.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+        >>> starts = qtm.optim.many_starts(model, 10, generator=0)
+        >>> losses = starts.losses(lambda model: model(torch.zeros(1, 2)).sum())
+        >>> starts.choose(losses.argmin()) is model
+        True
     """
 
     def __init__(self, model: torch.nn.Module, k: int, generator: torch.Generator | int | None = None) -> None:

@@ -46,6 +46,15 @@ class Entropy(OfQubits):
         TypeError: an argument is of the wrong kind.
         ValueError: a qubit twice, or one that the circuit does not have; an order that is not above 0, not finite, or
             less than 0.001 from 1 without being 1.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Entropy([0], base=2), seed_init=0
+        ... )
+        >>> entropy = state(torch.zeros(3, 2))
+        >>> entropy.shape, bool((entropy <= 1.0001).all())
+        (torch.Size([3]), True)
     """
 
     alpha: float = 1.0

@@ -108,6 +108,15 @@ class Fidelity(Output):
     Raises:
         TypeError: the target is none of these.
         ValueError: the target has another norm, which the message tells, other qubits than the circuit, or parameters.
+
+    Example:
+        >>> bell = torch.tensor([1, 0, 0, 1]) / 2**0.5
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Fidelity(bell), seed_init=0
+        ... )
+        >>> state(torch.zeros(3, 2)).shape
+        torch.Size([3])
     """
 
     target: Target | Any

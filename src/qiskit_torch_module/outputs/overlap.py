@@ -29,6 +29,17 @@ class Overlap(Output):
     Raises:
         TypeError: neither a circuit nor a state.
         ValueError: a state of norm other than 1; when the module is made, other qubits than those of its circuit.
+
+    Example:
+        >>> bell = QuantumCircuit(2)
+        >>> _ = bell.h(0), bell.cx(0, 1)
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Overlap(bell), seed_init=0
+        ... )
+        >>> overlap = state(torch.zeros(3, 2))
+        >>> overlap.shape, bool((overlap <= 1).all())
+        (torch.Size([3]), True)
     """
 
     other: QuantumCircuit | Fidelity | Any

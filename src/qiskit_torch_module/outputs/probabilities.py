@@ -52,6 +52,17 @@ class Probabilities(Output):
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: a qubit twice, or one that the circuit does not have; a class out of range, whose outcome is named.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Probabilities(), seed_init=0
+        ... )
+        >>> probabilities = state(torch.zeros(3, 2))
+        >>> probabilities.shape
+        torch.Size([3, 4])
+        >>> torch.allclose(probabilities.sum(1), torch.ones(3))
+        True
     """
 
     qubits: tuple[int, ...] | None = None

@@ -65,6 +65,15 @@ class DensityMatrix(OfQubits):
     """The density matrix of some qubits: complex, shape (2^k, 2^k).
 
     That of ``qiskit.quantum_info.partial_trace`` over all other qubits, if the qubits ascend.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.DensityMatrix([0]), seed_init=0
+        ... )
+        >>> matrix = state(torch.zeros(3, 2))
+        >>> matrix.shape, matrix.dtype
+        (torch.Size([3, 2, 2]), torch.complex64)
     """
 
     def shape(self, num_qubits: int) -> tuple[int, ...]:
@@ -83,7 +92,17 @@ class DensityMatrix(OfQubits):
 
 @dataclass(frozen=True)
 class Purity(OfQubits):
-    """Tr rho^2 of the reduced state of some qubits: 1 where they are not entangled with the others, at least 1/2^k."""
+    """Tr rho^2 of the reduced state of some qubits: 1 where they are not entangled with the others, at least 1/2^k.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Purity([0]), seed_init=0
+        ... )
+        >>> purity = state(torch.zeros(3, 2))
+        >>> purity.shape, bool((purity >= 0.5).all())
+        (torch.Size([3]), True)
+    """
 
     def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Squares of the entries of the density matrix, added up."""

@@ -34,6 +34,15 @@ class Trainable:
         TypeError: an argument is of the wrong kind.
         ValueError: a name that is no identifier; when the module is made, what cannot be an observable of it, and the
             wrong number of values.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> weighted = qtm.outputs.Trainable(["ZI", "IZ", "XX"], name="shares")
+        >>> model = qtm.QuantumModule(
+        ...     circuit, x, w, observables=[weighted, "ZZ"], seed_init=0
+        ... )
+        >>> model(torch.zeros(3, 2)).shape, model.shares.shape
+        (torch.Size([3, 2]), torch.Size([3]))
     """
 
     paulis: PauliSums | Any

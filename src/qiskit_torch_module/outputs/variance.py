@@ -27,6 +27,14 @@ class Variance(Output):
     Raises:
         TypeError: another kind.
         ValueError: it is not Hermitian, or acts on other qubits than the circuit has.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> state = qtm.QuantumModule(
+        ...     circuit, x, w, observables=qtm.outputs.Variance("ZZ"), seed_init=0
+        ... )
+        >>> state(torch.zeros(3, 2)).shape
+        torch.Size([3])
     """
 
     observable: PauliSums | Any

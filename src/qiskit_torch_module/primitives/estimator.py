@@ -54,6 +54,15 @@ class FastEstimator(PrimitiveSettings, compat.BaseEstimatorV2):  # type: ignore[
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: an argument cannot be used.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> estimator = qtm.FastEstimator()
+        >>> rows = np.zeros((3, circuit.num_parameters))
+        >>> estimator.expectation_values(circuit, ["ZZ", "XI"], rows).shape
+        (3, 2)
+        >>> estimator.run([(circuit, ["ZZ", "XI"], rows[0])]).result()[0].data.evs.shape
+        (2,)
     """
 
     def __init__(

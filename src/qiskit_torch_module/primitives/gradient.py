@@ -54,6 +54,14 @@ class FastReverseEstimatorGradient(GradientSettings):
 
     Raises:
         ValueError: not a derivative type.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> gradient = qtm.FastReverseEstimatorGradient()
+        >>> gradient.jacobian(
+        ...     circuit, ["ZZ", "XI"], np.zeros((3, 10)), parameters=w
+        ... ).shape
+        (3, 2, 8)
     """
 
     def __init__(self, derivative_type: Any = "real", *, num_threads: int = 0, exact_evolution: bool = False) -> None:

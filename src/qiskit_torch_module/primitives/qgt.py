@@ -62,6 +62,12 @@ class FastQGT(GradientSettings):
 
     Raises:
         TypeError, ValueError: an argument cannot be used.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> tensors = qtm.FastQGT().tensors(circuit, np.zeros((3, 10)))
+        >>> tensors.shape, tensors.dtype
+        ((3, 10, 10), dtype('complex128'))
     """
 
     precision: float | None = None  # set by algorithms, and of no effect

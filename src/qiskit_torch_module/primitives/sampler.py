@@ -61,6 +61,16 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
     Raises:
         TypeError: an argument is of the wrong kind.
         ValueError: an argument cannot be used, such as a number of shots that is not positive.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> circuit.measure_all()
+        >>> sampler = qtm.FastSampler(seed=0)
+        >>> sampler.probabilities(circuit, np.zeros((3, 10))).shape
+        (3, 4)
+        >>> job = sampler.run([(circuit, np.zeros(10))], shots=100)
+        >>> job.result()[0].data.meas.num_shots
+        100
     """
 
     def __init__(

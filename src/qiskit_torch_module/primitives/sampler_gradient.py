@@ -53,6 +53,13 @@ class FastReverseSamplerGradient(GradientSettings):
 
     Raises:
         TypeError, ValueError: an argument cannot be used.
+
+    Example:
+        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
+        >>> circuit.measure_all()
+        >>> gradient = qtm.FastReverseSamplerGradient()
+        >>> gradient.jacobian(circuit, np.zeros((3, 10)), parameters=w).shape
+        (3, 4, 8)
     """
 
     def __init__(self, *, num_threads: int = 0, exact_evolution: bool = False) -> None:

@@ -53,6 +53,15 @@ class QuantumClassifier(ClassifierMixin, QuantumEstimator):  # type: ignore[misc
         n_iter_: Number of epochs.
         n_features_in_: Number of features.
         feature_names_in_: Their names, where the samples were a table with such.
+
+    Example:
+        >>> features = np.random.default_rng(0).normal(size=(60, 3))
+        >>> labels = np.where(features[:, 0] > 0, "right", "left")
+        >>> classifier = qtm.sklearn.QuantumClassifier(
+        ...     num_qubits=2, epochs=20, random_state=0
+        ... )
+        >>> classifier.fit(features, labels).score(features, labels) > 0.8
+        True
     """
 
     def __init__(

@@ -48,6 +48,14 @@ class QuantumRegressor(RegressorMixin, QuantumEstimator):  # type: ignore[misc]
         n_iter_: Number of epochs.
         n_features_in_: Number of features.
         feature_names_in_: Their names, where the samples were a table with such.
+
+    Example:
+        >>> features = np.random.default_rng(0).normal(size=(60, 3))
+        >>> regressor = qtm.sklearn.QuantumRegressor(
+        ...     num_qubits=2, epochs=20, random_state=0
+        ... )
+        >>> regressor.fit(features, np.tanh(features[:, 0])).predict(features[:5]).shape
+        (5,)
     """
 
     def __init__(
