@@ -98,15 +98,16 @@ def test_a_figure_with_rivals_has_factors(tmp_path):
     fast, slow = systems.PROJECT.label, systems.QULACS.label
     points = {
         "a": _point(fast, 4, 4.0),
-        "b": _point(slow, 4, 4480.0, scaled_by=48),
+        "b": _point(slow, 4, 8960.0, scaled_by=48),
+        "f": _point(systems.PROJECT_DOUBLE.label, 4, 8.0),
         "c": {"system": slow, "value": 6, "error": "out of breath"},
         "d": {"system": slow, "value": 8, "skipped": "out of breath"},
         "e": _point(fast, 6, 9.0),
     }
     table, picture = written("fig1", _results(tmp_path, points), tmp_path)
     text = table.read_text()
-    assert "| 4 | 4 | ~4,480 (1,120×) |" in text
-    assert "| 6 | 9 | – |" in text
+    assert "| 4 | 8 | ~8,960 (1,120×) |" in text
+    assert "| 6 | – | – |" in text
     assert f"- {slow}, 6, 8: out of breath" in text
     assert f"- {systems.AER.label}: not there when this was measured" in text
     assert "depth 3, batch 48" in text

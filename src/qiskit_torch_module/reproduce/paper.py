@@ -22,10 +22,8 @@ TABLE_I = {
 # Seconds of 250 updates with 48 images each; accuracy of both in percent.
 TABLE_II = {"version 1.0": 838.0, "qiskit-machine-learning, reverse": 50_804.0}
 TABLE_II_ACCURACY = 55.0
-# Test accuracy (%) of the example that version 1.0 ships, run as it is, after so many updates; and of this package
-# after as many as the last.
+# Test accuracy (%) of the example that version 1.0 ships, run as it is, after so many updates.
 EXAMPLE_ACCURACY = {250: 44.5, 2000: 55.0}
-EXAMPLE_HERE = 61.0
 
 # Seconds of a run (10 on average), its steps of the environment, and milliseconds of a step.
 TABLE_III = {

@@ -11,15 +11,19 @@ from .._core.pictures import decimal, picture
 from .figures import FIGURES, Figure
 from .looks import color_of, in_order, look_of
 from .store import Result, described, factor, plain
-from .systems import GRADIENTS, PROJECT, PROJECT_DOUBLE, QISKIT, System, backward, median, quantile
+from .systems import DOUBLE, PROJECT, PROJECT_DOUBLE, QISKIT, SINGLE, System, backward, median, quantile
 
 Points = dict[str, dict[int, Result]]
 # From a point and the share of a quantile to milliseconds.
 _Of = Callable[[Result, float], float]
 
 _MEASURES = {"step": "A training step", "forward": "Forward alone"}
-# Beside this package; tables that are wider than a page are read by nobody.
-_GROUPS = {"": (PROJECT_DOUBLE, *GRADIENTS), ", what Qiskit's users have": QISKIT}
+# This package, then who stands beside it; tables that are wider than a page are read by nobody.
+_GROUPS = {
+    "": (PROJECT, *SINGLE),
+    ", in double precision": (PROJECT_DOUBLE, *DOUBLE),
+    ", what Qiskit's users have": (PROJECT, *QISKIT),
+}
 
 
 def by_system(results: Mapping[str, Any]) -> Points:
@@ -39,15 +43,15 @@ def text(name: str, results: Mapping[str, Any], stem: Path) -> str:
         f"# {figure.title}",
         "",
         f"{described(results)}. The reference circuit, {fixed(figure, points)}. Milliseconds for a batch, medians; in "
-        "brackets how many times as long as this package in single precision. ~: of a few samples, scaled up, by "
-        f"systems that take them one by one. The paper: {figure.paper}.",
+        "brackets how many times as long as this package. ~: of a few samples, scaled up, by systems that take them "
+        f"one by one. The paper: {figure.paper}.",
         "",
         f"![{figure.title}]({stem.name}.svg)",
     ]
     for measure, title in _MEASURES.items():
         for suffix, group in _GROUPS.items():
-            systems = [PROJECT, *(system for system in group if system.label in points)]
-            if len(systems) > 1:
+            systems = [system for system in group if system.label in points]
+            if len(systems) > 1 or systems == [PROJECT_DOUBLE]:
                 lines += ["", f"## {title}{suffix}", "", *_table(figure.axis, values, systems, points, measure)]
     lines += notes(results["points"], figure.systems)
     return "\n".join(lines) + "\n"
@@ -98,7 +102,7 @@ def rows_of(
         "| ---: |" + " ---: |" * len(systems),
     ]
     for value in values:
-        ours = of(PROJECT.label, value)
+        ours = of(systems[0].label, value)
         cells = []
         for system in systems:
             time = of(system.label, value)
@@ -107,7 +111,7 @@ def rows_of(
                 continue
             scaled = "scaled_by" in points[system.label][value]
             cell = f"{'~' if scaled else ''}{plain(time)}"
-            if with_factors and system is not PROJECT and ours is not None:
+            if with_factors and system is not systems[0] and ours is not None:
                 cell += f" ({factor(time / ours)})"
             cells.append(cell)
         lines.append(f"| {value} | " + " | ".join(cells) + " |")

@@ -104,13 +104,13 @@ class Spec:
                     yield "ry", (q,), ("c", i, q)
                     yield "rz", (q,), ("c", i + 1, q)
 
-    def qiskit_circuit(self) -> tuple[Any, Any, Any, Any]:
-        """The circuit with its parameter vectors x, b, c."""
+    def qiskit_circuit(self, name: str = "x") -> tuple[Any, Any, Any, Any]:
+        """The circuit with its parameter vectors x (under a name), b, c."""
         from qiskit import QuantumCircuit
         from qiskit.circuit import ParameterVector
 
         inputs, weights, scalings = self.data()
-        x, b = ParameterVector("x", inputs.shape[1]), ParameterVector("b", len(weights))
+        x, b = ParameterVector(name, inputs.shape[1]), ParameterVector("b", len(weights))
         c = ParameterVector("c", len(scalings))
         circuit = QuantumCircuit(self.qubits)
         for name, qubits, angle in self.gates():
