@@ -152,8 +152,8 @@ def frames() -> None:
 
 def halves() -> None:
     """A matrix as a sum of four products."""
-    with picture(DOCS / "how_halves.svg", height=1.9) as (_, axis):
-        empty(axis, 20, 5.4)
+    with picture(DOCS / "how_halves.svg", height=1.5) as (_, axis):
+        empty(axis, 20, 5, 0.7)
 
         def rectangle(
             x: float, y: float, width: float, height: float, color: str
@@ -199,8 +199,8 @@ def arrow(
 
 def gradient() -> None:
     """One way forward, one way back."""
-    with picture(DOCS / "how_gradient.svg", height=2.6) as (_, axis):
-        empty(axis, 13, 5.2)
+    with picture(DOCS / "how_gradient.svg", height=2.2) as (_, axis):
+        empty(axis, 13, 4.4)
         stations = [
             (1.9, "layer 1", "$\\partial w_0 \\ldots w_2$"),
             (4.4, "layer 2", "$\\partial x_0 \\ldots w_5$"),

@@ -106,8 +106,3 @@ def test_every_page_is_in_a_table_of_contents():
     index = (ROOT / "docs" / "index.md").read_text()
     for page in (ROOT / "docs").glob("*.md"):
         assert page.stem == "index" or re.search(rf"^{page.stem}$", index, re.MULTILINE), page.name
-
-
-def test_what_ideas_bring_is_what_was_measured():
-    table = runpy.run_path(str(ROOT / "docs" / "ideas.py"))["table"]()
-    assert table in (ROOT / "docs" / "what_it_brings.md").read_text(encoding="utf-8")
