@@ -9,16 +9,21 @@ s_r those at one larger angle each, J_rk the derivatives of angles by variables,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from .._program.angle_map import AngleMap
+from .._program.program import Program
 from .._program.rotations import not_apart
 from .._simulation.choose import Runners
 from .._simulation.native import joined
 from .._simulation.states import MOST_AMPLITUDES, StateRunner
 from .._simulation.threads import engine_threads
-from .tangents import Moving, Shifts, own_rotations
+from .tangents import Array, Moving, Shifts, own_rotations, variables_at
 
 # Amplitudes of a state from which on one call is faster for several samples, whose derivatives are otherwise multiplied
 # all at once; one sample saves a third at any number.
@@ -54,19 +59,58 @@ def products(
         return None
     if batch != 1 and amplitudes < _LEAST_AMPLITUDES:
         return None
-    moving = Moving.of(program, inputs.detach(), joined(weights, inputs).detach(), columns)
-    own = own_rotations(moving.slopes)
-    rotations = np.flatnonzero(moving.slopes.any(axis=(0, 2))) if own is None else own
-    if moving.goes_along or (1 + len(rotations)) * batch * amplitudes > 2 * MOST_AMPLITUDES:
+    row = joined(weights, inputs).detach()
+    moves = _moves(program, inputs.detach(), row, tuple(columns))
+    if moves is None or (1 + len(moves.rotations)) * batch * amplitudes > 2 * MOST_AMPLITUDES:
         return None
-    shifts = Shifts(
-        program.apart, program.angle_map.angles(moving.variables), inputs.dtype, engine_threads(num_threads)
-    )
-    found = shifts.products(rotations, is_real)
+    shifts = Shifts(program.apart, program.angle_map.angles(moves.variables), inputs.dtype, engine_threads(num_threads))
+    found = shifts.products(moves.rotations, is_real)
     along, found = found[:, :1, 1:], found[:, 1:, 1:]
     found = found.real - along.imag.mT * along.imag if is_real else found - along.mH * along
-    if own is not None:
-        factors = torch.from_numpy(0.5 * moving.slopes[0, own, np.arange(len(own))]).to(inputs.dtype)
-        return found * torch.outer(factors, factors)
-    slopes = torch.from_numpy(0.5 * moving.slopes[:, rotations]).to(found.dtype)
+    if moves.own is not None:
+        factors = torch.from_numpy(moves.own).to(inputs.dtype)
+        return found.mul_(torch.outer(factors, factors))
+    slopes = torch.from_numpy(moves.slopes).to(found.dtype)
     return slopes.mT @ found @ slopes
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """What moves with P variables.
+
+    Attributes:
+        variables: All of the engine, shape (B, V).
+        rotations: The K that move.
+        slopes: Half of the derivatives of their angles, shape (B or 1, K, P); empty where each has a variable
+            of its own.
+        own: Half of the derivatives by these, (P,); else None.
+    """
+
+    variables: Array
+    rotations: npt.NDArray[np.int64]
+    slopes: Array
+    own: Array | None
+
+
+def _moves(program: Program, inputs: torch.Tensor, weights: torch.Tensor, columns: tuple[int, ...]) -> _Moves | None:
+    """Nothing, if derivatives along the variables are faster."""
+    if program.angle_map.is_linear and not program.evolution.has_derived:
+        own = _own(program.angle_map, columns, inputs.shape[1] + len(weights))
+        if own is not None:
+            variables = variables_at(program.evolution, inputs.double(), weights.double())
+            return _Moves(variables, own[0], np.empty(0), own[1])
+    moving = Moving.of(program, inputs, weights, columns)
+    if moving.goes_along:
+        return None
+    rotations = np.flatnonzero(moving.slopes.any(axis=(0, 2)))
+    return _Moves(moving.variables, rotations, 0.5 * moving.slopes[:, rotations], None)
+
+
+@lru_cache(maxsize=128)
+def _own(
+    angle_map: AngleMap, columns: tuple[int, ...], num_variables: int
+) -> tuple[npt.NDArray[np.int64], Array] | None:
+    """The rotations that variables have of their own, in a map that is linear, and half of the derivatives by these."""
+    slopes = angle_map.jacobian(np.zeros((1, num_variables)))[:, :, list(columns)]
+    found = own_rotations(slopes)
+    return None if found is None else (found, 0.5 * slopes[0, found, np.arange(len(found))])

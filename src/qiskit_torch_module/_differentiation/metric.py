@@ -99,6 +99,7 @@ class Metric:
     ) -> None:
         self._point, self._structure = point, structure
         self._is_mean, self._is_real, self._with_phase = is_mean, is_real, with_phase
+        self._may_be_whole = not with_phase and structure != "diagonal"
 
     def entries(self) -> torch.Tensor:
         """All of them: shape (P, P), or (B, P, P) for each sample."""
@@ -106,12 +107,24 @@ class Metric:
         lead, count = () if self._is_mean else (len(point.inputs),), len(columns)
         dtype = point.inputs.dtype if self._is_real else point.complex_dtype
         found = torch.zeros(*lead, count, count, dtype=dtype, device=point.inputs.device)
+        if self._structure == "full" and (whole := self._at_once(columns)) is not None:
+            return whole
         first = 0
         for group in (columns,) if self._structure == "full" else point.groups:
             own = slice(first, first := first + len(group))
             if group:
                 self._fill(found[..., own, own], group)
         return found.div_(len(point.inputs)) if self._is_mean and len(point.inputs) != 1 else found
+
+    def _at_once(self, columns: Sequence[int]) -> torch.Tensor | None:
+        """All of them, where they come from one call for all samples."""
+        parts, at_once = self._parts(columns)
+        if len(parts) > 1 or not 0 < len(self._point.inputs) <= at_once:
+            return None
+        whole = self._whole(slice(None), columns)
+        if whole is None or not self._is_mean:
+            return whole
+        return whole[0] if len(whole) == 1 else whole.mean(0)
 
     def _fill(self, found: torch.Tensor, columns: Sequence[int]) -> None:
         """Entries between some variables; added up over samples if the mean is wanted."""
@@ -137,9 +150,11 @@ class Metric:
 
     def _whole(self, samples: slice, columns: Sequence[int]) -> torch.Tensor | None:
         """All products, where they come from one call."""
-        if self._with_phase or self._structure == "diagonal":
+        if not self._may_be_whole:
             return None
-        return self._point.products(samples, columns, self._is_real)
+        found = self._point.products(samples, columns, self._is_real)
+        self._may_be_whole = found is not None
+        return found
 
     def _parts(self, columns: Sequence[int]) -> tuple[list[slice], int]:
         """Variables that are moved together, and how many samples are."""
@@ -159,7 +174,7 @@ class Metric:
         return parts, max(1, MOST_AMPLITUDES // (most * amplitudes))
 
     def _one_part(self, columns: Sequence[int]) -> tuple[list[slice], int]:
-        count = len(columns)
+        count = max(1, len(columns))
         return [slice(0, count)], max(1, MOST_AMPLITUDES // (count * max(count, self._point.num_amplitudes)))
 
     def _moves(self, samples: slice, columns: Sequence[int]) -> _Moves:

@@ -197,6 +197,20 @@ def _product(first: Array, second: Array) -> Array:
     return product
 
 
+def variables_at(evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor) -> Array:
+    """All variables (B, V) of the engine; float64.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    all_inputs, all_weights = with_derived_columns(evolution, inputs, weights)
+    variables: Array = torch.cat([all_inputs, all_weights.expand(len(inputs), -1)], 1).numpy()
+    if not np.isfinite(variables).all():
+        error = ValueError("inputs: expected finite values, and of weights, too")
+        raise explained(evolution, error, all_inputs, all_weights)
+    return variables
+
+
 def moving_variables(
     evolution: Evolution, inputs: torch.Tensor, weights: torch.Tensor, columns: Sequence[int]
 ) -> tuple[Array, Array]:
@@ -209,11 +223,7 @@ def moving_variables(
     def extended(inputs: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return with_derived_columns(evolution, inputs, weights)
 
-    all_inputs, all_weights = extended(inputs, weights)
-    variables = torch.cat([all_inputs, all_weights.expand(len(inputs), -1)], 1).numpy()
-    if not np.isfinite(variables).all():
-        error = ValueError("inputs: expected finite values, and of weights, too")
-        raise explained(evolution, error, all_inputs, all_weights)
+    variables = variables_at(evolution, inputs, weights)
     if not evolution.has_derived:
         return variables, np.eye(variables.shape[1])[None, :, list(columns)]
 
@@ -327,7 +337,7 @@ def own_rotations(slopes: Array) -> npt.NDArray[np.int64] | None:
     Args:
         slopes: Of the angles, shape (B or 1, R, P).
     """
-    if len(slopes) != 1:
+    if len(slopes) != 1 or not slopes.size:
         return None
     moves = slopes[0] != 0
     if not ((moves.sum(0) == 1).all() and (moves.sum(1) <= 1).all()):
