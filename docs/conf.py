@@ -22,11 +22,15 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx_design",
     "dark_pictures",
     "own_names",
 ]
 exclude_patterns = ["_build"]
-myst_enable_extensions = ["dollarmath"]
+copybutton_selector = (
+    "div:not(.highlight-text) > div.highlight > pre"  # not what is printed
+)
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # Results are included as they were written; links to the repository's files stay links of the repository.
 suppress_warnings = ["myst.xref_missing", "myst.header"]
@@ -49,5 +53,7 @@ intersphinx_mapping = inventories(
 )
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_title = f"qiskit-torch-module {version}"
 html_theme_options = {"source_directory": "docs/"}

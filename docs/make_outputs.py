@@ -1,7 +1,10 @@
-"""What the Python blocks of a page print, written behind them: ``python docs/make_outputs.py docs/first_model.md ...``.
+"""What the Python blocks of a page print, written behind them, and the SVG files that they save, put beside the page.
+
+    python docs/make_outputs.py docs/first_model.md ...
 
 A block of text directly behind a block of Python is its output. There, ``...`` stands for anything, line breaks do not
-count, and numbers may be off by one part in twenty: ``tests/test_docs.py`` runs the pages and compares.
+count, what ``explain`` says of the machine neither, and numbers may be off by one part in twenty:
+``tests/test_docs.py`` runs the pages and compares.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ BLOCK = re.compile(
     r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?",
     re.DOTALL | re.MULTILINE,
 )
+_OF_THE_MACHINE = re.compile(
+    r"^(values of a sample|its gradients|engine|batch|kets|memory|method \w+) {2,}.*\n(?: {4}.*\n)*",
+    re.MULTILINE,
+)
 _NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -36,6 +43,9 @@ def runs(text: str) -> Iterator[tuple[str, str, str]]:
 
 def agree(shown: str, printed: str) -> bool:
     """Whether a page shows what is printed."""
+    shown, printed = (
+        _OF_THE_MACHINE.sub("", text) for text in (shown, printed)
+    )
     words = printed.split()
     *pieces, last = [
         piece.split() for piece in re.split(r"(?:^|\s)\.\.\.(?=\s|$)", shown)
@@ -87,9 +97,27 @@ def written(text: str) -> str:
 
 
 if __name__ == "__main__":
+    import matplotlib
+
+    from qiskit_torch_module._core.pictures import (
+        dark_variant,
+        on_dark,
+        style,
+    )
+
     for page in [Path(name).resolve() for name in sys.argv[1:]]:
-        with tempfile.TemporaryDirectory() as folder:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            matplotlib.rc_context(style()),
+        ):
             os.chdir(folder)
             page.write_text(
                 written(page.read_text(encoding="utf-8")), encoding="utf-8"
             )
+            for drawn in Path(folder).glob("*.svg"):
+                drawing = drawn.read_text(encoding="utf-8")
+                path = page.with_name(drawn.name)
+                path.write_text(drawing, encoding="utf-8")
+                dark_variant(path).write_text(
+                    on_dark(drawing), encoding="utf-8"
+                )

@@ -93,9 +93,11 @@ def anchors_of(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = re.sub(r"^```(?!\{).*?^```|`[^`\n]+`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    links = re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", text) + re.findall(r"^:link: (\S+)", text, re.MULTILINE)
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", text)
+    links += re.findall(r"^:(?:link|img-top|file): (\S+)", text, re.MULTILINE)
+    links += re.findall(r' (?:src|srcset)="(\S+?)"', text)
     for link in links:
-        name, _, anchor = link.partition("#")
+        name, _, anchor = link.replace(".html", ".md").partition("#")
         target = (page.parent / name).resolve() if name else page
         target = target if target.exists() else target.with_name(f"{target.name}.md")  # as cards name pages
         assert target.exists(), f"{page.name} links to {link}"

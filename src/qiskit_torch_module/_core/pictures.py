@@ -34,7 +34,7 @@ WIDTH = 6.4
 """Inches: as wide as a column of text, so that type keeps its size; a telephone shows it at half of that."""
 
 
-def _style() -> Any:
+def style() -> Any:
     from cycler import cycler
 
     return {
@@ -96,7 +96,7 @@ def picture(
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_style()):
+    with matplotlib.rc_context(style()):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure, figure.subplots(rows, columns, **options) if rows else None
         _save(figure, Path(path))
