@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "benchmarks")]
 
+import make_speed  # noqa: E402
 import numbers_of_pages as numbers  # noqa: E402
 
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, written  # noqa: E402
@@ -89,6 +90,7 @@ def main() -> None:
             print("took", path.name)
     for path in tables(RESULTS, draws=True):
         print("wrote", path.relative_to(ROOT))
+    make_speed.draw(ROOT / "docs" / "speed.svg")
     for path in pages():
         text = path.read_text(encoding="utf-8")
         if (new := numbers.filled(text)) != text:
