@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from circuits_zoo import reuploading
+from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule, _engine
 from qiskit_torch_module._simulation import engines
 from qiskit_torch_module._simulation.engines import engine_of
@@ -74,6 +75,90 @@ def test_sums_over_a_batch_do_not_depend_on_who_adds_them_up(n, batch, dtype, fo
     request.getfixturevalue("busy_pool")
     found |= {bytes_of_step(model, inputs) for _ in range(10)}
     assert len(found) == 1
+
+
+@pytest.fixture
+def threads_of_pytorch(four_processors):
+    """Calls run on as many threads of PyTorch as there were, if it has any of the kind that is asked."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    _engine.force_openmp(True)
+    if not _engine.openmp_threads():
+        _engine.force_openmp(False)
+        torch.set_num_threads(before)
+        pytest.skip("PyTorch has no threads that can be asked")
+    yield
+    _engine.force_openmp(False)
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("n", "batch"), [(8, 13), (10, 48)])
+def test_sums_over_a_batch_do_not_depend_on_whose_threads_add_them_up(n, batch, dtype, four_processors, request):
+    model, inputs = model_of(n, 3, dtype), torch.rand(batch, n, dtype=dtype)
+    wanted = bytes_of_step(model, inputs)
+    request.getfixturevalue("threads_of_pytorch")
+    assert {bytes_of_step(model, inputs) for _ in range(5)} == {wanted}
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_a_state_may_be_shared_by_threads_of_pytorch(threads, threads_of_pytorch):
+    """Those that it has beyond are not asked; where it has too few, the engine's own are."""
+    _engine.force_openmp(False)
+    alone, team, inputs = model_of(13, 1), model_of(13, threads), torch.rand(1, 13, dtype=torch.float64)
+    wanted = gradients_of(alone, inputs)
+    _engine.force_openmp(True)
+    for _ in range(5):
+        torch.testing.assert_close(gradients_of(team, inputs), wanted, atol=1e-10, rtol=0)
+
+
+def gradients_of(model, inputs):
+    values = model(inputs)
+    return values, *torch.autograd.grad(values.square().sum(), tuple(model.parameters()))
+
+
+def test_several_threads_may_ask_those_of_pytorch_at_once(threads_of_pytorch):
+    model, inputs = model_of(9, 3), torch.rand(64, 9, dtype=torch.float64)
+    wanted, found = bytes_of_step(model, inputs), []
+
+    def work():
+        own = model_of(9, 3)
+        found.extend(bytes_of_step(own, inputs) for _ in range(5))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 15
+    assert set(found) == {wanted}
+
+
+BESIDE_PYTORCH = """
+    import os, time
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:2]))
+    import torch
+    from circuits_zoo import reuploading
+    from qiskit_torch_module import QuantumModule, _engine
+    torch.set_num_threads(2)
+    case = reuploading(10, 2)
+    model = QuantumModule(case.circuit, case.encoding, case.variational)
+    inputs, large = torch.rand(48, 10), torch.rand(48, 1024)
+    end = time.monotonic() + 20
+    while not _engine.borrows_threads() and time.monotonic() < end:
+        model(inputs).sum().backward()
+        (large * large).sum()
+    print(_engine.borrows_threads())
+"""
+
+
+@LINUX
+@pytest.mark.skipif(not NIGHTLY, reason="depends on what else the machine does")
+def test_where_pytorch_keeps_the_processors_its_threads_are_asked():
+    if not _engine.openmp_threads() or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two processors, and threads of PyTorch that can be asked")
+    done = python(BESIDE_PYTORCH)
+    assert done.stdout.strip() == "True", done.stdout + done.stderr
 
 
 def test_a_shared_state_is_exact_where_pytorch_is_to_be_deterministic(four_processors, request):
@@ -249,6 +334,17 @@ FORK = """
     print("done", flush=True)
     os._exit(0)
 """
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_of_fork_does_not_ask_threads_of_pytorch():
+    """They stayed with its parent, and would be waited for."""
+    using = (
+        "torch.set_num_threads(2); _engine.force_openmp(True); model(inputs); torch.rand(1 << 20).square()\n"
+        "    assert torch.equal(model(inputs), wanted)"
+    )
+    done = python(FORK.replace("START", "").replace("PREPARE", using).replace("COUNT", "3"))
+    assert done.stdout.strip() == "done", done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -7,10 +7,12 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "barrier.hpp"
 #include "experience.hpp"
+#include "openmp.hpp"
 #include "spin.hpp"
 
 #if !defined(_WIN32)
@@ -40,11 +42,32 @@ struct Call {
 };
 constexpr int most_threads = 1 << 15;
 
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+Clock::duration time_by(clockid_t clock) {
+    timespec time{};
+    if (clock_gettime(clock, &time) != 0) return Clock::now().time_since_epoch();
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::seconds(time.tv_sec) +
+                                                       std::chrono::nanoseconds(time.tv_nsec));
+}
+// What this thread, and the whole process, has had of the processors.
+Clock::duration time_of_processor() { return time_by(CLOCK_THREAD_CPUTIME_ID); }
+Clock::duration time_of_process() { return time_by(CLOCK_PROCESS_CPUTIME_ID); }
+#else
+Clock::duration time_of_processor() { return Clock::now().time_since_epoch(); }
+Clock::duration time_of_process() { return Clock::now().time_since_epoch(); }
+#endif
+
 class ThreadPool {
    public:
     // One call at a time.
     std::mutex& owner() { return owner_; }
     Experience& experience() { return experience_; }
+    // Likewise of the threads of PyTorch.
+    Experience& borrowed_experience() { return borrowed_experience_; }
+    // The processor's time that threads of the pool have had, up to the last calls that they joined.
+    Clock::duration time_of_helpers() const {
+        return Clock::duration(time_of_helpers_.load(std::memory_order_relaxed));
+    }
 
     // Opens a call: from now on, `num_helpers` threads may call work(index, rank), with an index of their own from 1 on
     // and a rank in the order in which they join. Returns how many there can be.
@@ -102,6 +125,7 @@ class ThreadPool {
     }
 
     void serve(int index, uint16_t seen) {
+        auto had = Clock::duration(0);
         while (true) {
             const auto called = [&] { return Call::from(call_.load(std::memory_order_acquire)).number != seen; };
             if (!spin_until(called)) {
@@ -117,6 +141,8 @@ class ThreadPool {
             if (rank == 0) continue;
             (*work_)(index, rank);
             leave();
+            const auto has = time_of_processor();
+            time_of_helpers_.fetch_add((has - std::exchange(had, has)).count(), std::memory_order_relaxed);
         }
     }
 
@@ -144,8 +170,9 @@ class ThreadPool {
     std::vector<bool> alive_;
     Clock::time_point next_try_{};
     std::atomic<uint64_t> call_{0};
+    std::atomic<Clock::rep> time_of_helpers_{0};
     const std::function<void(int, int)>* work_ = nullptr;
-    Experience experience_;
+    Experience experience_, borrowed_experience_;
 };
 
 // Leaked on purpose: workers may outlive static destruction, and a forked child must not touch the locks of its parent.
@@ -166,22 +193,88 @@ ThreadPool& pool() {
     return *ready;
 }
 
-// What this thread has had of its processor.
-Clock::duration time_of_processor() {
-#if defined(CLOCK_THREAD_CPUTIME_ID)
-    timespec time{};
-    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0)
-        return std::chrono::duration_cast<Clock::duration>(std::chrono::seconds(time.tv_sec) +
-                                                           std::chrono::nanoseconds(time.tv_nsec));
-#endif
-    return Clock::now().time_since_epoch();
+// Whether the calls of this thread go to the threads of PyTorch, which have kept the processors of the pool's; and how
+// that is found out. Each thread that has parallel loops has such threads of its own.
+thread_local bool borrows = false;
+thread_local Watch watch;
+
+bool borrows_now(int num_threads) {
+    if (forces_openmp()) return num_threads > 1 && num_threads <= openmp_threads();
+    return borrows && num_threads > 1 && num_threads <= openmp_threads() &&
+           pool().borrowed_experience().most(num_threads, Clock::now()) == num_threads;
+}
+
+// Where helpers are not worth it: whether it is threads of this process that have their processors.
+void look_for_company(Clock::time_point now) {
+    const auto time = now.time_since_epoch();
+    if (watch.is_due(time) && openmp_threads() > 1)
+        borrows = watch.has_company(time, time_of_process(), time_of_processor() + pool().time_of_helpers());
+}
+
+// By the owner of the pool: a call has been so much shorter. Where they are no help either, they are given back.
+void add_borrowed(ThreadPool& crew, Clock::duration gained) {
+    const auto now = Clock::now();
+    crew.borrowed_experience().add(now, gained, 1);
+    borrows = crew.borrowed_experience().most(2, now) == 2;
+}
+
+// As `run_in_parallel`, on threads of PyTorch.
+void run_borrowed(ThreadPool& crew, int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
+    CallInPieces call{{}, {}, total, 0, 1};
+    const auto begin = Clock::now();
+    const auto had_at_first = time_of_processor();
+    run_on_openmp([&](int rank, int size) {
+        if (rank >= num_threads) return;
+        const int64_t pieces = work(rank);
+        if (rank > 0) return;
+        call.own_pieces = pieces;
+        call.own_time = time_of_processor() - had_at_first;
+        call.num_threads = std::min(size, num_threads);
+    });
+    call.took = Clock::now() - begin;
+    if (call.num_threads > 1) add_borrowed(crew, time_gained(call));
+}
+
+// As `run_as_team`, likewise; does nothing where these are fewer than is the least.
+TeamResult run_as_borrowed_team(ThreadPool& crew, const TeamSize& wanted,
+                                const std::function<void(const Team&)>& work) {
+    Barrier barrier(wanted.most, false);
+    TeamResult result;
+    Clock::time_point own_end{};
+    const auto begin = Clock::now();
+    run_on_openmp([&](int rank, int most) {
+        const int size = std::min(most, wanted.most);
+        if (size < wanted.least || rank >= size) return;
+        if (rank == 0) barrier.begin(size);
+        const auto has_begun = [&] { return barrier.size_at_start() > 0; };
+        while (!spin_until(has_begun)) std::this_thread::yield();
+        work({rank, &barrier, barrier.place(rank)});
+        if (rank > 0) return;
+        own_end = Clock::now();
+        result.size = size;
+    });
+    const auto end = Clock::now();
+    if (result.size == 0) return {};
+    result.size_at_end = barrier.place(0)->size;
+    if (result.size > 1) {
+        const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), result.size, result.size_at_end};
+        add_borrowed(crew, time_gained(call));
+    }
+    return result;
 }
 
 }  // namespace
 
 int worthwhile_threads(int num_threads) {
-    return num_threads <= 1 ? num_threads : pool().experience().most(num_threads, Clock::now());
+    if (num_threads <= 1 || borrows_now(num_threads)) return num_threads;
+    const auto now = Clock::now();
+    const int most = pool().experience().most(num_threads, now);
+    if (most >= num_threads) return most;
+    look_for_company(now);
+    return borrows_now(num_threads) ? num_threads : most;
 }
+
+bool borrows_threads() { return borrows || forces_openmp(); }
 
 void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
     num_threads = std::min(worthwhile_threads(num_threads), most_threads);
@@ -195,6 +288,7 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
         work(0);
         return;
     }
+    if (borrows_now(num_threads)) return run_borrowed(crew, num_threads, total, work);
     const std::function<void(int, int)> help = [&](int index, int) { work(index); };
     const auto begin = Clock::now();
     crew.open(num_threads - 1, help);
@@ -221,6 +315,10 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
         owner.lock();
     else if (!owner.try_lock())
         return {};
+    if (!wanted.is_fixed && borrows_now(wanted.most)) {
+        const TeamResult borrowed = run_as_borrowed_team(crew, wanted, work);
+        if (borrowed.size > 0) return borrowed;
+    }
     const int most = std::min(wanted.most, most_threads);
     Barrier barrier(most, wanted.is_fixed);
     const std::function<void(int, int)> help = [&](int, int rank) {

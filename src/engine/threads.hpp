@@ -1,7 +1,9 @@
 // The engine's own small pool of threads. No OpenMP: PyTorch brings its own runtime, and two do not share a process
 // well. Workers live while they are used: an idle one ends after two seconds. A forked child starts with an empty pool.
 //
-// Nobody is waited for who has not begun: a thread may find its processor taken, or not be started at all.
+// Nobody is waited for who has not begun: a thread may find its processor taken, or not be started at all. Where it is
+// PyTorch whose threads keep the processors, awake between its own parallel loops, these are asked instead
+// (openmp.hpp).
 #pragma once
 
 #include <chrono>
@@ -34,5 +36,8 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
 
 // As many of `num_threads` as were worth it lately: threads that others had to wait for cost more than they bring.
 int worthwhile_threads(int num_threads);
+
+// Whether calls of this thread go to the threads of PyTorch at present.
+bool borrows_threads();
 
 }  // namespace qtm

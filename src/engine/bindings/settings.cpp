@@ -10,9 +10,11 @@
 
 #include "../dispatch.hpp"
 #include "../memory.hpp"
+#include "../openmp.hpp"
 #include "../processors.hpp"
 #include "../schedule.hpp"
 #include "../scratch.hpp"
+#include "../threads.hpp"
 #include "bindings.hpp"
 
 namespace qtm::bindings {
@@ -78,6 +80,10 @@ void bind_settings(nb::module_& module) {
                "For tests and measurements: circuits start from halves wherever they can.");
     module.def("force_steps", &force_steps, "forces"_a,
                "For tests and measurements: circuits run step by step wherever they can.");
+    module.def("force_openmp", &force_openmp, "forces"_a,
+               "For tests and measurements: calls run on the threads of PyTorch's OpenMP wherever they can.");
+    module.def("openmp_threads", &openmp_threads, "How many these are; 0: none that may be asked.");
+    module.def("borrows_threads", &borrows_threads, "Whether calls of this thread go to them at present.");
     module.def(
         "legal_storages", &storages,
         "Every way in which a batch may be stored: mode, what a tape keeps, whether tiles share a prefix, whether "
