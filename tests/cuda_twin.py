@@ -18,6 +18,8 @@ from qiskit_torch_module._cuda.sources import KERNELS, source
 
 COMPILER = os.environ.get("CXX") or next((name for name in ("g++", "c++", "clang++") if shutil.which(name)), None)
 FLAGS = ("-std=c++20", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
+# More of them, such as those of sanitizers.
+FLAGS += tuple(os.environ.get("QTM_TWIN_FLAGS", "").split())
 
 # Runs all blocks of a launch. Shared memory is of the size that was asked for, and NaN when a block begins.
 _RUN = """
@@ -61,31 +63,35 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 _OF_GPUS = ("QTM_WITHIN_WARP", "QTM_MOST_THREADS")
 
 
-def start_building(defines: dict[str, str], flags: tuple[str, ...] = ()) -> None:
+def _key(defines: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in defines.items() if name not in _OF_GPUS))
+
+
+def start_building(defines: Mapping[str, str]) -> None:
     """Begins to build what `library` waits for."""
-    _build(tuple(sorted((name, value) for name, value in defines.items() if name not in _OF_GPUS)), flags)
+    _build(_key(defines))
 
 
 @cache
-def _build(defines: tuple[tuple[str, str], ...], flags: tuple[str, ...]) -> tuple[Path, subprocess.Popen[bytes]]:
+def _build(defines: tuple[tuple[str, str], ...]) -> tuple[Path, subprocess.Popen[bytes]]:
     folder = Path(_folder().name)
-    stem = "-".join([value for _, value in defines] + [flag.strip("-").replace("=", "") for flag in flags])
+    stem = "-".join(value for _, value in defines)
     code, built = folder / f"{stem}.cpp", folder / f"{stem}.so"
     code.write_text(text())
     options = [f"-D{name}={value}" for name, value in (*defines, ("QTM_TWIN", "1"))]
-    return built, subprocess.Popen([str(COMPILER), *FLAGS, *flags, *options, str(code), "-o", str(built)])
+    return built, subprocess.Popen([str(COMPILER), *FLAGS, *options, str(code), "-o", str(built)])
 
 
 @cache
-def _library(defines: tuple[tuple[str, str], ...], flags: tuple[str, ...]) -> ctypes.CDLL:
-    built, process = _build(defines, flags)
+def _library(defines: tuple[tuple[str, str], ...]) -> ctypes.CDLL:
+    built, process = _build(defines)
     assert process.wait() == 0
     return ctypes.CDLL(str(built))
 
 
 def library(defines: Mapping[str, str]) -> ctypes.CDLL:
     """The kernels, with `qtm_run` and `qtm_size_of_arguments`."""
-    return _library(tuple(sorted((name, value) for name, value in defines.items() if name not in _OF_GPUS)), ())
+    return _library(_key(defines))
 
 
 def launch(plan: Plan, launches: list[Launch], backwards: bool = False) -> None:

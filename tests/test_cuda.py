@@ -1,5 +1,8 @@
 """The kernels for GPUs, run by their twin on the CPU, against the engine."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import UnitaryGate
+from qiskit.quantum_info import SparsePauliOp
 
 import cuda_twin
 import gate_zoo
@@ -21,6 +25,7 @@ from cuda_twin import COMPILER, Twin
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._cuda.card import CARDS, H100
 from qiskit_torch_module._cuda.circuit import Circuit
+from qiskit_torch_module._cuda.counts import work_of
 from qiskit_torch_module._cuda.launches import Layout, Plan
 from qiskit_torch_module._cuda.orders import Order, exchange
 from qiskit_torch_module._cuda.passes import Tile
@@ -119,9 +124,9 @@ def test_every_shape_agrees_with_the_engine(n, is_double):
 
 LARGE = [
     (11, "reuploading", True, "block"),
-    (12, "fixed_and_free", True, "block"),
+    (11, "fixed_and_free", True, "block"),
     (12, "qaoa", False, "block"),
-    (13, "reuploading", False, "block"),
+    (12, "reuploading", False, "block"),
     (14, "qaoa", True, "wave"),
     (14, "reuploading", False, "wave"),
     (16, "reuploading", True, "memory"),
@@ -246,6 +251,49 @@ def test_what_has_no_digits_is_flagged(wrong, where):
     # No number of a sample at fault is right, and others are.
     faulty = [True] * BATCH if where == "weights" else [True, False, False]
     assert [bool(np.isnan(row).any()) for row in values] == faulty
+
+
+@pytest.mark.parametrize("shape", [None, Shape("memory", Tile(3, 2))])
+def test_what_is_computed_and_moved(shape):
+    """Counted by hand: layers of RY and RZ on all qubits of a ring, their inputs and one observable of Z."""
+    circuit, n, depth = QuantumCircuit(8), 8, 3
+    free = [Parameter(f"p{i}") for i in range(2 * n * depth)]
+    for layer in range(depth):
+        for qubit in range(n):
+            circuit.ry(free[2 * (n * layer + qubit)], qubit)
+            circuit.rz(free[2 * (n * layer + qubit) + 1], qubit)
+        for qubit in range(n):
+            circuit.cx(qubit, (qubit + 1) % n)
+    model = QuantumModule(circuit, [], free, observables=SparsePauliOp("Z" * n)).double()
+    plan = Plan.of(Circuit.of(model._program), BATCH, True, H100, shape)
+    values, gradients = work_of(plan)
+    # RY takes 12 operations for a pair, a phase one complex product of 6; the first layer is a product state.
+    assert values.operations == BATCH * 2**n * ((depth - 1) * (6 * n + 6) + 6)
+    sweeps = 1 if shape is None else len(plan.layout.schedule.sweeps)
+    assert sweeps >= (1 if shape is None else 2 * depth)
+    assert gradients.bytes >= BATCH * 16 * 2**n * (2 if shape is None else 4 * sweeps)
+    both, twice = values + gradients, Plan.of(Circuit.of(model._program), 2 * BATCH, True, H100, shape)
+    assert both.times(2) == work_of(twice)[0] + work_of(twice)[1]
+    assert both.least_seconds(H100, True) >= both.operations / H100.double_operations > 0
+    assert both.least_seconds(replace(H100, bytes_per_second=0, double_operations=0), True) == 0
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="takes minutes")
+def test_no_sanitizer_complains():
+    """Addresses beyond an array, shared memory included, and what C++ leaves undefined."""
+    runtime = subprocess.run([COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    environment = {
+        **os.environ,
+        "QTM_NIGHTLY": "0",
+        "QTM_TWIN_FLAGS": "-fsanitize=address,undefined -fno-sanitize-recover=all",
+        "LD_PRELOAD": runtime.stdout.strip(),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",
+    }
+    chosen = "every_shape or states or waves or several_times or both_orders"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
 def test_refusals():

@@ -9,14 +9,14 @@ QTM_DEVICE void turn(Real& x, Real& y, Real cosine, Real sine) {
 
 // From the moments of a run right after its RY to the gradient of every rotation in it: carries them, which turn like a
 // Bloch vector, through the left diagonal and back through the rotations.
-QTM_DEVICE void run_gradients(const Constants& c, const Factors& factors, int run, const Real* moments, Real* gradient) {
+QTM_DEVICE void run_gradients(const Arguments& a, const Factors& factors, int run, const Real* moments, Real* gradient) {
     Real x = moments[0], y = moments[1], z = moments[2];
-    if (!c.run_is_real()[run]) turn(x, y, Real(factors.run[run].left.re), Real(factors.run[run].left.im));
-    for (int g = c.run_gate_begin()[run + 1] - 1; g >= c.run_gate_begin()[run]; --g) {
-        const Half half = factors.half[c.gate_angle()[g]];
+    if (!a.run_is_real[run]) turn(x, y, Real(factors.run[run].left.re), Real(factors.run[run].left.im));
+    for (int g = a.run_gate_begin[run + 1] - 1; g >= a.run_gate_begin[run]; --g) {
+        const Half half = factors.half[a.gate_angle[g]];
         const Real cosine = Real(half.cosine * half.cosine - half.sine * half.sine);
         const Real sine = Real(-2 * half.cosine * half.sine);
-        const int axis = c.gate_axis()[g];
+        const int axis = a.gate_axis[g];
         if (axis == 0) {
             gradient[g] = x;
             turn(y, z, cosine, sine);
@@ -31,59 +31,57 @@ QTM_DEVICE void run_gradients(const Constants& c, const Factors& factors, int ru
 }
 
 // d angle / d variable, from the terms that an entry names.
-QTM_DEVICE double slope_of(const Arguments& a, const Constants& c, long long sample, int entry) {
-    const int term = c.entry_term()[entry], factor = c.entry_factor()[entry];
-    double slope = c.term_coefficient()[term];
-    for (int f = c.term_factor_begin()[term]; f < c.term_factor_begin()[term + 1]; ++f)
-        if (f != factor) slope *= variable(a, c, sample, c.factor_variable()[f]);
+QTM_DEVICE double slope_of(const Arguments& a, long long sample, int entry) {
+    const int term = a.entry_term[entry], factor = a.entry_factor[entry];
+    double slope = a.term_coefficient[term];
+    for (int f = a.term_factor_begin[term]; f < a.term_factor_begin[term + 1]; ++f)
+        if (f != factor) slope *= variable(a, sample, a.factor_variable[f]);
     return slope;
 }
 
-QTM_DEVICE double gradient_of(const Arguments& a, const Constants& c, long long sample, int variable) {
-    const Real* gradient = a.angle_gradient + sample * c.num_angles();
+QTM_DEVICE double gradient_of(const Arguments& a, long long sample, int variable) {
+    const Real* gradient = a.angle_gradient + sample * a.num_angles;
     double sum = 0;
-    for (int entry = c.variable_begin()[variable]; entry < c.variable_begin()[variable + 1]; ++entry)
-        sum += double(gradient[c.entry_angle()[entry]]) * slope_of(a, c, sample, entry);
+    for (int entry = a.variable_begin[variable]; entry < a.variable_begin[variable + 1]; ++entry)
+        sum += double(gradient[a.entry_angle[entry]]) * slope_of(a, sample, entry);
     return sum;
 }
 
 // A block for each sample: gradients of its rotations, of its angles, and of its inputs if wanted.
 QTM_KERNEL(angles, 128) {
-    const Constants c{a.constants};
     const long long sample = block.index;
-    const Factors factors(c, a.factors, sample);
-    const Real* sums = a.sums + sample * c.num_slots();
-    Real* of_gate = a.gate_gradient + sample * c.num_gates();
-    Real* of_angle = a.angle_gradient + sample * c.num_angles();
+    const Factors factors(a, a.factors, sample);
+    const Real* sums = a.sums + sample * a.num_slots;
+    Real* of_gate = a.gate_gradient + sample * a.num_gates;
+    Real* of_angle = a.angle_gradient + sample * a.num_angles;
     QTM_PHASE {
-        for (int run = thread; run < c.num_runs(); run += block.threads)
-            run_gradients(c, factors, run, sums + 3 * run, of_gate);
+        for (int run = thread; run < a.num_runs; run += block.threads)
+            run_gradients(a, factors, run, sums + 3 * run, of_gate);
     }
     QTM_PHASE {
-        for (int angle = thread; angle < c.num_angles(); angle += block.threads) {
+        for (int angle = thread; angle < a.num_angles; angle += block.threads) {
             Real sum = 0;
-            for (int i = c.angle_gate_begin()[angle]; i < c.angle_gate_begin()[angle + 1]; ++i)
-                sum += of_gate[c.angle_gate()[i]];
-            for (int i = c.angle_slot_begin()[angle]; i < c.angle_slot_begin()[angle + 1]; ++i)
-                sum += sums[c.angle_slot()[i]];
+            for (int i = a.angle_gate_begin[angle]; i < a.angle_gate_begin[angle + 1]; ++i)
+                sum += of_gate[a.angle_gate[i]];
+            for (int i = a.angle_slot_begin[angle]; i < a.angle_slot_begin[angle + 1]; ++i)
+                sum += sums[a.angle_slot[i]];
             of_angle[angle] = sum;
         }
     }
     if (a.input_gradient == nullptr) return;
     QTM_PHASE {
-        for (int i = thread; i < c.num_inputs(); i += block.threads)
-            a.input_gradient[sample * c.num_inputs() + i] = Real(gradient_of(a, c, sample, i));
+        for (int i = thread; i < a.num_inputs; i += block.threads)
+            a.input_gradient[sample * a.num_inputs + i] = Real(gradient_of(a, sample, i));
     }
 }
 
 // A block for each weight: the sum over the batch.
 QTM_KERNEL(weights, 128) {
-    const Constants c{a.constants};
     Registers<Sums<1>> sum(block);
     QTM_PHASE {
         double total = 0;
         for (int sample = thread; sample < a.samples; sample += block.threads)
-            total += gradient_of(a, c, sample, c.num_inputs() + block.index);
+            total += gradient_of(a, sample, a.num_inputs + block.index);
         sum[thread].value[0] = Real(total);
     }
     sum_over_block(block, sum);

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from .card import Card
 from .circuit import Circuit
 from .passes import Schedule, schedule_of
-from .schema import Bytes, packed
+from .schema import Bytes, Constants, packed
 from .shapes import Shape, shape_of
 from .sources import KERNELS
 from .tables import constants_of, sample_bytes
@@ -79,8 +79,8 @@ class Layout:
         return schedule_of(self.circuit.layers, bits, tile, near_bits, self.circuit.last_phase_matters)
 
     @cached_property
-    def constants(self) -> Bytes:
-        """The buffer that the kernels read."""
+    def constants(self) -> Constants:
+        """What the kernels read."""
         return constants_of(self.circuit, self.schedule, self.is_double)
 
     @property
@@ -163,7 +163,7 @@ class Plan:
     @property
     def constants(self) -> Bytes:
         """What the kernels read, to be copied to the device once: the same object for all batches."""
-        return self.layout.constants
+        return self.layout.constants.buffer
 
     @property
     def defines(self) -> dict[str, str]:
@@ -186,6 +186,11 @@ class Plan:
         return 2 * self.real_bytes << self.layout.schedule.num_bits
 
     @property
+    def factor_bytes(self) -> int:
+        """Bytes of what the angles of a sample are turned into."""
+        return sample_bytes(self.layout.circuit, self.layout.is_double)
+
+    @property
     def all_bytes(self) -> int:
         """Tape, workspace and constants."""
         return self.tape_bytes + self.workspace_bytes + len(self.constants)
@@ -204,7 +209,7 @@ class Plan:
     def _tape(self) -> dict[str, int]:
         samples = self.batch if self.keeps else self.wave
         return {
-            "factors": sample_bytes(self.layout.circuit, self.layout.is_double) * samples,
+            "factors": self.factor_bytes * samples,
             "ket": samples * self.state_bytes,
         }
 
@@ -266,18 +271,10 @@ class Plan:
             "angle_gradient": len(circuit.arrays["angle_constant"]) * real,
         }
         if self.keeps:
-            strides |= {"factors": sample_bytes(circuit, self.layout.is_double), "ket": self.state_bytes}
-        for name in (
-            "constants",
-            "inputs",
-            "weights",
-            "values",
-            "cotangent",
-            "input_gradient",
-            "weight_gradient",
-            "flag",
-        ):
+            strides |= {"factors": self.factor_bytes, "ket": self.state_bytes}
+        for name in ("inputs", "weights", "values", "cotangent", "input_gradient", "weight_gradient", "flag"):
             places[name] = getattr(pointers, name)
+        places |= self.layout.constants.arguments(pointers.constants)
         for first in range(0, self.batch, self.wave):
             moved = {name: places[name] + first * stride for name, stride in strides.items() if places[name]}
             yield _Wave(self, min(self.wave, self.batch - first), places | moved)
@@ -334,9 +331,9 @@ class _Wave:
             sums = {"partial": self.addresses["sums"]} if parts == 1 else {}
             shared = _THREADS // _LANES * plan.real_bytes
             yield self._launch("read", self.samples * parts, shared, parts=parts, **sums)
-        if parts > 1:
+        if parts > 1 or not reads:
             yield from self._reduced(reads, parts)
-        yield self._numbers("values", self.samples * circuit.num_values)
+            yield self._numbers("values", self.samples * circuit.num_values)
 
     def _reduced(self, slots: int, parts: int) -> Iterator[Launch]:
         numbers = self.samples * slots

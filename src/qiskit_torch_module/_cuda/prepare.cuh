@@ -26,26 +26,26 @@ struct Factors {
     Complex* character;
     Complex* phase;  // what the ket lacks to be the state
 
-    QTM_DEVICE Factors(const Constants& c, char* factors, long long sample) {
-        half = reinterpret_cast<Half*>(factors + sample * c.sample_bytes());
-        run = reinterpret_cast<RunFactors*>(half + c.num_angles());
-        turn = reinterpret_cast<RealTurn*>(run + c.num_runs());
-        character = reinterpret_cast<Complex*>(turn + c.num_runs());
-        phase = character + c.num_characters();
+    QTM_DEVICE Factors(const Arguments& a, char* factors, long long sample) {
+        half = reinterpret_cast<Half*>(factors + sample * a.sample_bytes);
+        run = reinterpret_cast<RunFactors*>(half + a.num_angles);
+        turn = reinterpret_cast<RealTurn*>(run + a.num_runs);
+        character = reinterpret_cast<Complex*>(turn + a.num_runs);
+        phase = character + a.num_characters;
     }
 };
 
-QTM_DEVICE double variable(const Arguments& a, const Constants& c, long long sample, int index) {
-    const int num_inputs = c.num_inputs();
+QTM_DEVICE double variable(const Arguments& a, long long sample, int index) {
+    const int num_inputs = a.num_inputs;
     return index < num_inputs ? a.inputs[sample * num_inputs + index] : a.weights[index - num_inputs];
 }
 
-QTM_DEVICE double angle_of(const Arguments& a, const Constants& c, long long sample, int angle) {
-    double theta = c.angle_constant()[angle];
-    for (int t = c.angle_term_begin()[angle]; t < c.angle_term_begin()[angle + 1]; ++t) {
-        double term = c.term_coefficient()[t];
-        for (int f = c.term_factor_begin()[t]; f < c.term_factor_begin()[t + 1]; ++f)
-            term *= variable(a, c, sample, c.factor_variable()[f]);
+QTM_DEVICE double angle_of(const Arguments& a, long long sample, int angle) {
+    double theta = a.angle_constant[angle];
+    for (int t = a.angle_term_begin[angle]; t < a.angle_term_begin[angle + 1]; ++t) {
+        double term = a.term_coefficient[t];
+        for (int f = a.term_factor_begin[t]; f < a.term_factor_begin[t + 1]; ++f)
+            term *= variable(a, sample, a.factor_variable[f]);
         theta += term;
     }
     return theta;
@@ -86,18 +86,18 @@ QTM_DEVICE void multiply_up(int axis, Half half, Double2& a, Double2& b) {
 
 // A run split into diagonals and RY. Below the smallest angle the split is arbitrary, but left * right is not: the
 // product stays exact. What turns about Y alone stays as it is, at every angle.
-QTM_DEVICE RunFactors factors_of(const Constants& c, const Half* half, int run) {
+QTM_DEVICE RunFactors factors_of(const Arguments& a, const Half* half, int run) {
     const Double2 one = {1, 0};
-    Double2 a = one, b = {0, 0};
-    for (int g = c.run_gate_begin()[run]; g < c.run_gate_begin()[run + 1]; ++g)
-        multiply_up(c.gate_axis()[g], half[c.gate_angle()[g]], a, b);
-    if (c.run_is_real()[run]) return {a.re, b.re, one, one, one};
+    Double2 up = one, down = {0, 0};
+    for (int g = a.run_gate_begin[run]; g < a.run_gate_begin[run + 1]; ++g)
+        multiply_up(a.gate_axis[g], half[a.gate_angle[g]], up, down);
+    if (a.run_is_real[run]) return {up.re, down.re, one, one, one};
     RunFactors found;
-    const Double2 unit_a = unit(a, found.cosine), unit_b = unit(b, found.sine);
-    found.left = conjugated(unit_a) * unit_b;
-    found.right = conjugated(unit_a * unit_b);
-    const Double2 turned = conjugated(found.left) * b;
-    found.phase = {found.cosine * a.re + found.sine * turned.re, found.cosine * a.im + found.sine * turned.im};
+    const Double2 unit_up = unit(up, found.cosine), unit_down = unit(down, found.sine);
+    found.left = conjugated(unit_up) * unit_down;
+    found.right = conjugated(unit_up * unit_down);
+    const Double2 turned = conjugated(found.left) * down;
+    found.phase = {found.cosine * up.re + found.sine * turned.re, found.cosine * up.im + found.sine * turned.im};
     return found;
 }
 
@@ -112,13 +112,13 @@ QTM_DEVICE Double2 factor_of_source(const Factors& factors, int kind, int index)
 QTM_DEVICE Complex stored(Double2 factor) { return {Real(factor.re), Real(factor.im)}; }
 
 // Everything but the phases of rotations, of runs and of the circuit is in the ket.
-QTM_DEVICE Double2 phase_of_sample(const Constants& c, const Factors& factors) {
-    const Half global = factors.half[c.state_phase()];
+QTM_DEVICE Double2 phase_of_sample(const Arguments& a, const Factors& factors) {
+    const Half global = factors.half[a.state_phase];
     Double2 found = {global.cosine, global.sine};
-    for (int run = 0; run < c.num_runs(); ++run) found = found * factors.run[run].phase;
-    for (int s = 0; s < c.character_source_begin()[c.num_characters()]; ++s) {
-        if (c.source_kind()[s] != 0) continue;
-        const Half half = factors.half[c.source_index()[s]];
+    for (int run = 0; run < a.num_runs; ++run) found = found * factors.run[run].phase;
+    for (int s = 0; s < a.character_source_begin[a.num_characters]; ++s) {
+        if (a.source_kind[s] != 0) continue;
+        const Half half = factors.half[a.source_index[s]];
         found = found * Double2{half.cosine, -half.sine};
     }
     return found;
@@ -126,16 +126,15 @@ QTM_DEVICE Double2 phase_of_sample(const Constants& c, const Factors& factors) {
 
 // A block for each sample. What has no digits left is no number, and neither is what comes of it.
 QTM_KERNEL(prepare, 128) {
-    const Constants c{a.constants};
     const long long sample = block.index;
-    const Factors factors(c, a.factors, sample);
+    const Factors factors(a, a.factors, sample);
     const double unresolved = sizeof(Real) == 4 ? 8388608.0 : 4503599627370496.0;
     QTM_PHASE {
         bool is_sound = true;
-        for (int i = thread; i < c.num_inputs() + (sample == 0 ? c.num_weights() : 0); i += block.threads)
-            is_sound = is_sound && magnitude(variable(a, c, sample, i)) < 1e300;
-        for (int angle = thread; angle < c.num_angles(); angle += block.threads) {
-            const double theta = angle_of(a, c, sample, angle);
+        for (int i = thread; i < a.num_inputs + (sample == 0 ? a.num_weights : 0); i += block.threads)
+            is_sound = is_sound && magnitude(variable(a, sample, i)) < 1e300;
+        for (int angle = thread; angle < a.num_angles; angle += block.threads) {
+            const double theta = angle_of(a, sample, angle);
             const bool has_digits = magnitude(theta) < unresolved;
             is_sound = is_sound && has_digits;
             factors.half[angle] = half_of(has_digits ? theta : no_number());
@@ -143,19 +142,19 @@ QTM_KERNEL(prepare, 128) {
         if (!is_sound) *a.flag = 1;
     }
     QTM_PHASE {
-        for (int run = thread; run < c.num_runs(); run += block.threads) {
-            const RunFactors found = factors_of(c, factors.half, run);
+        for (int run = thread; run < a.num_runs; run += block.threads) {
+            const RunFactors found = factors_of(a, factors.half, run);
             factors.run[run] = found;
             factors.turn[run] = {Real(found.cosine), Real(found.sine)};
         }
     }
     QTM_PHASE {
-        for (int k = thread; k < c.num_characters(); k += block.threads) {
+        for (int k = thread; k < a.num_characters; k += block.threads) {
             Double2 found = {1, 0};
-            for (int s = c.character_source_begin()[k]; s < c.character_source_begin()[k + 1]; ++s)
-                found = found * factor_of_source(factors, c.source_kind()[s], c.source_index()[s]);
+            for (int s = a.character_source_begin[k]; s < a.character_source_begin[k + 1]; ++s)
+                found = found * factor_of_source(factors, a.source_kind[s], a.source_index[s]);
             factors.character[k] = stored(found);
         }
-        if (thread == 0 && c.state_phase() >= 0) *factors.phase = stored(phase_of_sample(c, factors));
+        if (thread == 0 && a.state_phase >= 0) *factors.phase = stored(phase_of_sample(a, factors));
     }
 }

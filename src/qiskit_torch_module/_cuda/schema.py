@@ -1,13 +1,14 @@
 """What crosses to the kernels has its names here, once for both sides: constants of a plan, and arguments of a launch.
 
-Constants are one buffer: a table of 32-bit numbers, those of `COUNTS` as they are, then for each array of `ARRAYS`
-where it begins. The kernels see it as a struct of functions of the same names, which `header` writes.
+Arrays of a plan are one buffer on the device. A launch takes one struct, which `header` writes: what is its own, the
+addresses of these arrays, and the counts of the plan.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ ARRAYS = {
     "pass_before": "unsigned",  # [passes][bits of a tile]: to addresses in shared memory, from the order before
     "pass_own_address": "unsigned",  # likewise, from its own order
     "pass_group_begin": "int",
-    "group_registers": "unsigned",
+    "group_pattern": "unsigned",  # bit r: whether register r is one of odd parity
     "group_begin": "int",
     "group_character": "int",
     "group_mask": "unsigned",
@@ -89,9 +90,8 @@ ARRAYS = {
     "state_index": "unsigned",
 }
 
-# Of a launch. Addresses come first.
+# What a launch has of its own. Addresses come first.
 ARGUMENTS = {
-    "constants": "const char*",
     "inputs": "const Real*",
     "weights": "const Real*",
     "values": "Real*",
@@ -117,63 +117,59 @@ ARGUMENTS = {
     "stores": "int",
 }
 
-_CODES = {"int": "i", "long long": "q"}
+_BYTES = {"int": 4, "long long": 8}
+# The struct: addresses before numbers, so that nothing lies between them.
+FIELDS = {
+    **{name: kind for name, kind in ARGUMENTS.items() if kind not in _BYTES},
+    **{name: f"const {kind}*" for name, kind in ARRAYS.items()},
+    **{name: kind for name, kind in ARGUMENTS.items() if kind in _BYTES},
+    **dict.fromkeys(COUNTS, "int"),
+}
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What the kernels read of a plan.
+
+    Attributes:
+        counts: Its numbers.
+        places: Where each array begins in the buffer.
+        buffer: All arrays.
+    """
+
+    counts: Mapping[str, int]
+    places: Mapping[str, int]
+    buffer: Bytes
+
+    @staticmethod
+    def of(counts: Mapping[str, int], arrays: Mapping[str, Any], is_double: bool) -> Constants:
+        """Those of a plan."""
+        real = np.float64 if is_double else np.float32
+        dtypes = {"double": np.float64, "int": np.int32, "unsigned": np.uint32, "Real": real}
+        assert set(counts) == set(COUNTS), set(counts) ^ set(COUNTS)
+        assert set(arrays) == set(ARRAYS), set(arrays) ^ set(ARRAYS)
+        parts: list[bytes] = []
+        places, position = {}, 0
+        for name, kind in ARRAYS.items():
+            data = np.ascontiguousarray(arrays[name], dtype=dtypes[kind]).tobytes()
+            places[name] = position
+            parts += [data, bytes(-len(data) % 8)]
+            position += len(data) + -len(data) % 8
+        return Constants(counts, places, np.frombuffer(b"".join(parts), dtype=np.uint8))
+
+    def arguments(self, address: int) -> dict[str, int]:
+        """What a launch takes of it, for a copy at an address."""
+        return {**self.counts, **{name: address + place for name, place in self.places.items()}}
 
 
 def packed(arguments: Mapping[str, int]) -> bytes:
     """The struct of a launch; what is not given is 0."""
-    unknown = set(arguments) - set(ARGUMENTS)
-    assert not unknown, unknown
-    # As C++ lays it out: aligned as a whole to 8 bytes.
-    codes = "".join(_CODES.get(kind, "Q") for kind in ARGUMENTS.values())
-    data = struct.pack(f"={codes}", *(arguments.get(name, 0) for name in ARGUMENTS))
-    return data + bytes(-len(data) % 8)
-
-
-def constants(counts: Mapping[str, int], arrays: Mapping[str, Any], is_double: bool) -> Bytes:
-    """The buffer of a plan."""
-    dtypes = {
-        "double": np.float64,
-        "int": np.int32,
-        "unsigned": np.uint32,
-        "Real": np.float64 if is_double else np.float32,
-    }
-    assert set(counts) == set(COUNTS), set(counts) ^ set(COUNTS)
-    assert set(arrays) == set(ARRAYS), set(arrays) ^ set(ARRAYS)
-    table = [counts[name] for name in COUNTS]
-    position = 4 * (len(COUNTS) + len(ARRAYS))
-    parts: list[bytes] = []
-    for name, kind in ARRAYS.items():
-        data = np.ascontiguousarray(arrays[name], dtype=dtypes[kind]).tobytes()
-        gap = -position % 8
-        table.append(position + gap)
-        parts += [bytes(gap), data]
-        position += gap + len(data)
-    if position >= 1 << 31:
-        raise MemoryError(f"circuit: expected less than 2 GiB of constants for the GPU, got {position:,} bytes")
-    head = np.asarray(table, dtype=np.int64).astype(np.uint32).tobytes()
-    return np.frombuffer(head + b"".join(parts), dtype=np.uint8)
+    assert set(arguments) <= set(FIELDS), set(arguments) - set(FIELDS)
+    codes = "".join({4: "i", 8: "q"}[_BYTES[kind]] if kind in _BYTES else "Q" for kind in FIELDS.values())
+    data = struct.pack(f"={codes}", *(arguments.get(name, 0) for name in FIELDS))
+    return data + bytes(-len(data) % 8)  # as C++ has it: aligned as a whole
 
 
 def header() -> str:
-    """The structs, in CUDA C++."""
-    functions = []
-    for place, name in enumerate(COUNTS):
-        functions.append(f"    QTM_DEVICE int {name}() const {{ return at({place}); }}")
-    for place, (name, kind) in enumerate(ARRAYS.items(), len(COUNTS)):
-        cast = f"reinterpret_cast<const {kind}*>(bytes + at({place}))"
-        functions.append(f"    QTM_DEVICE const {kind}* {name}() const {{ return {cast}; }}")
-    fields = [f"    {kind} {name};" for name, kind in ARGUMENTS.items()]
-    return "\n".join(
-        [
-            "struct Constants {",
-            "    const char* bytes;",
-            "    QTM_DEVICE int at(int place) const { return reinterpret_cast<const int*>(bytes)[place]; }",
-            *functions,
-            "};",
-            "struct Arguments {",
-            *fields,
-            "};",
-            "",
-        ]
-    )
+    """The struct, in CUDA C++."""
+    return "\n".join(["struct Arguments {", *(f"    {kind} {name};" for name, kind in FIELDS.items()), "};", ""])

@@ -8,6 +8,7 @@ from .card import Card
 from .passes import Tile
 
 _LANE_BITS = 5
+_BLOCK_BITS = 8  # 256 threads
 _WAVE_BITS = 21  # from here on, a state is no longer small beside the second cache
 
 
@@ -58,11 +59,9 @@ def shape_of(num_qubits: int, is_double: bool, card: Card) -> Shape:
 def shapes(is_double: bool) -> tuple[Shape, ...]:
     """All of them, the first that fits the best.
 
-    Ket and bra take 4 * 2^register_bits numbers of each thread, of which a float is one register, a double two, of 255
-    at most: 128 registers of a thread, for one group a warp, or 64 and twice as many threads.
+    Ket and bra take 4 * 2^register_bits numbers of each thread, a float one register, a double two, of 255 at most.
+    With 32 floats each (2^5), kernels spilled on sm_100 and sm_120, and with 512 threads, and 128 registers, on sm_80.
     """
-    if is_double:
-        warps = (Shape("warp", Tile(3, _LANE_BITS)), Shape("warp", Tile(4, _LANE_BITS)))
-        return *warps, Shape("block", Tile(3, 9)), Shape("wave", Tile(3, 8)), Shape("memory", Tile(3, 8))
-    warps = (Shape("warp", Tile(4, _LANE_BITS)), Shape("warp", Tile(5, _LANE_BITS)))
-    return *warps, Shape("block", Tile(4, 9)), Shape("wave", Tile(4, 8)), Shape("memory", Tile(4, 8))
+    registers = 3 if is_double else 4
+    tile = Tile(registers, _BLOCK_BITS)
+    return Shape("warp", Tile(registers, _LANE_BITS)), Shape("block", tile), Shape("wave", tile), Shape("memory", tile)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._program.amplitudes import Amplitudes
+from .._program.gf2 import is_odd
 from .circuit import Circuit, Lists
 from .orders import Order, exchange
 from .passes import Schedule, product_masks
-from .schema import Bytes, constants
+from .schema import Constants
 
 _LANE_BITS = 5
 
@@ -22,7 +23,7 @@ def sample_bytes(circuit: Circuit, is_double: bool) -> int:
     return size + -size % 16
 
 
-def constants_of(circuit: Circuit, schedule: Schedule, is_double: bool) -> Bytes:
+def constants_of(circuit: Circuit, schedule: Schedule, is_double: bool) -> Constants:
     """All that a plan's kernels read beside inputs and weights."""
     counts = {
         "num_qubits": schedule.num_bits,
@@ -44,7 +45,7 @@ def constants_of(circuit: Circuit, schedule: Schedule, is_double: bool) -> Bytes
     state_counts, of_state = _state_lists(circuit, schedule.layout)
     arrays |= _in_layout(circuit.reads, schedule.layout) | of_state
     counts["num_observables"], counts["num_reads"] = len(arrays["observable_constant"]), len(arrays["read_flip"])
-    return constants(counts | state_counts, arrays, is_double)
+    return Constants.of(counts | state_counts, arrays, is_double)
 
 
 _AS_THEY_ARE = (
@@ -82,9 +83,7 @@ def _pass_lists(schedule: Schedule) -> Lists:
 def _phase_lists(circuit: Circuit, schedule: Schedule) -> Lists:
     """Characters of each pass by their register bits: those of none, of each bit alone, then others; and rotations."""
     lists: Lists = {"pass_group_begin": [0], "group_begin": [0], "pass_rotation_begin": [0]}
-    lists |= {
-        name: [] for name in ("group_registers", "group_character", "group_mask", "rotation_mask", "rotation_slot")
-    }
+    lists |= {name: [] for name in ("group_pattern", "group_character", "group_mask", "rotation_mask", "rotation_slot")}
     threads, size = schedule.tile.thread_bits, schedule.tile.register_bits
     of_character: dict[int, list[int]] = {}
     for number, (character, _) in enumerate(circuit.rotations):
@@ -99,11 +98,11 @@ def _phase_lists(circuit: Circuit, schedule: Schedule) -> Lists:
                 lists["rotation_mask"].append(signs)
                 lists["rotation_slot"].append(slot)
         for bits, members in groups.items() if characters else ():
-            lists["group_registers"].append(bits)
+            lists["group_pattern"].append(sum(1 << r for r in range(1 << size) if is_odd(r & bits)))
             lists["group_character"] += [character for character, _ in members]
             lists["group_mask"] += [signs for _, signs in members]
             lists["group_begin"].append(len(lists["group_mask"]))
-        lists["pass_group_begin"].append(len(lists["group_registers"]))
+        lists["pass_group_begin"].append(len(lists["group_pattern"]))
         lists["pass_rotation_begin"].append(len(lists["rotation_mask"]))
     return lists
 

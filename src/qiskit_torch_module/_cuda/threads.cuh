@@ -10,6 +10,7 @@ typedef QTM_REAL Real;
 
 #define QTM_DEVICE inline
 #define QTM_UNROLL
+#define QTM_NO_UNROLL
 #define QTM_KERNEL(name, most_threads) extern "C" void qtm_##name(const Arguments& a, const Block& block)
 // A phase between barriers of the block; of the threads that share a tile.
 #define QTM_PHASE for (const int thread : block.order)
@@ -45,6 +46,7 @@ inline double no_number() { return std::nan(""); }
 
 #define QTM_DEVICE __device__ __forceinline__
 #define QTM_UNROLL _Pragma("unroll")
+#define QTM_NO_UNROLL _Pragma("unroll 1")
 #define QTM_KERNEL(name, most_threads)                                                          \
     __device__ __forceinline__ void name##_of(const Arguments& a, const Block& block);          \
     extern "C" __global__ void __launch_bounds__(most_threads, 1) qtm_##name(const Arguments a) {  \

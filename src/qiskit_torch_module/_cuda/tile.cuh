@@ -17,14 +17,14 @@ struct Place {
     long long sample;
     bool acts;
 
-    QTM_DEVICE Place(const Arguments& a, const Constants& c, const Block& block, int number) {
-        const int bits = c.thread_bits();
+    QTM_DEVICE Place(const Arguments& a, const Block& block, int number) {
+        const int bits = a.thread_bits;
         const long long unit = (long long)(block.index) * (block.threads >> bits) + (number >> bits);
         group = number >> bits;
         thread = unsigned(number) & ((1u << bits) - 1);
-        acts = unit < (long long)(a.samples) << c.tile_bits();
-        tile = unsigned(unit) & ((1u << c.tile_bits()) - 1);
-        sample = acts ? unit >> c.tile_bits() : 0;
+        acts = unit < (long long)(a.samples) << a.tile_bits;
+        tile = unsigned(unit) & ((1u << a.tile_bits) - 1);
+        sample = acts ? unit >> a.tile_bits : 0;
         high = thread | tile << (bits + register_bits);
     }
 };
@@ -54,69 +54,69 @@ QTM_DEVICE unsigned image_of(unsigned bits, const unsigned* map) {
 
 // Calls visit(register, index in the state) for all amplitudes of a thread.
 template <class Visit>
-QTM_DEVICE void for_each_amplitude(const Constants& c, int pass, const Place& at, Visit visit) {
-    const unsigned* map = c.pass_address() + pass * c.num_qubits();
-    for_each_register(image_of(at.high, map), map + c.thread_bits(), visit);
+QTM_DEVICE void for_each_amplitude(const Arguments& a, int pass, const Place& at, Visit visit) {
+    const unsigned* map = a.pass_address + pass * a.num_qubits;
+    for_each_register(image_of(at.high, map), map + a.thread_bits, visit);
 }
 
-QTM_DEVICE void load(const Constants& c, int pass, const Place& at, const Complex* states, Tile& tile) {
-    const Complex* state = states + (at.sample << c.num_qubits());
-    for_each_amplitude(c, pass, at, [&](int r, unsigned index) {
+QTM_DEVICE void load(const Arguments& a, int pass, const Place& at, const Complex* states, Tile& tile) {
+    const Complex* state = states + (at.sample << a.num_qubits);
+    for_each_amplitude(a, pass, at, [&](int r, unsigned index) {
         const Complex amplitude = state[index];
         tile.re[r] = amplitude.re;
         tile.im[r] = amplitude.im;
     });
 }
 
-QTM_DEVICE void store(const Constants& c, int pass, const Place& at, Complex* states, const Tile& tile) {
+QTM_DEVICE void store(const Arguments& a, int pass, const Place& at, Complex* states, const Tile& tile) {
     if (!at.acts) return;
-    Complex* state = states + (at.sample << c.num_qubits());
-    for_each_amplitude(c, pass, at, [&](int r, unsigned index) { state[index] = {tile.re[r], tile.im[r]}; });
+    Complex* state = states + (at.sample << a.num_qubits);
+    for_each_amplitude(a, pass, at, [&](int r, unsigned index) { state[index] = {tile.re[r], tile.im[r]}; });
 }
 
 // Where a group keeps its tile on the way from pass to pass: one real number after the other, those of small groups at
 // an odd distance.
-QTM_DEVICE Real* exchange_of(const Constants& c, const Block& block, const Place& at) {
-    const int bits = c.thread_bits() + register_bits;
-    const int size = (2 << bits) + (c.thread_bits() < lane_bits ? 1 : 0);
+QTM_DEVICE Real* exchange_of(const Arguments& a, const Block& block, const Place& at) {
+    const int bits = a.thread_bits + register_bits;
+    const int size = (2 << bits) + (a.thread_bits < lane_bits ? 1 : 0);
     return reinterpret_cast<Real*>(block.shared) + at.group * size;
 }
 
-QTM_DEVICE void put(const Constants& c, const unsigned* map, const Block& block, const Place& at, const Tile& tile) {
-    Real* real = exchange_of(c, block, at);
-    Real* imaginary = real + (1 << (c.thread_bits() + register_bits));
-    for_each_register(image_of(at.thread, map), map + c.thread_bits(), [&](int r, unsigned address) {
+QTM_DEVICE void put(const Arguments& a, const unsigned* map, const Block& block, const Place& at, const Tile& tile) {
+    Real* real = exchange_of(a, block, at);
+    Real* imaginary = real + (1 << (a.thread_bits + register_bits));
+    for_each_register(image_of(at.thread, map), map + a.thread_bits, [&](int r, unsigned address) {
         real[address] = tile.re[r];
         imaginary[address] = tile.im[r];
     });
 }
 
-QTM_DEVICE void take(const Constants& c, const unsigned* map, const Block& block, const Place& at, Tile& tile) {
-    const Real* real = exchange_of(c, block, at);
-    const Real* imaginary = real + (1 << (c.thread_bits() + register_bits));
-    for_each_register(image_of(at.thread, map), map + c.thread_bits(), [&](int r, unsigned address) {
+QTM_DEVICE void take(const Arguments& a, const unsigned* map, const Block& block, const Place& at, Tile& tile) {
+    const Real* real = exchange_of(a, block, at);
+    const Real* imaginary = real + (1 << (a.thread_bits + register_bits));
+    for_each_register(image_of(at.thread, map), map + a.thread_bits, [&](int r, unsigned address) {
         tile.re[r] = real[address];
         tile.im[r] = imaginary[address];
     });
 }
 
 // To the order of a pass from that of the one before it, or back.
-QTM_DEVICE const unsigned* map_of_before(const Constants& c, int pass) {
-    return c.pass_before() + pass * (c.thread_bits() + register_bits);
+QTM_DEVICE const unsigned* map_of_before(const Arguments& a, int pass) {
+    return a.pass_before + pass * (a.thread_bits + register_bits);
 }
-QTM_DEVICE const unsigned* map_of_own(const Constants& c, int pass) {
-    return c.pass_own_address() + pass * (c.thread_bits() + register_bits);
+QTM_DEVICE const unsigned* map_of_own(const Arguments& a, int pass) {
+    return a.pass_own_address + pass * (a.thread_bits + register_bits);
 }
 
 // The characters of a phase that have the same register bits, at the places of a thread: what those of even parity in
 // these bits are multiplied by, and the ratio of odd to even.
-QTM_DEVICE void factors_of_group(const Constants& c, int group, const Factors& factors, unsigned high, Complex& even,
+QTM_DEVICE void factors_of_group(const Arguments& a, int group, const Factors& factors, unsigned high, Complex& even,
                                  Complex& ratio) {
     Complex odd = {Real(1), Real(0)};
     even = odd;
-    for (int i = c.group_begin()[group]; i < c.group_begin()[group + 1]; ++i) {
-        const Complex factor = factors.character[c.group_character()[i]];
-        if (is_odd(c.group_mask()[i] & high))
+    for (int i = a.group_begin[group]; i < a.group_begin[group + 1]; ++i) {
+        const Complex factor = factors.character[a.group_character[i]];
+        if (is_odd(a.group_mask[i] & high))
             even = even * factor;
         else
             odd = odd * factor;
@@ -138,20 +138,20 @@ QTM_DEVICE void multiply(int r, Complex factor, Tile& tile, Tiles&... others) {
 // Tiles times the phase before the runs of a pass, or its conjugate. Groups: no register bits; each of them alone;
 // others.
 template <bool is_conjugate, class... Tiles>
-QTM_DEVICE void multiply_phase(const Constants& c, int pass, const Factors& factors, unsigned high, Tiles&... tiles) {
-    const int first = c.pass_group_begin()[pass], end = c.pass_group_begin()[pass + 1];
+QTM_DEVICE void multiply_phase(const Arguments& a, int pass, const Factors& factors, unsigned high, Tiles&... tiles) {
+    const int first = a.pass_group_begin[pass], end = a.pass_group_begin[pass + 1];
     if (first == end) return;
     Complex total, even, ratio;
-    factors_of_group(c, first, factors, high, total, ratio);
+    factors_of_group(a, first, factors, high, total, ratio);
     const auto next = [&](int group) {
-        factors_of_group(c, group, factors, high, even, ratio);
+        factors_of_group(a, group, factors, high, even, ratio);
         total = total * even;
         if (is_conjugate) ratio = conjugated(ratio);
     };
     QTM_UNROLL
     for (int q = 0; q < register_bits; ++q) {
         const int group = first + 1 + q;
-        if (c.group_begin()[group] == c.group_begin()[group + 1]) continue;
+        if (a.group_begin[group] == a.group_begin[group + 1]) continue;
         next(group);
         QTM_UNROLL
         for (int r = 0; r < registers; ++r)
@@ -159,10 +159,10 @@ QTM_DEVICE void multiply_phase(const Constants& c, int pass, const Factors& fact
     }
     for (int group = first + 1 + register_bits; group < end; ++group) {
         next(group);
-        const unsigned bits = c.group_registers()[group];
+        const unsigned pattern = a.group_pattern[group];
         QTM_UNROLL
         for (int r = 1; r < registers; ++r)
-            if (is_odd(bits & unsigned(r))) multiply(r, ratio, tiles...);
+            if (pattern >> r & 1) multiply(r, ratio, tiles...);
     }
     if (is_conjugate) total = conjugated(total);
     QTM_UNROLL
@@ -190,10 +190,10 @@ QTM_DEVICE void rotate_bit(int q, Real cosine, Real sine, Tile& tile, Tiles&... 
 
 // RY of the runs of a pass, or its inverse.
 template <bool is_inverse, class... Tiles>
-QTM_DEVICE void rotate(const Constants& c, int pass, const Factors& factors, Tiles&... tiles) {
+QTM_DEVICE void rotate(const Arguments& a, int pass, const Factors& factors, Tiles&... tiles) {
     QTM_UNROLL
     for (int q = 0; q < register_bits; ++q) {
-        const int run = c.pass_run()[pass * register_bits + q];
+        const int run = a.pass_run[pass * register_bits + q];
         if (run < 0) continue;
         const RealTurn turn = factors.turn[run];
         rotate_bit(q, turn.cosine, is_inverse ? -turn.sine : turn.sine, tiles...);

@@ -1,0 +1,86 @@
+"""What a plan computes and moves at least: what a time is held against."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .card import Card
+from .launches import Plan
+from .passes import Pass
+
+# Operations on real numbers, a fused multiply-add as two. Of an amplitude: RY; a complex product; Im(conj(b) k).
+_OF_ROTATION, _OF_PRODUCT, _OF_OVERLAP = 6, 6, 3
+# Of an amplitude, for one moment X or Y.
+_OF_MOMENT = 4
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is computed and moved.
+
+    Attributes:
+        operations: On real numbers, a fused multiply-add as two.
+        bytes: To and from memory, or the second cache where states stay there.
+    """
+
+    operations: float
+    bytes: float
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.operations + other.operations, self.bytes + other.bytes)
+
+    def times(self, samples: int) -> Work:
+        """That of so many samples."""
+        return Work(samples * self.operations, samples * self.bytes)
+
+    def least_seconds(self, card: Card, is_double: bool) -> float:
+        """The time that a card takes at its limits; 0 where these are not known."""
+        rate = card.double_operations if is_double else card.float_operations
+        return max(self.operations / rate if rate else 0.0, self.bytes / (card.bytes_per_second or float("inf")))
+
+
+def work_of(plan: Plan) -> tuple[Work, Work]:
+    """That of values, and of gradients after them."""
+    schedule, circuit, real = plan.layout.schedule, plan.layout.circuit, plan.real_bytes
+    amplitudes, state = 1 << schedule.num_bits, plan.state_bytes
+    forward = amplitudes * sum(map(_turned, _on_the_way(plan)))
+    terms = sum(2 * count + 4 for count in _terms(plan))
+    # Factors are written and read, and kets between sweeps; the last one is read for values.
+    factors = 2 * plan.factor_bytes
+    sweeps = [sweep for sweep in schedule.sweeps if schedule.start < sweep.stop]
+    numbers = real * (circuit.num_inputs + circuit.num_values)
+    values = Work(forward + amplitudes * terms, factors + (2 * len(sweeps) - 1) * state + state + numbers)
+    back = sum(2 * _turned(one) + _measured(plan, one) for one in schedule.passes)
+    moved = 2 * state if schedule.is_resident else 4 * state * len(schedule.sweeps)
+    sums = real * (circuit.num_slots + 2 * circuit.num_inputs + circuit.num_values)
+    gradients = Work(amplitudes * (back + terms), plan.factor_bytes + moved + sums)
+    if not plan.keeps:
+        gradients += Work(forward, factors + (2 * len(sweeps) - 1) * state)
+    return values.times(plan.batch), gradients.times(plan.batch)
+
+
+def _on_the_way(plan: Plan) -> Iterable[Pass]:
+    """The passes after the product state."""
+    return plan.layout.schedule.passes[plan.layout.schedule.start + 1 :]
+
+
+def _turned(one: Pass) -> float:
+    """Of an amplitude: runs and phase of a pass."""
+    rotations = _OF_ROTATION * sum(run >= 0 for run in one.runs)
+    return rotations + (_OF_PRODUCT if one.phase is not None else 0)
+
+
+def _measured(plan: Plan, one: Pass) -> float:
+    """Of an amplitude: the moments of a pass."""
+    is_real = plan.layout.circuit.arrays["run_is_real"]
+    runs = [run for run in one.runs if run >= 0]
+    moments = sum(_OF_MOMENT if is_real[run] else 2 * _OF_MOMENT + 1 for run in runs)
+    return moments + (_OF_OVERLAP if one.phase is not None or not all(is_real[run] for run in runs) else 0)
+
+
+def _terms(plan: Plan) -> list[int]:
+    """How many terms each slot has that values are read from."""
+    begins = plan.layout.circuit.reads["read_term_begin"]
+    return [end - begin for begin, end in itertools.pairwise(begins)]
