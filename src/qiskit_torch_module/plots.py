@@ -50,7 +50,7 @@ def plot_learning_curve(history: History, title: str, path: Path) -> None:
         top.set(ylabel="cross-entropy", title=title)
         bottom.set(xlabel="update", ylabel="accuracy", ylim=(0, 1))
         top.legend()
-        bottom.legend(loc="lower right")
+        bottom.legend(loc="lower right", bbox_to_anchor=(1, 0.12))  # above what chance gives
 
 
 def gradient_variance(

@@ -81,10 +81,11 @@ class EffectiveDimension:
         values, errors = (np.array([getattr(one, name) for one in found]) for name in ("value", "standard_error"))
         axes.semilogx(numbers, values / self.num_weights)
         low, high = ((values + sign * errors) / self.num_weights for sign in (-1, 1))
-        axes.fill_between(numbers, low, high, alpha=0.3)
+        axes.fill_between(numbers, low, high, alpha=0.3, label="± standard error")
         axes.plot([self.num_data], [self.normalized], ".", color=ink_of(axes))
         axes.set(xlabel="number of data", ylabel=f"effective dimension / {self.num_weights} weights")
         axes.grid(alpha=0.3)
+        axes.legend(loc="upper center")
         return axes
 
 
