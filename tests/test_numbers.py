@@ -98,8 +98,9 @@ def prose(make, path):
 # Numbers that no file of results has: limits that the code keeps to, and single measurements that are told once.
 TOLD = {
     "README.md": {"1.72 s", "0.0050 s", "2.73 s", "0.0074 s", "2.39 s", "0.0063 s"},
+    "docs/kernels.md": {"21 seconds"},
     "docs/gradients.md": {"2 seconds", "3 seconds"},
-    "docs/performance.md": {"45 ms", "15 ms", "2 ms"},
+    "docs/performance.md": {"45 ms", "15 ms", "2 ms", "10 ms"},
 }
 
 
