@@ -214,7 +214,7 @@ def test_waves_and_tapes():
     shape = Shape("memory", Tile(3, 2))
     whole = Plan.of(circuit, BATCH, True, H100, shape)
     assert (whole.wave, whole.keeps) == (BATCH, True)
-    in_waves = Plan.of(circuit, BATCH, True, card_of(l2_bytes=6 * 2 * whole.state_bytes), Shape("wave", Tile(3, 2)))
+    in_waves = Plan.of(circuit, BATCH, True, card_of(l2_bytes=4 * 2 * whole.state_bytes), Shape("wave", Tile(3, 2)))
     assert (in_waves.wave, in_waves.keeps) == (2, True)
     tight = card_of(memory_bytes=replace(whole, wave=1).all_bytes - 1)
     small = Plan.of(circuit, BATCH, True, tight, shape)

@@ -1,0 +1,51 @@
+"""A circuit in a shape: what plans of all batches share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from .circuit import Circuit
+from .passes import Schedule, schedule_of
+from .schema import Constants
+from .shapes import Shape
+from .tables import constants_of
+
+THREADS = 128  # of a block of all kernels but those of tiles
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a plan is, but for the batch: constants and modules are cached by it."""
+
+    circuit: Circuit
+    shape: Shape
+    is_double: bool
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The passes."""
+        bits, tile = self.shape.cut(self.circuit.num_qubits)
+        near_bits = min(3 if self.is_double else 4, tile.bits - 1)  # 64 bytes, where a tile has the bits for it
+        return schedule_of(self.circuit.layers, bits, tile, near_bits, self.circuit.last_phase_matters)
+
+    @cached_property
+    def constants(self) -> Constants:
+        """What the kernels read."""
+        return constants_of(self.circuit, self.schedule, self.is_double)
+
+    @property
+    def defines(self) -> dict[str, str]:
+        """What the source is compiled with."""
+        return {
+            "QTM_REAL": "double" if self.is_double else "float",
+            "QTM_REGISTER_BITS": str(self.shape.tile.register_bits),
+            "QTM_WITHIN_WARP": str(int(self.shape.name == "warp")),
+            "QTM_MOST_THREADS": str(max(THREADS, 1 << self.shape.tile.thread_bits)),
+        }
+
+
+@lru_cache(maxsize=256)
+def layout_of(circuit: Circuit, shape: Shape, is_double: bool) -> Layout:
+    """The one that all plans of a circuit share, whatever their batch."""
+    return Layout(circuit, shape, is_double)

@@ -1,0 +1,135 @@
+"""Launches of kernels for the samples that go through a circuit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .layout import THREADS
+from .schema import packed
+
+if TYPE_CHECKING:
+    from .launches import Plan
+
+_LANES = 32
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch of a kernel; launches of a list run one after the other.
+
+    Attributes:
+        kernel: Its name in the source, such as "qtm_forward".
+        blocks: Number of blocks, in one dimension.
+        threads: Threads of a block.
+        shared_bytes: Dynamic shared memory of a block; above 48 KiB the driver has to be asked first.
+        arguments: The one struct that it takes, by value.
+    """
+
+    kernel: str
+    blocks: int
+    threads: int
+    shared_bytes: int
+    arguments: bytes
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Some samples of a plan, with the addresses of what is theirs."""
+
+    plan: Plan
+    samples: int
+    addresses: dict[str, int]
+
+    def prepared(self) -> Iterator[Launch]:
+        """Sines and factors."""
+        yield self._launch("prepare", self.samples)
+
+    def forward(self) -> Iterator[Launch]:
+        """From |0...0> to the last kets."""
+        schedule = self.plan.layout.schedule
+        for sweep in schedule.sweeps:
+            if schedule.start < sweep.stop:
+                starts = schedule.start in sweep
+                yield self._tiles("forward", schedule.start if starts else sweep.start, sweep.stop, starts=starts)
+
+    def adjoint(self) -> Iterator[Launch]:
+        """From the last kets and the cotangent to the sums that gradients are made of."""
+        schedule, circuit = self.plan.layout.schedule, self.plan.layout.circuit
+        is_resident = schedule.is_resident
+        for number, sweep in enumerate(reversed(schedule.sweeps)):
+            changes = {} if number == 0 else {"ket": self.addresses["ket_before"]}
+            stores = not is_resident and number + 1 < len(schedule.sweeps)
+            yield self._tiles("adjoint", sweep.start, sweep.stop, seeds=number == 0, stores=stores, **changes)
+        if not is_resident:
+            yield from self._reduced(circuit.num_slots, 1 << schedule.tile_bits)
+
+    def angles(self) -> Iterator[Launch]:
+        """From sums to gradients of angles and inputs."""
+        yield self._launch("angles", self.samples)
+
+    def weights(self) -> Launch:
+        """From gradients of angles to those of weights, over all samples."""
+        shared = THREADS // _LANES * self.plan.real_bytes
+        return self._launch("weights", self.plan.layout.circuit.num_weights, shared, samples=self.samples)
+
+    def read(self) -> Iterator[Launch]:
+        """From the last kets to values."""
+        plan, circuit = self.plan, self.plan.layout.circuit
+        if circuit.state_phase >= 0:
+            yield self._numbers("states", self.samples * circuit.num_values // 2)
+            return
+        parts, reads = plan.parts, circuit.num_reads
+        if reads:
+            sums = {"partial": self.addresses["sums"]} if parts == 1 else {}
+            shared = THREADS // _LANES * plan.real_bytes
+            yield self._launch("read", self.samples * parts, shared, parts=parts, **sums)
+        if parts > 1 or not reads:
+            yield from self._reduced(reads, parts)
+            yield self._numbers("values", self.samples * circuit.num_values)
+
+    def _reduced(self, slots: int, parts: int) -> Iterator[Launch]:
+        numbers = self.samples * slots
+        if numbers:
+            warps = THREADS // _LANES
+            yield self._launch("reduce", -(-numbers // warps), numbers=numbers, parts=parts)
+
+    def _numbers(self, kernel: str, numbers: int) -> Launch:
+        """A thread for each number."""
+        return self._launch(kernel, -(-numbers // THREADS), numbers=numbers)
+
+    def _tiles(self, kernel: str, begin: int, end: int, **arguments: int) -> Launch:
+        """A group of threads for each tile of each sample."""
+        plan, schedule = self.plan, self.plan.layout.schedule
+        tile = schedule.tile
+        groups = self.samples << schedule.tile_bits
+        threads = 1 << tile.thread_bits
+        if plan.layout.shape.name == "warp":
+            # No more warps in a block than leave a block for every multiprocessor.
+            warps = -(-groups * threads // _LANES)
+            most = max(1, warps // plan.card.multiprocessors)
+            block = _LANES * max(size for size in (1, 2, 4) if size <= most)
+        else:
+            block = max(threads, _LANES)
+        blocks = -(-groups * threads // block)
+        numbers = (block // threads) * ((2 << tile.bits) + (threads < _LANES))
+        numbers += block // _LANES * 3 * tile.register_bits if threads > _LANES else 0
+        if schedule.is_resident and kernel == "adjoint":
+            arguments["partial"] = self.addresses["sums"]
+        return self._launch(
+            kernel,
+            blocks,
+            numbers * plan.real_bytes,
+            block,
+            samples=self.samples,
+            pass_begin=begin,
+            pass_end=end,
+            **arguments,
+        )
+
+    def _launch(
+        self, kernel: str, blocks: int, shared_bytes: int = 0, threads: int = THREADS, **arguments: int
+    ) -> Launch:
+        data = packed(self.addresses | {name: int(value) for name, value in arguments.items()})
+        return Launch(f"qtm_{kernel}", blocks, threads, shared_bytes, data)
