@@ -1,4 +1,4 @@
-"""``python benchmarks``: what the engine takes by itself: limits, passes, memory, derivatives, workloads, others.
+"""``python benchmarks``: what the engine takes by itself: limits, passes, memory, derivatives, a GPU, others.
 
 The figures and tables of the paper, with the rivals, are ``qtm reproduce``; ``python benchmarks/anew.py`` is both.
 """
@@ -25,12 +25,14 @@ def main(
     name: Annotated[Name, typer.Argument(help="What to measure.")],
     folder: Annotated[Path, typer.Option(help="Where results are kept.")] = RESULTS,
     quick: Annotated[bool, typer.Option("--quick", help="Few points.")] = False,
+    twin: Annotated[bool, typer.Option("--twin", help="Of gpu: its kernels on the CPU, tiny circuits.")] = False,
 ) -> None:
     """Measures, and writes JSON, a table and, where it helps, a plot."""
     console = Console()
     for one in MODULES if name.value == "all" else [name.value]:
         console.rule(one)
-        for path in MODULES[one].write(folder, console, quick=quick):
+        options = {"twin": twin} if one == "gpu" else {}
+        for path in MODULES[one].write(folder, console, quick=quick, **options):
             console.print("wrote", path, highlight=False)
 
 

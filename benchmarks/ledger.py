@@ -9,6 +9,7 @@ import cores
 import costs
 import derivatives
 import geometry
+import gpu
 import jacobians
 import kernel
 import kernels
@@ -19,6 +20,7 @@ import workloads
 
 # In the order of their cost: what is short comes first.
 MODULES: dict[str, ModuleType] = {
+    "gpu": gpu,  # nothing where there is none
     "memory": memory,
     "cores": cores,
     "shots": shots,

@@ -252,7 +252,7 @@ def test_auto_takes_the_cheapest_exact_method(method, size, chosen):
     methods.register(method)
     try:
         assert methods.choose(model._program, task).name == chosen
-        assert set(methods.offers(model._program, task)) == {"native", "pytorch", "told"}
+        assert set(methods.offers(model._program, task)) == {"native", "pytorch", "cuda", "told"}
         assert qtm.explain(model, batch_size=size).chosen == chosen
     finally:
         _choose._known.pop("told")
@@ -314,7 +314,7 @@ def test_the_layer_of_a_hybrid_module(page):
 
 def test_bad_methods():
     with pytest.raises(
-        ValueError, match="method: unknown method 'gpu'; expected one of auto, native, pytorch, or .*Shots"
+        ValueError, match="method: unknown method 'gpu'; expected one of auto, native, pytorch, cuda, or .*Shots"
     ):
         module(method="gpu")
     with pytest.raises(TypeError, match="method: expected a name or a qtm.methods.Method, got int"):

@@ -31,6 +31,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from . import __version__, _engine
+from ._command_line.gpus import gpu_rows
 from ._command_line.output import Output
 from ._command_line.run_folder import CURVE, HISTORY, MODEL, RunFolder, rescue_folder
 from ._command_line.signals import Ending, ending_signals
@@ -151,7 +152,7 @@ def _load(data: Data, folder: Path | None, seed: int) -> Images:
 
 @app.command()
 def info() -> None:
-    """Print versions, the instruction set in use, and threads."""
+    """Print versions, the instruction set in use, threads, and who computes on a GPU."""
     with _one_line_errors():
         used = f"{_engine.instruction_set()} (of {', '.join(_engine.instruction_sets())})"
     table = Table(show_header=False, box=None)
@@ -164,6 +165,9 @@ def info() -> None:
     table.add_row("instruction set", used)
     table.add_row("threads", str(torch.get_num_threads()))
     table.add_row("memory budget", f"{_engine.memory_budget() / 2**30:.1f} GiB")
+    with _one_line_errors():
+        for name, text in gpu_rows().items():
+            table.add_row(name, text)
     console.print(table, highlight=False)
 
 

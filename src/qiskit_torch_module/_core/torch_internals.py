@@ -41,6 +41,11 @@ is_deterministic: Callable[[], bool] = getattr(
 # Whether backward() that runs will come to a node of the graph.
 will_execute: Callable[[Any], bool] = getattr(torch._C, "_will_engine_execute_node", lambda node: True)
 
+# The handle of the current stream of a GPU, by its index.
+current_stream_of: Callable[[int], int] = getattr(
+    torch._C, "_cuda_getCurrentRawStream", lambda index: torch.cuda.current_stream(index).cuda_stream
+)
+
 # How many levels of forward mode are open, less one.
 _forward_level: Callable[[], int] = (
     (lambda: forward_ad._current_level) if hasattr(forward_ad, "_current_level") else lambda: 0

@@ -10,8 +10,8 @@ import torch
 
 from .._program.output import ExpectationValues, State
 from .._program.program import Program
-from .._simulation.choose import Runners, known
-from .._simulation.method import Method, Optional, Runner
+from .._simulation.choose import Runners, choose, known
+from .._simulation.method import Method, Optional, Runner, Task
 from .._simulation.native import Native
 from .._simulation.pytorch import PyTorch
 from .._storage.portable import from_text
@@ -30,6 +30,13 @@ def name_in_text(program: Program, method: Method | None) -> str | None:
         return ""
     is_found = known().get(method.name) == method
     return method.name if is_found and method.is_exact and not isinstance(method, PyTorch) else None
+
+
+def name_elsewhere(program: Program, method: Method | None, device: str) -> str | None:
+    """As `name_in_text` for tensors on another device than the CPU: "auto" stands for who computes there."""
+    if method is None:
+        method = choose(program, Task(device=device))
+    return name_in_text(program, method) if method.computes_on == device else None
 
 
 class NamedRunner(Runner):
@@ -68,14 +75,15 @@ class NamedRunner(Runner):
         return [None if gradient is None else _copied(gradient) for gradient in gradients]
 
 
-def runner_of_named(text: str) -> NamedRunner:
+def runner_of_named(text: str) -> Runner:
     """The runner of a program as text with the name of a method in front.
 
     Raises:
         ValueError: no method of that name is known, or the text is damaged.
     """
     name, _, _ = text.partition("{")
-    return NamedRunner(name, from_text(text[len(name) :]))
+    program, method = from_text(text[len(name) :]), _known_method(name)
+    return method.prepare(program) if method.is_bare else NamedRunner(name, program)
 
 
 def _known_method(name: str) -> Method:

@@ -49,6 +49,11 @@ def runner_of(text: str) -> Runner:
     return Native().prepare(from_text(text)) if text.startswith("{") else runner_of_named(text)
 
 
+def _computes(runner: Runner, inputs: torch.Tensor) -> bool:
+    """Whether it computes where the inputs are; else plain PyTorch does."""
+    return (inputs.is_cpu and runner.method.computes_on == "cpu") or inputs.device.type == runner.method.computes_on
+
+
 def text_for(runner: Runner) -> str:
     """The program of a runner as the operators take it, with the name of the method that computes it.
 
@@ -84,9 +89,10 @@ def values(
     inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int, num_threads_backward: int
 ) -> torch.Tensor:
     """Expectation values (B, M), states or probabilities (B, 2^n), of inputs (B, N) and weights (W,)."""
-    if not inputs.is_cpu:
-        return plain_values(runner_of(program).program, inputs, weights)
-    return runner_of(program).values(inputs, [weights], num_threads)[0]
+    runner = runner_of(program)
+    if not _computes(runner, inputs):
+        return plain_values(runner.program, inputs, weights)
+    return runner.values(inputs, [weights], num_threads)[0]
 
 
 @values.register_fake
@@ -102,10 +108,11 @@ def gradients(
     cotangent: torch.Tensor, inputs: torch.Tensor, weights: torch.Tensor, program: str, num_threads: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of sum(cotangent * values) with respect to inputs and weights."""
-    if not inputs.is_cpu:
-        first, second = gradient_function(runner_of(program), (True, True))(cotangent, inputs, weights)
+    runner = runner_of(program)
+    if not _computes(runner, inputs):
+        first, second = gradient_function(runner, (True, True))(cotangent, inputs, weights)
         return first.clone(), second.clone()
-    slopes = runner_of(program).pull_back(cotangent, inputs, [weights], (True, True), num_threads)
+    slopes = runner.pull_back(cotangent, inputs, [weights], (True, True), num_threads)
     first, second = chosen(slopes)
     return first, second
 
@@ -129,7 +136,7 @@ def curvature(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Values, and gradients of sum(cotangent * values) with respect to inputs and weights, along a direction."""
     runner = runner_of(program)
-    if not inputs.is_cpu or not runner.highest_power:
+    if not _computes(runner, inputs) or not runner.highest_power:
         along = (inputs, weights, inputs_direction, weights_direction)
         (first,) = pushed_function(runner)(*along)
         second, third = curvature_function(runner, (True, True))(cotangent, *along)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .._program.program import Program
+from .cuda import Cuda
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import Native
 from .pytorch import PyTorch
@@ -48,6 +49,7 @@ def register(method: Method) -> None:
 
 register(Native())
 register(PyTorch())
+register(Cuda())
 
 
 def known() -> dict[str, Method]:
@@ -95,8 +97,8 @@ def require_exact(method: Method | None, argument: str) -> None:
 
 
 def offers(program: Program, task: Task) -> dict[str, Cost | Refusal]:
-    """What each known method says of a task."""
-    return {name: method.cost(program, task) for name, method in _known.items()}
+    """What each known method says of a task to ``method="auto"``."""
+    return {name: method.offer(program, task) for name, method in _known.items()}
 
 
 def choose(program: Program, task: Task) -> Method:

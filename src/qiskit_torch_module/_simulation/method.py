@@ -260,11 +260,20 @@ class Method(ABC):
         is_exact: Whether values are exact up to rounding; ``method="auto"`` takes no other.
         prepares_at_once: Whether a module has its runner prepared when it is made, so that what may go wrong there is
             said then; else with the first call.
+        computes_on: Type of the device on which operators of PyTorch take it; elsewhere they are plain PyTorch.
+        is_bare: Whether its runners use nothing of PyTorch's autograd, and return tensors of their own: operators then
+            call them as they are.
     """
 
     name: str
     is_exact: bool = True
     prepares_at_once: bool = False
+    computes_on: str = "cpu"
+    is_bare: bool = False
+
+    def offer(self, program: Program, task: Task) -> Cost | Refusal:
+        """What it says to ``method="auto"``: as `cost`, unless it wants to be asked for."""
+        return self.cost(program, task)
 
     @abstractmethod
     def cost(self, program: Program, task: Task) -> Cost | Refusal:

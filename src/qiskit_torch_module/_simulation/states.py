@@ -1,4 +1,4 @@
-"""States by the native engine, and outputs that PyTorch reads from them."""
+"""States by an engine, and outputs that PyTorch reads from them."""
 
 from __future__ import annotations
 
@@ -20,31 +20,55 @@ from .reading import read
 MOST_AMPLITUDES = 1 << 22
 
 
-class StateRunner(NativeRunner):
-    """Calls of the native engine that read states (B, 2^n), and take gradients with respect to them.
+class Whole:
+    """States of all qubits, and the numbers that engines give for those that are simulated.
 
     The gradient of a real loss L is dL/dRe + i dL/dIm, as everywhere in PyTorch.
+
+    Args:
+        program: Reads the state.
     """
 
-    @cached_property
-    def _places(self) -> torch.Tensor | None:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._on: dict[torch.device, torch.Tensor | None] = {}
+
+    def states(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Amplitudes (B, 2^n) from real and imaginary parts (B, 2 * 2^k), side by side, for the k simulated qubits."""
+        states = torch.view_as_complex(numbers.view(len(numbers), 1 << self._program.evolution.num_qubits, 2))
+        if (places := self._places(numbers)) is None:
+            return states
+        whole = states.new_zeros(len(states), *self._program.shape)
+        return whole.index_copy_(1, places, states[:, : len(places)])
+
+    def numbers(self, cotangent: torch.Tensor) -> torch.Tensor:
+        """Real and imaginary parts (..., 2 * 2^k), side by side, of a cotangent of the states."""
+        if (places := self._places(cotangent)) is not None:
+            some = cotangent.index_select(-1, places)
+            size = 1 << self._program.evolution.num_qubits
+            cotangent = torch.nn.functional.pad(some, (0, size - some.shape[-1]))
+        return torch.view_as_real(cotangent.resolve_conj()).flatten(-2)
+
+    def _places(self, like: torch.Tensor) -> torch.Tensor | None:
         """Indices of the amplitudes that can differ from 0; None: all."""
-        indices = places(self.program.evolution)
-        return None if indices is None else torch.from_numpy(indices)
+        if like.device not in self._on:
+            indices = places(self._program.evolution)
+            self._on[like.device] = None if indices is None else torch.from_numpy(indices).to(like.device)
+        return self._on[like.device]
+
+
+class StateRunner(NativeRunner):
+    """Calls of the native engine that read states (B, 2^n), and take gradients with respect to them."""
+
+    @cached_property
+    def _whole(self) -> Whole:
+        return Whole(self.program)
 
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
     ) -> tuple[torch.Tensor, Tape | None]:
         numbers, tape = super().values(inputs, weights, num_threads, record)
-        return self._states(numbers), tape
-
-    def _states(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Amplitudes (B, 2^n) from real and imaginary parts (B, 2 * 2^k), side by side, for the k simulated qubits."""
-        states = torch.view_as_complex(numbers.view(len(numbers), 1 << self.program.evolution.num_qubits, 2))
-        if self._places is None:
-            return states
-        whole = states.new_zeros(len(states), *self.program.shape)
-        return whole.index_copy_(1, self._places, states[:, : len(self._places)])
+        return self._whole.states(numbers), tape
 
     def pull_back(
         self,
@@ -55,7 +79,7 @@ class StateRunner(NativeRunner):
         num_threads: int = 0,
         tape: Any = None,
     ) -> Optional:
-        return super().pull_back(self._numbers(cotangent), inputs, weights, wants, num_threads, tape)
+        return super().pull_back(self._whole.numbers(cotangent), inputs, weights, wants, num_threads, tape)
 
     def pull_backs(
         self,
@@ -66,11 +90,11 @@ class StateRunner(NativeRunner):
         num_threads: int = 0,
     ) -> Optional:
         # Real if another runner of states has already converted them.
-        numbers = self._numbers(cotangents) if cotangents.is_complex() else cotangents
+        numbers = self._whole.numbers(cotangents) if cotangents.is_complex() else cotangents
         return super().pull_backs(numbers, inputs, weights, wants, num_threads)
 
     def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
-        return [self._states(power) for power in super().values_along(inputs, weights, num_threads)]
+        return [self._whole.states(power) for power in super().values_along(inputs, weights, num_threads)]
 
     def pull_back_along(
         self,
@@ -80,26 +104,19 @@ class StateRunner(NativeRunner):
         wants: Sequence[bool],
         num_threads: int = 0,
     ) -> Sequence[Optional]:
-        seeds = [None if power is None else self._numbers(power) for power in cotangent]
+        seeds = [None if power is None else self._whole.numbers(power) for power in cotangent]
         return super().pull_back_along(seeds, inputs, weights, wants, num_threads)
-
-    def _numbers(self, cotangent: torch.Tensor) -> torch.Tensor:
-        """Real and imaginary parts (..., 2 * 2^k), side by side, for the k simulated qubits."""
-        if self._places is not None:
-            some = cotangent.index_select(-1, self._places)
-            cotangent = torch.nn.functional.pad(some, (0, (1 << self.program.evolution.num_qubits) - some.shape[-1]))
-        return torch.view_as_real(cotangent.resolve_conj()).flatten(-2)
 
 
 class ReadingRunner(Runner):
-    """States by the native engine, then what the output makes of them, in PyTorch."""
+    """States by an engine, then what the output makes of them, in PyTorch."""
 
     states: Runner
 
     def __init__(self, program: Program, method: Method) -> None:
         super().__init__(program, method)
-        self.states = StateRunner(states_of(program), method)
-        self.others = [StateRunner(other, method) for other in program.others]
+        self.states = method.prepare(states_of(program))
+        self.others = [method.prepare(other) for other in program.others]
 
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False

@@ -2,6 +2,7 @@
 
 from .._program.layers import X, Y, Z
 from .._simulation.choose import choose, known, offers, register
+from .._simulation.cuda import Cuda, require_finite
 from .._simulation.method import Cost, Method, Refusal, Runner, Spending, Task
 from .._simulation.native import Native, joined
 from .._simulation.pytorch import PyTorch, angles
@@ -15,6 +16,7 @@ from .shots import Shots
 __all__ = [
     "SPSA",
     "Cost",
+    "Cuda",
     "Estimated",
     "GuidedSPSA",
     "Journal",
@@ -40,4 +42,5 @@ __all__ = [
     "known",
     "offers",
     "register",
+    "require_finite",
 ]

@@ -15,7 +15,7 @@ from .._core.arguments import flag, thread_count
 from .._core.torch_internals import break_graph, constant_when_compiled
 from .._core.transforms import is_differentiated
 from .._differentiation import autograd, operators
-from .._differentiation.named import name_in_text
+from .._differentiation.named import name_elsewhere, name_in_text
 from .._program.cache import cached_program
 from .._program.output import Output
 from .._program.program import Program
@@ -324,14 +324,21 @@ class QuantumModule(torch.nn.Module):
                 parameter.grad = None
 
     def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        if torch.compiler.is_compiling() and inputs.is_cpu and self._name_in_text is not None:
-            if self._write_program():
-                break_graph()  # what is traced is run as it is instead
-            return self._traced_values(threads, inputs, weights)
+        if torch.compiler.is_compiling():
+            name = self._name_in_text if inputs.is_cpu else self._name_elsewhere(inputs.device.type)
+            if name is not None:
+                if self._write_program():
+                    break_graph()  # what is traced is run as it is instead
+                return self._traced_values(name, threads, inputs, weights)
         return autograd.values(self._runners(inputs), threads, inputs, *weights)
 
+    @constant_when_compiled
+    def _name_elsewhere(self, device: str) -> str | None:
+        """That of the method in the text of operators on a GPU; None: they do not stand for it there."""
+        return name_elsewhere(self._traced[0], self._runners.method, device)
+
     def _traced_values(
-        self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+        self, name: str, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
     ) -> torch.Tensor:
         """By operators, and by what PyTorch reads from the states that they give."""
         computed: list[torch.Tensor] = []
@@ -339,7 +346,7 @@ class QuantumModule(torch.nn.Module):
             columns, sets = inputs, weights
             if computed:
                 columns, sets = variables_for(program.evolution, self._program.evolution, inputs, weights)
-            text = f"{self._name_in_text}{program.text}"
+            text = f"{name}{program.text}"
             computed.append(operators.values(columns, joined(sets, columns), text, *threads))
         return computed[0] if self._traced[0] is self._program else read(self._program, *computed)
 
