@@ -185,7 +185,9 @@ class Rival:
         finally:
             stopped.cancel()
         if not line:
-            return {"error": f"not done after {LONGEST[self._name]:.0f} s, or failed"}
+            longest = LONGEST[self._name]
+            late = self._process.wait() < 0  # killed
+            return {"error": f"not done after {longest:.0f} s", "longer than": longest} if late else {"error": "failed"}
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -227,6 +229,8 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
     try:
         rows = in_turns({**own, **rivals}, turns, seconds)
         console.print(rows, highlight=False)
+        evolver = varqite(5 if quick else 50)
+        console.print("VarQITE", evolver, highlight=False)
         rows.update(in_turns(dict(slow), 1, 0.0))
     finally:
         for rival in [*rivals.values(), *slow.values()]:
@@ -241,7 +245,7 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
         "machine": machine(),
         "quick": quick,
         "rows": rows,
-        "varqite": varqite(5 if quick else 50),
+        "varqite": evolver,
     }
     return record.write(folder, "geometry", results, markdown(results))
 
@@ -264,6 +268,8 @@ def markdown(results: dict[str, Any]) -> str:
     ]
     for name, row in rows.items():
         cells = ["–"] * 3
+        if "longer than" in row:
+            cells = [f"> {plain(1e3 * row['longer than'])}", "–", f"> {factor(row['longer than'] / unit)}"]
         if "error" not in row:
             cells = [plain(1e3 * row["seconds"]), plain(1e3 * row["least"]), factor(row["seconds"] / unit)]
         lines.append(f"| {names.get(name, name)} | {' | '.join(cells)} |")

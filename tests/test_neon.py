@@ -39,7 +39,7 @@ def program(tmp_path_factory):
     subprocess.run([sys.executable, ENGINE / "make_schema.py", schema, folder / "schema.hpp"], check=True)
     sources = [one for one in ENGINE.glob("*.cpp") if one.name != "gil.cpp"]
     sources += [
-        *(ENGINE / "isa" / f"{name}.cpp" for name in ("baseline", "baseline_jets")),
+        *(ENGINE / "isa" / f"{name}.cpp" for name in ("baseline", "baseline_jets", "baseline_gram")),
         Path(__file__).parent / "cross" / "evaluate_file.cpp",
     ]
     optimized = "-O1" if NIGHTLY else "-O0"  # three times the time for the same vectors

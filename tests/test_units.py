@@ -49,8 +49,12 @@ def schema(tmp_path_factory):
     return folder
 
 
-# Kernel bodies build on one another, in a namespace that one file opens for all of them.
-BODIES = set(re.findall(r'"\.\./(.+)"', (ENGINE / "isa" / "body.hpp").read_text().partition("clang-format off")[2]))
+# Kernel bodies build on one another, in a namespace that one file opens for all of them, or for some.
+BODIES = {
+    name
+    for path in (ENGINE / "isa").glob("*.hpp")
+    for name in re.findall(r'"\.\./(.+)"', path.read_text().partition("clang-format off")[2])
+}
 HEADERS = sorted(path.relative_to(ENGINE).as_posix() for path in ENGINE.rglob("*.hpp") if path.name not in BODIES)
 
 

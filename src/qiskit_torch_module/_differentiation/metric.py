@@ -110,7 +110,7 @@ class Metric:
         if self._structure == "full" and (whole := self._at_once(columns)) is not None:
             return whole
         first = 0
-        for group in (columns,) if self._structure == "full" else point.groups:
+        for group in point.groups if self._structure == "block" else (columns,):
             own = slice(first, first := first + len(group))
             if group:
                 self._fill(found[..., own, own], group)
