@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,8 @@ from qiskit_torch_module._cuda.launches import Launch, Plan, Pointers
 from qiskit_torch_module._cuda.sources import KERNELS, source
 
 COMPILER = os.environ.get("CXX") or next((name for name in ("g++", "c++", "clang++") if shutil.which(name)), None)
+if sys.platform == "win32":  # other flags, another way to load what they build
+    COMPILER = None
 FLAGS = ("-std=c++20", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
 # More of them, such as those of sanitizers.
 FLAGS += tuple(os.environ.get("QTM_TWIN_FLAGS", "").split())
@@ -74,19 +79,45 @@ def start_building(defines: Mapping[str, str]) -> None:
 
 @cache
 def _build(defines: tuple[tuple[str, str], ...]) -> tuple[Path, subprocess.Popen[bytes]]:
+    return _start("-".join(value for _, value in defines), text(), defines)
+
+
+def _start(stem: str, code: str, defines: Iterable[tuple[str, str]]) -> tuple[Path, subprocess.Popen[bytes]]:
     folder = Path(_folder().name)
-    stem = "-".join(value for _, value in defines)
-    code, built = folder / f"{stem}.cpp", folder / f"{stem}.so"
-    code.write_text(text())
+    path, built = folder / f"{stem}.cpp", folder / f"{stem}.so"
+    path.write_text(code)
     options = [f"-D{name}={value}" for name, value in (*defines, ("QTM_TWIN", "1"))]
-    return built, subprocess.Popen([str(COMPILER), *FLAGS, *options, str(code), "-o", str(built)])
+    return built, subprocess.Popen([str(COMPILER), *FLAGS, *options, str(path), "-o", str(built)])
+
+
+def _opened(built: Path, process: subprocess.Popen[bytes]) -> ctypes.CDLL:
+    assert process.wait() == 0
+    return ctypes.CDLL(str(built))
 
 
 @cache
 def _library(defines: tuple[tuple[str, str], ...]) -> ctypes.CDLL:
-    built, process = _build(defines)
-    assert process.wait() == 0
-    return ctypes.CDLL(str(built))
+    return _opened(*_build(defines))
+
+
+def mutants(defines: Mapping[str, str]) -> Iterator[ctypes.CDLL]:
+    """Twins that each lack one barrier: a phase and the one right after it are one."""
+    code = text()
+    phases = [(found.start(), _end(code, found.end())) for found in re.finditer(r"QTM_(GROUP_)?PHASE \{", code)]
+    for number, ((begin, end), (after, last)) in enumerate(pairwise(phases)):
+        if code[end:after].isspace():
+            first, second = (code[code.index("{", start) : stop] for start, stop in ((begin, end), (after, last)))
+            mutant = f"{code[:begin]}QTM_PHASE {{ {first} {second} }}{code[last:]}"
+            yield _opened(*_start(f"mutant-{number}", mutant, _key(defines)))
+
+
+def _end(code: str, place: int) -> int:
+    """Behind the brace that closes the one before a place."""
+    depth = 1
+    while depth:
+        depth += {"{": 1, "}": -1}.get(code[place], 0)
+        place += 1
+    return place
 
 
 def library(defines: Mapping[str, str]) -> ctypes.CDLL:

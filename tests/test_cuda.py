@@ -165,6 +165,27 @@ def test_both_orders_of_threads_give_the_same_bits(is_double):
             assert one.tobytes() == other.tobytes()
 
 
+@pytest.mark.skipif(not NIGHTLY, reason="builds a twin for every barrier")
+def test_a_missing_barrier_is_seen(monkeypatch):
+    circuit = Circuit.of(judged(9, "fixed_and_free")[0])
+    tiles = ("block", Tile(3, 6)), ("memory", Tile(3, 1))
+    plans = [Plan.of(circuit, BATCH, True, H100, Shape(*tile)) for tile in tiles]
+    mutants = [*cuda_twin.mutants(plans[0].defines)]
+    assert len(mutants) >= 6
+    for mutant in mutants:
+        monkeypatch.setattr(cuda_twin, "library", lambda _, mutant=mutant: mutant)
+        with pytest.raises(AssertionError):
+            assert_all_agree(plans)
+
+
+def assert_all_agree(plans):
+    """In both orders of the threads."""
+    _, given, expected = judged(9, "fixed_and_free")
+    for plan in plans:
+        for backwards in (False, True):
+            assert_close(computed(plan, given, backwards), expected, 1e-11)
+
+
 GATES = {
     name: cls
     for name, cls in gate_zoo.operation_classes().items()
