@@ -88,6 +88,12 @@ inline Experience::Duration time_gained(const CallInPieces& call) {
     return Experience::Duration(Experience::Clock::rep(alone / (call.num_threads - 1)) - call.took.count());
 }
 
+// Whether a call, by so many threads as were wanted, took longer than pieces that do not come out even explain.
+inline bool is_slow(const CallInPieces& call, int wanted) {
+    const double alone = double(call.own_time.count()) * double(call.pieces);
+    return alone < 0.7 * wanted * double(call.own_pieces) * double(call.took.count());
+}
+
 // A call of a team: how long it took, how much of that its members have waited for one that had lost its processor, and
 // how many there were.
 struct CallOfTeam {

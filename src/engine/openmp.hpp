@@ -24,6 +24,7 @@ void force_openmp(bool forces);
 bool forces_openmp();
 
 // Whether threads of this process that the engine knows nothing of have kept a processor to themselves for a while.
+// One that shares it with a helper has half of it, and not all of the time.
 // Told by clocks of the processor's time, which the system brings up to date every few ms.
 class Watch {
    public:
@@ -34,7 +35,7 @@ class Watch {
     bool has_company(Duration now, Duration of_process, Duration of_known) {
         const Duration passed = now - begin_, others = of_process - process_ - (of_known - known_);
         if (passed < least) return false;
-        const bool found = passed < most && 2 * others > passed;
+        const bool found = passed < most && 4 * others > passed;
         begin_ = now;
         process_ = of_process;
         known_ = of_known;

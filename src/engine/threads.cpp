@@ -204,7 +204,7 @@ bool borrows_now(int num_threads) {
            pool().borrowed_experience().most(num_threads, Clock::now()) == num_threads;
 }
 
-// Where helpers are not worth it: whether it is threads of this process that have their processors.
+// Where helpers are worth little: whether it is threads of this process that have their processors.
 void look_for_company(Clock::time_point now) {
     const auto time = now.time_since_epoch();
     if (watch.is_due(time) && openmp_threads() > 1)
@@ -301,11 +301,13 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
     const auto end = Clock::now();
     if (num_helpers == 0) {
         crew.experience().add_absence(end, opened - begin, 1);
+        look_for_company(end);
         return;
     }
     crew.experience().forget_absences();
     const CallInPieces call{end - begin, had, total, own_pieces, num_helpers + 1};
     crew.experience().add(end, time_gained(call), num_helpers);
+    if (is_slow(call, num_threads)) look_for_company(end);
 }
 
 TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Team&)>& work) {

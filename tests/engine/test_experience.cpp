@@ -6,6 +6,7 @@ using namespace std::chrono_literals;
 using qtm::CallInPieces;
 using qtm::CallOfTeam;
 using qtm::Experience;
+using qtm::is_slow;
 using qtm::time_gained;
 
 namespace {
@@ -158,6 +159,15 @@ void pieces_are_held_against_the_time_of_the_processor() {
     CHECK(time_gained(CallInPieces{4ms, 0ms, 8, 0, 2}) == 0ns);
 }
 
+void a_call_is_slow_where_helpers_come_late() {
+    CHECK(!is_slow(CallInPieces{5ms, 5ms, 8, 4, 2}, 2));
+    CHECK(!is_slow(CallInPieces{6ms, 6ms, 3, 2, 2}, 2));  // 9 ms alone
+    CHECK(is_slow(CallInPieces{7ms, 7ms, 8, 6, 2}, 2));   // 9.3 ms
+    CHECK(is_slow(CallInPieces{9ms, 5ms, 8, 4, 2}, 2));   // a helper kept its last piece
+    CHECK(is_slow(CallInPieces{5ms, 5ms, 8, 4, 2}, 4));   // two of four
+    CHECK(!is_slow(CallInPieces{4ms, 0ms, 8, 0, 2}, 2));  // nobody knows
+}
+
 void a_team_is_held_against_one_member_less() {
     CHECK(time_gained(CallOfTeam{6ms, 0ms, 2, 2}) == 4ms);
     CHECK(time_gained(CallOfTeam{6ms, 3ms, 2, 2}) < 0ns);
@@ -169,11 +179,12 @@ void a_team_is_held_against_one_member_less() {
 }  // namespace
 
 int main() {
-    return check::run(
-        {TEST(all_threads_are_taken_at_first), TEST(a_loss_takes_threads_away_for_twenty_times_as_long),
-         TEST(only_as_many_are_taken_away_as_are_said), TEST(what_has_been_gained_may_be_lost),
-         TEST(gains_of_long_ago_do_not_count), TEST(losses_that_go_on_double_the_pause),
-         TEST(a_hopeless_machine_costs_a_few_hundredths), TEST(a_machine_that_is_good_again_is_found_to_be_so),
-         TEST(helpers_may_sleep_twice_in_a_row), TEST(absences_that_go_on_double_the_pause),
-         TEST(pieces_are_held_against_the_time_of_the_processor), TEST(a_team_is_held_against_one_member_less)});
+    return check::run({TEST(all_threads_are_taken_at_first), TEST(a_loss_takes_threads_away_for_twenty_times_as_long),
+                       TEST(only_as_many_are_taken_away_as_are_said), TEST(what_has_been_gained_may_be_lost),
+                       TEST(gains_of_long_ago_do_not_count), TEST(losses_that_go_on_double_the_pause),
+                       TEST(a_hopeless_machine_costs_a_few_hundredths),
+                       TEST(a_machine_that_is_good_again_is_found_to_be_so), TEST(helpers_may_sleep_twice_in_a_row),
+                       TEST(absences_that_go_on_double_the_pause),
+                       TEST(pieces_are_held_against_the_time_of_the_processor),
+                       TEST(a_call_is_slow_where_helpers_come_late), TEST(a_team_is_held_against_one_member_less)});
 }

@@ -40,9 +40,9 @@ void threads_that_sleep_are_no_company() {
     World world;
     world.pass(1000, 0ms);
     CHECK(!world.found);
-    world.pass(1000, 400us);  // nor are those that have less than half of a processor
+    world.pass(1000, 200us);  // nor are those that have less than a quarter of a processor
     CHECK(!world.found);
-    world.pass(100, 600us);
+    world.pass(100, 300us);
     CHECK(world.found);
 }
 
@@ -56,8 +56,8 @@ void clocks_may_be_coarse() {
     CHECK(world.found);
     World idle;
     for (int i = 0; i < 250; ++i) {
-        idle.pass(15, 0ms);
-        idle.pass(1, 4ms);
+        idle.pass(39, 0ms);
+        idle.pass(1, 2ms);
     }
     CHECK(!idle.found);
 }
