@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.schema import TermArrays
+from .._core.shown import Shown
 from .._reading.paulis import PauliTerms
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .evolution import Evolution
 
 
-class Output(Hashable, ABC):
+class Output(Shown, Hashable, ABC):
     """What is read from the final state: a value, equal to others of the same content, as frozen dataclasses are.
 
     Attributes:

@@ -11,15 +11,25 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .._core.shown import Rows, Shown, angle
 from .angle_map import AngleMap
 from .evolution import Evolution
+from .layers import Rotation, X, Z
 from .output import ExpectationValues, Output, State, distinct
 from .rotations import apart, felt, varying
 from .settings import Setting, settings_of
 
+_MOST_SHOWN = 40  # rotations in a notebook
 
-@dataclass(frozen=True)
-class Program:
+
+def _word(rotation: Rotation, num_qubits: int) -> str:
+    """The Pauli of a rotation as a label in Qiskit's order."""
+    x, z = (0 if rotation.axis == Z else rotation.x), (0 if rotation.axis == X else rotation.z)
+    return "".join("IXZY"[(x >> qubit & 1) + 2 * (z >> qubit & 1)] for qubit in reversed(range(num_qubits)))
+
+
+@dataclass(frozen=True, repr=False)
+class Program(Shown):
     """What happens, and what is read in the end: immutable, hashable, picklable.
 
     Attributes:
@@ -33,6 +43,25 @@ class Program:
     output: ExpectationValues | Output
     make_engine: ClassVar[Callable[[Program], Any]]
     text: str | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        evolution = self.evolution
+        counts = {
+            "num_qubits": evolution.num_qubits,
+            "num_inputs": evolution.num_inputs,
+            "num_weights": evolution.num_weights,
+            "num_rotations": len(evolution.rotations),
+            "shape": self.shape,
+        }
+        return f"Program({', '.join(f'{name}={count}' for name, count in counts.items())})"
+
+    def _shown_rows(self) -> Rows:
+        shown, inputs = self.evolution.rotations[:_MOST_SHOWN], self.evolution.num_all_inputs
+        for rotation in shown:
+            text = rotation.angle.text(angle, lambda n: f"x{n}" if n < inputs else f"w{n - inputs}")
+            yield _word(rotation, self.evolution.num_qubits), text
+        if len(shown) < len(self.evolution.rotations):
+            yield "…", f"{len(self.evolution.rotations) - len(shown)} more"
 
     # No cached property where the compiler of PyTorch looks: before Python 3.12 they take a lock, which it cannot.
     @property

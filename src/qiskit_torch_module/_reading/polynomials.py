@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,14 @@ class Polynomial:
         for variables, coefficient in terms:
             coefficients[variables] = coefficients.get(variables, 0.0) + coefficient
         return Polynomial.of(coefficients)
+
+    def text(self, number: Callable[[float], str], name: Callable[[int], str]) -> str:
+        """In writing, with coefficients and variables as functions write them."""
+        parts = []
+        for variables, coefficient in self.terms:
+            factors = [name(variable) for variable in variables]
+            parts.append("·".join(factors if variables and coefficient == 1.0 else [number(coefficient), *factors]))
+        return " + ".join(parts).replace("+ -", "- ") or "0"
 
     def __add__(self, other: Polynomial) -> Polynomial:
         return Polynomial.sum((self, other))

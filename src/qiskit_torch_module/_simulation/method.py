@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from .._core.shown import Shown
 from .._program.program import Program
 
 # Gradients of which some are not wanted; powers of a parameter of which some are zero.
@@ -252,7 +253,7 @@ class Runner(ABC):
         return self.method.prepare(self.program.unshared)
 
 
-class Method(ABC):
+class Method(Shown, ABC):
     """A way to compute programs. Its options, which are its attributes, are fixed when it is made.
 
     Attributes:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .. import _engine
 from .._core.arguments import whole_number
 from .._core.pictures import decimal
+from .._core.shown import Result
 from .axes import axes_of
 from .generators import WORD_BITS, Generator, generators_of
 
@@ -22,8 +23,8 @@ Real = npt.NDArray[np.float64]
 _TOLERANCE = 1e-8
 
 
-@dataclass(frozen=True)
-class LieAlgebra:
+@dataclass(frozen=True, repr=False)
+class LieAlgebra(Result):
     """What `dynamical_lie_algebra` finds.
 
     Attributes:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .._core.arguments import finite_number, tensor_of, whole_number
+from .._core.shown import Result
 from .._simulation.states import MOST_AMPLITUDES
 from ..geometry.classical import information_roots
 from ..geometry.jacobian import jacobian_by_inputs
@@ -23,8 +24,8 @@ from .family import Family, Real, family_of, weights_of
 _LEAST_DRAWN = 10.0
 
 
-@dataclass(frozen=True, eq=False)
-class EffectiveDimension:
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectiveDimension(Result):
     """What `effective_dimension` finds.
 
     Attributes:

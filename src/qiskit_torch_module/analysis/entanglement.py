@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from .._core.arguments import whole_number
+from .._core.shown import Result
 from ..modules.initial import Initial
 from .axes import axes_of, ink_of
 from .family import Real, computed, drawn, family_of, model_of
 
 
-@dataclass(frozen=True, eq=False)
-class EntanglingCapability:
+@dataclass(frozen=True, eq=False, repr=False)
+class EntanglingCapability(Result):
     """What `entangling_capability` finds.
 
     Attributes:

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from .._core.arguments import whole_number
+from .._core.shown import Result
 from .._program.output import State
 from ..modules.initial import Initial
 from .axes import axes_of, ink_of
 from .family import Real, drawn, family_of
 
 
-@dataclass(frozen=True, eq=False)
-class Expressibility:
+@dataclass(frozen=True, eq=False, repr=False)
+class Expressibility(Result):
     """What `expressibility` finds.
 
     Attributes:

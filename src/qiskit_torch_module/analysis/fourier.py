@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from .._core.arguments import tensor_of, whole_number
+from .._core.shown import Result
 from .._differentiation import autograd
 from .._program.evolution import Evolution
 from .._program.output import ExpectationValues, Output
@@ -30,8 +31,8 @@ from .spectrum import Encoding, encoding_of, present_weights, require_inputs
 Complex = npt.NDArray[np.complex128]
 
 
-@dataclass(frozen=True, eq=False)
-class FourierCoefficients:
+@dataclass(frozen=True, eq=False, repr=False)
+class FourierCoefficients(Result):
     """What `fourier_coefficients` finds.
 
     Attributes:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from .. import _engine
+from .._core.shown import Result
 from .._program.evolution import Evolution
 from .._reading.polynomials import Polynomial
 from .._simulation.columns import with_derived_columns
@@ -95,8 +96,8 @@ class Encoding:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class FourierSpectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class FourierSpectrum(Result):
     """What `fourier_spectrum` finds.
 
     Attributes:

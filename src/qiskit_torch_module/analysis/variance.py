@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from .._core.arguments import whole_number
+from .._core.shown import Result
 from ..modules.initial import Initial
 from .axes import axes_of, ink_of
 from .family import Real, drawn, family_of, model_of
 
 
-@dataclass(frozen=True, eq=False)
-class GradientVariance:
+@dataclass(frozen=True, eq=False, repr=False)
+class GradientVariance(Result):
     """What `gradient_variance` finds.
 
     Attributes:

@@ -22,6 +22,7 @@ from .._simulation.choose import method_of, require_exact
 from .._simulation.method import Method
 from ..modules.initial import Initial
 from ..modules.module import QuantumModule
+from ..modules.shown import html_of_kernel
 from .blocks import PANEL, ROWS, Recomputed, Rows, fill
 from .room import LEAST_ASKED, dtype_of, require_room, writable
 
@@ -280,6 +281,10 @@ class Kernel(torch.nn.Module, ABC):
             raise ValueError("out: expected samples without requires_grad, as no gradients go through it; detach them")
         shape = (len(samples), len(samples if others is None else others))
         return self._filled(writable(out, shape, samples), samples, others)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return html_of_kernel(self.quantum, " ".join([type(self).__name__, self.extra_repr()]).strip())
 
     @property
     def quantum_module(self) -> QuantumModule:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from .._core.arguments import whole_number
+from .._core.shown import Shown
 from .._program.program import Program
 from .plans import Directions, Guided, Plan, Point, Shifts, shifted
 from .stream import Stream
 
 
-class Rule(ABC):
+class Rule(Shown, ABC):
     """How gradients come from estimates.
 
     Attributes:

@@ -14,6 +14,7 @@ from qiskit.circuit import Parameter
 
 from .. import _engine
 from .._core.arguments import thread_count, whole_number
+from .._core.shown import card
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.dense import ControlledRotation, Step
@@ -30,9 +31,9 @@ from .hybrid import HybridModule
 from .module import QuantumModule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
-    """What `explain` found; ``print`` shows it as a table.
+    """What `explain` found, shown as a table.
 
     Attributes:
         num_qubits: Number of qubits of the circuit.
@@ -100,7 +101,14 @@ class Explanation:
     chosen: str
     spending: Spending = field(default_factory=Spending)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:<22} {text}" for name, text in self._rows())
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return card("What the compiler makes of it", self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
         layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
         idle = self.num_qubits - self.num_simulated_qubits - self.num_settled_qubits
@@ -141,7 +149,7 @@ class Explanation:
             *[(f"method {name}", _said(offer, name == self.chosen)) for name, offer in self.methods.items()],
             *([("a training step", _spent(self.spending))] if self.spending != Spending() else []),
         ]
-        return "\n".join(f"{name:<22} {text}" for name, text in rows)
+        return rows
 
 
 _BOUND = "bound row by row; derivatives by the shift rule where it is exact, else central differences"

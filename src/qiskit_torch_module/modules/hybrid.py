@@ -16,6 +16,7 @@ from .._simulation.method import Method, Spending
 from .initial import Initial, seeded
 from .inputs import one_of
 from .module import QuantumModule
+from .shown import html_of_layers
 
 
 class HybridModule(torch.nn.Module):
@@ -122,6 +123,10 @@ class HybridModule(torch.nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         _rename_entries_of_version_1(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return html_of_layers(self, self.quantum)
 
     @property
     def quantum_module(self) -> QuantumModule:

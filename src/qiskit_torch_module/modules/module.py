@@ -37,6 +37,7 @@ from .initial import Initial, initial_values, seeded
 from .inputs import is_ready, one_of, prepared
 from .sampling import sampled
 from .sets import is_flat, own_name, rename_entries, set_initials, set_names
+from .shown import html_of_quantum
 from .watching import forget_watchers
 
 if TYPE_CHECKING:
@@ -504,6 +505,10 @@ class QuantumModule(torch.nn.Module):
     def draw(self, *arguments: Any, **options: Any) -> Any:
         """Draws the circuit: arguments and result are those of ``QuantumCircuit.draw``."""
         return self.circuit.draw(*arguments, **options)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return html_of_quantum(self)
 
     def extra_repr(self) -> str:
         """Qubits, sizes, trainable sets, and the method if one was chosen, for ``print``."""

@@ -13,6 +13,7 @@ from qiskit.circuit import Parameter
 from qiskit.circuit.library import PauliEvolutionGate
 from qiskit.quantum_info import SparsePauliOp
 
+from .._core.shown import Result
 from .._differentiation.tangents import states_function
 from .._reading.measurements import with_measurements, without_measurements
 from .._reading.observables import operators_of, pauli_sums, sums_of_argument
@@ -27,8 +28,8 @@ from ..outputs.paulis import applied, read_as, values
 _SET = "adapt"
 
 
-@dataclass(frozen=True)
-class Adapted:
+@dataclass(frozen=True, repr=False)
+class Adapted(Result):
     """A model with one gate more.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._core.shown import Shown
 from .._program.output import Output
 from .._reading.observables import operators_of, pauli_sums
 from .._reading.paulis import PauliSums
@@ -16,7 +17,7 @@ from .columns import settled
 
 
 @dataclass(frozen=True, eq=False)
-class Trainable:
+class Trainable(Shown):
     """A sum of observables with coefficients that are trained: one number for each sample, sum_k c_k <P_k>.
 
     The coefficients are an ``nn.Parameter`` of the module, under a name of their own: they may have a learning rate of

@@ -1,13 +1,15 @@
-"""A progress bar over the epochs of a fit, if one is asked for."""
+"""A progress bar over the epochs of a fit, if one is asked for: in a notebook, or by rich in a terminal."""
 
 from __future__ import annotations
 
 from types import TracebackType
 from typing import Any
 
+from .._core.notebook import NotebookBar, in_notebook
+
 
 class Progress:
-    """A bar with the losses, by rich; or nothing.
+    """A bar with the losses, or nothing.
 
     Args:
         total: Epochs, at most.
@@ -16,7 +18,8 @@ class Progress:
 
     def __init__(self, total: int, shown: bool) -> None:
         self._total = total
-        self._bar: Any = _bar() if shown else None
+        self._note = NotebookBar("training", total) if shown and in_notebook() else None
+        self._bar: Any = _bar() if shown and self._note is None else None
         self._task: Any = None
 
     def __enter__(self) -> Progress:
@@ -26,6 +29,8 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._note is not None:
+            self._note.stop(max(self._note.done, 1) if kind is None else None)
         if self._bar is not None:
             if kind is None:  # training may end before its last epoch
                 self._bar.update(self._task, total=max(int(self._bar.tasks[0].completed), 1))
@@ -33,8 +38,10 @@ class Progress:
 
     def advance(self, loss: float, validation: float | None) -> None:
         """Another epoch is done."""
+        held_out = "" if validation is None else f"  validation {validation:.3f}"
+        if self._note is not None:
+            self._note.advance(f"loss {loss:.3f}{held_out}")
         if self._bar is not None:
-            held_out = "" if validation is None else f"  validation {validation:.3f}"
             self._bar.update(self._task, advance=1, loss=f"loss {loss:.3f}{held_out}")
 
 
