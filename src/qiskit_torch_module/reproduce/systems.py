@@ -188,7 +188,7 @@ def spec_of(system: System, spec: Spec) -> Spec:
     own = replace(spec, mode=system.mode or spec.mode, threads=system.threads or spec.threads)
     if system.batch is None:
         return own
-    return replace(own, batch=min(system.batch, spec.batch), seconds=spec.seconds / 4)
+    return replace(own, batch=min(system.batch, spec.batch), seconds=spec.seconds / 4, first_counts=True)
 
 
 def _scaled(report: dict[str, Any], factor: float) -> dict[str, Any]:
