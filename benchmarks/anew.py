@@ -53,7 +53,10 @@ def _ledger(folder: Path, quick: bool, until: float, console: Console) -> Iterat
             continue
         console.rule(name)
         begin = time.monotonic()
-        module.write(folder, console, quick=quick)
+        try:
+            module.write(folder, console, quick=quick)
+        except Exception as error:  # the others are worth measuring all the same
+            yield f"{name}, {type(error).__name__}: {error}"
         console.print(f"{time.monotonic() - begin:.0f} s", highlight=False)
 
 

@@ -264,9 +264,9 @@ def _paper() -> str:
         f"([table](benchmarks/results/tab2.md)): {plain(whole)} s with everything around the model. Values and "
         f"gradients alone take {plain(totals.get(PROJECT.label, whole))} s; {'; '.join(others)}. The paper reports "
         f"{' and '.join(f'{plain(total)} s for {name}' for name, total in TABLE_II.items())} on its machine. Test "
-        f"accuracy on MNIST: {means['0.001, as in the paper']:.0f} % with the paper's learning rate of 0.001 (it "
+        f"accuracy on MNIST: {means.get('0.001, as in the paper', 0):.0f} % with the paper's learning rate of 0.001 (it "
         f"reports about {TABLE_II_ACCURACY:.0f} %; [why](benchmarks/results/tab2.md#accuracy)), "
-        f"{means['0.02']:.0f} % with 0.02, {means['longer']:.0f} % after 10,000 updates.",
+        f"{means.get('0.02', 0):.0f} % with 0.02, {means.get('longer', 0):.0f} % after 10,000 updates.",
         f"- **Fig. 3**, CartPole with quantum policy gradients: {_schemes()} "
         "([table and plot](benchmarks/results/fig3.md)).",
         f"- **Table III**, a step of CartPole: {plain(1e3 * ours)} µs here; times that: {', '.join(per_step)} "

@@ -109,13 +109,17 @@ def rows_of(
             if time is None:
                 cells.append("–")
                 continue
-            scaled = "scaled_by" in points[system.label][value]
-            cell = f"{'~' if scaled else ''}{plain(time)}"
+            cell = shown(points[system.label][value], time)
             if with_factors and system is not systems[0] and ours is not None:
                 cell += f" ({factor(time / ours)})"
             cells.append(cell)
         lines.append(f"| {value} | " + " | ".join(cells) + " |")
     return lines
+
+
+def shown(point: Result, milliseconds: float) -> str:
+    """A time of a point, to three digits; ~ where it was scaled up."""
+    return f"{'~' if 'scaled_by' in point else ''}{plain(float(f'{milliseconds:.3g}'))}"
 
 
 def notes(points: Mapping[str, Result], systems: Sequence[System]) -> list[str]:
