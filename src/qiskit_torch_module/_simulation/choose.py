@@ -56,8 +56,8 @@ def known() -> dict[str, Method]:
     """All methods that are known, by name.
 
     Example:
-        >>> sorted(qtm.methods.known())[:2]
-        ['native', 'pytorch']
+        >>> {"native", "pytorch"} <= set(qtm.methods.known())
+        True
     """
     return dict(_known)
 
