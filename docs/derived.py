@@ -17,7 +17,7 @@ from qiskit_torch_module.reproduce.paper import (
     TABLE_II,
     TABLE_II_ACCURACY,
 )
-from qiskit_torch_module.reproduce.report import by_system
+from qiskit_torch_module.reproduce.report import by_system, shown
 from qiskit_torch_module.reproduce.store import described, factor, plain
 from qiskit_torch_module.reproduce.systems import (
     GRADIENTS,
@@ -147,8 +147,12 @@ def _reverse() -> str:
 
 def _step_table() -> str:
     """Milliseconds of a training step, and the factor of the fastest other simulator with gradients."""
-    found, shown = _figure("fig1"), (*GRADIENTS, VERSION_1, QML_REVERSE)
-    systems = [one for one in shown if one.label in found]
+    found = _figure("fig1")
+    systems = [
+        one
+        for one in (*GRADIENTS, VERSION_1, QML_REVERSE)
+        if one.label in found
+    ]
     lines = [
         "| qubits, batch | "
         + " | ".join(one.short for one in (PROJECT, *systems))
@@ -159,12 +163,12 @@ def _step_table() -> str:
     for qubits, ours in sorted(found[PROJECT.label].items()):
         times = [found[one.label].get(qubits) for one in systems]
         cells = [
-            "–" if point is None else plain(median(point, "step"))
+            "–" if point is None else shown(point, median(point, "step"))
             for point in times
         ]
         ratio = _rounded(ratios[qubits][0]) if qubits in ratios else "–"
         lines.append(
-            f"| {qubits}, {ours['batch']} | {plain(median(ours, 'step'))} | {' | '.join(cells)} | {ratio} |"
+            f"| {qubits}, {ours['batch']} | {shown(ours, median(ours, 'step'))} | {' | '.join(cells)} | {ratio} |"
         )
     return "\n".join(lines)
 
