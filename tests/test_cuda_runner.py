@@ -1,12 +1,12 @@
 """The method "cuda" as PyTorch sees it, on the twin of its kernels: values, derivatives, operators, other outputs."""
 
+import ast
 import copy
 import gc
 import pickle
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ import qiskit_torch_module as qtm
 from circuits_zoo import cases, random_observables, reuploading
 from cuda_device import TwinCuda, TwinDevice
 from cuda_twin import COMPILER
-from qiskit_torch_module import HybridModule, QuantumModule, explain
+from qiskit_torch_module import HybridModule, QuantumModule, explain, methods
 from qiskit_torch_module._cuda.driver import DriverError
 from qiskit_torch_module._cuda.libraries import MissingLibraryError
 from qiskit_torch_module._cuda.nvrtc import CompilationError
@@ -535,6 +535,23 @@ def test_circuits_are_read_once():
 
 
 def test_nothing_of_it_is_loaded_before_it_is_used():
-    code = "import sys, qiskit_torch_module; print([name for name in sys.modules if '_cuda.' in name])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "qiskit_torch_module._cuda." not in done.stdout
+    for room in (choose, cuda, methods):
+        tree = ast.parse(Path(room.__file__).read_text(encoding="utf-8"))
+        names = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        assert not any("_cuda" in (name or "") or name in ("gpu", "_simulation.gpu") for name in names)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without distributed")
+@pytest.mark.parametrize("as_view", [False, True])
+def test_distributed_data_parallel(as_view):
+    """Gradients of all sets, which lie in one vector here, go through its buckets."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model, alone = module(), module()
+        wrapped = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=as_view)
+        for one in (wrapped, alone):
+            for _ in range(2):
+                one(rows()).square().sum().backward()
+        assert_same(*([one.grad for one in each.parameters()] for each in (model, alone)), 1e-13)
+    finally:
+        torch.distributed.destroy_process_group()
