@@ -26,7 +26,7 @@ class Layout:
     def schedule(self) -> Schedule:
         """The passes."""
         bits, tile = self.shape.cut(self.circuit.num_qubits)
-        near_bits = min(3 if self.is_double else 4, tile.bits - 1)  # 64 bytes, where a tile has the bits for it
+        near_bits = min(2 if self.is_double else 3, tile.bits - 1)  # 64 bytes, where a tile has the bits for it
         return schedule_of(self.circuit.layers, bits, tile, near_bits, self.circuit.last_phase_matters)
 
     @cached_property
