@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -16,7 +15,7 @@ from .._program.program import Program
 from .cuda import circuit_of
 from .method import Optional, Runner
 from .native import joined
-from .states import Whole, states_of
+from .states import OfStates, states_of
 
 if TYPE_CHECKING:
     from .cuda import Cuda
@@ -217,29 +216,8 @@ class CudaRunner(Runner):
         return inputs.detach().contiguous(), row.detach().contiguous()
 
 
-class CudaStateRunner(CudaRunner):
+class CudaStateRunner(OfStates, CudaRunner):
     """Calls of kernels that read states (B, 2^n), and take gradients with respect to them."""
-
-    @cached_property
-    def _whole(self) -> Whole:
-        return Whole(self.program)
-
-    def values(
-        self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        numbers, tape = super().values(inputs, weights, num_threads, record)
-        return self._whole.states(numbers), tape
-
-    def pull_back(
-        self,
-        cotangent: torch.Tensor,
-        inputs: torch.Tensor,
-        weights: Sequence[torch.Tensor],
-        wants: Sequence[bool],
-        num_threads: int = 0,
-        tape: Any = None,
-    ) -> Optional:
-        return super().pull_back(self._whole.numbers(cotangent), inputs, weights, wants, num_threads, tape)
 
 
 class CudaProbabilityRunner(Runner):

@@ -13,7 +13,7 @@ from .._program.output import Output, State
 from .._program.program import Program
 from .columns import variables_for
 from .method import Method, Optional, Powers, Runner
-from .native import NativeRunner, Tape
+from .native import NativeRunner
 from .reading import read
 
 # Amplitudes that are held at once, unless one state has more: 64 MiB in double precision.
@@ -57,8 +57,8 @@ class Whole:
         return self._on[like.device]
 
 
-class StateRunner(NativeRunner):
-    """Calls of the native engine that read states (B, 2^n), and take gradients with respect to them."""
+class OfStates(Runner):
+    """Before a runner of the numbers that engines give for states: makes it one of states (B, 2^n)."""
 
     @cached_property
     def _whole(self) -> Whole:
@@ -66,8 +66,8 @@ class StateRunner(NativeRunner):
 
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False
-    ) -> tuple[torch.Tensor, Tape | None]:
-        numbers, tape = super().values(inputs, weights, num_threads, record)
+    ) -> tuple[torch.Tensor, Any]:
+        numbers, tape = super().values(inputs, weights, num_threads, record)  # type: ignore[safe-super]
         return self._whole.states(numbers), tape
 
     def pull_back(
@@ -80,6 +80,10 @@ class StateRunner(NativeRunner):
         tape: Any = None,
     ) -> Optional:
         return super().pull_back(self._whole.numbers(cotangent), inputs, weights, wants, num_threads, tape)
+
+
+class StateRunner(OfStates, NativeRunner):
+    """Calls of the native engine that read states (B, 2^n), and take gradients with respect to them."""
 
     def pull_backs(
         self,

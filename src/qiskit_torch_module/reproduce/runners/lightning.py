@@ -2,9 +2,8 @@
 
 import pennylane as qml
 import torch
-from workload import Spec, angle_of, run
-
-GATES = {"h": qml.Hadamard, "cx": qml.CNOT, "cz": qml.CZ, "rx": qml.RX, "ry": qml.RY, "rz": qml.RZ}
+from pennylane_circuit import circuit_of
+from workload import Spec, run
 
 
 def prepare(spec: Spec):
@@ -14,17 +13,7 @@ def prepare(spec: Spec):
     scalings.requires_grad_()
     device = qml.device("lightning.qubit", wires=spec.qubits)
 
-    def circuit(x, b, c):
-        for name, qubits, angle in spec.gates():
-            if angle is None:
-                GATES[name](wires=qubits)
-            else:
-                GATES[name](angle_of(angle, x, b, c), wires=qubits)
-        return [
-            qml.expval(qml.prod(*map(qml.PauliZ, string)) if len(string) > 1 else qml.PauliZ(*string))
-            for string in spec.strings
-        ]
-
+    circuit = circuit_of(spec)
     trained = qml.QNode(circuit, device, interface="torch", diff_method="adjoint", device_vjp=True)
     plain = qml.QNode(circuit, device, interface="torch", diff_method=None)
     columns = data.T  # so that an input of all samples is one entry

@@ -4,28 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pennylane as qml
-from workload import Spec, angle_of, run
-
-GATES = {"h": qml.Hadamard, "cx": qml.CNOT, "cz": qml.CZ, "rx": qml.RX, "ry": qml.RY, "rz": qml.RZ}
+from pennylane_circuit import circuit_of
+from workload import Spec, run
 
 
 def prepare(spec: Spec):
     """Forward and step as compiled functions."""
     data, weights, scalings = map(jnp.asarray, spec.data())
 
-    @qml.qnode(qml.device("default.qubit", wires=spec.qubits), interface="jax", diff_method="backprop")
-    def circuit(x, b, c):
-        for name, qubits, angle in spec.gates():
-            if angle is None:
-                GATES[name](wires=qubits)
-            else:
-                GATES[name](angle_of(angle, x, b, c), wires=qubits)
-        return [
-            qml.expval(qml.prod(*map(qml.PauliZ, string)) if len(string) > 1 else qml.PauliZ(*string))
-            for string in spec.strings
-        ]
-
-    batched = jax.vmap(lambda x, b, c: jnp.stack(circuit(x, b, c)), in_axes=(0, None, None))
+    node = qml.QNode(
+        circuit_of(spec), qml.device("default.qubit", wires=spec.qubits), interface="jax", diff_method="backprop"
+    )
+    batched = jax.vmap(lambda x, b, c: jnp.stack(node(x, b, c)), in_axes=(0, None, None))
 
     def loss(b, c, x):
         values = batched(x, b, c)
