@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -807,3 +808,27 @@ def test_an_unused_weight_stays():
     assert model().item() == pytest.approx(-1)
     assert model.weights[1].item() == pytest.approx(before, abs=2 * math.pi)
     assert list(itertools.islice(model.weights, 2))
+
+
+def pickled(one):
+    return pickle.loads(pickle.dumps(one))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: optim.SPSA(model, generator=seeded()),
+        lambda model: optim.QNSPSA(model, generator=seeded()),
+        lambda model: optim.Rotosolve(model),
+    ],
+)
+def test_copies_of_a_model_and_its_optimizer_go_on_alike(make, copied):
+    model = vqe()
+    optimizer = make(model)
+    optimizer.step(lambda: model().sum())
+    twin, other = copied((model, optimizer))
+    for _ in range(2):
+        optimizer.step(lambda: model().sum())
+        other.step(lambda: twin().sum())
+    torch.testing.assert_close(twin.weights, model.weights, rtol=0, atol=0)

@@ -9,13 +9,14 @@ from torch.func import functional_call, vmap
 
 from .._core.arguments import finite_number, flag, whole_number
 from ..modules.module import QuantumModule
+from .copied import Copied
 from .models import Closure, as_states, generator_on_cpu, require_closure
 from .perturbation import Place, perturbation_of, signs
 
 _REMEMBERED = 5
 
 
-class QNSPSA(torch.optim.Optimizer):
+class QNSPSA(Copied):
     """Natural gradient descent that estimates gradient and metric by simultaneous perturbation.
 
     Step k estimates the Fubini-Study metric, -1/2 of the Hessian of the fidelity with the present state, along two

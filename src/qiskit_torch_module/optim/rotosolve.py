@@ -11,6 +11,7 @@ import torch
 from torch.func import vmap
 
 from .._core.arguments import flag, whole_number
+from .copied import Copied
 from .curve import Curve, curve
 from .frequencies import NoFrequencies, frequencies
 from .models import (
@@ -28,7 +29,7 @@ from .models import (
 _ROUNDING = {torch.float32: 1e-3, torch.float64: 1e-8}
 
 
-class Rotosolve(torch.optim.Optimizer):
+class Rotosolve(Copied):
     """Coordinate descent without a learning rate: every parameter goes to the least loss there is along it.
 
     Along one parameter, an expectation value is a finite sum of sines. Their frequencies are read from the compiled

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from .._core.arguments import finite_number, whole_number
+from .copied import Copied
 from .models import Closure, generator_on_cpu, require_closure
 from .perturbation import Place, perturbation_of, signs
 
 
-class SPSA(torch.optim.Optimizer):
+class SPSA(Copied):
     """Gradient descent by simultaneous perturbation, for losses that are sampled or have no gradient.
 
     Step k moves by ``-lr_k g``, where ``g = (L(w + c_k s) - L(w - c_k s)) / (2 c_k) s`` for random signs s, with
