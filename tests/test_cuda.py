@@ -156,6 +156,38 @@ def test_states(n, is_double):
             assert_agrees(n, name, is_double, shape, reads_state=True)
 
 
+@pytest.mark.parametrize("shape", [None, Shape("memory", Tile(3, 2))])
+def test_many_terms(shape):
+    """Terms of one flip are read together, flips in as few views as hold them."""
+    n, rng = 8, np.random.default_rng(5)
+    labels = ["".join(rng.choice(list("IIXYZ"), n)) for _ in range(40)] + ["".join(z) for z in _words("IZ", n, rng)]
+    observables = [SparsePauliOp(labels, rng.normal(size=len(labels))), SparsePauliOp(labels[::3])]
+    case = cases(n)["reuploading"]
+    model = module_of(case, observables)
+    inputs = torch.tensor(rng.normal(size=(2, len(case.encoding))), requires_grad=True)
+    values, cotangent = model(inputs), torch.tensor(rng.normal(size=(2, 2)))
+    values.backward(cotangent)
+    weights = [np.concatenate([of(one) for one in model.parameters()]) for of in (_number, _gradient)]
+    plan = Plan.of(Circuit.of(model._program), 2, True, H100, shape)
+    expected = [values.detach().numpy(), inputs.grad.numpy(), weights[1]]
+    assert_close(computed(plan, (inputs.detach().numpy(), weights[0], cotangent.numpy())), expected, 1e-11)
+    flips, views = {slot.flip for slot in plan.layout.circuit.slots}, plan.layout.views
+    assert {flip for view in views for flip in view.flips} == flips
+    assert 1 < len(views) < len(flips) // 2 if shape else len(views) == 1
+
+
+def _words(letters, length, rng):
+    return rng.choice(list(letters), (60, length))
+
+
+def _number(parameter):
+    return parameter.detach().numpy()
+
+
+def _gradient(parameter):
+    return parameter.grad.numpy()
+
+
 @pytest.mark.parametrize("is_double", [True, False], ids=["float64", "float32"])
 def test_both_orders_of_threads_give_the_same_bits(is_double):
     for shape in FORCED[is_double]:
@@ -288,8 +320,9 @@ def test_what_is_computed_and_moved(shape):
     model = QuantumModule(circuit, [], free, observables=SparsePauliOp("Z" * n)).double()
     plan = Plan.of(Circuit.of(model._program), BATCH, True, H100, shape)
     values, gradients = work_of(plan)
-    # RY takes 12 operations for a pair, a phase one complex product of 6; the first layer is a product state.
-    assert values.operations == BATCH * 2**n * ((depth - 1) * (6 * n + 6) + 6)
+    # RY takes 12 operations for a pair, a phase one complex product of 6; the first layer is a product state. The term
+    # takes a product, a transform over 8 registers, and one number of that.
+    assert values.operations == BATCH * 2**n * ((depth - 1) * (6 * n + 6) + 4 + 3 + 2 / 8)
     sweeps = 1 if shape is None else len(plan.layout.schedule.sweeps)
     assert sweeps >= (1 if shape is None else 2 * depth)
     assert gradients.bytes >= BATCH * 16 * 2**n * (2 if shape is None else 4 * sweeps)

@@ -2,9 +2,7 @@
 // qubit are added up; then both states go back before it (Jones and Gacon, arXiv:2009.02823).
 
 constexpr int sums_at_once = 3 * register_bits;
-constexpr int phase_sums_at_once = 4;
 typedef Sums<sums_at_once> TileSums;
-typedef Sums<phase_sums_at_once> PhaseSums;
 
 // Im(conj(b) k) of a register.
 QTM_DEVICE Real overlap(const Tile& bra, const Tile& ket, int r) {
@@ -55,16 +53,7 @@ QTM_DEVICE void transform(const Arguments& a, const Block& block, const Place& a
     Real transformed[registers];
     QTM_UNROLL
     for (int r = 0; r < registers; ++r) transformed[r] = overlap(bra, ket, r);
-    QTM_UNROLL
-    for (int q = 0; q < register_bits; ++q) {
-        QTM_UNROLL
-        for (int r = 0; r < registers; ++r) {
-            if (r >> q & 1) continue;
-            const Real even = transformed[r], odd = transformed[r | 1 << q];
-            transformed[r] = even + odd;
-            transformed[r | 1 << q] = even - odd;
-        }
-    }
+    walsh(transformed);
     Real* own = exchange_of(a, block, at) + at.thread;
     QTM_UNROLL
     for (int r = 0; r < registers; ++r) own[r << a.thread_bits] = transformed[r];
@@ -72,54 +61,14 @@ QTM_DEVICE void transform(const Arguments& a, const Block& block, const Place& a
 
 // Those of rotations in the phase of a pass, so many from `first` on.
 QTM_DEVICE void measure_phase(const Arguments& a, const Block& block, int first, int end, const Place& at,
-                              PhaseSums& sums) {
+                              FewSums& sums) {
     const Real* own = exchange_of(a, block, at) + at.thread;
     QTM_UNROLL
-    for (int i = 0; i < phase_sums_at_once; ++i) {
+    for (int i = 0; i < sums_of_few; ++i) {
         const unsigned mask = first + i < end ? a.rotation_mask[first + i] : 0;
         const unsigned bits = mask >> a.thread_bits & unsigned(registers - 1);
         const Real sum = own[bits << a.thread_bits];
         sums.value[i] = is_odd(mask & at.high) ? -sum : sum;
-    }
-}
-
-// Adds up over the threads of a tile and writes what has a slot.
-template <int count, class Slot>
-QTM_DEVICE void write_sums(const Arguments& a, const Block& block, Registers<Sums<count>>& sums,
-                           Slot slot_of) {
-    const int bits = a.thread_bits;
-    const auto write = [&](const Place& at, int i, Real sum) {
-        const int slot = slot_of(i);
-        if (slot < 0 || !at.acts) return;
-        a.partial[((at.sample * a.num_slots + slot) << a.tile_bits) + at.tile] = sum;
-    };
-    sum_over_lanes<count>(block, sums, bits < lane_bits ? bits : lane_bits);
-    if (bits <= lane_bits) {
-        QTM_GROUP_PHASE {
-            const Place at(a, block, thread);
-            if (at.thread == 0) {
-                QTM_UNROLL
-                for (int i = 0; i < count; ++i) write(at, i, sums[thread].value[i]);
-            }
-        }
-        return;
-    }
-    // Behind the tile: sums of the warps.
-    Real* of_warp = reinterpret_cast<Real*>(block.shared) + (2 << (bits + register_bits));
-    QTM_PHASE {
-        if (thread % lanes == 0) {
-            QTM_UNROLL
-            for (int i = 0; i < count; ++i)
-                of_warp[thread / lanes * count + i] = sums[thread].value[i];
-        }
-    }
-    QTM_PHASE {
-        if (thread < count) {
-            const Place at(a, block, thread);
-            Real sum = 0;
-            for (int warp = 0; warp < block.threads / lanes; ++warp) sum += of_warp[warp * count + thread];
-            write(at, thread, sum);
-        }
     }
 }
 
@@ -140,24 +89,29 @@ QTM_DEVICE void exchange_back(const Arguments& a, const Block& block, int pass,
 QTM_KERNEL(adjoint, QTM_MOST_THREADS) {
     Registers<Tile> ket(block), bra(block);
     Registers<TileSums> sums(block);
-    Registers<PhaseSums> phase_sums(block);
+    Registers<FewSums> phase_sums(block);
     QTM_GROUP_PHASE {
         const Place at(a, block, thread);
-        load(a, a.pass_end - 1, at, a.ket, ket[thread]);
-        if (a.seeds)
-            seed(a, block, a.pass_end - 1, at, bra[thread]);
-        else
-            load(a, a.pass_end - 1, at, a.bra, bra[thread]);
+        load(a, map_of_pass(a, a.pass_end - 1), at, a.ket, ket[thread]);
+        if (!a.seeds) load(a, map_of_pass(a, a.pass_end - 1), at, a.bra, bra[thread]);
+        if (a.seeds && a.state_phase < 0) show(a, block, at, ket[thread]);
         if (a.seeds && a.state_phase >= 0) {
+            seed_of_state(a, block, a.pass_end - 1, at, bra[thread]);
             Real sum = 0;
             QTM_UNROLL
             for (int r = 0; r < registers; ++r) sum -= overlap(bra[thread], ket[thread], r);
             QTM_UNROLL
-            for (int i = 0; i < phase_sums_at_once; ++i) phase_sums[thread].value[i] = i == 0 ? sum : Real(0);
+            for (int i = 0; i < sums_of_few; ++i) phase_sums[thread].value[i] = i == 0 ? sum : Real(0);
+        }
+    }
+    if (a.seeds && a.state_phase < 0) {
+        QTM_GROUP_PHASE {
+            bra[thread] = Tile();
+            add_terms(a, block, Place(a, block, thread), bra[thread]);
         }
     }
     if (a.seeds && a.state_phase >= 0)
-        write_sums(a, block, phase_sums, [&](int i) { return i == 0 ? a.num_slots - 1 : -1; });
+        write_sums(a, block, a.num_slots, phase_sums, [&](int i) { return i == 0 ? a.num_slots - 1 : -1; });
     for (int pass = a.pass_end - 1; true; --pass) {
         const bool turns = a.pass_turns[pass];
         QTM_GROUP_PHASE {
@@ -166,18 +120,18 @@ QTM_KERNEL(adjoint, QTM_MOST_THREADS) {
             const Factors factors(a, a.factors, at.sample);
             if (turns) rotate<true>(a, pass, factors, ket[thread], bra[thread]);
         }
-        write_sums(a, block, sums, [&](int i) {
+        write_sums(a, block, a.num_slots, sums, [&](int i) {
             const int run = a.pass_run[pass * register_bits + i / 3];
             return run < 0 ? -1 : 3 * run + i % 3;
         });
         const int end = a.pass_rotation_begin[pass + 1];
-        for (int first = a.pass_rotation_begin[pass]; first < end; first += phase_sums_at_once) {
+        for (int first = a.pass_rotation_begin[pass]; first < end; first += sums_of_few) {
             QTM_GROUP_PHASE {
                 const Place at(a, block, thread);
                 if (first == a.pass_rotation_begin[pass]) transform(a, block, at, bra[thread], ket[thread]);
                 measure_phase(a, block, first, end, at, phase_sums[thread]);
             }
-            write_sums(a, block, phase_sums,
+            write_sums(a, block, a.num_slots, phase_sums,
                        [&](int i) { return first + i < end ? a.rotation_slot[first + i] : -1; });
         }
         QTM_GROUP_PHASE {
@@ -193,7 +147,7 @@ QTM_KERNEL(adjoint, QTM_MOST_THREADS) {
     if (!a.stores) return;
     QTM_GROUP_PHASE {
         const Place at(a, block, thread);
-        store(a, a.pass_begin, at, a.ket_before, ket[thread]);
-        store(a, a.pass_begin, at, a.bra, bra[thread]);
+        store(a, map_of_pass(a, a.pass_begin), at, a.ket_before, ket[thread]);
+        store(a, map_of_pass(a, a.pass_begin), at, a.bra, bra[thread]);
     }
 }

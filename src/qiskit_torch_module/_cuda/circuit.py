@@ -21,6 +21,23 @@ from .._program.symmetries import without_settled
 Lists = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Slot:
+    """A sum over the state: the terms of one observable of one flip and one kind.
+
+    Attributes:
+        flip: Which bits of an index they flip.
+        is_imaginary: Whether they are imaginary parts.
+        observable: Whose they are.
+        terms: Signs, as a mask of an index, and coefficients.
+    """
+
+    flip: int
+    is_imaginary: bool
+    observable: int
+    terms: tuple[tuple[int, float], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Circuit:
     """What does not depend on shapes and numbers: equal programs share one.
@@ -92,14 +109,14 @@ class Circuit:
         return 3 * self.num_runs + len(self.rotations) + (self.state_phase >= 0)
 
     @cached_property
-    def reads(self) -> Lists:
-        """What is read, by indices."""
-        return read_lists(self.output)
+    def slots(self) -> tuple[Slot, ...]:
+        """Sums over the state that values are made of."""
+        return slots_of(self.output)
 
     @property
-    def num_reads(self) -> int:
-        """Sums over the state that values are made of."""
-        return len(self.reads["read_flip"])
+    def constants(self) -> tuple[float, ...]:
+        """What is added to the value of each observable."""
+        return tuple(self.output.constants) if isinstance(self.output, ExpectationValues) else ()
 
     @cached_property
     def gradient_lists(self) -> Lists:
@@ -117,15 +134,15 @@ class Circuit:
             for factor in range(factor_begin[term], factor_begin[term + 1])
         ]
         lists: Lists = {}
-        lists["angle_gate_begin"], lists["angle_gate"] = _by_key(gates, num_angles)
-        lists["angle_slot_begin"], lists["angle_slot"] = _by_key(slots, num_angles)
-        lists["variable_begin"], found = _by_key(entries, self.num_inputs + self.num_weights)
+        lists["angle_gate_begin"], lists["angle_gate"] = by_key(gates, num_angles)
+        lists["angle_slot_begin"], lists["angle_slot"] = by_key(slots, num_angles)
+        lists["variable_begin"], found = by_key(entries, self.num_inputs + self.num_weights)
         parts = zip(*found, strict=True) if found else ((), (), ())
         lists.update(zip(("entry_angle", "entry_term", "entry_factor"), parts, strict=True))
         return lists
 
 
-def _by_key(pairs: Sequence[tuple[int, Any]], count: int) -> tuple[list[int], list[Any]]:
+def by_key(pairs: Sequence[tuple[int, Any]], count: int) -> tuple[list[int], list[Any]]:
     """Where those of each key begin, and all values, by key."""
     sizes = np.bincount([key for key, _ in pairs], minlength=count) if pairs else np.zeros(count, dtype=np.int64)
     return [0, *np.cumsum(sizes).tolist()], [value for _, value in sorted(pairs, key=lambda pair: pair[0])]
@@ -158,28 +175,19 @@ def _made(program: Program) -> Circuit:
     )
 
 
-def read_lists(output: ExpectationValues | Amplitudes) -> Lists:
-    """Terms in slots: those of one flip, of one kind, of one observable; masks are of indices."""
-    terms = grouped(output.terms) if isinstance(output, ExpectationValues) else None
-    constants = output.constants if isinstance(output, ExpectationValues) else ()
-    slots: list[tuple[int, int, int, int]] = []  # flip, is imaginary, observable, first term
-    if terms is not None:
-        observable, begins = terms["pauli_observable"].tolist(), terms["flip_term_begin"].tolist()
-        flips = terms["flip_mask"].tolist()
-        for part, pair in enumerate(itertools.pairwise(begins)):
-            for term in range(*pair):
-                if term == pair[0] or observable[term] != observable[term - 1]:
-                    slots.append((flips[part // 2], part % 2, observable[term], term))
-    num_terms = 0 if terms is None else len(terms["pauli_z"])
-    begins_of, reads = _by_key([(slot[2], number) for number, slot in enumerate(slots)], len(constants))
-    return {
-        "read_flip": [slot[0] for slot in slots],
-        "read_is_imaginary": [slot[1] for slot in slots],
-        "read_observable": [slot[2] for slot in slots],
-        "read_term_begin": [*(slot[3] for slot in slots), num_terms],
-        "term_sign": [] if terms is None else terms["pauli_z"].tolist(),
-        "term_weight": [] if terms is None else terms["pauli_coefficient"],
-        "observable_constant": constants,
-        "observable_begin": begins_of,
-        "observable_read": reads,
-    }
+def slots_of(output: ExpectationValues | Amplitudes) -> tuple[Slot, ...]:
+    """What is read, by flips, the real before the imaginary, by observables."""
+    if not isinstance(output, ExpectationValues):
+        return ()
+    arrays = grouped(output.terms)
+    flips, begins = arrays["flip_mask"].tolist(), arrays["flip_term_begin"].tolist()
+    terms = [*zip(arrays["pauli_z"].tolist(), arrays["pauli_coefficient"].tolist(), strict=True)]
+    observables = arrays["pauli_observable"].tolist()
+    slots: list[Slot] = []
+    for part, pair in enumerate(itertools.pairwise(begins)):
+        of_part: dict[int, list[tuple[int, float]]] = {}
+        for term in range(*pair):
+            of_part.setdefault(observables[term], []).append(terms[term])
+        flip, is_imaginary = flips[part // 2], bool(part % 2)
+        slots += [Slot(flip, is_imaginary, observable, tuple(found)) for observable, found in of_part.items()]
+    return tuple(slots)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from .passes import Pass
 
 # Operations on real numbers, a fused multiply-add as two. Of an amplitude: RY; a complex product; Im(conj(b) k).
 _OF_ROTATION, _OF_PRODUCT, _OF_OVERLAP = 6, 6, 3
-# Of an amplitude, for one moment X or Y.
-_OF_MOMENT = 4
+# Of an amplitude, for one moment X or Y; for all terms of a flip and a kind.
+_OF_MOMENT = _OF_PART = 4
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,15 @@ def work_of(plan: Plan) -> tuple[Work, Work]:
     schedule, circuit, real = plan.layout.schedule, plan.layout.circuit, plan.real_bytes
     amplitudes, state = 1 << schedule.num_bits, plan.state_bytes
     forward = amplitudes * sum(map(_turned, _on_the_way(plan)))
-    terms = sum(2 * count + 4 for count in _terms(plan))
-    # Factors are written and read, and kets between sweeps; the last one is read for values.
+    views, terms = len(plan.layout.views), _of_terms(plan)
+    # Factors are written and read, and kets between sweeps; the last one is read for values, once for each view.
     factors = 2 * plan.factor_bytes
     sweeps = [sweep for sweep in schedule.sweeps if schedule.start < sweep.stop]
     numbers = real * (circuit.num_inputs + circuit.num_values)
-    values = Work(forward + amplitudes * terms, factors + (2 * len(sweeps) - 1) * state + state + numbers)
+    values = Work(forward + amplitudes * terms, factors + (2 * len(sweeps) - 1) * state + views * state + numbers)
     back = sum(2 * _turned(one) + _measured(plan, one) for one in schedule.passes)
-    moved = 2 * state if schedule.is_resident else 4 * state * len(schedule.sweeps)
+    # Where no tile holds the state, views make the bra, one after the other.
+    moved = 2 * state if schedule.is_resident else (4 * len(schedule.sweeps) + 3 * views - 1) * state
     sums = real * (circuit.num_slots + 2 * circuit.num_inputs + circuit.num_values)
     gradients = Work(amplitudes * (back + terms), plan.factor_bytes + moved + sums)
     if not plan.keeps:
@@ -80,7 +80,8 @@ def _measured(plan: Plan, one: Pass) -> float:
     return moments + (_OF_OVERLAP if one.phase is not None or not all(is_real[run] for run in runs) else 0)
 
 
-def _terms(plan: Plan) -> list[int]:
-    """How many terms each slot has that values are read from."""
-    begins = plan.layout.circuit.reads["read_term_begin"]
-    return [end - begin for begin, end in itertools.pairwise(begins)]
+def _of_terms(plan: Plan) -> float:
+    """Of an amplitude: products for each flip and kind, a Walsh transform of them over registers, and terms of that."""
+    slots, bits = plan.layout.circuit.slots, plan.layout.schedule.tile.register_bits
+    parts = len({(slot.flip, slot.is_imaginary) for slot in slots})
+    return (_OF_PART + bits) * parts + 2 * sum(len(slot.terms) for slot in slots) / (1 << bits)

@@ -46,7 +46,7 @@ QTM_KERNEL(forward, QTM_MOST_THREADS) {
             if (is_first && a.starts) {
                 start(a, factors, at, ket[thread]);
             } else {
-                if (is_first) load(a, pass, at, a.ket, ket[thread]);
+                if (is_first) load(a, map_of_pass(a, pass), at, a.ket, ket[thread]);
                 multiply_phase<false>(a, pass, factors, at.high, ket[thread]);
                 rotate<false>(a, pass, factors, ket[thread]);
             }
@@ -54,6 +54,6 @@ QTM_KERNEL(forward, QTM_MOST_THREADS) {
     }
     QTM_GROUP_PHASE {
         const Place at(a, block, thread);
-        store(a, a.pass_end - 1, at, a.ket, ket[thread]);
+        store(a, map_of_pass(a, a.pass_end - 1), at, a.ket, ket[thread]);
     }
 }

@@ -18,8 +18,6 @@ from .waves import Launch, Wave
 __all__ = ["Launch", "Layout", "Plan", "Pointers"]
 
 _ALIGNED = 256
-_READ_BITS = 12  # amplitudes that a block reads
-_MOST_PARTS = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -162,22 +160,16 @@ class Plan:
     @cached_property
     def _workspace(self) -> dict[str, int]:
         circuit, schedule = self.layout.circuit, self.layout.schedule
-        slots, reads = circuit.num_slots, circuit.num_reads
-        parts = max(slots << schedule.tile_bits, reads * self.parts)
+        slots = max(circuit.num_slots, len(circuit.slots))
         states = 0 if schedule.is_resident else self.wave * self.state_bytes
         reals = {
-            "partial": self.wave * parts,
-            "sums": self.wave * max(slots, reads),
+            "partial": self.wave * slots << schedule.tile_bits,
+            "sums": self.wave * slots,
             "gate_gradient": self.wave * len(circuit.arrays["gate_angle"]),
             "angle_gradient": self.batch * len(circuit.arrays["angle_constant"]),
         }
         sizes = {name: size * self.real_bytes for name, size in reals.items()}
         return {"ket_before": states, "bra": states, **sizes}
-
-    @property
-    def parts(self) -> int:
-        """Blocks that read a state."""
-        return min(_MOST_PARTS, 1 << max(0, self.layout.schedule.num_bits - _READ_BITS))
 
     def values(self, pointers: Pointers) -> list[Launch]:
         """From inputs and weights to values; the tape is written."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from .circuit import Circuit
-from .passes import Schedule, schedule_of
+from .passes import Schedule, Tile, schedule_of
 from .schema import Constants
 from .shapes import Shape
 from .tables import constants_of
+from .views import View, views_of
 
 THREADS = 128  # of a block of all kernels but those of tiles
 
@@ -26,13 +27,22 @@ class Layout:
     def schedule(self) -> Schedule:
         """The passes."""
         bits, tile = self.shape.cut(self.circuit.num_qubits)
-        near_bits = min(2 if self.is_double else 3, tile.bits - 1)  # 64 bytes, where a tile has the bits for it
-        return schedule_of(self.circuit.layers, bits, tile, near_bits, self.circuit.last_phase_matters)
+        return schedule_of(self.circuit.layers, bits, tile, self._near_bits(tile), self.circuit.last_phase_matters)
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """In which observables are read."""
+        flips = dict.fromkeys(slot.flip for slot in self.circuit.slots)
+        return views_of(self.schedule, flips, self._near_bits(self.schedule.tile))
+
+    def _near_bits(self, tile: Tile) -> int:
+        """64 bytes, where a tile has the bits for it."""
+        return min(2 if self.is_double else 3, tile.bits - 1)
 
     @cached_property
     def constants(self) -> Constants:
         """What the kernels read."""
-        return constants_of(self.circuit, self.schedule, self.is_double)
+        return constants_of(self.circuit, self.schedule, self.views, self.is_double)
 
     @property
     def defines(self) -> dict[str, str]:

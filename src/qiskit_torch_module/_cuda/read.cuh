@@ -1,48 +1,112 @@
-// What is read from the last kets, and the bras that start the way back. A term of a Pauli sum with flips x and signs z
-// is sum_i (-1)^{z.i} conj(k[i^x]) k[i], its real or imaginary part; masks are of addresses in memory.
+// What is read from the last kets. A term of a Pauli sum with flips x and signs z is sum_i (-1)^{z.i} conj(k[i^x]) k[i],
+// its real or imaginary part. All flips of a view stay within its tiles; a slot is the terms of one flip, one kind and one
+// observable.
 
 // An observable from its constant and its slots.
 QTM_DEVICE Real value_of(const Arguments& a, long long sample, int observable) {
     Real value = a.observable_constant[observable];
     for (int i = a.observable_begin[observable]; i < a.observable_begin[observable + 1]; ++i)
-        value += a.sums[sample * a.num_reads + a.observable_read[i]];
+        value += a.sums[sample * a.num_reads + a.observable_slot[i]];
     return value;
 }
 
-// A block for a part of a sample: all slots, each the terms of one flip, one kind and one observable. If it is the only
-// part, also the values.
-QTM_KERNEL(read, 128) {
-    const int part = block.index % a.parts;
-    const long long sample = block.index / a.parts;
-    const Complex* ket = a.ket + (sample << a.num_qubits);
-    const unsigned size = (1u << a.num_qubits) / unsigned(a.parts), begin = unsigned(part) * size;
-    Registers<Sums<1>> sum(block);
-    for (int slot = 0; slot < a.num_reads; ++slot) {
-        const unsigned x = a.read_flip[slot];
-        const bool is_imaginary = a.read_is_imaginary[slot];
-        const int first = a.read_term_begin[slot], last = a.read_term_begin[slot + 1];
-        QTM_PHASE {
-            Real total = 0;
-            for (unsigned i = begin + unsigned(thread); i < begin + size; i += unsigned(block.threads)) {
-                const Complex from = ket[i], to = ket[i ^ x];
-                Real weight = 0;
-                for (int t = first; t < last; ++t) {
-                    const Real coefficient = a.term_weight[t];
-                    weight += is_odd(a.term_sign[t] & i) ? -coefficient : coefficient;
-                }
-                total += weight * (is_imaginary ? to.re * from.im - to.im * from.re : to.re * from.re + to.im * from.im);
-            }
-            sum[thread].value[0] = total;
-        }
-        sum_over_block(block, sum);
-        QTM_PHASE {
-            if (thread == 0) a.partial[(sample * a.num_reads + slot) * a.parts + part] = sum[thread].value[0];
-        }
+// Where a thread keeps a number for each of its registers, behind the tile of its group.
+QTM_DEVICE Real* column_of(const Arguments& a, const Block& block, const Place& at) {
+    return exchange_of(a, block, at) + (2 << (a.thread_bits + register_bits)) + at.thread;
+}
+
+// A tile for all threads of its group to see.
+QTM_DEVICE void show(const Arguments& a, const Block& block, const Place& at, const Tile& tile) {
+    Real* real = exchange_of(a, block, at) + at.thread;
+    Real* imaginary = real + (1 << (a.thread_bits + register_bits));
+    QTM_UNROLL
+    for (int r = 0; r < registers; ++r) {
+        real[r << a.thread_bits] = tile.re[r];
+        imaginary[r << a.thread_bits] = tile.im[r];
     }
-    if (a.parts > 1) return;
-    QTM_PHASE {
-        for (int m = thread; m < a.num_observables; m += block.threads)
-            a.values[sample * a.num_observables + m] = value_of(a, sample, m);
+}
+
+// Calls visit(register, amplitude) for what a flip makes of the amplitudes of a thread.
+template <class Visit>
+QTM_DEVICE void for_each_flipped(const Arguments& a, const Block& block, const Place& at, unsigned flip, Visit visit) {
+    const unsigned thread = at.thread ^ (flip & ((1u << a.thread_bits) - 1)), of_register = flip >> a.thread_bits;
+    const Real* real = exchange_of(a, block, at) + thread;
+    const Real* imaginary = real + (1 << (a.thread_bits + register_bits));
+    QTM_UNROLL
+    for (int r = 0; r < registers; ++r) {
+        const unsigned place = (unsigned(r) ^ of_register) << a.thread_bits;
+        visit(r, Complex{real[place], imaginary[place]});
+    }
+}
+
+// Of a flip and a kind, what its terms are sums of, with all signs of registers.
+QTM_DEVICE void multiply_flipped(const Arguments& a, const Block& block, const Place& at, int part, const Tile& ket) {
+    const bool is_imaginary = part & 1;
+    Real product[registers];
+    for_each_flipped(a, block, at, a.flip_place[part / 2], [&](int r, Complex to) {
+        product[r] =
+            is_imaginary ? to.re * ket.im[r] - to.im * ket.re[r] : to.re * ket.re[r] + to.im * ket.im[r];
+    });
+    walsh(product);
+    Real* column = column_of(a, block, at);
+    QTM_UNROLL
+    for (int r = 0; r < registers; ++r) column[r << a.thread_bits] = product[r];
+}
+
+QTM_DEVICE unsigned register_of(const Arguments& a, unsigned mask) {
+    return mask >> a.thread_bits & unsigned(registers - 1);
+}
+
+// The terms of a slot at the places of a thread.
+QTM_DEVICE Real sum_of_terms(const Arguments& a, const Block& block, const Place& at, int slot) {
+    const Real* column = column_of(a, block, at);
+    Real total = 0;
+    for (int t = a.slot_term_begin[slot]; t < a.slot_term_begin[slot + 1]; ++t) {
+        const unsigned mask = a.term_sign[t];
+        const Real term = a.term_weight[t] * column[register_of(a, mask) << a.thread_bits];
+        total += is_odd(mask & at.high) ? -term : term;
+    }
+    return total;
+}
+
+// A group of threads for a tile of a view: all of its slots. If a tile holds the state, also the values.
+QTM_KERNEL(read, QTM_MOST_THREADS) {
+    Registers<Tile> ket(block);
+    Registers<FewSums> sums(block);
+    QTM_GROUP_PHASE {
+        const Place at(a, block, thread);
+        load(a, map_of_view(a), at, a.ket, ket[thread]);
+        show(a, block, at, ket[thread]);
+    }
+    const int part_begin = 2 * a.view_flip_begin[a.view], part_end = 2 * a.view_flip_begin[a.view + 1];
+    const int slot_end = a.part_begin[part_end];
+    // Slots of several parts are added up together; what a part is made of is computed before its first slot.
+    int part = part_begin;
+    for (int first = a.part_begin[part_begin]; first < slot_end; first += sums_of_few) {
+        int next = part;
+        QTM_GROUP_PHASE {
+            const Place at(a, block, thread);
+            next = part;
+            QTM_NO_UNROLL
+            for (int slot = first; slot < first + sums_of_few; ++slot) {
+                if (slot < slot_end && a.part_begin[next] == slot) {
+                    while (a.part_begin[next + 1] == slot) ++next;
+                    multiply_flipped(a, block, at, next++, ket[thread]);
+                }
+                const Real sum = slot < slot_end ? sum_of_terms(a, block, at, slot) : Real(0);
+                QTM_UNROLL
+                for (int i = 0; i < sums_of_few; ++i)
+                    if (slot == first + i) sums[thread].value[i] = sum;
+            }
+        }
+        part = next;
+        write_sums(a, block, a.num_reads, sums, [&](int i) { return first + i < slot_end ? first + i : -1; });
+    }
+    if (a.tile_bits > 0) return;
+    QTM_GROUP_PHASE {
+        const Place at(a, block, thread);
+        for (int m = int(at.thread); at.acts && m < a.num_observables; m += 1 << a.thread_bits)
+            a.values[at.sample * a.num_observables + m] = value_of(a, at.sample, m);
     }
 }
 
@@ -84,58 +148,5 @@ QTM_KERNEL(states, 128) {
             const Complex phase = *Factors(a, a.factors, sample).phase;
             reinterpret_cast<Complex*>(a.values)[number] = phase * a.ket[(sample << a.num_qubits) + address];
         }
-    }
-}
-
-// The bra at an address: half of the gradient with respect to the state, without the phase that the ket lacks.
-QTM_DEVICE Complex seed_of_state(const Arguments& a, long long sample, unsigned address) {
-    const unsigned index = image_of(address ^ a.state_base, a.state_index);
-    if (index >> a.state_bits != 0) return {Real(0), Real(0)};
-    const Complex phase = *Factors(a, a.factors, sample).phase;
-    const Complex gradient = reinterpret_cast<const Complex*>(a.cotangent)[(sample << a.state_bits) + index];
-    return conjugated(phase) * Complex{Real(0.5) * gradient.re, Real(0.5) * gradient.im};
-}
-
-// sum_m cotangent[m] O_m ket at an address.
-QTM_DEVICE Complex seed_of_terms(const Arguments& a, long long sample, unsigned address) {
-    const Complex* ket = a.ket + (sample << a.num_qubits);
-    const Real* cotangent = a.cotangent + sample * a.num_observables;
-    Complex bra = {Real(0), Real(0)};
-    for (int slot = 0; slot < a.num_reads; ++slot) {
-        const unsigned source = address ^ a.read_flip[slot];
-        Real weight = 0;
-        for (int t = a.read_term_begin[slot]; t < a.read_term_begin[slot + 1]; ++t) {
-            const Real coefficient = a.term_weight[t];
-            weight += is_odd(a.term_sign[t] & source) ? -coefficient : coefficient;
-        }
-        weight *= cotangent[a.read_observable[slot]];
-        const Complex k = ket[source];
-        if (a.read_is_imaginary[slot]) {
-            bra.re += weight * k.im;
-            bra.im -= weight * k.re;
-        } else {
-            bra.re += weight * k.re;
-            bra.im += weight * k.im;
-        }
-    }
-    return bra;
-}
-
-// Through shared memory, each thread through a part of its own, so that the code is there once and not for each register.
-QTM_DEVICE void seed(const Arguments& a, const Block& block, int pass, const Place& at, Tile& bra) {
-    const unsigned* map = a.pass_address + pass * a.num_qubits;
-    Real* real = exchange_of(a, block, at) + at.thread;
-    Real* imaginary = real + (1 << (a.thread_bits + register_bits));
-    QTM_NO_UNROLL
-    for (int r = 0; r < registers; ++r) {
-        const unsigned address = image_of(at.high | unsigned(r) << a.thread_bits, map);
-        const Complex b = a.state_phase >= 0 ? seed_of_state(a, at.sample, address) : seed_of_terms(a, at.sample, address);
-        real[r << a.thread_bits] = b.re;
-        imaginary[r << a.thread_bits] = b.im;
-    }
-    QTM_UNROLL
-    for (int r = 0; r < registers; ++r) {
-        bra.re[r] = real[r << a.thread_bits];
-        bra.im[r] = imaginary[r << a.thread_bits];
     }
 }

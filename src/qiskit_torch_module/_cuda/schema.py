@@ -30,7 +30,7 @@ COUNTS = (
     "num_slots",  # sums over the state on the way back: moments of runs, rotations in phases, the global phase
     "num_starts",
     "num_observables",
-    "num_reads",
+    "num_reads",  # slots: sums over the state that values are made of
     "state_bits",
     "state_base",
     "state_phase",  # the angle that is twice the global phase; -1: the state is not read
@@ -76,16 +76,18 @@ ARRAYS = {
     "rotation_slot": "int",
     "start_mask": "unsigned",
     "start_run": "int",
-    # What is read; masks are of addresses in memory.
-    "read_flip": "unsigned",
-    "read_is_imaginary": "int",
-    "read_observable": "int",
-    "read_term_begin": "int",
-    "term_sign": "unsigned",
+    # What is read, in views of the state, whose places are as those of passes.
+    "view_address": "unsigned",  # [views][num_qubits]: bits of a place to an index in memory
+    "view_flip_begin": "int",
+    "flip_place": "unsigned",  # what a flip flips of a place
+    "part_begin": "int",  # [flips][2]: the slots of its real terms, and of its imaginary ones
+    "slot_term_begin": "int",
+    "slot_observable": "int",
+    "term_sign": "unsigned",  # of a place
     "term_weight": "Real",
     "observable_constant": "Real",
     "observable_begin": "int",
-    "observable_read": "int",
+    "observable_slot": "int",
     "state_address": "unsigned",
     "state_index": "unsigned",
 }
@@ -115,6 +117,8 @@ ARGUMENTS = {
     "starts": "int",
     "seeds": "int",
     "stores": "int",
+    "view": "int",
+    "tile_numbers": "int",  # that each group of threads has in shared memory
 }
 
 _BYTES = {"int": 4, "long long": 8}

@@ -8,9 +8,9 @@ from pathlib import Path
 from .schema import header
 
 # In the order in which they build on one another; what `schema` writes comes after the first.
-_PARTS = ("threads", "prepare", "tile", "forward", "read", "adjoint", "gradients")
+_PARTS = ("threads", "prepare", "tile", "sums", "forward", "read", "seed", "adjoint", "gradients")
 
-KERNELS = ("prepare", "forward", "read", "reduce", "values", "states", "adjoint", "angles", "weights")
+KERNELS = ("prepare", "forward", "read", "reduce", "values", "states", "seed", "adjoint", "angles", "weights")
 
 
 @cache

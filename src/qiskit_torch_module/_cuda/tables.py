@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from .._program.amplitudes import Amplitudes
 from .._program.gf2 import is_odd
-from .circuit import Circuit, Lists
+from .circuit import Circuit, Lists, Slot, by_key
 from .orders import Order, exchange
 from .passes import Schedule, product_masks
 from .schema import Constants
+from .views import View
 
 _LANE_BITS = 5
 
@@ -23,7 +25,7 @@ def sample_bytes(circuit: Circuit, is_double: bool) -> int:
     return size + -size % 16
 
 
-def constants_of(circuit: Circuit, schedule: Schedule, is_double: bool) -> Constants:
+def constants_of(circuit: Circuit, schedule: Schedule, views: Sequence[View], is_double: bool) -> Constants:
     """All that a plan's kernels read beside inputs and weights."""
     counts = {
         "num_qubits": schedule.num_bits,
@@ -43,8 +45,8 @@ def constants_of(circuit: Circuit, schedule: Schedule, is_double: bool) -> Const
     arrays |= _start_lists(circuit, schedule)
     counts["num_starts"] = len(arrays["start_mask"])
     state_counts, of_state = _state_lists(circuit, schedule.layout)
-    arrays |= _in_layout(circuit.reads, schedule.layout) | of_state
-    counts["num_observables"], counts["num_reads"] = len(arrays["observable_constant"]), len(arrays["read_flip"])
+    arrays |= _view_lists(circuit, schedule.layout, views) | of_state
+    counts["num_observables"], counts["num_reads"] = len(circuit.constants), len(circuit.slots)
     return Constants.of(counts | state_counts, arrays, is_double)
 
 
@@ -116,10 +118,28 @@ def _start_lists(circuit: Circuit, schedule: Schedule) -> Lists:
     }
 
 
-def _in_layout(lists: Lists, layout: Order) -> Lists:
-    """Masks of indices as those of addresses."""
-    flips, signs = lists["read_flip"], lists["term_sign"]
-    return lists | {"read_flip": [*map(layout.place, flips)], "term_sign": [*map(layout.signs, signs)]}
+def _view_lists(circuit: Circuit, layout: Order, views: Sequence[View]) -> Lists:
+    """Views, their flips, of each flip the real slots and the imaginary ones, and the terms of slots."""
+    of_part: dict[tuple[int, bool], list[Slot]] = {}
+    for slot in circuit.slots:
+        of_part.setdefault((slot.flip, slot.is_imaginary), []).append(slot)
+    names = ("view_address", "flip_place", "slot_observable", "term_sign", "term_weight")
+    lists: Lists = {name: [] for name in names} | {"view_flip_begin": [0], "part_begin": [0], "slot_term_begin": [0]}
+    for view in views:
+        lists["view_address"] += map(layout.place, view.order.vectors)
+        lists["flip_place"] += map(view.order.place, view.flips)
+        lists["view_flip_begin"].append(len(lists["flip_place"]))
+        for part in itertools.product(view.flips, (False, True)):
+            for slot in of_part.get(part, ()):
+                lists["slot_observable"].append(slot.observable)
+                lists["term_sign"] += [view.order.signs(mask) for mask, _ in slot.terms]
+                lists["term_weight"] += [weight for _, weight in slot.terms]
+                lists["slot_term_begin"].append(len(lists["term_sign"]))
+            lists["part_begin"].append(len(lists["slot_observable"]))
+    by_observable = [(observable, slot) for slot, observable in enumerate(lists["slot_observable"])]
+    lists["observable_constant"] = circuit.constants
+    lists["observable_begin"], lists["observable_slot"] = by_key(by_observable, len(circuit.constants))
+    return lists
 
 
 def _state_lists(circuit: Circuit, layout: Order) -> tuple[dict[str, int], Lists]:

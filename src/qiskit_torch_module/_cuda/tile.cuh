@@ -52,34 +52,35 @@ QTM_DEVICE unsigned image_of(unsigned bits, const unsigned* map) {
     return image;
 }
 
+// The map from places in a pass, or in a view, to indices in the state.
+QTM_DEVICE const unsigned* map_of_pass(const Arguments& a, int pass) { return a.pass_address + pass * a.num_qubits; }
+QTM_DEVICE const unsigned* map_of_view(const Arguments& a) { return a.view_address + a.view * a.num_qubits; }
+
 // Calls visit(register, index in the state) for all amplitudes of a thread.
 template <class Visit>
-QTM_DEVICE void for_each_amplitude(const Arguments& a, int pass, const Place& at, Visit visit) {
-    const unsigned* map = a.pass_address + pass * a.num_qubits;
+QTM_DEVICE void for_each_amplitude(const Arguments& a, const unsigned* map, const Place& at, Visit visit) {
     for_each_register(image_of(at.high, map), map + a.thread_bits, visit);
 }
 
-QTM_DEVICE void load(const Arguments& a, int pass, const Place& at, const Complex* states, Tile& tile) {
+QTM_DEVICE void load(const Arguments& a, const unsigned* map, const Place& at, const Complex* states, Tile& tile) {
     const Complex* state = states + (at.sample << a.num_qubits);
-    for_each_amplitude(a, pass, at, [&](int r, unsigned index) {
+    for_each_amplitude(a, map, at, [&](int r, unsigned index) {
         const Complex amplitude = state[index];
         tile.re[r] = amplitude.re;
         tile.im[r] = amplitude.im;
     });
 }
 
-QTM_DEVICE void store(const Arguments& a, int pass, const Place& at, Complex* states, const Tile& tile) {
+QTM_DEVICE void store(const Arguments& a, const unsigned* map, const Place& at, Complex* states, const Tile& tile) {
     if (!at.acts) return;
     Complex* state = states + (at.sample << a.num_qubits);
-    for_each_amplitude(a, pass, at, [&](int r, unsigned index) { state[index] = {tile.re[r], tile.im[r]}; });
+    for_each_amplitude(a, map, at, [&](int r, unsigned index) { state[index] = {tile.re[r], tile.im[r]}; });
 }
 
 // Where a group keeps its tile on the way from pass to pass: one real number after the other, those of small groups at
 // an odd distance.
 QTM_DEVICE Real* exchange_of(const Arguments& a, const Block& block, const Place& at) {
-    const int bits = a.thread_bits + register_bits;
-    const int size = (2 << bits) + (a.thread_bits < lane_bits ? 1 : 0);
-    return reinterpret_cast<Real*>(block.shared) + at.group * size;
+    return reinterpret_cast<Real*>(block.shared) + at.group * a.tile_numbers;
 }
 
 QTM_DEVICE void put(const Arguments& a, const unsigned* map, const Block& block, const Place& at, const Tile& tile) {

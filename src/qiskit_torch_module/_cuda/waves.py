@@ -58,10 +58,15 @@ class Wave:
         """From the last kets and the cotangent to the sums that gradients are made of."""
         schedule, circuit = self.plan.layout.schedule, self.plan.layout.circuit
         is_resident = schedule.is_resident
+        # Where tiles hold the state, or the cotangent is one, bras are made where they are needed.
+        reads_whole = not is_resident and circuit.state_phase < 0
+        for view in range(len(self.plan.layout.views)) if reads_whole else ():
+            yield self._tiles("seed", 0, 0, view=view)
         for number, sweep in enumerate(reversed(schedule.sweeps)):
             changes = {} if number == 0 else {"ket": self.addresses["ket_before"]}
             stores = not is_resident and number + 1 < len(schedule.sweeps)
-            yield self._tiles("adjoint", sweep.start, sweep.stop, seeds=number == 0, stores=stores, **changes)
+            seeds = number == 0 and not reads_whole
+            yield self._tiles("adjoint", sweep.start, sweep.stop, seeds=seeds, stores=stores, **changes)
         if not is_resident:
             yield from self._reduced(circuit.num_slots, 1 << schedule.tile_bits)
 
@@ -80,14 +85,13 @@ class Wave:
         if circuit.state_phase >= 0:
             yield self._numbers("states", self.samples * circuit.num_values // 2)
             return
-        parts, reads = plan.parts, circuit.num_reads
-        if reads:
-            sums = {"partial": self.addresses["sums"]} if parts == 1 else {}
-            shared = THREADS // _LANES * plan.real_bytes
-            yield self._launch("read", self.samples * parts, shared, parts=parts, **sums)
-        if parts > 1 or not reads:
-            yield from self._reduced(reads, parts)
-            yield self._numbers("values", self.samples * circuit.num_values)
+        if plan.layout.schedule.is_resident:
+            yield self._tiles("read", 0, 0, partial=self.addresses["sums"])
+            return
+        for view in range(len(plan.layout.views)):
+            yield self._tiles("read", 0, 0, view=view)
+        yield from self._reduced(len(circuit.slots), 1 << plan.layout.schedule.tile_bits)
+        yield self._numbers("values", self.samples * circuit.num_values)
 
     def _reduced(self, slots: int, parts: int) -> Iterator[Launch]:
         numbers = self.samples * slots
@@ -113,7 +117,11 @@ class Wave:
         else:
             block = max(threads, _LANES)
         blocks = -(-groups * threads // block)
-        numbers = (block // threads) * ((2 << tile.bits) + (threads < _LANES))
+        # Real and imaginary parts of a tile, and a column of each thread where there are terms; small ones lie at an
+        # odd distance.
+        with_terms = kernel in ("read", "seed") or bool(arguments.get("seeds"))
+        of_tile = ((3 if with_terms else 2) << tile.bits) + (threads < _LANES)
+        numbers = block // threads * of_tile
         numbers += block // _LANES * 3 * tile.register_bits if threads > _LANES else 0
         if schedule.is_resident and kernel == "adjoint":
             arguments["partial"] = self.addresses["sums"]
@@ -125,6 +133,7 @@ class Wave:
             samples=self.samples,
             pass_begin=begin,
             pass_end=end,
+            tile_numbers=of_tile,
             **arguments,
         )
 

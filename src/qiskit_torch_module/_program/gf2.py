@@ -109,6 +109,10 @@ class Basis:
     def __len__(self) -> int:
         return len(self.elements)
 
+    def spans(self, mask: int) -> bool:
+        """Whether a mask is a sum of elements."""
+        return self._elimination.reduced(mask, 0)[0] == 0
+
     def coordinates(self, mask: int) -> int:
         """Bit i: whether the i-th element is part of a mask that the basis spans."""
         return self._elimination.reduced(mask, 0)[1]
