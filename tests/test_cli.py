@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.file_proxy import FileProxy
 from typer.testing import CliRunner
 
-from qiskit_torch_module import QuantumModule, __version__, _engine
+from qiskit_torch_module import QuantumModule, __version__, _engine, cli
 from qiskit_torch_module._command_line.output import Output
 from qiskit_torch_module._command_line.run_folder import RunFolder
 from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 from qiskit_torch_module.applications.classifier import digit_classifier, load_classifier
+from qiskit_torch_module.applications.images import load_digits
+from qiskit_torch_module.applications.training import History
 from qiskit_torch_module.cli import app
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS
 
@@ -63,6 +65,20 @@ def test_info():
     assert result.exit_code == 0
     assert __version__ in result.output
     assert _engine.instruction_set() in result.output
+
+
+def test_no_column_is_lost_on_narrow_screens(monkeypatch):
+    monkeypatch.setattr(cli, "console", Console(file=io.StringIO(), width=40))
+    cli._print_result(digit_classifier(seed=0), load_digits(0), History(test_accuracy=[(0, 0.0)]))
+    cli.info()
+    lines = cli.console.file.getvalue().splitlines()
+    assert [line.count("│") for line in lines if line.startswith("│")] == [12] * 10
+    assert any(line.split()[:1] == ["qiskit-torch-module"] for line in lines)
+
+
+def test_a_screen_without_columns_is_written_to(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    assert cli._console("stdout").width > 0
 
 
 def test_version():

@@ -79,10 +79,20 @@ def _say_error(error: Any) -> None:
 app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False, cls=Commands)
 train_app = typer.Typer(help="Train a model.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
-console = Console(file=cast("IO[str]", Output("stdout", "stderr")))
-errors = Console(file=cast("IO[str]", Output("stderr")), soft_wrap=True)
+
+
+def _console(*streams: str, **options: Any) -> Console:
+    made = Console(file=cast("IO[str]", Output(*streams)), **options)
+    if made.width < 1:  # COLUMNS=0, by which rich writes nothing at all
+        made.width = 80
+    return made
+
+
+console = _console("stdout", "stderr")
+errors = _console("stderr", soft_wrap=True)
 
 _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 and the number of the signal
+_WHOLE_TABLE = 1000  # columns that any table finds room in
 _MANY = 10**9  # more updates, threads or images than that are a typing error
 _LARGEST_RATE = 1000  # Adam's steps are as long as its rate, and angles repeat every 4 pi
 
@@ -156,6 +166,8 @@ def info() -> None:
     with _one_line_errors():
         used = f"{_engine.instruction_set()} (of {', '.join(_engine.instruction_sets())})"
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     table.add_row("qiskit-torch-module", __version__)
     table.add_row("qiskit", qiskit.__version__)
     table.add_row("torch", torch.__version__)
@@ -314,7 +326,10 @@ def _print_result(model: QuantumModule, images: Images, history: History) -> Non
     for label, row in enumerate(confusion.tolist()):
         cells = [f"[bold]{count}[/bold]" if index == label else str(count or "") for index, count in enumerate(row)]
         table.add_row(str(label), *cells)
-    console.print(table)
+    # On narrow screens lines go on in the next one: columns that are cut off would be lost.
+    whole = console.measure(table, options=console.options.update(width=_WHOLE_TABLE)).maximum
+    table.width = whole if whole > console.width else None
+    console.print(table, crop=False, no_wrap=True, overflow="ignore")
     correct = int(confusion.diagonal().sum())
     console.print(
         f"test accuracy {correct / len(predicted):.1%} ({correct} of {len(predicted)}) after {len(history.loss)} "
