@@ -272,6 +272,27 @@ def test_copies_have_no_hooks(around, copied):
     assert len(module._forward_pre_hooks) == 2
 
 
+@pytest.mark.parametrize("removed", [False, True])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+def test_a_copy_sees_the_calls_of_the_model_that_is_copied_with_it(copied, removed):
+    model = vqe()
+    natural = optim.NaturalGradient(model)
+    if removed:
+        natural.remove()
+    other, twin = copied((natural, model))
+    twin().sum().backward()
+    assert twin.weights.grad is not None
+    assert model.weights.grad is None
+    if removed:
+        with pytest.raises(RuntimeError, match="since the last step"):
+            other.step()
+        return
+    other.step()
+    model().sum().backward()
+    natural.step()
+    torch.testing.assert_close(twin.weights.grad, model.weights.grad, rtol=0, atol=0)
+
+
 def nothing(module, arguments):
     """A hook."""
 

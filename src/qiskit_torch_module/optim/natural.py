@@ -98,11 +98,22 @@ class NaturalGradient:
         _require_sets(model, self._modules)
         self._inputs: dict[QuantumModule, list[Any]] = {module: [] for module in self._modules.values()}
         self._states: dict[QuantumModule, QuantumModule] = {}
-        self._hooks = [
+        self._hooks = self._watching()
+        self.ranks: dict[str, tuple[int, int]] = {}
+
+    def _watching(self) -> list[Any]:
+        return [
             module.register_forward_pre_hook(_Inputs(self, module), with_kwargs=True)
             for module in self._modules.values()
         ]
-        self.ranks: dict[str, tuple[int, int]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_hooks": bool(self._hooks), "_states": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or what was pickled, sees the calls of the model that came with it."""
+        vars(self).update(state)
+        self._hooks = self._watching() if state["_hooks"] else []
 
     def _see(self, module: QuantumModule, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         if not self._hooks or not torch.is_grad_enabled() or transforms_active():
