@@ -67,6 +67,16 @@ def test_info():
     assert _engine.instruction_set() in result.output
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_info_says_who_computes_on_gpus_where_there_are_some(count, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
+    monkeypatch.setenv("QTM_CUDA", "engine")
+    output = " ".join(qtm("info").output.split())
+    assert ("none that PyTorch sees" in output) == (count == 0)
+    assert ("Card 0, Card 1" in output) == ("kernels of the engine" in output) == ("NVRTC" in output) == (count > 0)
+
+
 def test_no_column_is_lost_on_narrow_screens(monkeypatch):
     monkeypatch.setattr(cli, "console", Console(file=io.StringIO(), width=40))
     cli._print_result(digit_classifier(seed=0), load_digits(0), History(test_accuracy=[(0, 0.0)]))

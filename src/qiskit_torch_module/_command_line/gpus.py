@@ -11,11 +11,13 @@ from .._simulation.cuda import ENGINE, VARIABLE, setting
 
 
 def gpu_rows() -> dict[str, str]:
-    """The GPUs, who computes on them, its compiler, and where compiled kernels are kept; by name."""
+    """The GPUs; if there are any, who computes on them, its compiler, and where compiled kernels are kept; by name."""
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    if not names:
+        return {"GPUs": "none that PyTorch sees"}
     computes = "kernels of the engine (experimental)" if setting() == ENGINE else "plain PyTorch"
     return {
-        "GPUs": ", ".join(names) or "none that PyTorch sees",
+        "GPUs": ", ".join(names),
         "on a GPU": f"{computes}, as {VARIABLE}={setting()} says; method='cuda' takes the kernels",
         "NVRTC": _compiler(),
         "compiled kernels": str(cubins.folder() or "not kept"),
