@@ -369,7 +369,7 @@ Experiment = Enum("Experiment", {name: name for name in [*EXPERIMENTS, "all"]}) 
 
 @app.command()
 def reproduce(
-    name: Annotated[Experiment, typer.Argument(help="Figure or table of the paper, or all.")],
+    name: Annotated[Experiment, typer.Argument(help="Figure or table of the paper; one: single samples; or all.")],
     quick: Annotated[
         bool, typer.Option("--quick", help="Few points and short runs: minutes instead of hours.")
     ] = False,
