@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import UnitaryGate
 from qiskit.quantum_info import SparsePauliOp
 
 import cuda_twin
 import gate_zoo
 import qiskit_torch_module as qtm
-from circuits_zoo import cases, random_observables
+from circuits_zoo import Case, cases, random_observables
 from conftest import NIGHTLY
 from cuda_twin import COMPILER, Twin
 from qiskit_torch_module import QuantumModule
@@ -58,11 +58,21 @@ def circuit_of(case, n):
     return circuit
 
 
+def single_z(n):
+    """Z of all qubits but one, which the runs of a last layer absorb; one observable is a sum of them."""
+    some = [("Z", [qubit], 0.3 + qubit) for qubit in range(max(1, n - 1))]
+    sums = [some[::2], *([term] for term in some), [*some[::-1], ("", [], -0.7)]]
+    return [SparsePauliOp.from_sparse_list(terms, n) for terms in sums]
+
+
+READ = {"terms": lambda n: random_observables(n, 1), "state": lambda _: qtm.outputs.State(), "z": single_z}
+
+
 @cache
-def judged(n, name, reads_state=False):
+def judged(n, name, reads="terms"):
     """The program of a case, numbers for it, and what the engine makes of them in double precision."""
-    case = cases(n)[name]
-    observables = qtm.outputs.State() if reads_state else random_observables(n, 1)
+    case = half_turned(n) if name == "half_turned" else cases(n)[name]
+    observables, reads_state = READ[reads](n), reads == "state"
     model, rng = module_of(case, observables), np.random.default_rng(n)
     inputs = torch.tensor(rng.normal(size=(BATCH, len(case.encoding))), requires_grad=True)
     values = model(inputs)
@@ -96,8 +106,21 @@ def assert_close(found, expected, tolerance):
         np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * scale)
 
 
-def assert_agrees(n, name, is_double, shape=None, reads_state=False):
-    program, given, expected = judged(n, name, reads_state)
+def half_turned(n):
+    """Every other qubit is turned last, by runs of several gates; Z of the others is read before that."""
+    case, free = cases(n)["reuploading"], ParameterVector("free", 3 * n)
+    circuit = case.circuit.copy()
+    for qubit in range(0, n - 1, 2):
+        circuit.cx(qubit, qubit + 1)
+    for qubit in range(0, n, 2):
+        circuit.rx(free[3 * qubit], qubit)
+        circuit.rz(free[3 * qubit + 1] * case.encoding[0], qubit)
+        circuit.ry(free[3 * qubit + 2], qubit)
+    return Case(circuit, case.encoding, [*case.variational, [one for one in free if one in circuit.parameters]])
+
+
+def assert_agrees(n, name, is_double, shape=None, reads="terms"):
+    program, given, expected = judged(n, name, reads)
     circuit = Circuit.of(program)
     assert isinstance(circuit, Circuit)
     plan = Plan.of(circuit, BATCH, is_double, H100, shape)
@@ -153,7 +176,51 @@ def test_large_states(n, name, is_double, shape):
 def test_states(n, is_double):
     for shape in (None, FORCED[is_double][-3]):
         for name in cases(n):
-            assert_agrees(n, name, is_double, shape, reads_state=True)
+            assert_agrees(n, name, is_double, shape, reads="state")
+
+
+@pytest.mark.parametrize("is_double", [True, False], ids=["float64", "float32"])
+@pytest.mark.parametrize("n", range(1, 11) if NIGHTLY else (1, 2, 3, 6, 9))
+def test_a_last_layer_that_observables_absorb(n, is_double):
+    names = ("reuploading", "qaoa", "half_turned", "fixed_and_free")
+    for name in names[:: 1 if n > 1 else 3]:
+        for shape in FORCED[is_double]:
+            if not shape.is_resident or n <= shape.tile.bits:
+                assert_agrees(n, name, is_double, shape, reads="z")
+
+
+@pytest.mark.parametrize("name", ["reuploading", "qaoa", "half_turned"])
+def test_what_is_absorbed(name):
+    """The last layer is in no pass; what it turns is in the moments; others of its runs change nothing."""
+    circuit = Circuit.of(judged(6, name, "z")[0])
+    assert circuit.moments
+    schedule = Plan.of(circuit, BATCH, True, H100).layout.schedule
+    turned = {run for one in schedule.passes for run in one.runs} - {-1}
+    assert turned == {*range(circuit.num_runs - len(circuit.layers[-1].runs))}
+    last = {*range(circuit.num_runs)} - turned
+    assert {moment.run for moment in circuit.moments} <= last
+    assert bool(circuit.slots) == (name == "half_turned")
+    assert not Circuit.of(judged(6, name)[0]).moments
+
+
+def test_moments_stay_on_the_tape():
+    """In waves, with kets that are computed again, for several cotangents, in both orders of threads."""
+    program, (inputs, weights, cotangent), expected = judged(6, "half_turned", "z")
+    circuit, shape = Circuit.of(program), Shape("memory", Tile(3, 1))
+    whole = Plan.of(circuit, BATCH, True, H100, shape)
+    tight = card_of(memory_bytes=replace(whole, wave=1).all_bytes - 1)
+    small, resident = Plan.of(circuit, BATCH, True, tight, shape), Plan.of(circuit, BATCH, True, H100)
+    assert (small.wave, small.keeps) == (1, False)
+    again = replace(resident, wave=2, keeps=False)
+    for plan in (whole, small, resident, again):
+        both = []
+        for backwards in (False, True):
+            twin = Twin(plan, backwards)
+            found = twin.values(inputs, weights)
+            twin.gradients(cotangent + 1)
+            both.append([found, *twin.gradients(cotangent)])
+            assert_close(both[-1], expected, 1e-11)
+        assert [one.tobytes() for one in both[0]] == [one.tobytes() for one in both[1]]
 
 
 @pytest.mark.parametrize("shape", [None, Shape("memory", Tile(3, 2))])
@@ -200,7 +267,8 @@ def test_both_orders_of_threads_give_the_same_bits(is_double):
 @pytest.mark.skipif(not NIGHTLY, reason="builds a twin for every barrier")
 def test_a_missing_barrier_is_seen(monkeypatch):
     circuit = Circuit.of(judged(9, "fixed_and_free")[0])
-    tiles = ("block", Tile(3, 6)), ("memory", Tile(3, 1))
+    # The last one has flips of terms that cross threads.
+    tiles = ("block", Tile(3, 6)), ("memory", Tile(3, 1)), ("memory", Tile(3, 4))
     plans = [Plan.of(circuit, BATCH, True, H100, Shape(*tile)) for tile in tiles]
     mutants = [*cuda_twin.mutants(plans[0].defines)]
     assert len(mutants) >= 6

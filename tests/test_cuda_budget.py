@@ -22,10 +22,11 @@ REGISTERS = 65536  # of a multiprocessor
 # what hides its waits: 10 of the way back, 18 of the way forward.
 BUDGET = {
     "forward": (104, 112),
-    "adjoint": (204, 180),
+    "adjoint": (208, 180),
     "prepare": (96, 96),
-    "read": (144, 136),
-    "seed": (160, 128),
+    "read": (152, 144),
+    "seed": (168, 144),
+    "angles": (64, 96),
 }
 OTHERS = (64, 64)
 ADDRESSES = Pointers(**dict.fromkeys(vars(Pointers()), 1 << 20))

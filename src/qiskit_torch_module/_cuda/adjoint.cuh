@@ -9,6 +9,14 @@ QTM_DEVICE Real overlap(const Tile& bra, const Tile& ket, int r) {
     return bra.re[r] * ket.im[r] - bra.im[r] * ket.re[r];
 }
 
+// Whether a pass is more than a phase.
+QTM_DEVICE bool has_runs(const Arguments& a, int pass) {
+    bool found = false;
+    QTM_UNROLL
+    for (int q = 0; q < register_bits; ++q) found = found || a.pass_run[pass * register_bits + q] >= 0;
+    return found;
+}
+
 // Moments of the runs of a pass, X, Y and Z of each, at the places of a thread. What turns about Y alone needs no other.
 QTM_DEVICE void measure(const Arguments& a, int pass, const Tile& bra, const Tile& ket, TileSums& sums) {
     QTM_UNROLL
@@ -114,16 +122,18 @@ QTM_KERNEL(adjoint, QTM_MOST_THREADS) {
         write_sums(a, block, a.num_slots, phase_sums, [&](int i) { return i == 0 ? a.num_slots - 1 : -1; });
     for (int pass = a.pass_end - 1; true; --pass) {
         const bool turns = a.pass_turns[pass];
-        QTM_GROUP_PHASE {
-            measure(a, pass, bra[thread], ket[thread], sums[thread]);
-            const Place at(a, block, thread);
-            const Factors factors(a, a.factors, at.sample);
-            if (turns) rotate<true>(a, pass, factors, ket[thread], bra[thread]);
+        if (has_runs(a, pass)) {
+            QTM_GROUP_PHASE {
+                measure(a, pass, bra[thread], ket[thread], sums[thread]);
+                const Place at(a, block, thread);
+                const Factors factors(a, a.factors, at.sample);
+                if (turns) rotate<true>(a, pass, factors, ket[thread], bra[thread]);
+            }
+            write_sums(a, block, a.num_slots, sums, [&](int i) {
+                const int run = a.pass_run[pass * register_bits + i / 3];
+                return run < 0 ? -1 : 3 * run + i % 3;
+            });
         }
-        write_sums(a, block, a.num_slots, sums, [&](int i) {
-            const int run = a.pass_run[pass * register_bits + i / 3];
-            return run < 0 ? -1 : 3 * run + i % 3;
-        });
         const int end = a.pass_rotation_begin[pass + 1];
         for (int first = a.pass_rotation_begin[pass]; first < end; first += sums_of_few) {
             QTM_GROUP_PHASE {

@@ -14,28 +14,13 @@ from .._core.schema import Source
 from .._program.amplitudes import Amplitudes
 from .._program.arrays import AngleTable, engine_arrays
 from .._program.layers import Layer
-from .._program.output import ExpectationValues, State, grouped
+from .._program.output import ExpectationValues, State
 from .._program.program import Program
 from .._program.symmetries import without_settled
+from .absorption import Moment, absorbed
+from .slots import Slot
 
 Lists = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A sum over the state: the terms of one observable of one flip and one kind.
-
-    Attributes:
-        flip: Which bits of an index they flip.
-        is_imaginary: Whether they are imaginary parts.
-        observable: Whose they are.
-        terms: Signs, as a mask of an index, and coefficients.
-    """
-
-    flip: int
-    is_imaginary: bool
-    observable: int
-    terms: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +35,8 @@ class Circuit:
         output: What is read.
         state_phase: The angle that is twice the global phase, if the state is read; else -1.
         num_values: Real numbers that are read from a sample.
+        moments: By which observables absorb the last layer; none: it is applied.
+        slots: What else values are made of.
     """
 
     num_qubits: int
@@ -60,6 +47,8 @@ class Circuit:
     output: ExpectationValues | Amplitudes
     state_phase: int
     num_values: int
+    moments: tuple[Moment, ...]
+    slots: tuple[Slot, ...]
 
     @staticmethod
     def of(program: Program) -> Circuit | str:
@@ -77,7 +66,9 @@ class Circuit:
 
     @property
     def last_phase_matters(self) -> bool:
-        """Whether what is read sees the phase after the last layer."""
+        """Whether what is read sees the phase after the last layer that is applied."""
+        if self.moments:
+            return bool(self.characters[len(self.layers) - 1])
         return isinstance(self.output, Amplitudes) or bool(self.output.terms.x.any())
 
     @cached_property
@@ -108,10 +99,20 @@ class Circuit:
         """Sums over the state that gradients are made of: three of a run, one of a rotation and of the global phase."""
         return 3 * self.num_runs + len(self.rotations) + (self.state_phase >= 0)
 
-    @cached_property
-    def slots(self) -> tuple[Slot, ...]:
-        """Sums over the state that values are made of."""
-        return slots_of(self.output)
+    @property
+    def turned_layers(self) -> tuple[Layer, ...]:
+        """Those that are applied: all but one that is absorbed."""
+        return self.layers[:-1] if self.moments else self.layers
+
+    @property
+    def num_turned(self) -> int:
+        """Number of runs that are applied, the first ones."""
+        return sum(len(layer.runs) for layer in self.turned_layers)
+
+    @property
+    def num_reads(self) -> int:
+        """Sums over the state that values are made of: those of slots, three of each moment."""
+        return len(self.slots) + 3 * len(self.moments)
 
     @property
     def constants(self) -> tuple[float, ...]:
@@ -163,6 +164,7 @@ def _made(program: Program) -> Circuit:
         [state_phase] = read.arrays(angles)["state_phase"].tolist()
     arrays: Lists = {**engine_arrays(layers, evolution.passes, angles)}
     arrays["run_is_real"] = [run.is_real for layer in layers for run in layer.runs]
+    moments, slots = absorbed(layers, output) if isinstance(output, ExpectationValues) else ((), ())
     return Circuit(
         evolution.num_qubits,
         evolution.num_all_inputs,
@@ -172,22 +174,6 @@ def _made(program: Program) -> Circuit:
         read,
         state_phase,
         num_values,
+        moments,
+        slots,
     )
-
-
-def slots_of(output: ExpectationValues | Amplitudes) -> tuple[Slot, ...]:
-    """What is read, by flips, the real before the imaginary, by observables."""
-    if not isinstance(output, ExpectationValues):
-        return ()
-    arrays = grouped(output.terms)
-    flips, begins = arrays["flip_mask"].tolist(), arrays["flip_term_begin"].tolist()
-    terms = [*zip(arrays["pauli_z"].tolist(), arrays["pauli_coefficient"].tolist(), strict=True)]
-    observables = arrays["pauli_observable"].tolist()
-    slots: list[Slot] = []
-    for part, pair in enumerate(itertools.pairwise(begins)):
-        of_part: dict[int, list[tuple[int, float]]] = {}
-        for term in range(*pair):
-            of_part.setdefault(observables[term], []).append(terms[term])
-        flip, is_imaginary = flips[part // 2], bool(part % 2)
-        slots += [Slot(flip, is_imaginary, observable, tuple(found)) for observable, found in of_part.items()]
-    return tuple(slots)

@@ -45,17 +45,20 @@ def work_of(plan: Plan) -> tuple[Work, Work]:
     schedule, circuit, real = plan.layout.schedule, plan.layout.circuit, plan.real_bytes
     amplitudes, state = 1 << schedule.num_bits, plan.state_bytes
     forward = amplitudes * sum(map(_turned, _on_the_way(plan)))
-    views, terms = len(plan.layout.views), _of_terms(plan)
+    views, terms, moments = len(plan.layout.views), _of_terms(plan), len(circuit.moments)
     # Factors are written and read, and kets between sweeps; the last one is read for values, once for each view.
     factors = 2 * plan.factor_bytes
     sweeps = [sweep for sweep in schedule.sweeps if schedule.start < sweep.stop]
     numbers = real * (circuit.num_inputs + circuit.num_values)
-    values = Work(forward + amplitudes * terms, factors + (2 * len(sweeps) - 1) * state + views * state + numbers)
+    values = Work(
+        forward + amplitudes * (terms + 2 * _OF_MOMENT * moments),
+        factors + (2 * len(sweeps) - 1) * state + views * state + numbers,
+    )
     back = sum(2 * _turned(one) + _measured(plan, one) for one in schedule.passes)
     # Where no tile holds the state, views make the bra, one after the other.
     moved = 2 * state if schedule.is_resident else (4 * len(schedule.sweeps) + 3 * views - 1) * state
     sums = real * (circuit.num_slots + 2 * circuit.num_inputs + circuit.num_values)
-    gradients = Work(amplitudes * (back + terms), plan.factor_bytes + moved + sums)
+    gradients = Work(amplitudes * (back + terms + _OF_MOMENT * moments), plan.factor_bytes + moved + sums)
     if not plan.keeps:
         gradients += Work(forward, factors + (2 * len(sweeps) - 1) * state)
     return values.times(plan.batch), gradients.times(plan.batch)
@@ -82,6 +85,7 @@ def _measured(plan: Plan, one: Pass) -> float:
 
 def _of_terms(plan: Plan) -> float:
     """Of an amplitude: products for each flip and kind, a Walsh transform of them over registers, and terms of that."""
-    slots, bits = plan.layout.circuit.slots, plan.layout.schedule.tile.register_bits
-    parts = len({(slot.flip, slot.is_imaginary) for slot in slots})
-    return (_OF_PART + bits) * parts + 2 * sum(len(slot.terms) for slot in slots) / (1 << bits)
+    circuit, bits = plan.layout.circuit, plan.layout.schedule.tile.register_bits
+    parts = {(slot.flip, slot.is_imaginary) for slot in circuit.slots} | {(0, False) for _ in circuit.moments}
+    terms = sum(len(slot.terms) for slot in circuit.slots) + len(circuit.moments)
+    return (_OF_PART + bits) * len(parts) + 2 * terms / (1 << bits)

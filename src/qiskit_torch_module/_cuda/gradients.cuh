@@ -9,8 +9,7 @@ QTM_DEVICE void turn(Real& x, Real& y, Real cosine, Real sine) {
 
 // From the moments of a run right after its RY to the gradient of every rotation in it: carries them, which turn like a
 // Bloch vector, through the left diagonal and back through the rotations.
-QTM_DEVICE void run_gradients(const Arguments& a, const Factors& factors, int run, const Real* moments, Real* gradient) {
-    Real x = moments[0], y = moments[1], z = moments[2];
+QTM_DEVICE void run_gradients(const Arguments& a, const Factors& factors, int run, Real x, Real y, Real z, Real* gradient) {
     if (!a.run_is_real[run]) turn(x, y, Real(factors.run[run].left.re), Real(factors.run[run].left.im));
     for (int g = a.run_gate_begin[run + 1] - 1; g >= a.run_gate_begin[run]; --g) {
         const Half half = factors.half[a.gate_angle[g]];
@@ -28,6 +27,20 @@ QTM_DEVICE void run_gradients(const Arguments& a, const Factors& factors, int ru
             turn(x, y, cosine, sine);
         }
     }
+}
+
+// Of a run of a layer that is absorbed: the bra would be its cotangent times Z on the ket after its RY.
+QTM_DEVICE void absorbed_gradients(const Arguments& a, const Factors& factors, long long sample, int run, Real* gradient) {
+    const int moment = a.run_moment[run];
+    Real x = 0, y = 0;
+    if (moment >= 0) {
+        const Real weight = cotangent_of_moment(a, sample, moment);
+        const RealTurn turn = turn_of_moment(a, sample, moment);
+        const Bloch bloch(a, sample, moment);
+        x = weight * bloch.y;
+        y = -weight * (turn.cosine * bloch.x + turn.sine * bloch.z);
+    }
+    run_gradients(a, factors, run, x, y, Real(0), gradient);
 }
 
 // d angle / d variable, from the terms that an entry names.
@@ -56,7 +69,10 @@ QTM_KERNEL(angles, 128) {
     Real* of_angle = a.angle_gradient + sample * a.num_angles;
     QTM_PHASE {
         for (int run = thread; run < a.num_runs; run += block.threads)
-            run_gradients(a, factors, run, sums + 3 * run, of_gate);
+            if (run < a.num_turned)
+                run_gradients(a, factors, run, sums[3 * run], sums[3 * run + 1], sums[3 * run + 2], of_gate);
+            else
+                absorbed_gradients(a, factors, sample, run, of_gate);
     }
     QTM_PHASE {
         for (int angle = thread; angle < a.num_angles; angle += block.threads) {

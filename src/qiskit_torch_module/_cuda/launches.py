@@ -155,16 +155,17 @@ class Plan:
         return {
             "factors": self.factor_bytes * samples,
             "ket": samples * self.state_bytes,
+            "reads": samples * self.layout.circuit.num_reads * self.real_bytes,
         }
 
     @cached_property
     def _workspace(self) -> dict[str, int]:
         circuit, schedule = self.layout.circuit, self.layout.schedule
-        slots = max(circuit.num_slots, len(circuit.slots))
+        slots = max(circuit.num_slots, circuit.num_reads)
         states = 0 if schedule.is_resident else self.wave * self.state_bytes
         reals = {
             "partial": self.wave * slots << schedule.tile_bits,
-            "sums": self.wave * slots,
+            "sums": self.wave * circuit.num_slots,
             "gate_gradient": self.wave * len(circuit.arrays["gate_angle"]),
             "angle_gradient": self.batch * len(circuit.arrays["angle_constant"]),
         }
@@ -183,6 +184,7 @@ class Plan:
         for wave in self._waves(pointers):
             if not self.keeps:
                 launches += [*wave.prepared(), *wave.forward()]
+                launches += wave.reads() if self.layout.circuit.moments else ()
             launches += [*wave.adjoint(), *wave.angles()]
         if pointers.weight_gradient and self.layout.circuit.num_weights:
             [whole] = replace(self, wave=self.batch)._waves(pointers, self._workspace)
@@ -205,7 +207,7 @@ class Plan:
             "angle_gradient": len(circuit.arrays["angle_constant"]) * real,
         }
         if self.keeps:
-            strides |= {"factors": self.factor_bytes, "ket": self.state_bytes}
+            strides |= {"factors": self.factor_bytes, "ket": self.state_bytes, "reads": circuit.num_reads * real}
         for name in ("inputs", "weights", "values", "cotangent", "input_gradient", "weight_gradient", "flag"):
             places[name] = getattr(pointers, name)
         places |= self.layout.constants.arguments(pointers.constants)

@@ -27,12 +27,15 @@ class Layout:
     def schedule(self) -> Schedule:
         """The passes."""
         bits, tile = self.shape.cut(self.circuit.num_qubits)
-        return schedule_of(self.circuit.layers, bits, tile, self._near_bits(tile), self.circuit.last_phase_matters)
+        circuit = self.circuit
+        return schedule_of(circuit.turned_layers, bits, tile, self._near_bits(tile), circuit.last_phase_matters)
 
     @cached_property
     def views(self) -> tuple[View, ...]:
         """In which observables are read."""
-        flips = dict.fromkeys(slot.flip for slot in self.circuit.slots)
+        circuit = self.circuit
+        flips = dict.fromkeys([*(slot.flip for slot in circuit.slots), *(0 for _ in circuit.moments[:1])])
+        flips |= dict.fromkeys(moment.flip for moment in circuit.moments)
         return views_of(self.schedule, flips, self._near_bits(self.schedule.tile))
 
     def _near_bits(self, tile: Tile) -> int:

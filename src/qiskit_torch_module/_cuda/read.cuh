@@ -2,41 +2,14 @@
 // its real or imaginary part. All flips of a view stay within its tiles; a slot is the terms of one flip, one kind and one
 // observable.
 
-// An observable from its constant and its slots.
+// An observable from its constant, its slots and its moments.
 QTM_DEVICE Real value_of(const Arguments& a, long long sample, int observable) {
     Real value = a.observable_constant[observable];
     for (int i = a.observable_begin[observable]; i < a.observable_begin[observable + 1]; ++i)
-        value += a.sums[sample * a.num_reads + a.observable_slot[i]];
+        value += a.reads[sample * a.num_reads + a.observable_slot[i]];
+    for (int i = a.absorbed_begin[observable]; i < a.absorbed_begin[observable + 1]; ++i)
+        value += a.absorbed_weight[i] * value_of_moment(a, sample, a.absorbed_moment[i]);
     return value;
-}
-
-// Where a thread keeps a number for each of its registers, behind the tile of its group.
-QTM_DEVICE Real* column_of(const Arguments& a, const Block& block, const Place& at) {
-    return exchange_of(a, block, at) + (2 << (a.thread_bits + register_bits)) + at.thread;
-}
-
-// A tile for all threads of its group to see.
-QTM_DEVICE void show(const Arguments& a, const Block& block, const Place& at, const Tile& tile) {
-    Real* real = exchange_of(a, block, at) + at.thread;
-    Real* imaginary = real + (1 << (a.thread_bits + register_bits));
-    QTM_UNROLL
-    for (int r = 0; r < registers; ++r) {
-        real[r << a.thread_bits] = tile.re[r];
-        imaginary[r << a.thread_bits] = tile.im[r];
-    }
-}
-
-// Calls visit(register, amplitude) for what a flip makes of the amplitudes of a thread.
-template <class Visit>
-QTM_DEVICE void for_each_flipped(const Arguments& a, const Block& block, const Place& at, unsigned flip, Visit visit) {
-    const unsigned thread = at.thread ^ (flip & ((1u << a.thread_bits) - 1)), of_register = flip >> a.thread_bits;
-    const Real* real = exchange_of(a, block, at) + thread;
-    const Real* imaginary = real + (1 << (a.thread_bits + register_bits));
-    QTM_UNROLL
-    for (int r = 0; r < registers; ++r) {
-        const unsigned place = (unsigned(r) ^ of_register) << a.thread_bits;
-        visit(r, Complex{real[place], imaginary[place]});
-    }
 }
 
 // Of a flip and a kind, what its terms are sums of, with all signs of registers.
@@ -69,7 +42,8 @@ QTM_DEVICE Real sum_of_terms(const Arguments& a, const Block& block, const Place
     return total;
 }
 
-// A group of threads for a tile of a view: all of its slots. If a tile holds the state, also the values.
+// A group of threads for a tile of a view: all of its slots and moments. If a tile holds the state, also the values, where
+// they are wanted.
 QTM_KERNEL(read, QTM_MOST_THREADS) {
     Registers<Tile> ket(block);
     Registers<FewSums> sums(block);
@@ -102,7 +76,24 @@ QTM_KERNEL(read, QTM_MOST_THREADS) {
         part = next;
         write_sums(a, block, a.num_reads, sums, [&](int i) { return first + i < slot_end ? first + i : -1; });
     }
-    if (a.tile_bits > 0) return;
+    // Two moments at a time, X and Y of each.
+    const int moment_end = a.view_moment_begin[a.view + 1];
+    for (int first = a.view_moment_begin[a.view]; first < moment_end; first += sums_of_few / 2) {
+        QTM_GROUP_PHASE {
+            const Place at(a, block, thread);
+            QTM_UNROLL
+            for (int i = 0; i < sums_of_few / 2; ++i) {
+                Complex found = {Real(0), Real(0)};
+                if (first + i < moment_end) found = moment_of(a, block, at, first + i, ket[thread]);
+                sums[thread].value[2 * i] = found.re;
+                sums[thread].value[2 * i + 1] = found.im;
+            }
+        }
+        write_sums(a, block, a.num_reads, sums, [&](int i) {
+            return first + i / 2 < moment_end ? a.num_slots_read + 2 * first + i : -1;
+        });
+    }
+    if (a.tile_bits > 0 || a.values == nullptr) return;
     QTM_GROUP_PHASE {
         const Place at(a, block, thread);
         for (int m = int(at.thread); at.acts && m < a.num_observables; m += 1 << a.thread_bits)

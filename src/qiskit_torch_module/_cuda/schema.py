@@ -30,7 +30,9 @@ COUNTS = (
     "num_slots",  # sums over the state on the way back: moments of runs, rotations in phases, the global phase
     "num_starts",
     "num_observables",
-    "num_reads",  # slots: sums over the state that values are made of
+    "num_reads",  # sums over the state that values are made of: slots, then X and Y of moments
+    "num_slots_read",
+    "num_turned",  # runs that are applied; the others are of a layer that observables absorb
     "state_bits",
     "state_base",
     "state_phase",  # the angle that is twice the global phase; -1: the state is not read
@@ -82,12 +84,25 @@ ARRAYS = {
     "flip_place": "unsigned",  # what a flip flips of a place
     "part_begin": "int",  # [flips][2]: the slots of its real terms, and of its imaginary ones
     "slot_term_begin": "int",
-    "slot_observable": "int",
+    "slot_observable": "int",  # below 0: Z of the moment -1 - it
     "term_sign": "unsigned",  # of a place
     "term_weight": "Real",
     "observable_constant": "Real",
     "observable_begin": "int",
     "observable_slot": "int",
+    # Moments of runs of a layer that observables absorb.
+    "run_moment": "int",  # -1: none
+    "moment_run": "int",
+    "moment_slot": "int",
+    "view_moment_begin": "int",
+    "moment_flip": "unsigned",
+    "moment_sign": "unsigned",
+    "moment_begin": "int",
+    "moment_observable": "int",
+    "moment_weight": "Real",
+    "absorbed_begin": "int",  # of observables
+    "absorbed_moment": "int",
+    "absorbed_weight": "Real",
     "state_address": "unsigned",
     "state_index": "unsigned",
 }
@@ -106,6 +121,7 @@ ARGUMENTS = {
     "bra": "Complex*",
     "partial": "Real*",
     "sums": "Real*",
+    "reads": "Real*",  # the sums that values are made of
     "gate_gradient": "Real*",
     "angle_gradient": "Real*",
     "flag": "int*",

@@ -36,7 +36,10 @@ QTM_DEVICE void weigh(const Arguments& a, const Block& block, const Place& at, i
     QTM_UNROLL
     for (int r = 0; r < registers; ++r) column[r << a.thread_bits] = Real(0);
     for (int slot = a.part_begin[part]; slot < a.part_begin[part + 1]; ++slot) {
-        const Real of_slot = cotangent[a.slot_observable[slot]];
+        const int observable = a.slot_observable[slot], moment = -1 - observable;
+        const Real of_slot = observable >= 0 ? cotangent[observable]
+                                             : cotangent_of_moment(a, at.sample, moment) *
+                                                   turn_of_moment(a, at.sample, moment).cosine;
         for (int t = a.slot_term_begin[slot]; t < a.slot_term_begin[slot + 1]; ++t) {
             const unsigned mask = a.term_sign[t];
             const Real term = a.term_weight[t] * of_slot;
@@ -50,6 +53,7 @@ QTM_DEVICE void weigh(const Arguments& a, const Block& block, const Place& at, i
 
 // bra += sum_m cotangent[m] O_m ket, of all terms in a view, whose ket is shown.
 QTM_DEVICE void add_terms(const Arguments& a, const Block& block, const Place& at, Tile& bra) {
+    add_moments(a, block, at, bra);
     for (int part = 2 * a.view_flip_begin[a.view]; part < 2 * a.view_flip_begin[a.view + 1]; ++part) {
         if (a.part_begin[part] == a.part_begin[part + 1]) continue;
         Real weight[registers];

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from .._program.amplitudes import Amplitudes
 from .._program.gf2 import is_odd
-from .circuit import Circuit, Lists, Slot, by_key
+from .circuit import Circuit, Lists
 from .orders import Order, exchange
 from .passes import Schedule, product_masks
+from .reads import read_lists
 from .schema import Constants
 from .views import View
 
@@ -45,8 +45,9 @@ def constants_of(circuit: Circuit, schedule: Schedule, views: Sequence[View], is
     arrays |= _start_lists(circuit, schedule)
     counts["num_starts"] = len(arrays["start_mask"])
     state_counts, of_state = _state_lists(circuit, schedule.layout)
-    arrays |= _view_lists(circuit, schedule.layout, views) | of_state
-    counts["num_observables"], counts["num_reads"] = len(circuit.constants), len(circuit.slots)
+    arrays |= read_lists(circuit, schedule.layout, views) | of_state
+    counts |= {"num_observables": len(circuit.constants), "num_reads": circuit.num_reads}
+    counts |= {"num_turned": circuit.num_turned, "num_slots_read": len(circuit.slots) + len(circuit.moments)}
     return Constants.of(counts | state_counts, arrays, is_double)
 
 
@@ -116,30 +117,6 @@ def _start_lists(circuit: Circuit, schedule: Schedule) -> Lists:
         "start_mask": [order.signs(mask) for mask in (*signs, *even)],
         "start_run": [*range(len(signs)), *[-1] * len(even)],
     }
-
-
-def _view_lists(circuit: Circuit, layout: Order, views: Sequence[View]) -> Lists:
-    """Views, their flips, of each flip the real slots and the imaginary ones, and the terms of slots."""
-    of_part: dict[tuple[int, bool], list[Slot]] = {}
-    for slot in circuit.slots:
-        of_part.setdefault((slot.flip, slot.is_imaginary), []).append(slot)
-    names = ("view_address", "flip_place", "slot_observable", "term_sign", "term_weight")
-    lists: Lists = {name: [] for name in names} | {"view_flip_begin": [0], "part_begin": [0], "slot_term_begin": [0]}
-    for view in views:
-        lists["view_address"] += map(layout.place, view.order.vectors)
-        lists["flip_place"] += map(view.order.place, view.flips)
-        lists["view_flip_begin"].append(len(lists["flip_place"]))
-        for part in itertools.product(view.flips, (False, True)):
-            for slot in of_part.get(part, ()):
-                lists["slot_observable"].append(slot.observable)
-                lists["term_sign"] += [view.order.signs(mask) for mask, _ in slot.terms]
-                lists["term_weight"] += [weight for _, weight in slot.terms]
-                lists["slot_term_begin"].append(len(lists["term_sign"]))
-            lists["part_begin"].append(len(lists["slot_observable"]))
-    by_observable = [(observable, slot) for slot, observable in enumerate(lists["slot_observable"])]
-    lists["observable_constant"] = circuit.constants
-    lists["observable_begin"], lists["observable_slot"] = by_key(by_observable, len(circuit.constants))
-    return lists
 
 
 def _state_lists(circuit: Circuit, layout: Order) -> tuple[dict[str, int], Lists]:

@@ -85,19 +85,25 @@ class Wave:
         if circuit.state_phase >= 0:
             yield self._numbers("states", self.samples * circuit.num_values // 2)
             return
-        if plan.layout.schedule.is_resident:
-            yield self._tiles("read", 0, 0, partial=self.addresses["sums"])
-            return
-        for view in range(len(plan.layout.views)):
-            yield self._tiles("read", 0, 0, view=view)
-        yield from self._reduced(len(circuit.slots), 1 << plan.layout.schedule.tile_bits)
-        yield self._numbers("values", self.samples * circuit.num_values)
+        yield from self.reads()
+        if not plan.layout.schedule.is_resident:
+            yield self._numbers("values", self.samples * circuit.num_values)
 
-    def _reduced(self, slots: int, parts: int) -> Iterator[Launch]:
+    def reads(self) -> Iterator[Launch]:
+        """From the last kets to the sums that values are made of; where tiles hold the state, also values."""
+        layout = self.plan.layout
+        if layout.schedule.is_resident:
+            yield self._tiles("read", 0, 0, partial=self.addresses["reads"])
+            return
+        for view in range(len(layout.views)):
+            yield self._tiles("read", 0, 0, view=view)
+        yield from self._reduced(layout.circuit.num_reads, 1 << layout.schedule.tile_bits, "reads")
+
+    def _reduced(self, slots: int, parts: int, to: str = "sums") -> Iterator[Launch]:
         numbers = self.samples * slots
         if numbers:
             warps = THREADS // _LANES
-            yield self._launch("reduce", -(-numbers // warps), numbers=numbers, parts=parts)
+            yield self._launch("reduce", -(-numbers // warps), numbers=numbers, parts=parts, sums=self.addresses[to])
 
     def _numbers(self, kernel: str, numbers: int) -> Launch:
         """A thread for each number."""
