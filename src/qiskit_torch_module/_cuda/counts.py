@@ -48,7 +48,7 @@ def work_of(plan: Plan) -> tuple[Work, Work]:
     views, terms, moments = len(plan.layout.views), _of_terms(plan), len(circuit.moments)
     # Factors are written and read, and kets between sweeps; the last one is read for values, once for each view.
     factors = 2 * plan.factor_bytes
-    sweeps = [sweep for sweep in schedule.sweeps if schedule.start < sweep.stop]
+    sweeps = [sweep for sweep in schedule.sweeps if schedule.begin < sweep.stop]
     numbers = real * (circuit.num_inputs + circuit.num_values)
     values = Work(
         forward + amplitudes * (terms + 2 * _OF_MOMENT * moments),
@@ -56,7 +56,8 @@ def work_of(plan: Plan) -> tuple[Work, Work]:
     )
     back = sum(2 * _turned(one) + _measured(plan, one) for one in schedule.passes)
     # Where no tile holds the state, views make the bra, one after the other.
-    moved = 2 * state if schedule.is_resident else (4 * len(schedule.sweeps) + 3 * views - 1) * state
+    swept = sum(4 if schedule.changes(sweep) else 2 for sweep in schedule.sweeps)
+    moved = 2 * state if schedule.is_resident else (swept + 3 * views - 1) * state
     sums = real * (circuit.num_slots + 2 * circuit.num_inputs + circuit.num_values)
     gradients = Work(amplitudes * (back + terms + _OF_MOMENT * moments), plan.factor_bytes + moved + sums)
     if not plan.keeps:

@@ -27,8 +27,8 @@ QTM_DEVICE void start(const Arguments& a, const Factors& factors, const Place& a
     for (int r = 0; r < registers; ++r) tile.re[r] *= total;
 }
 
-// Passes `pass_begin` to `pass_end` - 1. With `starts`, the first of them is the last one of the first layer, which is
-// in the product state.
+// Passes `pass_begin` to `pass_end` - 1. With `starts`, the first of them begins with the product state of the first
+// layer; unless it `goes_on`, it is the last one of that layer.
 QTM_KERNEL(forward, QTM_MOST_THREADS) {
     Registers<Tile> ket(block);
     for (int pass = a.pass_begin; pass < a.pass_end; ++pass) {
@@ -43,10 +43,11 @@ QTM_KERNEL(forward, QTM_MOST_THREADS) {
             const Place at(a, block, thread);
             const Factors factors(a, a.factors, at.sample);
             if (exchanges) take(a, map_of_own(a, pass), block, at, ket[thread]);
-            if (is_first && a.starts) {
+            if (is_first && a.starts)
                 start(a, factors, at, ket[thread]);
-            } else {
-                if (is_first) load(a, map_of_pass(a, pass), at, a.ket, ket[thread]);
+            else if (is_first)
+                load(a, map_of_pass(a, pass), at, a.ket, ket[thread]);
+            if (!is_first || a.goes_on) {
                 multiply_phase<false>(a, pass, factors, at.high, ket[thread]);
                 rotate<false>(a, pass, factors, ket[thread]);
             }

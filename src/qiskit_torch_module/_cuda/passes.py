@@ -80,6 +80,19 @@ class Schedule:
         """Bits of the number of a tile."""
         return self.num_bits - self.tile.bits
 
+    @property
+    def begin(self) -> int:
+        """The first pass on the way forward.
+
+        The product state is made in any order, at some cost: where states lie in memory, in that of the second layer,
+        so that it is neither stored nor loaded.
+        """
+        return self.start if self.is_resident else min(self.start + 1, len(self.passes) - 1)
+
+    def changes(self, sweep: range) -> bool:
+        """Whether a sweep changes states on the way back."""
+        return any(self.passes[number].turns for number in sweep)
+
     def before(self, number: int) -> Order:
         """The order of the tile before a pass that is not the first of its sweep."""
         return self.passes[number - 1].order

@@ -131,6 +131,7 @@ ARGUMENTS = {
     "pass_begin": "int",
     "pass_end": "int",
     "starts": "int",
+    "goes_on": "int",
     "seeds": "int",
     "stores": "int",
     "view": "int",

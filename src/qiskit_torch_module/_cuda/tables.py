@@ -112,7 +112,7 @@ def _phase_lists(circuit: Circuit, schedule: Schedule) -> Lists:
 
 def _start_lists(circuit: Circuit, schedule: Schedule) -> Lists:
     signs, even = product_masks(circuit.layers[0], schedule.num_bits)
-    order = schedule.passes[schedule.start].order
+    order = schedule.passes[schedule.begin].order
     return {
         "start_mask": [order.signs(mask) for mask in (*signs, *even)],
         "start_run": [*range(len(signs)), *[-1] * len(even)],

@@ -50,9 +50,12 @@ class Wave:
         """From |0...0> to the last kets."""
         schedule = self.plan.layout.schedule
         for sweep in schedule.sweeps:
-            if schedule.start < sweep.stop:
-                starts = schedule.start in sweep
-                yield self._tiles("forward", schedule.start if starts else sweep.start, sweep.stop, starts=starts)
+            if schedule.begin < sweep.stop:
+                begin = max(schedule.begin, sweep.start)
+                starts = begin == schedule.begin
+                # Whether that pass has runs beyond those of the product state.
+                goes_on = begin > schedule.start
+                yield self._tiles("forward", begin, sweep.stop, starts=starts, goes_on=goes_on)
 
     def adjoint(self) -> Iterator[Launch]:
         """From the last kets and the cotangent to the sums that gradients are made of."""
@@ -64,7 +67,9 @@ class Wave:
             yield self._tiles("seed", 0, 0, view=view)
         for number, sweep in enumerate(reversed(schedule.sweeps)):
             changes = {} if number == 0 else {"ket": self.addresses["ket_before"]}
+            # What does not change lies in memory already, but for what the first of these sweeps makes.
             stores = not is_resident and number + 1 < len(schedule.sweeps)
+            stores = stores and (number == 0 or schedule.changes(sweep))
             seeds = number == 0 and not reads_whole
             yield self._tiles("adjoint", sweep.start, sweep.stop, seeds=seeds, stores=stores, **changes)
         if not is_resident:
