@@ -433,8 +433,8 @@ def test_training_in_a_terminal_starts_without_numbers(tmp_path, monkeypatch):
         ("tab3", "qiskit-torch-module @ act", "qiskit-torch-module, acting"),
         ("tab3", "qiskit-torch-module @ update", "qiskit-torch-module, updating"),
         ("fig3", "grid 0.003 0.1", "grid 0.003 0.1"),
-        ("fig4", "avx512, 1 @ 8", "avx512, 1 thread, 8 qubits"),
-        ("fig4", "avx2, 2 @ 8", "avx2, 2 threads, 8 qubits"),
+        ("fig4", "avx512, 1 thread @ 8", "avx512, 1 thread, 8 qubits"),
+        ("fig4", "avx2, 2 threads @ 8", "avx2, 2 threads, 8 qubits"),
     ],
 )
 def test_what_is_measured_is_said_in_words(name, key, words):

@@ -606,7 +606,7 @@ WRONG = {
         "out: expected .* an array or a tensor, got str",
     ),
     "read-only": (
-        lambda: kernel_of()(samples(3), out=np.broadcast_to(np.zeros(3), (3, 3))),
+        lambda: kernel_of()(samples(3), out=np.frombuffer(bytes(72)).reshape(3, 3)),
         "out: expected .* an array that can be written to",
     ),
     "out with a graph": (

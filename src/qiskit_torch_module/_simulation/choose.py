@@ -110,7 +110,9 @@ def choose(program: Program, task: Task) -> Method:
     said = {name: answer for name, answer in offers(program, task).items() if _known[name].is_exact}
     costs = {name: answer.seconds for name, answer in said.items() if isinstance(answer, Cost)}
     if not costs:
-        refusals = {name: answer.reason for name, answer in said.items() if isinstance(answer, Refusal)}
+        refused = {name: answer for name, answer in said.items() if isinstance(answer, Refusal)}
+        here = {name: answer for name, answer in refused.items() if not answer.is_of_device}
+        refusals = {name: answer.reason for name, answer in (here or refused).items()}
         if len(set(refusals.values())) == 1:
             raise ValueError(next(iter(refusals.values())))
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refusals.items())

@@ -69,7 +69,8 @@ class Cuda(Method):
         """From the number of steps, by rates that are not measured yet."""
         if task.device != self.computes_on:
             return Refusal(
-                f"it computes on GPUs of NVIDIA, not on '{task.device}'; use model.to('cuda'), or method='auto'"
+                f"it computes on GPUs of NVIDIA, not on '{task.device}'; use model.to('cuda'), or method='auto'",
+                is_of_device=True,
             )
         if torch.version.hip is not None:
             return Refusal("it computes on GPUs of NVIDIA, not of AMD; use method='auto'")

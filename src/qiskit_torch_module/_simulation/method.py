@@ -95,6 +95,10 @@ class Spending:
 class Refusal:
     """Why a method cannot do a task, and what would help.
 
+    Attributes:
+        reason: In words, with the remedy.
+        is_of_device: Whether it is only that it computes on other devices.
+
     Example:
         >>> print(
         ...     qtm.methods.Refusal("it has no derivatives; use method='native'").reason
@@ -103,6 +107,7 @@ class Refusal:
     """
 
     reason: str
+    is_of_device: bool = False
 
 
 class Runner(ABC):

@@ -45,7 +45,9 @@ class Native(Method):
     def cost(self, program: Program, task: Task) -> Cost | Refusal:
         """From the number of steps; nothing is planned."""
         if task.device not in ("cpu", "meta"):
-            return Refusal(f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()")
+            return Refusal(
+                f"it computes on the CPU, not on '{task.device}'; use method='auto', or model.cpu()", is_of_device=True
+            )
         if (reason := program.evolution.too_wide) is not None:
             return Refusal(reason)
         if (refusal := refused_states(program, task)) is not None:

@@ -42,13 +42,11 @@ class Experiment:
         what, _, at = key.partition(" @ ")
         if not at:
             return what
-        return (
-            f"{what}, {_KINDS[at]}" if at in _KINDS else self.point.format(what, at).replace(" 1 threads", " 1 thread")
-        )
+        return f"{what}, {_KINDS[at]}" if at in _KINDS else self.point.format(what, at)
 
 
 _KINDS = {"time": "time of an update", "act": "acting", "update": "updating"}
-_POINTS = {"qubits": "{}, {} qubits", "depth": "{}, depth {}", "observables": "{}, observables: {}"}
+_POINTS = {"qubits": "{}, {} qubits", "depth": "{}, depth {}"}
 
 
 def _figure(name: str) -> Experiment:
@@ -66,7 +64,14 @@ EXPERIMENTS = {
     "fig1": _figure("fig1"),
     "fig2": _figure("fig2"),
     "one": _figure("one"),
-    "tab1": Experiment("Several observables", table1.tasks, table1.text, table1.draw, table1.SYSTEMS),
+    "tab1": Experiment(
+        "Several observables",
+        table1.tasks,
+        table1.text,
+        table1.draw,
+        table1.SYSTEMS,
+        point="{}, observables: {}",
+    ),
     "tab2": Experiment("Digits: time and accuracy", digits.tasks, digits.text, digits.draw, digits.SYSTEMS),
     "fig3": Experiment(
         "CartPole: learning curves",
@@ -79,7 +84,12 @@ EXPERIMENTS = {
         "CartPole: time per step", learning.time_tasks, learning.time_text, learning.draw_times, learning.SYSTEMS
     ),
     "fig4": Experiment(
-        "Threads, instruction sets, machines", ablation.tasks, ablation.text, ablation.draw, file=ablation.file_name
+        "Threads, instruction sets, machines",
+        ablation.tasks,
+        ablation.text,
+        ablation.draw,
+        file=ablation.file_name,
+        point=_POINTS["qubits"],
     ),
 }
 
