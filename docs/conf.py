@@ -19,11 +19,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
     "dark_pictures",
+    "mathml",
     "own_names",
 ]
 exclude_patterns = ["_build"]
@@ -52,6 +52,7 @@ intersphinx_mapping = inventories(
     Path(tempfile.gettempdir()) / "qiskit-torch-module-inventories"
 )
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
