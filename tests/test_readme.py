@@ -18,5 +18,5 @@ def test_the_python_of_the_readme_runs():
     exec(first, scope)
     assert scope["loss"].item() < 1e-4
     exec(second, scope)
-    assert [name for name, _ in scope["model"].named_parameters()] == ["weights", "scaling"]
-    exec(module, {**scope, "start": [0.1, 0.2, 0.3, 0.4]})
+    assert [name for name, _ in scope["model"].named_parameters()] == ["first", "last"]
+    exec(module, {**scope, "circuit": scope["data"].compose(scope["ansatz"]), "start": [0.1] * 8})
