@@ -32,7 +32,9 @@ def inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 def block(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Writes a formula that has lines of its own."""
-    translator.body.append(f'<div class="formula">{mathml(node.astext(), as_block=True)}</div>')
+    translator.body.append(
+        f'<div class="formula">{mathml(node.astext(), as_block=True)}</div>'
+    )
     raise nodes.SkipNode
 
 
