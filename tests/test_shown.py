@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import tempfile
 import types
 from html.parser import HTMLParser
 
@@ -17,6 +18,7 @@ from qiskit_torch_module._core.shown import angle, card, folded, in_short
 from qiskit_torch_module.circuits import incremental_data_uploading
 
 CIRCUIT, X, W = incremental_data_uploading(3, 1)
+ZEROS = torch.zeros(4, 3)
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
 
 
@@ -58,6 +60,13 @@ SHOWN = {
     "expressibility": (lambda: qtm.analysis.expressibility(module(), pairs=20), ["±", "float64, shape (20,)"]),
     "spectrum": (lambda: qtm.analysis.fourier_spectrum(module()), ["float64, shape (27, 3)"]),
     "algebra": (lambda: qtm.analysis.dynamical_lie_algebra(["XI", "IX", "ZZ"]), ["3, 5, 6", "yes"]),
+    "estimator": (qtm.FastEstimator, ["FastEstimator()", "Exact expectation values"]),
+    "natural gradient": (lambda: qtm.optim.NaturalGradient(module()), ["damping=0.01", "Rewrites the gradients"]),
+    "metric": (lambda: qtm.geometry.fisher_operator(module(), ZEROS), ["Fisher information, shape (12, 12)"]),
+    "checkpoint": (
+        lambda: qtm.Checkpoint(f"{tempfile.gettempdir()}/run.qtm", module()),
+        ["model=QuantumModule", "A file of a training run"],
+    ),
     "adapted": (grown, ["float64, shape (2,)"]),
 }
 
@@ -99,6 +108,63 @@ def test_a_notebook_shows_a_table_in_the_colours_of_the_page(name):
     for word in words:
         assert word in html or word in tags.text, f"{word} in {tags.text}"
     assert len(repr(one)) < 1600
+
+
+def own_rule():
+    class Own(qtm.methods.Rule):
+        plan = num_bindings = None
+
+    return Own()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (qtm.FastEstimator, "FastEstimator()"),
+        (
+            lambda: qtm.FastEstimator(default_precision=0.1, seed=np.random.default_rng(0), exact=False),
+            "FastEstimator(default_precision=0.1, seed=Generator(PCG64), exact=False)",
+        ),
+        (qtm.FastSampler, "FastSampler()"),
+        (lambda: qtm.FastSampler(default_shots=100, seed=1), "FastSampler(default_shots=100, seed=1)"),
+        (lambda: qtm.FastQGT(False, num_threads=2), "FastQGT(phase_fix=False, num_threads=2)"),
+        (
+            lambda: qtm.FastReverseEstimatorGradient("complex"),
+            "FastReverseEstimatorGradient(derivative_type='complex')",
+        ),
+        (
+            lambda: qtm.FastReverseSamplerGradient(exact_evolution=True),
+            "FastReverseSamplerGradient(exact_evolution=True)",
+        ),
+        (
+            lambda: qtm.optim.NaturalGradient(torch.nn.Sequential(module()), 0.5, "block", 1e-3),
+            "NaturalGradient(Sequential of 12 quantum weights, damping=0.5, structure='block', tolerance=0.001)",
+        ),
+        (
+            lambda: qtm.geometry.tensor_operator(module(), ZEROS),
+            "MetricOperator(quantum geometric tensor, shape (12, 12), complex64, mean over 4 samples)",
+        ),
+        (lambda: qtm.methods.Native().prepare(module()._program), "NativeRunner(Native(), num_qubits=3)"),
+        (own_rule, "Own()"),
+    ],
+)
+def test_a_line_says_what_it_is_and_its_settings(make, text):
+    assert repr(make()) == text
+
+
+def test_starts_say_how_many_they_are():
+    assert "5 starts of QuantumModule" in repr(qtm.optim.many_starts(module(), 5, generator=0))
+
+
+def test_nothing_public_shows_its_address():
+    rooms = (qtm, qtm.analysis, qtm.geometry, qtm.kernels, qtm.optim, qtm.outputs, qtm.methods)
+    plain = {
+        f"{room.__name__}.{name}"
+        for room in rooms
+        for name in room.__all__
+        if isinstance(kind := getattr(room, name), type) and kind.__repr__ is object.__repr__
+    }
+    assert not plain, "expected a __repr__, such as that of Shown's children"
 
 
 def test_large_circuits_are_not_drawn():

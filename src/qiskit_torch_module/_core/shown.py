@@ -39,7 +39,7 @@ def in_short(value: Any) -> str:
 
 
 def _is_array(value: Any) -> bool:
-    return hasattr(value, "dtype") and bool(getattr(value, "shape", ()))
+    return hasattr(value, "dtype") and bool(getattr(value, "shape", ())) and not isinstance(value, Shown)
 
 
 def _listed(parts: list[str]) -> str:
@@ -81,6 +81,17 @@ def folded(title: str, text: str) -> str:
 def first_words(one: object) -> str:
     """The first sentence of what documents the class of a value."""
     return " ".join((inspect.getdoc(type(one)) or "").split("\n\n")[0].replace("`", "").split())
+
+
+def called(one: object, *subjects: str, **settings: Any) -> str:
+    """A value in a line, as a call: its class, what it is of, and those settings that are not the default ones."""
+    defaults = inspect.signature(type(one).__init__).parameters
+    changed = [
+        f"{name}={value if isinstance(value, np.random.Generator) else repr(value)}"  # whose repr has its address
+        for name, value in settings.items()
+        if name not in defaults or value != defaults[name].default
+    ]
+    return f"{type(one).__name__}({', '.join([*subjects, *changed])})"
 
 
 class Shown:

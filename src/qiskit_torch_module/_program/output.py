@@ -55,6 +55,9 @@ class Output(Shown, Hashable, ABC):
             ValueError: there is nothing to read, such as a qubit that the circuit does not have.
         """
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     @abstractmethod
     def read(self, state: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Reads states by differentiable functions of PyTorch: (B, 2^n) amplitudes to ``(B, *shape)``.

@@ -142,6 +142,9 @@ class Runner(ABC):
     def __init__(self, program: Program, method: Method) -> None:
         self.program, self.method = program, method
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.method!r}, num_qubits={self.program.evolution.num_qubits})"
+
     @abstractmethod
     def values(
         self, inputs: torch.Tensor, weights: Sequence[torch.Tensor], num_threads: int = 0, record: bool = False

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._core.shown import Shown, called
 from .._differentiation.metric import Point
 from .._differentiation.tangents import pushing, states_function
 from .._simulation.states import MOST_AMPLITUDES
 from .point import point_of, require_samples
 
 
-class MetricOperator:
+class MetricOperator(Shown):
     """The geometric tensor, or the quantum Fisher information, as a linear map: what `tensor_operator` gives.
 
     A product moves the states along the vector, takes from that what is along the states themselves, and pulls it back:
@@ -41,6 +42,11 @@ class MetricOperator:
         at_once = max(1, MOST_AMPLITUDES // point.num_amplitudes)
         self._samples = [slice(i, i + at_once) for i in range(0, len(point.inputs), at_once)]
         self._kept: _Part | None = None
+
+    def __repr__(self) -> str:
+        what = "quantum Fisher information" if self._is_real else "quantum geometric tensor"
+        samples = f"mean over {len(self._point.inputs):,} samples"
+        return called(self, what, f"shape {self.shape}", str(self.dtype).removeprefix("torch."), samples)
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
         """Products with a vector (P,), or with the columns of (P, K).

@@ -13,6 +13,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core.shown import Shown
 from .._storage.container import decoded, encoded
 from .contents import Content
 from .sending import Sender
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # it needs SQLite, which takes time to import
 _log = logging.getLogger("qiskit_torch_module")
 
 
-class Journal:
+class Journal(Shown):
     """What was sent to an estimator, and what came back.
 
     A job is found by what it holds (circuits, observables, parameter values, precision) and how often the run has sent

@@ -46,6 +46,9 @@ class Rule(Shown, ABC):
     def __hash__(self) -> int:
         return hash(type(self))
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class ParameterShift(Rule):
     """Two values for each rotation: (f(a + pi/2) - f(a - pi/2)) / 2 is the derivative of f by its angle a, exactly.
@@ -70,9 +73,6 @@ class ParameterShift(Rule):
     def num_bindings(self, program: Program, batch_size: int, is_wanted: Sequence[bool] | None = None) -> int:
         """As `Rule.num_bindings`."""
         return 2 * len(shifted(program, is_wanted or _everything(program))) * batch_size
-
-    def __repr__(self) -> str:
-        return "ParameterShift()"
 
 
 class SPSA(Rule):

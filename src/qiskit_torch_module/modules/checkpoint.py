@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from .._core.files import require_writable
+from .._core.shown import Shown, called
 from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .streams import has_state, process_state, set_process_state, set_state, state_of, streams_of
 
 KIND = "checkpoint"
 
 
-class Checkpoint:
+class Checkpoint(Shown):
     """A file of a training run: model, optimizer and whatever else has a state, random states, and how far it is.
 
     ::
@@ -83,6 +84,11 @@ class Checkpoint:
                     f"numbers, got {one!r:.100}; what is plain data goes to save({name}=...)"
                 )
         require_writable(self.path)
+
+    def __repr__(self) -> str:
+        return called(
+            self, repr(str(self.path)), *(f"{name}={type(one).__name__}" for name, one in self._given.items())
+        )
 
     def exists(self) -> bool:
         """Whether there is a file to go on with."""

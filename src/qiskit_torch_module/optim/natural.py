@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .._core.arguments import finite_number
+from .._core.shown import Shown, called
 from .._core.torch_internals import transforms_active
 from ..modules.module import QuantumModule
 from ..modules.watching import Watcher
@@ -28,7 +29,7 @@ class _Inputs(Watcher):
         self._natural._see(self._module, arguments, options)
 
 
-class NaturalGradient:
+class NaturalGradient(Shown):
     """Rewrites the gradients of quantum sets as natural gradients, between ``backward()`` and the step of an optimizer.
 
     ::
@@ -92,6 +93,7 @@ class NaturalGradient:
         self._damping = 0.0 if damping == 0 else finite_number(damping, "damping", 0.0)
         self._tolerance = None if tolerance is None else finite_number(tolerance, "tolerance", 0.0)
         self._structure = structure
+        self._model_name = type(model).__name__
         self._modules = {
             name: module for name, module in quantum_modules(require_model(model)).items() if module.variational_names
         }
@@ -100,6 +102,11 @@ class NaturalGradient:
         self._states: dict[QuantumModule, QuantumModule] = {}
         self._hooks = self._watching()
         self.ranks: dict[str, tuple[int, int]] = {}
+
+    def __repr__(self) -> str:
+        count = sum(one.numel() for module in self._modules.values() for one in module.variational_)
+        settings = f"damping={self._damping:g}", f"structure={self._structure!r}"
+        return called(self, f"{self._model_name} of {count:,} quantum weights", *settings, tolerance=self._tolerance)
 
     def _watching(self) -> list[Any]:
         return [

@@ -67,6 +67,10 @@ class ManyStarts(torch.nn.Module):
         """The model that they are starts of."""
         return self._model[0]
 
+    def extra_repr(self) -> str:
+        """What `repr` shows."""
+        return f"{self._count} starts of {type(self.model).__name__}"
+
     def __len__(self) -> int:
         return self._count
 

@@ -93,6 +93,9 @@ class FastEstimator(PrimitiveSettings, compat.BaseEstimatorV2):  # type: ignore[
     def default_precision(self, value: float) -> None:
         self._default_precision = noise_precision(value, "default_precision")
 
+    def _settings(self) -> dict[str, Any]:
+        return {"default_precision": self.default_precision, **super()._settings()}
+
     def expectation_values(
         self,
         circuit: QuantumCircuit,

@@ -94,6 +94,9 @@ class FastReverseEstimatorGradient(GradientSettings):
         self._part = part_of(value)
         self._type = value
 
+    def _settings(self) -> dict[str, Any]:
+        return {"derivative_type": self.derivative_type, **super()._settings()}
+
     def jacobian(
         self,
         circuit: QuantumCircuit,

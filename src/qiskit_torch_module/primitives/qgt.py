@@ -106,6 +106,9 @@ class FastQGT(GradientSettings):
         self._part = part_of(value)
         self._type = value
 
+    def _settings(self) -> dict[str, Any]:
+        return {"phase_fix": self.phase_fix, "derivative_type": self.derivative_type, **super()._settings()}
+
     def tensors(
         self,
         circuit: QuantumCircuit,

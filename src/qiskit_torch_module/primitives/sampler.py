@@ -103,6 +103,9 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
     def default_shots(self, value: int) -> None:
         self._default_shots = whole_number(value, "default_shots", 1)
 
+    def _settings(self) -> dict[str, Any]:
+        return {"default_shots": self._default_shots, **super()._settings()}
+
     def probabilities(
         self, circuit: QuantumCircuit, parameter_values: npt.ArrayLike | Columns | None = None
     ) -> npt.NDArray[np.float64]:

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from .._core.arguments import flag, noise_seed, thread_count
+from .._core.shown import Shown, called
 from .._reading import compat
 
 
-class ThreadSettings:
+class ThreadSettings(Shown):
     """How many threads a call takes."""
+
+    exact_evolution: bool
 
     @property
     def num_threads(self) -> int:
@@ -21,6 +24,13 @@ class ThreadSettings:
     @num_threads.setter
     def num_threads(self, value: int) -> None:
         self._num_threads = thread_count(value, "num_threads")
+
+    def _settings(self) -> dict[str, Any]:
+        """What `repr` shows, as far as it is not the default."""
+        return {"num_threads": self.num_threads, "exact_evolution": self.exact_evolution}
+
+    def __repr__(self) -> str:
+        return called(self, **self._settings())
 
 
 class PrimitiveSettings(ThreadSettings):
@@ -45,6 +55,11 @@ class PrimitiveSettings(ThreadSettings):
     @exact.setter
     def exact(self, value: bool | None) -> None:
         self._exact = None if value is None else flag(value, "exact")
+
+    def _settings(self) -> dict[str, Any]:
+        own = {"seed": self.seed, "exact": self.exact, **super()._settings()}
+        options = dict(vars(self.options))
+        return own | ({"options": options} if options else {})
 
     def set_options(self, **fields: Any) -> None:
         """Updates the default options of V1 calls."""
