@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,12 +20,15 @@ from typer.testing import CliRunner
 from qiskit_torch_module import QuantumModule, __version__, _engine, cli
 from qiskit_torch_module._command_line.output import Output
 from qiskit_torch_module._command_line.run_folder import RunFolder
+from qiskit_torch_module._core.extras import how_to_install
 from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 from qiskit_torch_module.applications.classifier import digit_classifier, load_classifier
 from qiskit_torch_module.applications.images import load_digits
 from qiskit_torch_module.applications.training import History
 from qiskit_torch_module.cli import app
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS
+from qiskit_torch_module.reproduce.store import Settings
+from qiskit_torch_module.reproduce.systems import SYSTEMS, labels_of
 
 
 def qtm(*arguments):
@@ -79,6 +83,7 @@ def test_info_says_who_computes_on_gpus_where_there_are_some(count, monkeypatch)
 
 def test_no_column_is_lost_on_narrow_screens(monkeypatch):
     monkeypatch.setattr(cli, "console", Console(file=io.StringIO(), width=40))
+    monkeypatch.setattr(cli, "listing", cli.console)
     cli._print_result(digit_classifier(seed=0), load_digits(0), History(test_accuracy=[(0, 0.0)]))
     cli.info()
     lines = cli.console.file.getvalue().splitlines()
@@ -254,6 +259,39 @@ def test_a_closed_output_costs_no_result(tmp_path):
     assert updates_in(tmp_path / "model.pt") == 3
 
 
+QTM = TRAIN[:3]
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["info"]])
+def test_a_full_disk_behind_the_output_is_one_line_and_no_success(arguments):
+    with FULL.open("w") as full:
+        done = subprocess.run([*QTM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "Error: standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_a_result_that_does_not_fit_the_disk_is_printed_and_no_success(tmp_path):
+    with FULL.open("w") as full:
+        command = [*TRAIN, "--max-updates", "1", "--output", str(tmp_path)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "test accuracy" in done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: standard output: No space left on device"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes differ")
+@pytest.mark.parametrize("arguments", [["--help"], ["info"]])
+def test_what_may_be_asked_for_again_is_silent_where_nobody_reads(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*QTM, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writer)
+    assert done.stderr == ""
+
+
 def test_what_cannot_be_saved_is_printed_and_saved_elsewhere(tmp_path, monkeypatch):
     write, folders = RunFolder.write, []
 
@@ -331,6 +369,9 @@ def test_mistakes_are_one_line(arguments, message, tmp_path):
         ["train", "digits", "--foo"],
         ["evaluate", "model.pt", "--seed", "99999999999"],
         ["evaluate", "model.pt", "--threads", str(2**31)],
+        ["train", "digits", "--output", ""],
+        ["evaluate", ""],
+        ["reproduce", "one", "--output", ""],
         ["reproduce", "foo"],
         ["reproduce", "fig1", "--timeout", "-1"],
         ["reproduce", "fig1", "--limit", "-1"],
@@ -345,11 +386,42 @@ def test_wrong_usage_is_one_line_that_names_the_help(arguments):
     assert "--help'" in line
 
 
+def test_an_empty_name_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = qtm("train", "digits", "--max-updates", 1, "--output", "")
+    words = " ".join(result.output.split())
+    assert "'--output': expected a name, got ''; give one, such as . for the folder you are in" in words
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_system_that_there_is_not(tmp_path):
     result = qtm("reproduce", "fig1", "--quick", "--only", "pennyland", "--output", tmp_path)
     assert result.exit_code == 1
-    assert "--only: no system is called like pennyland; there are: qiskit-torch-module, " in result.output
+    words = " ".join(result.output.split())
+    assert "--only: expected the name of a system or a part of it, got 'pennyland'; systems: " in words
+    assert "; qiskit-machine-learning, SPSA; " in words
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "labels"),
+    [
+        ([], [system.label for system in SYSTEMS]),
+        (["qiskit-machine-learning, reverse"], ["qiskit-machine-learning, reverse"]),
+        (["qiskit-torch-module"], ["qiskit-torch-module"]),  # a whole name, which others begin with
+        (["QULACS", "spsa"], ["Qulacs", "qiskit-machine-learning, SPSA"]),
+        (["parameter shift"], ["qiskit-machine-learning, parameter shift", "Qiskit Aer, parameter shift"]),
+    ],
+)
+def test_systems_are_chosen_by_their_names_commas_and_all(parts, labels):
+    chosen = Settings(Path(), Path(), labels=labels_of(parts))
+    assert [system.label for system in SYSTEMS if chosen.chooses(system.label)] == labels
+
+
+@pytest.mark.parametrize("part", ["", "qulacs,lightning"])
+def test_a_part_that_is_of_no_name_is_refused_beside_one_that_is(part):
+    with pytest.raises(ValueError, match="--only: expected the name of a system or a part of it, got"):
+        labels_of(["Qulacs", part])
 
 
 def test_without_arguments_it_helps_once():
@@ -441,10 +513,18 @@ def test_what_is_measured_is_said_in_words(name, key, words):
     assert EXPERIMENTS[name].named(key) == words
 
 
+@pytest.mark.parametrize("extra", ["demo", "reproduce", "sklearn"])
+def test_what_is_missing_is_installed_as_the_pages_say(extra):
+    page = (Path(__file__).parents[1] / "docs" / "install.md").read_text(encoding="utf-8")
+    command = re.search(r"pip install .*\]\"", how_to_install(extra)).group()
+    assert command.replace(f"[{extra}]", "[demo]") in page, "expected the command of docs/install.md"
+    assert f"\n| `{extra}` | " in page
+
+
 def test_brackets_are_no_markup(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = qtm("reproduce", "fig3", "--quick", "--output", tmp_path)
-    assert "pip install 'qiskit-torch-module[reproduce]'" in result.output
+    assert how_to_install("reproduce") in " ".join(result.output.split())
     folder = tmp_path / "[bold]x[/bold]"
     result = qtm("train", "digits", "--max-updates", 1, "--output", folder)
     assert f"saved to {folder}: " in result.output

@@ -1,5 +1,6 @@
 """Output that outlives its reader."""
 
+import errno
 import io
 import sys
 
@@ -54,3 +55,15 @@ def test_a_stream_that_was_closed(monkeypatch):
     monkeypatch.setattr(sys, "stderr", err)
     Output("stdout", "stderr").write("text")
     assert err.getvalue() == "text"
+
+
+def test_a_full_disk_is_told_from_a_reader_that_went_away(monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    for out, failure in ((Full(), errno.ENOSPC), (Pipe(0, buffered=False), None)):
+        monkeypatch.setattr(sys, "stdout", out)
+        output = Output("stdout")
+        output.write("text")
+        assert getattr(output.failure, "errno", None) == failure

@@ -14,13 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any, NoReturn, cast
 
+from ._core.extras import how_to_install
+
 try:
     import matplotlib  # noqa: F401
     import rich  # noqa: F401
     import sklearn
     import typer
 except ModuleNotFoundError as error:  # the base package does without them
-    sys.exit(f"qtm needs the package '{error.name}'; install it with: pip install 'qiskit-torch-module[demo]'")
+    sys.exit(f"qtm needs the package '{error.name}'; {how_to_install('demo')}")
 
 import numpy as np
 import qiskit
@@ -32,7 +34,7 @@ from rich.table import Table
 
 from . import __version__, _engine
 from ._command_line.gpus import gpu_rows
-from ._command_line.output import Output
+from ._command_line.output import Output, silence
 from ._command_line.run_folder import CURVE, HISTORY, MODEL, RunFolder, rescue_folder
 from ._command_line.signals import Ending, ending_signals
 from .applications.classifier import digit_classifier, load_classifier, predict
@@ -41,7 +43,7 @@ from .applications.training import History, Keeper, Settings, Training, batches,
 from .modules.module import QuantumModule
 from .reproduce import store
 from .reproduce.experiments import EXPERIMENTS, Run
-from .reproduce.systems import SYSTEMS
+from .reproduce.systems import SYSTEMS, labels_of
 
 
 class Commands(typer.core.TyperGroup):
@@ -55,6 +57,10 @@ class Commands(typer.core.TyperGroup):
             code = super().main(*arguments, **options)
         except typer.Abort:
             code = _INTERRUPTED
+        except OSError as error:  # of help, which Typer prints by itself
+            code = 1
+            silence(sys.stdout)
+            _say_problem(_text(error) if error.filename is not None else f"standard output: {error.strerror}")
         except Exception as error:  # Typer has classes of its own for what Click calls a ClickException
             if not hasattr(error, "format_message"):
                 raise
@@ -62,8 +68,19 @@ class Commands(typer.core.TyperGroup):
             _say_error(error)
         if not standalone_mode:
             return code
-        console.file.flush()
-        sys.exit(code if isinstance(code, int) else 0)
+        status = code if isinstance(code, int) else 0
+        sys.exit(status or _status_of_output())
+
+
+def _status_of_output() -> int:
+    """0 if what was printed has arrived, or nobody reads it any more; else says why not."""
+    for output in (cast("Output", one.file) for one in (console, listing)):
+        output.flush()
+        failure, output.failure = output.failure, None
+        if failure is not None:
+            _say_problem(f"standard output: {failure.strerror}")
+            return 1
+    return 0
 
 
 def _say_error(error: Any) -> None:
@@ -73,7 +90,7 @@ def _say_error(error: Any) -> None:
     context: Any = getattr(error, "ctx", None)
     where = f"; see '{context.command_path} --help'" if context is not None else ""
     message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # newer Typers
-    errors.print(f"[red]Error:[/red] {escape(message)}{where}", highlight=False)
+    _say_problem(f"{message}{where}")
 
 
 app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False, cls=Commands)
@@ -88,7 +105,8 @@ def _console(*streams: str, **options: Any) -> Console:
     return made
 
 
-console = _console("stdout", "stderr")
+console = _console("stdout", "stderr")  # results, which are not lost
+listing = _console("stdout")  # what may be asked for again
 errors = _console("stderr", soft_wrap=True)
 
 _INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 and the number of the signal
@@ -99,7 +117,7 @@ _LARGEST_RATE = 1000  # Adam's steps are as long as its rate, and angles repeat 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        console.print(f"qiskit-torch-module {__version__}", highlight=False)
+        listing.print(f"qiskit-torch-module {__version__}", highlight=False)
         raise typer.Exit
 
 
@@ -120,7 +138,17 @@ class Data(str, Enum):
 
 
 DataOption = Annotated[Data, typer.Option(help="digits: ships with scikit-learn; mnist: IDX files in --data-dir.")]
-FolderOption = Annotated[Path | None, typer.Option(help="Folder with the IDX files of MNIST (.gz or not).")]
+
+
+def _path(given: str | Path) -> Path:
+    """A path that has a name: an empty one, as of a variable that was never set, would be the folder one is in."""
+    if not str(given):
+        raise typer.BadParameter("expected a name, got ''; give one, such as . for the folder you are in")
+    return Path(given)
+
+
+_A_PATH: dict[str, Any] = {"parser": _path, "metavar": "PATH"}
+FolderOption = Annotated[Path | None, typer.Option(**_A_PATH, help="Folder with the IDX files of MNIST (.gz or not).")]
 SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of split, initial weights and shuffling.")]
 ThreadsOption = Annotated[
     int, typer.Option(min=0, max=1024, help="Threads, at most one for each processor; 0: as many as PyTorch uses.")
@@ -149,8 +177,12 @@ def _say(message: str) -> None:
     console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
-def _fail(message: str, cause: Exception | None = None) -> NoReturn:
+def _say_problem(message: str) -> None:
     errors.print(f"[red]Error:[/red] {escape(' '.join(message.split()))}", highlight=False)
+
+
+def _fail(message: str, cause: Exception | None = None) -> NoReturn:
+    _say_problem(message)
     raise typer.Exit(1) from cause
 
 
@@ -180,7 +212,7 @@ def info() -> None:
     with _one_line_errors():
         for name, text in gpu_rows().items():
             table.add_row(name, text)
-    console.print(table, highlight=False)
+    listing.print(table, highlight=False)
 
 
 @train_app.command("digits")
@@ -195,7 +227,9 @@ def train_digits(
     batch_size: Annotated[int, typer.Option(min=1, max=_MANY, help="Images in an update.")] = 48,
     lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 0.02,
     threads: ThreadsOption = 0,
-    output: Annotated[Path, typer.Option(help="Folder for model, history and learning curve.")] = Path("qtm-digits"),
+    output: Annotated[Path, typer.Option(**_A_PATH, help="Folder for model, history and learning curve.")] = Path(
+        "qtm-digits"
+    ),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that --output holds; give the same --epochs again.")
     ] = False,
@@ -342,7 +376,8 @@ def _print_result(model: QuantumModule, images: Images, history: History) -> Non
 @app.command()
 def evaluate(
     model_file: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="What 'qtm train digits' saved: model.pt, or its folder.")
+        Path,
+        typer.Argument(parser=_path, metavar="MODEL", help="What 'qtm train digits' saved: model.pt, or its folder."),
     ],
     data: DataOption = Data.digits,
     data_dir: FolderOption = None,
@@ -374,13 +409,19 @@ def reproduce(
         bool, typer.Option("--quick", help="Few points and short runs: minutes instead of hours.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for results, tables and plots; an interrupted run goes on there.")
+        Path | None,
+        typer.Option(**_A_PATH, help="Folder for results, tables and plots; an interrupted run goes on there."),
     ] = None,
-    envs: Annotated[Path, typer.Option(help="Folder of the rivals' virtual environments ('qtm rivals').")] = Path(
-        ".rivals"
-    ),
-    data_dir: Annotated[Path | None, typer.Option(help="MNIST for tab2; default: scikit-learn's digits.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Part of the label of a system; default: all.")] = None,
+    envs: Annotated[
+        Path, typer.Option(**_A_PATH, help="Folder of the rivals' virtual environments ('qtm rivals').")
+    ] = Path(".rivals"),
+    data_dir: Annotated[
+        Path | None, typer.Option(**_A_PATH, help="MNIST for tab2; default: scikit-learn's digits.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Name of a system, or a part of it; may be given again. Default: all."),
+    ] = None,
     limit: Annotated[
         float, typer.Option(min=0.0, help="Longest step (s) after which a system gets no larger work.")
     ] = 20.0,
@@ -392,11 +433,9 @@ def reproduce(
     Writes JSON, a Markdown table and a plot for each. Rivals take part where their environments are there.
     """
     folder = output or Path("qtm-results-quick" if quick else "qtm-results")
-    settings = store.Settings(folder, envs, data_dir, quick, tuple(only or ()), limit, timeout, seconds)
     with _one_line_errors():
-        if not any(settings.chooses(system.label) for system in SYSTEMS):
-            labels = ", ".join(system.label for system in SYSTEMS)
-            raise ValueError(f"--only: no system is called like {', '.join(settings.labels)}; there are: {labels}")
+        labels = labels_of(only or ())
+        settings = store.Settings(folder, envs, data_dir, quick, labels, limit, timeout, seconds)
         for experiment in EXPERIMENTS if name.value == "all" else [name.value]:
             _reproduce(experiment, settings)
 
@@ -406,7 +445,7 @@ def _reproduce(name: str, settings: store.Settings) -> None:
     console.rule(f"{name}: {escape(experiment.title)}")
     for package in experiment.needs:
         if importlib.util.find_spec(package) is None:
-            _say(f"left out: it needs '{package}'; pip install 'qiskit-torch-module[reproduce]'")
+            _say(f"left out: it needs '{package}'; {how_to_install('reproduce')}")
             return
     run = Run(name, settings)
     if run.absent:
@@ -442,7 +481,7 @@ def rivals() -> None:
         system.environment: system.requirements for system in SYSTEMS if system.environment
     }.items():
         packages = " ".join(f"'{requirement}'" for requirement in requirements.split())
-        console.out(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}", highlight=False)
+        listing.out(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from typing import TextIO
+
+# What writing to a pipe that nobody reads any more says, on Windows, too, and to a closed descriptor.
+_READER_IS_GONE = (errno.EPIPE, errno.EINVAL, errno.EBADF)
 
 
 class Output(io.TextIOBase):
@@ -16,6 +20,10 @@ class Output(io.TextIOBase):
 
     Args:
         names: Attributes of ``sys``, looked up again at every call.
+
+    Attributes:
+        failure: Why a stream does not take what is written, such as a full disk; None: nothing failed, or its reader
+            went away.
     """
 
     def __init__(self, *names: str) -> None:
@@ -23,6 +31,7 @@ class Output(io.TextIOBase):
         self._names = names
         self._broken: list[TextIO | None] = [None]
         self._unflushed = ""
+        self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
         """Writes to the first stream that takes it."""
@@ -64,13 +73,15 @@ class Output(io.TextIOBase):
                 if flushes:
                     stream.flush()
                 return
-            except (OSError, ValueError):  # closed by its reader, or by this process
+            except (OSError, ValueError) as error:  # closed by its reader, or by this process
+                if isinstance(error, OSError) and error.errno not in _READER_IS_GONE:
+                    self.failure = self.failure or error
                 self._broken.append(stream)
-                _silence(stream)
+                silence(stream)
                 text = self._unflushed
 
 
-def _silence(stream: TextIO) -> None:
+def silence(stream: TextIO) -> None:
     """Lets Python flush at exit what nobody reads."""
     try:
         nothing = os.open(os.devnull, os.O_WRONLY)

@@ -42,7 +42,7 @@ class Settings:
         environments: Folder of the rivals' virtual environments.
         data: Folder with the files of MNIST; None: the digits that ship with scikit-learn.
         quick: Minutes instead of hours.
-        labels: Parts of the labels of the systems that take part; none: all.
+        labels: Of the systems that take part; none: all.
         limit: A system whose step took longer (s) gets no larger work.
         timeout: Longest run of a system at one point (s), compilation included.
         seconds: How long a call is repeated, at least (s).
@@ -64,7 +64,7 @@ class Settings:
 
     def chooses(self, label: str) -> bool:
         """Whether a system takes part."""
-        return not self.labels or any(part in label for part in self.labels)
+        return not self.labels or label in self.labels
 
 
 def machine() -> dict[str, Any]:

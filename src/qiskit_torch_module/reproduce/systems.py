@@ -156,6 +156,27 @@ QISKIT = (VERSION_1, QML_REVERSE, QML_SHIFT, QML_SPSA, AER)
 SYSTEMS = (PROJECT, PROJECT_DOUBLE, *GRADIENTS, *QISKIT)
 
 
+def labels_of(parts: Sequence[str]) -> tuple[str, ...]:
+    """Labels of the systems that a user names: by whole labels, or by parts of them, large letters or small.
+
+    Raises:
+        ValueError: a name is of no system.
+    """
+    found: list[str] = []
+    for part in parts:
+        labels = [system.label for system in SYSTEMS]
+        own = [label for label in labels if label == part] or [
+            label for label in labels if part and part.lower() in label.lower()
+        ]
+        if not own:
+            raise ValueError(
+                f"--only: expected the name of a system or a part of it, got {part!r}; systems: {'; '.join(labels)}; "
+                "for several, give --only several times"
+            )
+        found += own
+    return tuple(found)
+
+
 def taking_part(systems: Sequence[System], settings: Settings) -> list[System]:
     """Those that were chosen and whose environment exists."""
     return [

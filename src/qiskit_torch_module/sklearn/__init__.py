@@ -1,13 +1,15 @@
 """Classifiers and regressors as scikit-learn has them: pipelines, cross-validation, grid search.
 
-Needs ``pip install 'qiskit-torch-module[sklearn]'``.
+Needs the extra ``sklearn``: ``pip install -c constraints.txt ".[sklearn]"`` in a clone of the repository.
 """
+
+from .._core.extras import how_to_install
 
 try:
     import sklearn  # noqa: F401
 except ModuleNotFoundError as error:  # the base package does without it
     raise ModuleNotFoundError(
-        "qiskit_torch_module.sklearn: it needs scikit-learn; pip install 'qiskit-torch-module[sklearn]'", name="sklearn"
+        f"qiskit_torch_module.sklearn: it needs scikit-learn; {how_to_install('sklearn')}", name="sklearn"
     ) from error
 
 from .classifier import QuantumClassifier
