@@ -183,8 +183,23 @@ def test_a_method_of_a_name_is_found_and_saved(registered, tmp_path):
 
 
 def test_a_method_without_a_name_is_not_saved(page, tmp_path):
-    with pytest.raises(ValueError, match="call qtm.methods.register with it"):
+    remedies = r"save qtm.with_method\(model, 'auto'\), .*, or call qtm.methods.register with the method, here and"
+    with pytest.raises(ValueError, match=remedies):
         qtm.save(module(method=page["Dense"]()), tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "method", [methods.Shots(10), methods.Primitive(qtm.FastEstimator(), precision=0.1)], ids=["shots", "primitive"]
+)
+def test_shots_and_devices_are_not_saved_and_given_again_to_what_is_loaded(method, tmp_path):
+    model, path = module(method=method), tmp_path / "model"
+    with pytest.raises(ValueError, match=r"save qtm.with_method\(model, 'auto'\), and give what is loaded") as said:
+        qtm.save(model, path)
+    assert "register" not in str(said.value)
+    qtm.save(qtm.with_method(model, "auto"), path)
+    again = qtm.with_method(qtm.load(path), method)
+    assert again.method is method
+    assert torch.equal(again.variational, model.variational)
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own

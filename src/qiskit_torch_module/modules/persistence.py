@@ -325,8 +325,11 @@ def _written_method(model: QuantumModule) -> str:
     if isinstance(method, str):
         return method
     if known().get(method.name) != method:
+        # Shots and devices are where they are: no file brings them back.
+        registered = "call qtm.methods.register with the method, here and where it is loaded, or " * method.is_exact
         raise ValueError(
-            f"model: method {method!r} is not known by its name, under which it could be found again; call "
-            f"qtm.methods.register with it, save qtm.with_method(model, 'auto') instead, or {_REMEDY}"
+            f"model: expected a method that is known by its name, and so is found again, got {method!r}; save "
+            "qtm.with_method(model, 'auto'), and give what is loaded its method by qtm.with_method(loaded, method), or "
+            f"{registered}{_REMEDY}"
         )
     return method.name
