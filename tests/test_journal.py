@@ -15,6 +15,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from qiskit_torch_module.methods import Journal, Primitive
+from qiskit_torch_module.methods import contents as room
 from qiskit_torch_module.methods.contents import Contents, who_answers
 
 ESTIMATOR = {"class": "spy", "options": {"shots": 100}}
@@ -120,6 +121,29 @@ def test_the_content_of_a_job_is_what_changes_its_answer():
     found = {contents([pub]).digest for pub in others} | {one, contents([(circuit(), ["ZZ"], values, 0.1)] * 2).digest}
     assert len(found) == len(others) + 2
     assert content(1).words == "1 PUB (2 qubits, 2 observables, [1, 2] parameter values, precision 0.01)"
+
+
+def test_the_circuits_that_are_known_are_the_latest(monkeypatch):
+    monkeypatch.setattr(room, "MOST_CIRCUITS", 3)
+    read, blueprint = [], room.blueprint
+
+    def counted(circuit, parameters):
+        read.append(circuit.name)
+        return blueprint(circuit, parameters)
+
+    monkeypatch.setattr(room, "blueprint", counted)
+    known, circuits = Contents(), [QuantumCircuit(1, name=name) for name in "abcd"]
+
+    def sent(names):
+        return [known([(circuits["abcd".index(name)], "Z", [])]).digest for name in names]
+
+    assert len(set(sent("abcabc"))) == 1
+    assert read == [*"abc"]
+    sent("da")  # "a" was the first to go
+    assert read == [*"abcda"]
+    sent("cda")
+    assert read == [*"abcda"]
+    assert len(known._digests) == 3
 
 
 def test_what_has_no_content():

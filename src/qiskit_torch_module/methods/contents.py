@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,8 @@ from .._storage.blueprint import blueprint
 # What these hold changes from session to session, and no result depends on it.
 _PASSING = {"environment", "id", "max_execution_time"}
 _DEEPEST = 16
+# Circuits whose digests are kept: more than a job sends again and again.
+MOST_CIRCUITS = 256
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,14 @@ class Content:
 
 
 class Contents:
-    """Reads jobs. Circuits are read once: whoever sends them does not change them any more."""
+    """Reads jobs. Circuits are read once: whoever sends them does not change them any more.
+
+    Every model on an estimator has circuits of its own: the latest are kept.
+    """
 
     def __init__(self) -> None:
-        self._digests: dict[int, tuple[QuantumCircuit, bytes]] = {}  # the circuit is kept, so that no other has its id
+        # By identity, the latest last; with the circuit, so that no other has its identity.
+        self._digests: OrderedDict[int, tuple[QuantumCircuit, bytes]] = OrderedDict()
 
     def __call__(self, pubs: Iterable[Sequence[Any]]) -> Content:
         """The content of a job.
@@ -78,6 +85,9 @@ class Contents:
                     f"again ({error}); send it without a journal"
                 ) from error
             known = self._digests[id(circuit)] = (circuit, _digest_of_blueprint(plain))
+        self._digests.move_to_end(id(circuit))
+        if len(self._digests) > MOST_CIRCUITS:
+            self._digests.popitem(last=False)
         return known[1]
 
 
