@@ -17,6 +17,7 @@ from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module.methods import SPSA, GuidedSPSA, Shots
 from qiskit_torch_module.methods import shots as room
+from qiskit_torch_module.methods.counts import drawn_counts
 from qiskit_torch_module.outputs import Probabilities
 
 # Terms that share settings, terms that do not commute, a constant, a coefficient each.
@@ -98,10 +99,11 @@ def within_chi_square(values, variance, chance=1e-5):
     return low * variance <= np.var(values, ddof=1) <= high * variance
 
 
-@pytest.mark.parametrize("shots", [40, 1000])
-def test_means_and_variances_are_those_of_theory(shots):
-    model = model_of(Shots(shots, generator=3))
-    row, copies = inputs_of()[0], 3000
+@pytest.mark.parametrize(("shots", "one_by_one"), [(40, 10**6), (1000, 10**6), (1000, 999), (10**8, 10**6)])
+def test_means_and_variances_are_those_of_theory(shots, one_by_one, monkeypatch):
+    monkeypatch.setattr(room, "_MOST_ONE_BY_ONE", one_by_one)
+    model = model_of(Shots(shots, generator=3)).double()
+    row, copies = inputs_of()[0].double(), 3000
     with torch.no_grad():
         values = model(row.expand(copies, -1)).double().numpy()
     means, variances = theory(model, row)
@@ -148,6 +150,44 @@ def test_outcomes_that_cannot_be_are_not_drawn():
     assert 0.45 < (outcomes == 0).mean() < 0.55
 
 
+@pytest.mark.parametrize("shots", [20_000, 10**12])
+def test_counts_are_those_of_the_distribution(shots):
+    rng = np.random.default_rng(1)
+    probabilities = rng.random((40, 16)) ** 8  # over many orders of magnitude
+    probabilities[:, [0, 5, 6, 7, 15]] = 0
+    counts = drawn_counts(probabilities.astype(np.float32), shots, rng)
+    assert (counts.sum(1) == shots).all()
+    assert not counts[:, [0, 5, 6, 7, 15]].any()
+    exact = probabilities.astype(np.float32).astype(float)
+    expected = shots * exact / exact.sum(1, keepdims=True)
+    kept = expected > 10
+    statistic = ((counts - expected) ** 2 / np.maximum(expected, 1))[kept].sum()
+    # Rows add up, so that each has a freedom less; the rare outcomes that are left out keep it from being exact.
+    low, high = chi2.ppf([1e-4, 1 - 1e-4], [kept.sum() - 40, kept.sum()])
+    assert low <= statistic <= high
+
+
+def test_counts_of_one_outcome():
+    rng = np.random.default_rng(0)
+    assert drawn_counts(np.array([[1.0], [0.5]]), 7, rng).tolist() == [[7], [7]]
+    assert drawn_counts(np.array([[0.0, 0.0, 1e-300, 0.0]]), 2**48, rng).tolist() == [[0, 0, 2**48, 0]]
+
+
+def test_as_many_shots_as_there_can_be_take_no_time():
+    values = []
+    for shots in (10**12, 2**48):
+        model = model_of(Shots(shots, generator=0)).double()
+        with torch.no_grad():
+            values.append(model(inputs_of().double()))
+        exact = model_of("native").double()(inputs_of().double())
+        errors = model.method.standard_errors
+        assert ((values[-1] - exact).abs() <= 6 * errors + 1e-12).all()
+        assert 0 < errors[:, :3].max() < 10 / shots**0.5
+    program, task = model._program, qtm.methods.Task(batch_size=8)
+    assert Shots(2**48).cost(program, task) == Shots(10**9).cost(program, task)
+    assert Shots(2**48).cost(program, task).seconds < Shots(10**6).cost(program, task).seconds
+
+
 def test_neighbouring_samples_seeds_and_shots_are_independent():
     engine, angles, nothing = engine_and_inputs(1, 1)
     angles = np.zeros_like(np.repeat(angles, 200, 0)) + np.float32(np.pi / 2)
@@ -161,11 +201,13 @@ def test_neighbouring_samples_seeds_and_shots_are_independent():
         assert abs(products.mean()) < 4 * (1 - exact**2) / 100 / np.sqrt(products.size)
 
 
-def test_tables_and_single_shots_say_the_same(monkeypatch):
+@pytest.mark.parametrize("one_by_one", [10**6, 70])
+def test_tables_and_single_shots_say_the_same(one_by_one, monkeypatch):
+    monkeypatch.setattr(room, "_MOST_ONE_BY_ONE", one_by_one)
     inputs, found = inputs_of(), []
     for most in (room._MOST_NUMBERS_OF_TABLE, 0):
         monkeypatch.setattr(room, "_MOST_NUMBERS_OF_TABLE", most)
-        monkeypatch.setattr(room, "_SHOTS_AT_ONCE", 2000)
+        monkeypatch.setattr(room, "_SHOTS_AT_ONCE", 2000 if one_by_one > 77 else 3)
         model = model_of(Shots(77, generator=5))
         with torch.no_grad():
             found.append((model(inputs), model.method.standard_errors))
@@ -219,13 +261,13 @@ def test_copies_go_on_where_the_original_is(duplicate):
     assert torch.equal(model(inputs), other(inputs))
 
 
-@pytest.mark.parametrize("num_qubits", [3, 11])
+@pytest.mark.parametrize(("num_qubits", "shots"), [(3, 50), (11, 50), (3, 10**9)])
 @pytest.mark.parametrize("gradient", ["parameter_shift", "spsa", "guided_spsa"])
-def test_nothing_depends_on_the_number_of_threads(gradient, num_qubits):
+def test_nothing_depends_on_the_number_of_threads(gradient, num_qubits, shots):
     found = []
     for threads in (1, 2, 3, 7):
         observables = ["Z" * num_qubits, "X" * num_qubits]
-        model = model_of(Shots(50, gradient, 7), observables, num_qubits, num_threads_forward=threads)
+        model = model_of(Shots(shots, gradient, 7), observables, num_qubits, num_threads_forward=threads)
         values = model(inputs_of(num_qubits, 33))
         values.sum().backward()
         found.append((values, model.variational.grad))
@@ -351,6 +393,7 @@ def test_one_shot_does_not_tell_its_error():
     ("make", "error", "message"),
     [
         (lambda: Shots(0), ValueError, "n: expected a whole number from 1"),
+        (lambda: Shots(2**48 + 1), ValueError, "n: expected a whole number from 1 to 281474976710656, got"),
         (lambda: Shots(-5), ValueError, "n: expected a whole number from 1"),
         (lambda: Shots(10.5), TypeError, "n: expected a whole number, at least 1, got 10.5"),
         (lambda: Shots("many"), TypeError, "n: expected a whole number"),

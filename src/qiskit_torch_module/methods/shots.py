@@ -21,6 +21,7 @@ from .._simulation.method import Cost, Method, Optional, Refusal, Runner, Spendi
 from .._simulation.native import Native
 from .._simulation.threads import engine_threads
 from ..outputs.probabilities import Probabilities
+from .counts import drawn_counts
 from .estimated import Estimated
 from .rules import ParameterShift, Rule, rule_of
 from .stream import Stream
@@ -34,10 +35,19 @@ _MOST_SHOTS_OF_SINGLE = 10**8
 # A table says what is read of every outcome where it has no more numbers; else each shot is looked at by itself.
 _MOST_NUMBERS_OF_TABLE = 1 << 20
 _SHOTS_AT_ONCE = 1 << 18
+# More shots than that, and than so many for each outcome, are counted by outcomes.
+_MOST_ONE_BY_ONE, _MOST_OF_OUTCOME = 10**6, 4
+# States whose probabilities are computed together before they are drawn from, as in the engine; larger ones take all
+# threads. The numbers of a batch that is computed otherwise are rounded otherwise.
+_AMPLITUDES_AT_ONCE, _MOST_QUBITS_OF_THREAD = 1 << 15, 21
 # Angles of so many periods lose as many digits in single precision as a state of many gates does.
 _MOST_TURNS = 4
-# Seconds of a call, of each rotation in PyTorch, to add up the probability of an amplitude, and to draw a shot.
+# Seconds of a call, of each rotation in PyTorch, to add up the probability of an amplitude, and to draw a shot, or how
+# often an outcome is found.
 _SECONDS_OF_CALL, _SECONDS_OF_ROTATION, _SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 5e-4, 8e-5, 1.5e-9, 7e-9
+_SECONDS_OF_COUNT = 1.5e-7
+# Bytes of an amplitude whose probability is drawn from, one by one or counted.
+_BYTES_ONE_BY_ONE, _BYTES_COUNTED = 24.0, 72.0
 
 
 class Shots(Method):
@@ -45,10 +55,12 @@ class Shots(Method):
 
     Paulis that can be measured at once, qubit by qubit, share a setting, and so their shots; each setting has `n` shots
     of its own for every sample. Every call draws new ones: the stream of random numbers moves on. What is drawn does
-    not depend on the number of threads.
+    not depend on the number of threads. More than a million shots, and than four for each outcome, are not drawn one
+    by one: how often each outcome is found is drawn from a multinomial distribution, in a time that does not grow with
+    `n`.
 
     Args:
-        n: Shots of each setting.
+        n: Shots of each setting, at most 2**48.
         gradient: "parameter_shift": two values for each rotation, each with shots of its own; "spsa", "guided_spsa":
             along random directions; or a rule with options, such as ``qtm.methods.SPSA(directions=4)``. "exact": values
             are sampled, gradients are those of the native engine, without noise.
@@ -107,10 +119,14 @@ class Shots(Method):
         threads = max(1, min(task.num_threads, rows))
         amplitudes = 2.0**program.evolution.num_qubits
         evolved = NATIVE.of(program.evolution, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
-        drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
+        counts = _counts_outcomes(self.n, program.evolution.num_qubits)
+        drawn = rows * amplitudes * _SECONDS_OF_COUNT
+        if not counts:
+            drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
         exact = NATIVE.of(program.evolution, task).seconds if self.rule is None and task.order else 0.0
         fixed = _SECONDS_OF_CALL + len(program.evolution.rotations) * _SECONDS_OF_ROTATION
-        return Cost(fixed + evolved.seconds + drawn + exact, 24.0 * amplitudes * threads)
+        memory = _BYTES_COUNTED if counts else _BYTES_ONE_BY_ONE * threads
+        return Cost(fixed + evolved.seconds + drawn + exact, memory * amplitudes)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -123,6 +139,10 @@ class Shots(Method):
     def __repr__(self) -> str:
         gradient = f"'{EXACT}'" if self.rule is None else repr(self.rule)
         return f"Shots({self.n}, gradient={gradient})"
+
+
+def _counts_outcomes(shots: int, num_qubits: int) -> bool:
+    return shots > max(_MOST_ONE_BY_ONE, _MOST_OF_OUTCOME << num_qubits)
 
 
 class _Last:
@@ -267,9 +287,33 @@ class _Reader:
             num_threads: As the engine takes it.
         """
         engine, nothing = engine_of(self._program), np.empty(0, rows.dtype)
+        if _counts_outcomes(shots, self._program.evolution.num_qubits):
+            return self._counted_means(rows, shots, seed, num_threads)
         if self._table is not None:
             return engine.drawn_means(rows, nothing, self._table, shots, seed, num_threads)
         return self._means_of(engine.drawn_outcomes(rows, nothing, shots, seed, num_threads))
+
+    def _counted_means(self, rows: npt.NDArray[Any], shots: int, seed: int, num_threads: int) -> Array:
+        engine, nothing = engine_of(self._program), np.empty(0, rows.dtype)
+        num_qubits, generator = self._program.evolution.num_qubits, np.random.default_rng(seed)
+        threads = num_threads if num_qubits > _MOST_QUBITS_OF_THREAD else 1
+        at_once = max(1, _AMPLITUDES_AT_ONCE >> num_qubits)
+        means = []
+        for first in range(0, len(rows), at_once):
+            probabilities = engine.values(rows[first : first + at_once], nothing, threads)
+            means.append(self._weighted(drawn_counts(probabilities, shots, generator) / shots))
+        return np.concatenate(means) if means else np.empty((0, len(self._squares) + len(self._sums)))
+
+    def _weighted(self, shares: Array) -> Array:
+        """Means over outcomes of which each has a share, (K, 2^n)."""
+        if self._table is not None:
+            return shares @ self._table
+        parts = range(0, shares.shape[1], _SHOTS_AT_ONCE)
+        bits = np.arange(shares.shape[1], dtype=np.uint32)
+        return sum(
+            (shares[:, i : i + _SHOTS_AT_ONCE] @ self._values(bits[i : i + _SHOTS_AT_ONCE]) for i in parts),
+            np.zeros((len(shares), len(self._squares) + len(self._sums))),
+        )
 
     def add_values(self, means: Array, values: Array) -> None:
         """Adds what is read to values (K, M) of all observables."""
