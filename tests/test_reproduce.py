@@ -254,6 +254,7 @@ def test_absent_rivals_are_named_and_tried_again_later(settings):
 
 def test_rivals_are_told_how_to_be_made():
     output = CliRunner().invoke(app, ["rivals"]).output
+    assert "python3.12 -m venv .rivals/predecessor " in output
     for one in systems.SYSTEMS:
         assert one.environment in output
 

@@ -477,11 +477,10 @@ def _outcome(result: store.Result) -> str:
 @app.command()
 def rivals() -> None:
     """Print the commands that make the rivals' virtual environments for 'qtm reproduce'."""
-    for name, requirements in {
-        system.environment: system.requirements for system in SYSTEMS if system.environment
-    }.items():
-        packages = " ".join(f"'{requirement}'" for requirement in requirements.split())
-        listing.out(f"python -m venv .rivals/{name} && .rivals/{name}/bin/pip install {packages}", highlight=False)
+    for name, system in {system.environment: system for system in SYSTEMS if system.environment}.items():
+        packages = " ".join(f"'{requirement}'" for requirement in system.requirements.split())
+        made = f"{system.interpreter} -m venv .rivals/{name}"
+        listing.out(f"{made} && .rivals/{name}/bin/pip install {packages}", highlight=False)
 
 
 if __name__ == "__main__":

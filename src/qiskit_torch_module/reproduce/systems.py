@@ -28,6 +28,7 @@ class System:
         environment: Folder of its virtual environment; "": the Python that runs the benchmarks.
         mode: See the runner.
         requirements: What the environment needs.
+        interpreter: What makes the environment, where the requirements want a certain Python.
         batch: Samples that are measured, where the whole batch would take too long; times are then scaled up, since
             these systems take the samples one by one.
         is_exact: Whether gradients are exact, so that checksums must agree.
@@ -41,6 +42,7 @@ class System:
     environment: str = ""
     mode: str = ""
     requirements: str = ""
+    interpreter: str = "python"
     batch: int | None = None
     is_exact: bool = True
     short: str = ""
@@ -105,6 +107,7 @@ VERSION_1 = System(
     "project",
     "predecessor",
     requirements="torch==2.13.0 numpy<2 qiskit==1.0.2 qiskit-algorithms==0.3.0 qiskit-torch-module==1.0.1",
+    interpreter="python3.12",  # qiskit-torch-module 1.0.1 refuses older ones
     batch=4,
     short="version 1.0",
     why="The subject of the paper: the reverse gradient, samples spread over processes",
