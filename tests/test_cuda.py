@@ -32,6 +32,7 @@ from qiskit_torch_module._cuda.passes import Tile
 from qiskit_torch_module._cuda.shapes import Shape, shape_of, shapes
 from qiskit_torch_module._cuda.sources import KERNELS, source
 from qiskit_torch_module._program.gf2 import Basis, echelon, sum_of
+from test_halves import phases_apart
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
@@ -71,7 +72,8 @@ READ = {"terms": lambda n: random_observables(n, 1), "state": lambda _: qtm.outp
 @cache
 def judged(n, name, reads="terms"):
     """The program of a case, numbers for it, and what the engine makes of them in double precision."""
-    case = half_turned(n) if name == "half_turned" else cases(n)[name]
+    others = {"half_turned": half_turned, "phases": phases_apart}
+    case = others[name](n) if name in others else cases(n)[name]
     observables, reads_state = READ[reads](n), reads == "state"
     model, rng = module_of(case, observables), np.random.default_rng(n)
     inputs = torch.tensor(rng.normal(size=(BATCH, len(case.encoding))), requires_grad=True)
@@ -201,6 +203,15 @@ def test_what_is_absorbed(name):
     assert {moment.run for moment in circuit.moments} <= last
     assert bool(circuit.slots) == (name == "half_turned")
     assert not Circuit.of(judged(6, name)[0]).moments
+
+
+@pytest.mark.parametrize("shape", [None, Shape("memory", Tile(3, 2))])
+def test_a_last_phase_that_nobody_sees(shape):
+    """Its rotations have no gradient, and no sums, which nobody would write."""
+    circuit = Circuit.of(judged(9, "phases", "z")[0])
+    assert not circuit.last_phase_matters
+    assert circuit.characters[len(circuit.layers)]
+    assert_agrees(9, "phases", True, shape, reads="z")
 
 
 def test_moments_stay_on_the_tape():

@@ -79,12 +79,14 @@ class Circuit:
 
     @cached_property
     def rotations(self) -> list[tuple[int, int]]:
-        """The rotations among the sources of characters: character and angle."""
+        """The rotations among the sources of characters: character and angle. None where the phase is not applied."""
+        applied = len(self.turned_layers) + self.last_phase_matters
+        last = self.arrays["phase_character_begin"].tolist()[applied]
         begins = self.arrays["character_source_begin"].tolist()
         kinds, indices = self.arrays["source_kind"].tolist(), self.arrays["source_index"].tolist()
         return [
             (character, indices[source])
-            for character, pair in enumerate(itertools.pairwise(begins))
+            for character, pair in enumerate(itertools.pairwise(begins[: last + 1]))
             for source in range(*pair)
             if kinds[source] == Source.ROTATION
         ]
