@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,8 +281,10 @@ def test_a_missing_barrier_is_seen(monkeypatch):
     circuit = Circuit.of(judged(9, "fixed_and_free")[0])
     # The last one has flips of terms that cross threads.
     tiles = ("block", Tile(3, 6)), ("memory", Tile(3, 1)), ("memory", Tile(3, 4))
-    plans = [Plan.of(circuit, BATCH, True, H100, Shape(*tile)) for tile in tiles]
-    mutants = [*cuda_twin.mutants(plans[0].defines)]
+    plans = [(Plan.of(circuit, BATCH, True, H100, Shape(*tile)), "fixed_and_free") for tile in tiles]
+    circuit = Circuit.of(judged(9, "qaoa")[0])
+    plans.append((Plan.of(circuit, BATCH, True, H100, Shape(*tiles[1]), from_halves=True), "qaoa"))
+    mutants = [*cuda_twin.mutants(plans[0][0].defines)]
     assert len(mutants) >= 6
     for mutant in mutants:
         monkeypatch.setattr(cuda_twin, "library", lambda _, mutant=mutant: mutant)
@@ -291,8 +294,8 @@ def test_a_missing_barrier_is_seen(monkeypatch):
 
 def assert_all_agree(plans):
     """In both orders of the threads."""
-    _, given, expected = judged(9, "fixed_and_free")
-    for plan in plans:
+    for plan, name in plans:
+        _, given, expected = judged(9, name)
         for backwards in (False, True):
             assert_close(computed(plan, given, backwards), expected, 1e-11)
 
@@ -435,8 +438,9 @@ def test_no_sanitizer_complains():
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
     }
-    chosen = "every_shape or states or waves or several_times or both_orders or absorb or moments or many_terms"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen]
+    chosen = "every_shape or states or waves or several_times or both_orders or absorb or moments or many_terms or agree_with or wanted"
+    files = [__file__, str(Path(__file__).with_name("test_cuda_halves.py"))]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", chosen]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 

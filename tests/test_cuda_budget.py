@@ -26,10 +26,14 @@ BUDGET = {
     "prepare": (96, 96),
     "read": (152, 144),
     "seed": (168, 144),
-    "angles": (64, 96),
+    "angles": (72, 104),
+    "join": (88, 144),
+    "split": (112, 144),
+    "gather": (64, 80),
 }
 OTHERS = (64, 64)
 ADDRESSES = Pointers(**dict.fromkeys(vars(Pointers()), 1 << 20))
+SIZES = 1, 3, 8, 9, 11, 12, 13
 SHARED = 49 << 10  # two blocks on every card; above 48 KiB the driver has to be asked
 
 
@@ -91,8 +95,9 @@ def used(log):
 @pytest.mark.parametrize("is_double", [False, True])
 def test_shared_memory_and_threads(name, is_double):
     card = CARDS[name]
-    for n in (1, 3, 8, 9, 11, 12, 13):
-        plan = Plan.of(circuit_of(n), 100, is_double, card, shape_of(n, is_double, card))
+    whole = [Plan.of(circuit_of(n), 100, is_double, card, shape_of(n, is_double, card)) for n in SIZES]
+    halved = [Plan.of(circuit_of(n), 100, is_double, card, None, from_halves=True) for n in (13, 18)]
+    for plan in (*whole, *halved):
         launches = [*plan.values(ADDRESSES), *plan.gradients(ADDRESSES)]
         for launch in launches:
             assert launch.shared_bytes <= SHARED <= card.shared_bytes_per_block

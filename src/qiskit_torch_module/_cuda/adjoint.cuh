@@ -157,7 +157,7 @@ QTM_KERNEL(adjoint, QTM_MOST_THREADS) {
     if (!a.stores) return;
     QTM_GROUP_PHASE {
         const Place at(a, block, thread);
-        store(a, map_of_pass(a, a.pass_begin), at, a.ket_before, ket[thread]);
+        if (!a.ends) store(a, map_of_pass(a, a.pass_begin), at, a.ket_before, ket[thread]);
         store(a, map_of_pass(a, a.pass_begin), at, a.bra, bra[thread]);
     }
 }

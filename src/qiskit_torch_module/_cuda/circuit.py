@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,10 +18,19 @@ from .._program.layers import Layer
 from .._program.output import ExpectationValues, State
 from .._program.program import Program
 from .._program.symmetries import without_settled
+from .._reading.polynomials import Polynomial
 from .absorption import Moment, absorbed
 from .slots import Slot
 
 Lists = dict[str, Any]
+
+
+class Part(Enum):
+    """What of a circuit runs."""
+
+    WHOLE = "all of it"
+    HALF = "the first layers, on half of the qubits; its last ket is joined with that of the other half"
+    REST = "the layers after halves, from the state that is joined of these; the first one is empty"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +43,12 @@ class Circuit:
         layers: One at least.
         arrays: Angles, runs and characters, as the engine takes them.
         output: What is read.
-        state_phase: The angle that is twice the global phase, if the state is read; else -1.
+        state_phase: The angle that is twice the global phase, if somebody asks for the phase of the state; else -1.
         num_values: Real numbers that are read from a sample.
         moments: By which observables absorb the last layer; none: it is applied.
         slots: What else values are made of.
+        part: What of a circuit it is.
+        program: What it is made of.
     """
 
     num_qubits: int
@@ -49,6 +61,8 @@ class Circuit:
     num_values: int
     moments: tuple[Moment, ...]
     slots: tuple[Slot, ...]
+    part: Part
+    program: Program
 
     @staticmethod
     def of(program: Program) -> Circuit | str:
@@ -65,8 +79,15 @@ class Circuit:
         return _made(program)
 
     @property
+    def reads_state(self) -> bool:
+        """Whether states are what is read."""
+        return isinstance(self.output, Amplitudes)
+
+    @property
     def last_phase_matters(self) -> bool:
         """Whether what is read sees the phase after the last layer that is applied."""
+        if self.part is Part.HALF:
+            return True
         if self.moments:
             return bool(self.characters[len(self.layers) - 1])
         return isinstance(self.output, Amplitudes) or bool(self.output.terms.x.any())
@@ -99,7 +120,7 @@ class Circuit:
     @property
     def num_slots(self) -> int:
         """Sums over the state that gradients are made of: three of a run, one of a rotation and of the global phase."""
-        return 3 * self.num_runs + len(self.rotations) + (self.state_phase >= 0)
+        return 3 * self.num_runs + len(self.rotations) + self.reads_state
 
     @property
     def turned_layers(self) -> tuple[Layer, ...]:
@@ -126,7 +147,7 @@ class Circuit:
         """Which gates and slots make the gradient of an angle, and which terms of angles that of a variable."""
         num_angles = len(self.arrays["angle_constant"])
         slots = [(angle, 3 * self.num_runs + i) for i, (_, angle) in enumerate(self.rotations)]
-        slots += [(self.state_phase, self.num_slots - 1)] if self.state_phase >= 0 else []
+        slots += [(self.state_phase, self.num_slots - 1)] if self.reads_state else []
         gates = [(angle, gate) for gate, angle in enumerate(self.arrays["gate_angle"].tolist())]
         term_begin, factor_begin = (self.arrays[name].tolist() for name in ("angle_term_begin", "term_factor_begin"))
         variable = self.arrays["factor_variable"].tolist()
@@ -154,28 +175,50 @@ def by_key(pairs: Sequence[tuple[int, Any]], count: int) -> tuple[list[int], lis
 @lru_cache(maxsize=64)
 def _made(program: Program) -> Circuit:
     program = without_settled(program)
+    evolution, output = program.evolution, program.output
+    read = output if isinstance(output, ExpectationValues) else Amplitudes.of(evolution)
+    return part_of(program, evolution.num_qubits, evolution.layers or (Layer(),), read, Part.WHOLE)
+
+
+def part_of(
+    program: Program,
+    num_qubits: int,
+    layers: tuple[Layer, ...],
+    output: ExpectationValues | Amplitudes,
+    part: Part,
+    has_phase: bool = False,
+) -> Circuit:
+    """A circuit of some layers.
+
+    Args:
+        program: Whose variables they depend on.
+        num_qubits: Number of their qubits.
+        layers: What runs.
+        output: What is read.
+        part: What of a circuit it is.
+        has_phase: Whether somebody asks for the phase of its state, though nobody reads that.
+    """
     evolution, angles = program.evolution, AngleTable()
-    layers = evolution.layers or (Layer(),)
-    output = program.output
-    read: ExpectationValues | Amplitudes
-    state_phase = -1
-    if isinstance(output, ExpectationValues):
-        read, num_values = output, len(output.constants)
+    if isinstance(output, Amplitudes):
+        num_values = 2 << num_qubits
+        [state_phase] = output.arrays(angles)["state_phase"].tolist()
     else:
-        read, num_values = Amplitudes.of(evolution), 2 << evolution.num_qubits
-        [state_phase] = read.arrays(angles)["state_phase"].tolist()
+        num_values = len(output.constants)
+        state_phase = angles.row(Polynomial.constant(0.0)) if has_phase else -1
     arrays: Lists = {**engine_arrays(layers, evolution.passes, angles)}
     arrays["run_is_real"] = [run.is_real for layer in layers for run in layer.runs]
     moments, slots = absorbed(layers, output) if isinstance(output, ExpectationValues) else ((), ())
     return Circuit(
-        evolution.num_qubits,
+        num_qubits,
         evolution.num_all_inputs,
         evolution.num_all_weights,
         layers,
         arrays,
-        read,
+        output,
         state_phase,
         num_values,
         moments,
         slots,
+        part,
+        program,
     )

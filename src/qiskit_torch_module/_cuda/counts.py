@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 from .card import Card
+from .circuit import Part
+from .joins import numbers_of_parts
 from .launches import Plan
 from .passes import Pass
 
 # Operations on real numbers, a fused multiply-add as two. Of an amplitude: RY; a complex product; Im(conj(b) k).
 _OF_ROTATION, _OF_PRODUCT, _OF_OVERLAP = 6, 6, 3
+_OF_ADDED_PRODUCT = 8
 # Of an amplitude, for one moment X or Y; for all terms of a flip and a kind.
 _OF_MOMENT = _OF_PART = 4
 
@@ -42,26 +46,59 @@ class Work:
 
 def work_of(plan: Plan) -> tuple[Work, Work]:
     """That of values, and of gradients after them."""
+    parts = works_of(plan)
+    values, gradients = (reduce(Work.__add__, of_parts) for of_parts in zip(*parts, strict=True))
+    return values, gradients
+
+
+def works_of(plan: Plan) -> list[tuple[Work, Work]]:
+    """The same apart: of the circuit, or the rest after halves; then of either half, and of the way between them."""
+    parts = [_own(one) for one in (plan, *plan.halves)]
+    return [*parts, _joined(plan)] if plan.halves else parts
+
+
+def _own(plan: Plan) -> tuple[Work, Work]:
     schedule, circuit, real = plan.layout.schedule, plan.layout.circuit, plan.real_bytes
     amplitudes, state = 1 << schedule.num_bits, plan.state_bytes
     forward = amplitudes * sum(map(_turned, _on_the_way(plan)))
-    views, terms, moments = len(plan.layout.views), _of_terms(plan), len(circuit.moments)
+    views = 0 if circuit.part is Part.HALF else len(plan.layout.views)
+    terms, moments = _of_terms(plan), len(circuit.moments)
     # Factors are written and read, and kets between sweeps; the last one is read for values, once for each view.
     factors = 2 * plan.factor_bytes
-    sweeps = [sweep for sweep in schedule.sweeps if schedule.begin < sweep.stop]
+    continues = circuit.part is Part.REST
+    sweeps = [
+        sweep for sweep in schedule.sweeps if schedule.begin < sweep.stop and (not continues or schedule.changes(sweep))
+    ]
+    # The first one reads no state, unless the state was joined of halves.
+    on_the_way = (2 * len(sweeps) - (not continues)) * state
     numbers = real * (circuit.num_inputs + circuit.num_values)
     values = Work(
         forward + amplitudes * (terms + 2 * _OF_MOMENT * moments),
-        factors + (2 * len(sweeps) - 1) * state + views * state + numbers,
+        factors + on_the_way + views * state + numbers,
     )
     back = sum(2 * _turned(one) + _measured(plan, one) for one in schedule.passes)
-    # Where no tile holds the state, views make the bra, one after the other.
-    swept = sum(4 if schedule.changes(sweep) else 2 for sweep in schedule.sweeps)
-    moved = 2 * state if schedule.is_resident else (swept + 3 * views - 1) * state
+    # Where no tile holds the state, views make the bra, one after the other. To halves, the ket does not go back.
+    if continues:
+        swept = max(0, 4 * len(sweeps) - 1)
+    else:
+        swept = sum(4 if schedule.changes(sweep) else 2 for sweep in schedule.sweeps)
+    moved = 2 * state if schedule.is_resident else (swept + max(0, 3 * views - 1)) * state
     sums = real * (circuit.num_slots + 2 * circuit.num_inputs + circuit.num_values)
     gradients = Work(amplitudes * (back + terms + _OF_MOMENT * moments), plan.factor_bytes + moved + sums)
     if not plan.keeps:
-        gradients += Work(forward, factors + (2 * len(sweeps) - 1) * state)
+        gradients += Work(forward, factors + on_the_way)
+    return values.times(plan.batch), gradients.times(plan.batch)
+
+
+def _joined(plan: Plan) -> tuple[Work, Work]:
+    """Of the state as a sum of products of halves, and of the bras of these."""
+    kets = sum(half.state_bytes for half in plan.halves)
+    products = _OF_ADDED_PRODUCT << (plan.layout.circuit.num_qubits + plan.layout.glue_bits)
+    values = Work(products, plan.state_bytes + kets)
+    parts = 2 * sum(numbers_of_parts(plan.layout)) * plan.real_bytes
+    gradients = Work(2 * products, 2 * plan.state_bytes + 2 * kets + parts)
+    if not plan.keeps:
+        gradients += values
     return values.times(plan.batch), gradients.times(plan.batch)
 
 

@@ -60,6 +60,9 @@ QTM_DEVICE double gradient_of(const Arguments& a, long long sample, int variable
     return sum;
 }
 
+// A gradient; halves add theirs to that of the rest.
+QTM_DEVICE void leave(const Arguments& a, Real found, Real& gradient) { gradient = a.adds ? gradient + found : found; }
+
 // A block for each sample: gradients of its rotations, of its angles, and of its inputs if wanted.
 QTM_KERNEL(angles, 128) {
     const long long sample = block.index;
@@ -87,7 +90,7 @@ QTM_KERNEL(angles, 128) {
     if (a.input_gradient == nullptr) return;
     QTM_PHASE {
         for (int i = thread; i < a.num_inputs; i += block.threads)
-            a.input_gradient[sample * a.num_inputs + i] = Real(gradient_of(a, sample, i));
+            leave(a, Real(gradient_of(a, sample, i)), a.input_gradient[sample * a.num_inputs + i]);
     }
 }
 
@@ -102,6 +105,6 @@ QTM_KERNEL(weights, 128) {
     }
     sum_over_block(block, sum);
     QTM_PHASE {
-        if (thread == 0) a.weight_gradient[block.index] = sum[thread].value[0];
+        if (thread == 0) leave(a, sum[thread].value[0], a.weight_gradient[block.index]);
     }
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .card import Card
-from .circuit import Circuit
-from .layout import Layout, layout_of
+from .circuit import Circuit, Part
+from .groups import groups_of, padded, places_of
+from .joins import joined, numbers_of_parts, split
+from .layout import Layout, halved_layout_of, layout_of
 from .schema import Bytes
 from .shapes import Shape, shape_of
 from .sources import KERNELS
@@ -16,8 +18,6 @@ from .tables import sample_bytes
 from .waves import Launch, Wave
 
 __all__ = ["Launch", "Layout", "Plan", "Pointers"]
-
-_ALIGNED = 256
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,17 @@ class Pointers:
     flag: int = 0
 
 
-def _padded(size: int) -> int:
-    return size + -size % _ALIGNED
-
-
 @dataclass(frozen=True)
 class Plan:
     """The launches for one batch of a circuit.
 
     Attributes:
-        layout: Circuit, shape and numbers; equal for all batches.
+        layout: Circuit, shape and numbers; equal for all batches. Its halves have plans of their own, in `halves`.
         batch: Number of samples.
         card: Where it runs.
         wave: Samples of a wave, which go through the circuit together; the last one may have fewer.
         keeps: Whether the tape has the last ket of every sample; else gradients run the circuit once more.
+        waves_at_once: So many waves have their halves, which are small, in one.
     """
 
     layout: Layout
@@ -70,9 +67,17 @@ class Plan:
     card: Card
     wave: int
     keeps: bool
+    waves_at_once: int = 1
 
     @staticmethod
-    def of(circuit: Circuit, batch: int, is_double: bool, card: Card, shape: Shape | None = None) -> Plan:
+    def of(
+        circuit: Circuit,
+        batch: int,
+        is_double: bool,
+        card: Card,
+        shape: Shape | None = None,
+        from_halves: bool = False,
+    ) -> Plan:
         """The plan for a batch.
 
         Args:
@@ -81,18 +86,25 @@ class Plan:
             is_double: Whether real numbers are float64.
             card: Where it runs.
             shape: One that is forced; None: the best one.
+            from_halves: Whether it starts from halves.
 
         Raises:
             MemoryError: the card has not enough memory.
-            ValueError: the circuit does not fit the shape.
+            ValueError: the circuit does not fit the shape, or has no halves in it.
         """
-        layout = layout_of(circuit, shape or shape_of(circuit.num_qubits, is_double, card), is_double)
+        shape = shape or shape_of(circuit.num_qubits, is_double, card)
+        layout = (halved_layout_of if from_halves else layout_of)(circuit, shape, is_double)
+        if layout is None:
+            raise ValueError(f"from_halves: the circuit has none in shape '{shape.name}'; leave it out")
         plan = Plan(layout, batch, card, batch, True)
         state = plan.state_bytes
         if not layout.schedule.is_resident:
             room = card.l2_bytes // 2 if layout.shape.name == "wave" else card.memory_bytes // 4
             most = max(1, room // (2 * state))
             plan = replace(plan, wave=-(-batch // -(-batch // most)))  # all of a size
+            plan = replace(plan, waves_at_once=plan._most_waves(room))
+        if plan.all_bytes > card.memory_bytes:
+            plan = replace(plan, waves_at_once=1)
         if plan.all_bytes > card.memory_bytes:
             plan = replace(plan, keeps=False)
         while plan.all_bytes > card.memory_bytes and plan.wave > 1:
@@ -107,7 +119,28 @@ class Plan:
     @property
     def constants(self) -> Bytes:
         """What the kernels read, to be copied to the device once: the same object for all batches."""
-        return self.layout.constants.buffer
+        return self.layout.buffer
+
+    @cached_property
+    def halves(self) -> tuple[Plan, ...]:
+        """Those of the low half and the high one, if it starts from halves."""
+        samples = min(self.batch, self.wave * self.waves_at_once)
+        return tuple([replace(self, layout=layout, wave=samples, waves_at_once=1) for layout in self.layout.halves])
+
+    @property
+    def described(self) -> str:
+        """How it runs, for people."""
+        shape, glue = f"shape '{self.layout.shape.name}'", self.layout.glue_bits
+        if not self.halves:
+            return f"{shape}, no halves"
+        low, high = (half.layout.circuit.num_qubits - glue for half in self.halves)
+        return f"{shape}, first layers on {low} and {high} qubits, a sum of {1 << glue} products of states"
+
+    def _most_waves(self, room: int) -> int:
+        """Whose halves, ket and bra, take no more than so many bytes, one at least; about as many in all groups."""
+        of_sample = 2 * sum(half.state_bytes for half in self.halves)
+        waves, most = -(-self.batch // self.wave), max(1, room // (of_sample * self.wave)) if of_sample else 1
+        return -(-waves // -(-waves // most))
 
     @property
     def defines(self) -> dict[str, str]:
@@ -142,15 +175,16 @@ class Plan:
     @property
     def tape_bytes(self) -> int:
         """What values leave for gradients."""
-        return sum(map(_padded, self._tape.values()))
+        return sum(sum(map(padded, one.tape.values())) for one in (self, *self.halves))
 
     @property
     def workspace_bytes(self) -> int:
         """What nobody needs after a call."""
-        return sum(map(_padded, self._workspace.values()))
+        return sum(sum(map(padded, one.workspace.values())) for one in (self, *self.halves))
 
     @cached_property
-    def _tape(self) -> dict[str, int]:
+    def tape(self) -> dict[str, int]:
+        """Bytes of its own arrays on the tape, halves apart."""
         samples = self.batch if self.keeps else self.wave
         return {
             "factors": self.factor_bytes * samples,
@@ -159,58 +193,57 @@ class Plan:
         }
 
     @cached_property
-    def _workspace(self) -> dict[str, int]:
+    def workspace(self) -> dict[str, int]:
+        """Likewise, of those in the workspace."""
         circuit, schedule = self.layout.circuit, self.layout.schedule
         slots = max(circuit.num_slots, circuit.num_reads)
-        states = 0 if schedule.is_resident else self.wave * self.state_bytes
+        states = self.wave * self.state_bytes
         reals = {
-            "partial": self.wave * slots << schedule.tile_bits,
+            "partial": self.wave * max(slots << schedule.tile_bits, *numbers_of_parts(self.layout), 0),
             "sums": self.wave * circuit.num_slots,
             "gate_gradient": self.wave * len(circuit.arrays["gate_angle"]),
             "angle_gradient": self.batch * len(circuit.arrays["angle_constant"]),
         }
         sizes = {name: size * self.real_bytes for name, size in reals.items()}
-        return {"ket_before": states, "bra": states, **sizes}
+        if not schedule.is_resident:
+            return {"ket_before": states, "bra": states, **sizes}
+        return {"bra": states, **sizes} if circuit.part is Part.HALF else sizes
 
     def values(self, pointers: Pointers) -> list[Launch]:
         """From inputs and weights to values; the tape is written."""
-        return [
-            launch for wave in self._waves(pointers) for launch in (*wave.prepared(), *wave.forward(), *wave.read())
-        ]
+        launches: list[Launch] = []
+        for halves, waves in groups_of(self, pointers):
+            launches += _kets_of_halves(halves)
+            for wave, own in waves:
+                launches += [*_kets(wave, own), *wave.read()]
+        return launches
 
     def gradients(self, pointers: Pointers) -> list[Launch]:
         """From the tape and the cotangent to the gradients that have an address."""
-        launches = []
-        for wave in self._waves(pointers):
-            if not self.keeps:
-                launches += [*wave.prepared(), *wave.forward()]
-                launches += wave.reads() if self.layout.circuit.moments else ()
-            launches += [*wave.adjoint(), *wave.angles()]
+        launches: list[Launch] = []
+        for halves, waves in groups_of(self, pointers):
+            launches += () if self.keeps else _kets_of_halves(halves)
+            for wave, own in waves:
+                if not self.keeps:
+                    launches += _kets(wave, own)
+                    launches += wave.reads() if self.layout.circuit.moments else ()
+                launches += [*wave.adjoint(), *wave.angles()]
+                launches += [launch for half in own for launch in split(wave, own, half)]
+            for half in halves:
+                launches += [*half.adjoint(), *half.angles(adds=True)]
         if pointers.weight_gradient and self.layout.circuit.num_weights:
-            [whole] = replace(self, wave=self.batch)._waves(pointers, self._workspace)
-            launches.append(whole.weights())
+            for number, (one, places) in enumerate(places_of(self, pointers)):
+                launches.append(Wave(one, self.batch, places).weights(adds=number > 0))
         return launches
 
-    def _waves(self, pointers: Pointers, workspace: dict[str, int] | None = None) -> Iterator[Wave]:
-        """Waves, each with addresses of its own samples."""
-        circuit, real = self.layout.circuit, self.real_bytes
-        places: dict[str, int] = {}
-        for base, sizes in ((pointers.tape, self._tape), (pointers.workspace, workspace or self._workspace)):
-            for name, size in sizes.items():
-                places[name], base = base, base + _padded(size)
-        # What a sample takes of arrays that all waves share.
-        strides = {
-            "inputs": circuit.num_inputs * real,
-            "values": circuit.num_values * real,
-            "cotangent": circuit.num_values * real,
-            "input_gradient": circuit.num_inputs * real,
-            "angle_gradient": len(circuit.arrays["angle_constant"]) * real,
-        }
-        if self.keeps:
-            strides |= {"factors": self.factor_bytes, "ket": self.state_bytes, "reads": circuit.num_reads * real}
-        for name in ("inputs", "weights", "values", "cotangent", "input_gradient", "weight_gradient", "flag"):
-            places[name] = getattr(pointers, name)
-        places |= self.layout.constants.arguments(pointers.constants)
-        for first in range(0, self.batch, self.wave):
-            moved = {name: places[name] + first * stride for name, stride in strides.items() if places[name]}
-            yield Wave(self, min(self.wave, self.batch - first), places | moved)
+
+def _kets_of_halves(halves: Sequence[Wave]) -> list[Launch]:
+    return [launch for half in halves for launch in (*half.prepared(), *half.forward())]
+
+
+def _kets(wave: Wave, halves: Sequence[Wave]) -> Iterator[Launch]:
+    """From inputs and weights, and kets of halves if there are any, to last kets."""
+    yield from wave.prepared()
+    if halves:
+        yield joined(wave, halves)
+    yield from wave.forward()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import numpy as np
+
 from .circuit import Circuit
+from .halved import halved
 from .passes import Schedule, Tile, schedule_of
-from .schema import Constants
+from .schema import Bytes, Constants
 from .shapes import Shape
 from .tables import constants_of
 from .views import View, views_of
@@ -17,18 +20,32 @@ THREADS = 128  # of a block of all kernels but those of tiles
 
 @dataclass(frozen=True)
 class Layout:
-    """What a plan is, but for the batch: constants and modules are cached by it."""
+    """What a plan is, but for the batch: constants and modules are cached by it.
+
+    Attributes:
+        circuit: What runs; after halves, the rest.
+        shape: How.
+        is_double: Whether real numbers are float64.
+        halves: Low and high, of the same shape, or, where they fit, each in a tile; or none.
+    """
 
     circuit: Circuit
     shape: Shape
     is_double: bool
+    halves: tuple[Layout, ...] = ()
 
     @cached_property
     def schedule(self) -> Schedule:
         """The passes."""
         bits, tile = self.shape.cut(self.circuit.num_qubits)
         circuit = self.circuit
-        return schedule_of(circuit.turned_layers, bits, tile, self._near_bits(tile), circuit.last_phase_matters)
+        near, last_phase = self._near_bits(tile), circuit.last_phase_matters
+        return schedule_of(circuit.turned_layers, bits, tile, near, last_phase, circuit.part)
+
+    @property
+    def glue_bits(self) -> int:
+        """Number of qubits that both halves have."""
+        return (sum(half.circuit.num_qubits for half in self.halves) - self.circuit.num_qubits) // 2
 
     @cached_property
     def views(self) -> tuple[View, ...]:
@@ -47,6 +64,12 @@ class Layout:
         """What the kernels read."""
         return constants_of(self.circuit, self.schedule, self.views, self.is_double)
 
+    @cached_property
+    def buffer(self) -> Bytes:
+        """The constants, then those of halves."""
+        buffers = [one.constants.buffer for one in (self, *self.halves)]
+        return np.concatenate(buffers) if self.halves else buffers[0]
+
     @property
     def defines(self) -> dict[str, str]:
         """What the source is compiled with."""
@@ -62,3 +85,18 @@ class Layout:
 def layout_of(circuit: Circuit, shape: Shape, is_double: bool) -> Layout:
     """The one that all plans of a circuit share, whatever their batch."""
     return Layout(circuit, shape, is_double)
+
+
+@lru_cache(maxsize=256)
+def halved_layout_of(circuit: Circuit, shape: Shape, is_double: bool) -> Layout | None:
+    """The same from halves on; None: it has none, or a tile holds the state."""
+    found = None if circuit.num_qubits <= shape.tile.bits else halved(circuit)
+    if found is None:
+        return None
+    # Kernels of blocks are those of waves, while a warp has others.
+    in_block = Shape("block", shape.tile)
+    halves = [
+        Layout(half, in_block if half.num_qubits <= shape.tile.bits else shape, is_double)
+        for half in (found.low, found.high)
+    ]
+    return Layout(found.rest, shape, is_double, tuple(halves))

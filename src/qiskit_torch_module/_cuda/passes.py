@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .._program.gf2 import Basis, duals
 from .._program.layers import Layer, Run
+from .circuit import Part
 from .orders import Order, completed
 
 NumberedRun = tuple[int, Run]
@@ -59,7 +60,8 @@ class Schedule:
         num_bits: Bits of an index.
         passes: In order of time.
         sweeps: Ranges of passes.
-        start: The last pass of the first layer, which on the way forward is a product state in its order.
+        start: The last pass of the first layer, which on the way forward is a product state in its order; -1: the
+            circuit starts from a state in memory.
         layout: The order of the state in memory.
     """
 
@@ -98,7 +100,9 @@ class Schedule:
         return self.passes[number - 1].order
 
 
-def schedule_of(layers: Sequence[Layer], num_bits: int, tile: Tile, near_bits: int, last_phase: bool) -> Schedule:
+def schedule_of(
+    layers: Sequence[Layer], num_bits: int, tile: Tile, near_bits: int, last_phase: bool, part: Part = Part.WHOLE
+) -> Schedule:
     """The passes of a circuit.
 
     Args:
@@ -108,21 +112,24 @@ def schedule_of(layers: Sequence[Layer], num_bits: int, tile: Tile, near_bits: i
         near_bits: Where a tile is less than the state: so many of the lowest bits of an index are in every tile, as
             memory is read in pieces.
         last_phase: Whether the phase after the last layer matters.
+        part: What of a circuit the layers are.
     """
     builder = _Builder(num_bits, tile, near_bits)
-    first_run, start = 0, 0
+    first_run, start, continues = 0, -1, part is Part.REST
     for number, layer in enumerate(layers):
         runs = [*enumerate(layer.runs, first_run)]
         first_run += len(runs)
-        builder.add_layer(runs, number or None)
-        start = start if number else len(builder.passes) - 1
+        if number or not continues or len(layers) == 1:
+            builder.add_layer(runs, number or None, turns=number > 0)
+        start = start if number or continues else len(builder.passes) - 1
     if last_phase:
         builder.add_phase(len(layers))
     sweeps = tuple(
         [range(*pair) for pair in zip(builder.begins, [*builder.begins[1:], len(builder.passes)], strict=True)]
     )
     units = Order(tuple([1 << bit for bit in range(num_bits)]))
-    layout = builder.passes[-1].order if tile.bits == num_bits else units
+    # Halves are joined by their indices.
+    layout = builder.passes[-1].order if tile.bits == num_bits and part is Part.WHOLE else units
     return Schedule(tile, num_bits, tuple(builder.passes), sweeps, start, layout)
 
 
@@ -137,8 +144,7 @@ class _Builder:
         self._near = [] if self._is_resident else [1 << bit for bit in range(near_bits)]
         self._order: Order | None = None  # of the tile at hand
 
-    def add_layer(self, runs: Sequence[NumberedRun], phase: int | None) -> None:
-        turns = bool(self.passes)
+    def add_layer(self, runs: Sequence[NumberedRun], phase: int | None, turns: bool) -> None:
         for group in [runs] if self._is_resident else self._groups(runs):
             if not self.passes or not self._is_resident:
                 self.begins.append(len(self.passes))

@@ -122,6 +122,10 @@ ARGUMENTS = {
     "partial": "Real*",
     "sums": "Real*",
     "reads": "Real*",  # the sums that values are made of
+    "low": "const Complex*",  # kets of halves
+    "high": "const Complex*",
+    "low_phase": "const char*",  # what they lack to be states, from sample to sample so many bytes; null: nobody asks
+    "high_phase": "const char*",
     "gate_gradient": "Real*",
     "angle_gradient": "Real*",
     "flag": "int*",
@@ -134,8 +138,15 @@ ARGUMENTS = {
     "goes_on": "int",
     "seeds": "int",
     "stores": "int",
+    "ends": "int",  # nobody needs the ket any more
     "view": "int",
     "tile_numbers": "int",  # that each group of threads has in shared memory
+    "adds": "int",  # whether gradients are added to what is there
+    "of_high": "int",
+    "low_bits": "int",  # of an index of the state, those of the low half; the high one has the others
+    "glue_bits": "int",
+    "low_stride": "int",
+    "high_stride": "int",
 }
 
 _BYTES = {"int": 4, "long long": 8}

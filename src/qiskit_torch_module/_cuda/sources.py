@@ -8,9 +8,15 @@ from pathlib import Path
 from .schema import header
 
 # In the order in which they build on one another; what `schema` writes comes after the first.
-_PARTS = ("threads", "prepare", "tile", "sums", "forward", "views", "moments", "read", "seed", "adjoint", "gradients")
+_PARTS = (
+    *("threads", "prepare", "tile", "sums", "forward", "views", "moments", "read", "seed", "adjoint", "gradients"),
+    "join",
+)
 
-KERNELS = ("prepare", "forward", "read", "reduce", "values", "states", "seed", "adjoint", "angles", "weights")
+KERNELS = (
+    *("prepare", "forward", "read", "reduce", "values", "states", "seed", "adjoint", "angles", "weights"),
+    *("join", "split", "gather"),
+)
 
 
 @cache

@@ -19,10 +19,15 @@ _LANE_BITS = 5
 
 def sample_bytes(circuit: Circuit, is_double: bool) -> int:
     """What a sample's angles are turned into (`Factors` in prepare.cuh)."""
-    doubles = 2 * len(circuit.arrays["angle_constant"]) + 8 * circuit.num_runs
-    reals = 2 * circuit.num_runs + 2 * len(circuit.arrays["character_mask"]) + 2
-    size = 8 * doubles + (8 if is_double else 4) * reals
+    size = phase_place(circuit, is_double) + (16 if is_double else 8)
     return size + -size % 16
+
+
+def phase_place(circuit: Circuit, is_double: bool) -> int:
+    """Where in it is what the ket lacks to be the state."""
+    doubles = 2 * len(circuit.arrays["angle_constant"]) + 8 * circuit.num_runs
+    reals = 2 * circuit.num_runs + 2 * len(circuit.arrays["character_mask"])
+    return 8 * doubles + (8 if is_double else 4) * reals
 
 
 def constants_of(circuit: Circuit, schedule: Schedule, views: Sequence[View], is_double: bool) -> Constants:
@@ -48,6 +53,7 @@ def constants_of(circuit: Circuit, schedule: Schedule, views: Sequence[View], is
     arrays |= read_lists(circuit, schedule.layout, views) | of_state
     counts |= {"num_observables": len(circuit.constants), "num_reads": circuit.num_reads}
     counts |= {"num_turned": circuit.num_turned, "num_slots_read": len(circuit.slots) + len(circuit.moments)}
+    counts["state_phase"] = circuit.state_phase
     return Constants.of(counts | state_counts, arrays, is_double)
 
 
@@ -122,7 +128,7 @@ def _start_lists(circuit: Circuit, schedule: Schedule) -> Lists:
 def _state_lists(circuit: Circuit, layout: Order) -> tuple[dict[str, int], Lists]:
     """From indices of the caller's to addresses, and back; bits that are no qubits are beyond all indices."""
     if not isinstance(circuit.output, Amplitudes):
-        return {"state_bits": 0, "state_base": 0, "state_phase": -1}, {"state_address": (), "state_index": ()}
+        return {"state_bits": 0, "state_base": 0}, {"state_address": (), "state_index": ()}
     flips: Sequence[int] = circuit.output.flips
     filling = [1 << bit for bit in range(len(flips), len(layout.vectors))]
     addresses = [layout.place(flip) for flip in (*flips, *filling)]
@@ -130,7 +136,6 @@ def _state_lists(circuit: Circuit, layout: Order) -> tuple[dict[str, int], Lists
     counts = {
         "state_bits": len(flips),
         "state_base": layout.place(circuit.output.base),
-        "state_phase": circuit.state_phase,
     }
     return counts, {
         "state_address": addresses[: len(flips)],

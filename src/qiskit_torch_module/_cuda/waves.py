@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .circuit import Part
 from .layout import THREADS
 from .schema import packed
 
@@ -42,17 +43,23 @@ class Wave:
     samples: int
     addresses: dict[str, int]
 
+    def some(self, first: int, samples: int) -> Wave:
+        """Some of the samples of a half: what the rest needs of it."""
+        strides = {"ket": self.plan.state_bytes, "bra": self.plan.state_bytes, "factors": self.plan.factor_bytes}
+        moved = {name: self.addresses[name] + first * stride for name, stride in strides.items()}
+        return Wave(self.plan, samples, self.addresses | moved)
+
     def prepared(self) -> Iterator[Launch]:
         """Sines and factors."""
-        yield self._launch("prepare", self.samples)
+        yield self.launch("prepare", self.samples)
 
     def forward(self) -> Iterator[Launch]:
         """From |0...0> to the last kets."""
         schedule = self.plan.layout.schedule
         for sweep in schedule.sweeps:
-            if schedule.begin < sweep.stop:
+            if schedule.begin < sweep.stop and (schedule.start >= 0 or schedule.changes(sweep)):
                 begin = max(schedule.begin, sweep.start)
-                starts = begin == schedule.begin
+                starts = begin == schedule.begin and schedule.start >= 0
                 # Whether that pass has runs beyond those of the product state.
                 goes_on = begin > schedule.start
                 yield self._tiles("forward", begin, sweep.stop, starts=starts, goes_on=goes_on)
@@ -60,34 +67,37 @@ class Wave:
     def adjoint(self) -> Iterator[Launch]:
         """From the last kets and the cotangent to the sums that gradients are made of."""
         schedule, circuit = self.plan.layout.schedule, self.plan.layout.circuit
-        is_resident = schedule.is_resident
-        # Where tiles hold the state, or the cotangent is one, bras are made where they are needed.
-        reads_whole = not is_resident and circuit.state_phase < 0
+        is_resident, continues = schedule.is_resident, schedule.start < 0
+        # Where tiles hold the state, or the cotangent is one, bras are made where they are needed; those of halves are
+        # there.
+        reads_whole = not is_resident and not circuit.reads_state and circuit.part is not Part.HALF
         for view in range(len(self.plan.layout.views)) if reads_whole else ():
             yield self._tiles("seed", 0, 0, view=view)
         for number, sweep in enumerate(reversed(schedule.sweeps)):
             changes = {} if number == 0 else {"ket": self.addresses["ket_before"]}
             # What does not change lies in memory already, but for what the first of these sweeps makes.
-            stores = not is_resident and number + 1 < len(schedule.sweeps)
-            stores = stores and (number == 0 or schedule.changes(sweep))
-            seeds = number == 0 and not reads_whole
-            yield self._tiles("adjoint", sweep.start, sweep.stop, seeds=seeds, stores=stores, **changes)
+            ends = number + 1 == len(schedule.sweeps)
+            stores = not is_resident and (number == 0 or schedule.changes(sweep)) and (not ends or continues)
+            seeds = number == 0 and not reads_whole and circuit.part is not Part.HALF
+            if not continues or schedule.changes(sweep):
+                yield self._tiles("adjoint", sweep.start, sweep.stop, seeds=seeds, stores=stores, ends=ends, **changes)
         if not is_resident:
             yield from self._reduced(circuit.num_slots, 1 << schedule.tile_bits)
 
-    def angles(self) -> Iterator[Launch]:
-        """From sums to gradients of angles and inputs."""
-        yield self._launch("angles", self.samples)
+    def angles(self, adds: bool = False) -> Iterator[Launch]:
+        """From sums to gradients of angles and inputs, which may be added to what is there."""
+        yield self.launch("angles", self.samples, adds=adds)
 
-    def weights(self) -> Launch:
+    def weights(self, adds: bool = False) -> Launch:
         """From gradients of angles to those of weights, over all samples."""
         shared = THREADS // _LANES * self.plan.real_bytes
-        return self._launch("weights", self.plan.layout.circuit.num_weights, shared, samples=self.samples)
+        num_weights = self.plan.layout.circuit.num_weights
+        return self.launch("weights", num_weights, shared, samples=self.samples, adds=adds)
 
     def read(self) -> Iterator[Launch]:
         """From the last kets to values."""
         plan, circuit = self.plan, self.plan.layout.circuit
-        if circuit.state_phase >= 0:
+        if circuit.reads_state:
             yield self._numbers("states", self.samples * circuit.num_values // 2)
             return
         yield from self.reads()
@@ -108,11 +118,11 @@ class Wave:
         numbers = self.samples * slots
         if numbers:
             warps = THREADS // _LANES
-            yield self._launch("reduce", -(-numbers // warps), numbers=numbers, parts=parts, sums=self.addresses[to])
+            yield self.launch("reduce", -(-numbers // warps), numbers=numbers, parts=parts, sums=self.addresses[to])
 
     def _numbers(self, kernel: str, numbers: int) -> Launch:
         """A thread for each number."""
-        return self._launch(kernel, -(-numbers // THREADS), numbers=numbers)
+        return self.launch(kernel, -(-numbers // THREADS), numbers=numbers)
 
     def _tiles(self, kernel: str, begin: int, end: int, **arguments: int) -> Launch:
         """A group of threads for each tile of each sample."""
@@ -136,7 +146,7 @@ class Wave:
         numbers += block // _LANES * 3 * tile.register_bits if threads > _LANES else 0
         if schedule.is_resident and kernel == "adjoint":
             arguments["partial"] = self.addresses["sums"]
-        return self._launch(
+        return self.launch(
             kernel,
             blocks,
             numbers * plan.real_bytes,
@@ -148,8 +158,9 @@ class Wave:
             **arguments,
         )
 
-    def _launch(
+    def launch(
         self, kernel: str, blocks: int, shared_bytes: int = 0, threads: int = THREADS, **arguments: int
     ) -> Launch:
+        """One of a kernel, by name; arguments beside the addresses."""
         data = packed(self.addresses | {name: int(value) for name, value in arguments.items()})
         return Launch(f"qtm_{kernel}", blocks, threads, shared_bytes, data)

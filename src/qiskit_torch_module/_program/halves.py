@@ -86,21 +86,35 @@ def halves_of(layers: Sequence[Layer], num_qubits: int, num_inputs: int) -> Halv
     """
     if num_qubits < _LEAST_QUBITS or len(layers) > _MOST_LAYERS:
         return None
-    # The last layer is none of the halves': observables may absorb it.
-    full = list(itertools.takewhile(lambda layer: len(layer.runs) == num_qubits, layers[:-1]))
+    full = _full(layers, num_qubits)
     if len(full) < 2 or (num_inputs > 0 and not _varies(full[:2], num_inputs)):
         return None
+    cuts = _cuts(full)
+    return min(cuts, key=lambda cut: cut.relative_cost(len(layers))).halves(layers) if cuts else None
+
+
+def deepest_halves_of(layers: Sequence[Layer], num_qubits: int) -> Halves | None:
+    """Those of as many of the first layers as can be, in circuits of any depth; None where there are none."""
+    cuts = _cuts(_full(layers, num_qubits)[:_MOST_LAYERS]) if num_qubits >= _LEAST_QUBITS else []
+    return cuts[-1].halves(layers) if cuts else None
+
+
+def _full(layers: Sequence[Layer], num_qubits: int) -> list[Layer]:
+    """The first layers that turn all qubits. The last layer is none of the halves': observables may absorb it."""
+    return list(itertools.takewhile(lambda layer: len(layer.runs) == num_qubits, layers[:-1]))
+
+
+def _cuts(full: Sequence[Layer]) -> list[_Cut]:
+    """Of the first two layers, of three and so on, the halves with the least glue, as long as it is not too much."""
     cuts: list[_Cut] = []
     steps: list[_Step] = []
     for before, after in itertools.pairwise(full):
         steps.append(_Step(before, after))
-        cut = min((_Cut(steps, shift) for shift in range(num_qubits)), key=lambda cut: cut.glue)
+        cut = min((_Cut(steps, shift) for shift in range(len(before.runs))), key=lambda cut: cut.glue)
         if cut.glue > MOST_GLUE_BITS:
             break
         cuts.append(cut)
-    if not cuts:
-        return None
-    return min(cuts, key=lambda cut: cut.relative_cost(len(layers))).halves(layers)
+    return cuts
 
 
 def _with_runs(half: Half, rest: Sequence[Layer], bits: range) -> tuple[Half, Sequence[Layer]]:

@@ -110,6 +110,19 @@ class Cuda(Method):
             return str(error)
         return None
 
+    def kernels(self, program: Program, task: Task) -> str:
+        """How kernels would run a task, in words; nothing where it refuses."""
+        circuit = circuit_of(_computed(program))
+        if isinstance(circuit, str) or task.device != self.computes_on:
+            return ""
+        from .._cuda.choice import plan_of
+
+        place = torch.device(self.computes_on)
+        if place.type == "cuda":
+            place = torch.device("cuda", torch.cuda.current_device())
+        card = self.device(place).card
+        return plan_of(circuit, task.batch_size, task.dtype is torch.float64, card).described
+
     def device(self, place: torch.device) -> Device:
         """Where kernels for tensors in a place run."""
         from .._cuda.device import gpu

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from .._cuda.choice import plan_of
 from .._cuda.device import Device, Shared
 from .._cuda.launches import Plan
 from .._cuda.replay import Replay
@@ -184,7 +185,7 @@ class CudaRunner(Runner):
 
     def _made(self, key: _Key) -> _Prepared:
         device = self.method.device(key.place)
-        plan = Plan.of(self._circuit, key.size, key.is_double, device.card)
+        plan = plan_of(self._circuit, key.size, key.is_double, device.card)
         place = key.place, id(plan.constants)
         if place not in self._constants:
             device.require_not_recording()

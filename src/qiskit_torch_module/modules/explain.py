@@ -24,6 +24,7 @@ from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
 from .._simulation.costs import Work, work_of_layers, work_of_steps
+from .._simulation.cuda import Cuda
 from .._simulation.engines import engine_of, steps_of
 from .._simulation.method import Cost, Method, Refusal, Spending, Task
 from .._simulation.states import states_of
@@ -66,6 +67,8 @@ class Explanation:
         schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
         methods: What each method expects such a call to cost, with gradients, or why it refuses.
         chosen: The method that is taken.
+        kernels: If these are the kernels for GPUs: their shape, and whether they start from halves, which they decide
+            by themselves; else nothing.
         spending: What a training step of a method that estimates sends to a device, or samples here.
 
     Example:
@@ -99,6 +102,7 @@ class Explanation:
     schedule: dict[str, Any]
     methods: dict[str, Cost | Refusal]
     chosen: str
+    kernels: str = ""
     spending: Spending = field(default_factory=Spending)
 
     def __repr__(self) -> str:
@@ -147,6 +151,7 @@ class Explanation:
             ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
             ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
             *[(f"method {name}", _said(offer, name == self.chosen)) for name, offer in self.methods.items()],
+            *([("kernels", self.kernels)] if self.kernels else []),
             *([("a training step", _spent(self.spending))] if self.spending != Spending() else []),
         ]
         return rows
@@ -230,7 +235,8 @@ def explain(
     batch_size = whole_number(batch_size, "batch_size", 1)
     threads = thread_count(num_threads, "num_threads") or torch.get_num_threads()
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
-    said, chosen = _offers(model, Task(batch_size, dtype, _own(model).device.type, 1, threads))
+    task = Task(batch_size, dtype, _own(model).device.type, 1, threads)
+    said, chosen = _offers(model, task)
     program = without_settled(model._program)
     if program.expectation_values is None and not program.reads_probabilities:
         program = states_of(program)
@@ -271,6 +277,7 @@ def explain(
         schedule=schedule,
         methods=said,
         chosen=chosen.name,
+        kernels=_kernels(model, chosen, task) if isinstance(said[chosen.name], Cost) else "",
         spending=_spending(model, batch_size) if isinstance(said[chosen.name], Cost) else Spending(),
     )
 
@@ -281,6 +288,10 @@ def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal]
     if not isinstance(model.method, Method):
         return said, choose(model._program, task)
     return {**said, model.method.name: model.method.cost(model._program, task)}, model.method
+
+
+def _kernels(model: QuantumModule, chosen: Method, task: Task) -> str:
+    return chosen.kernels(model._program, task) if isinstance(chosen, Cuda) else ""
 
 
 def _spending(model: QuantumModule, batch_size: int) -> Spending:
