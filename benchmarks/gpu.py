@@ -33,8 +33,8 @@ from workloads import Workload, ising
 
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._cuda.card import CARDS, H100
+from qiskit_torch_module._cuda.choice import plan_of
 from qiskit_torch_module._cuda.counts import work_of
-from qiskit_torch_module._cuda.launches import Plan
 from qiskit_torch_module._simulation.cuda import circuit_of
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
@@ -192,10 +192,12 @@ def _limit(work: Work, where: Where) -> dict[str, Any]:
     card = next((card for known, card in CARDS.items() if known in name), None)
     circuit = circuit_of(_model(work, "native")[0]._program)
     assert not isinstance(circuit, str)
-    values, gradients = work_of(Plan.of(circuit, work.batch, False, card or H100))
+    plan = plan_of(circuit, work.batch, False, card or H100)
+    values, gradients = work_of(plan)
     both = values + gradients
     least = 0.0 if card is None else 1e3 * (values.least_seconds(card, False) + gradients.least_seconds(card, False))
-    return {"GFLOP": both.operations / 1e9, "GB": both.bytes / 1e9, "card (ms)": least}
+    products = 1 << plan.layout.glue_bits if plan.halves else 1
+    return {"GFLOP": both.operations / 1e9, "GB": both.bytes / 1e9, "card (ms)": least, "products": products}
 
 
 def _model(work: Work, method: Any) -> tuple[QuantumModule, torch.Tensor]:
@@ -304,10 +306,14 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         "Value and gradients, float32, milliseconds, the median; each step is waited for. Reference: data "
         "re-uploading; Ising: RZZ and RX, a weight for every angle; deep: three rotations on a qubit in a layer. Card: "
-        "what arithmetic or memory would take at their limits" + (", of an H100." if found["twin"] else "."),
+        "what arithmetic or memory would take at their limits"
+        + (", of an H100." if found["twin"] else ".")
+        + " Products: of states on halves, whose sum the kernels start from, where that is more than one.",
         "",
-        "| circuit | qubits | layers | batch | " + " | ".join(SYSTEMS) + " | GFLOP | GB | card | share of the card |",
-        "| --- " + "| ---: " * (len(SYSTEMS) + 7) + "|",
+        "| circuit | qubits | layers | batch | "
+        + " | ".join(SYSTEMS)
+        + " | products | GFLOP | GB | card | share of the card |",
+        "| --- " + "| ---: " * (len(SYSTEMS) + 8) + "|",
     ]
     for row in found["times"]:
         cells = [_cell(row["milliseconds"].get(name)) for name in SYSTEMS]
@@ -315,7 +321,15 @@ def markdown(found: dict[str, Any]) -> str:
         numbers = [str(row[name]) for name in ("kind", "qubits", "depth", "batch")]
         lines.append(
             "| "
-            + " | ".join([*numbers, *cells, *[f"{row[n]:.3g}" for n in ("GFLOP", "GB", "card (ms)")], share])
+            + " | ".join(
+                [
+                    *numbers,
+                    *cells,
+                    str(row["products"]),
+                    *[f"{row[n]:.3g}" for n in ("GFLOP", "GB", "card (ms)")],
+                    share,
+                ]
+            )
             + " |"
         )
     said = [

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import torch
 
 from circuits_zoo import Case, cases, random_observables, reuploading
-from qiskit_torch_module import QuantumModule, methods, outputs
+from qiskit_torch_module import QuantumModule, explain, methods, outputs
 
 TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-11}
 Tensors = list[torch.Tensor]
@@ -60,7 +60,7 @@ def twin() -> Where:
     """The kernels on the CPU, on tiny circuits; needs a C++ compiler."""
     from cuda_device import TwinCuda
 
-    return Where(TwinCuda(), "cpu", (2,), ((3, 5),))
+    return Where(TwinCuda(), "cpu", (2,), ((3, 5), (13, 24)))
 
 
 def model_of(
@@ -114,10 +114,12 @@ def parity(where: Where) -> Iterator[dict[str, Any]]:
     for name, case, size, observables in todo:
         for dtype, tolerance in TOLERANCES.items():
             inputs = inputs_of(case, size, dtype)
-            ours = results(model_of(case, where.method, dtype, where.place, observables), inputs)
+            model = model_of(case, where.method, dtype, where.place, observables)
+            kernels, ours = explain(model, batch_size=size).kernels, results(model, inputs)
             theirs = results(model_of(case, "native", dtype, "cpu", observables), inputs)
             apart = distance(ours, theirs)
-            yield {"what": name, "dtype": str(dtype)[6:], "apart": apart, "holds": apart < tolerance}
+            row = {"what": name, "dtype": str(dtype)[6:], "kernels": kernels}
+            yield {**row, "apart": apart, "holds": apart < tolerance}
 
 
 def citizen(where: Where) -> Iterator[dict[str, Any]]:

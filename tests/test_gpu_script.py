@@ -32,12 +32,15 @@ def test_all_of_it_on_the_twin(script, tmp_path):
     found = json.loads(paths[0].read_text())
     assert len(found["parity"]) >= 10
     assert all(row["holds"] for row in (*found["parity"], *found["citizen"]))
+    # Of the largest circuit, halves pay in float64.
+    assert "a sum of 4 products" in found["parity"][-1]["kernels"]
+    assert all("no halves" in row["kernels"] for row in found["parity"][:-1])
     for row in found["times"]:
         assert {script.KERNELS, script.CPU} <= set(row["milliseconds"])
         assert all(isinstance(time, float) for time in row["milliseconds"].values())
     assert set(found["sanitizer"]) == {"memcheck", "racecheck", "synccheck"}
     page = paths[1].read_text()
-    assert "10 of 10 hold" in page
+    assert "12 of 12 hold" in page
     assert "times have no meaning" in page
 
 
