@@ -22,8 +22,10 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
+    "breaks",
     "dark_pictures",
     "mathml",
+    "own_fields",
     "own_names",
 ]
 exclude_patterns = ["_build"]
@@ -40,7 +42,12 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"npt.ArrayLike": "npt.ArrayLike"}
+autodoc_type_aliases = {
+    "npt.ArrayLike": "npt.ArrayLike",
+    "_Model": "Module",
+    "_Own": "Self",
+}
+strip_signature_backslash = True  # names that end in an underscore keep it
 autosummary_generate = False
 python_maximum_signature_line_length = 80
 napoleon_google_docstring = True
