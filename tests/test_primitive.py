@@ -423,7 +423,7 @@ def test_a_model_that_was_loaded_is_moved(tmp_path):
 def test_what_is_said_of_it(tmp_path):
     model = qtm.QuantumModule(*ansatz(), method=primitive())
     assert "takes as long as who computes elsewhere, chosen" in str(qtm.explain(model))
-    with pytest.raises(ValueError, match=r"save qtm.with_method\(model, 'auto'\) instead"):
+    with pytest.raises(ValueError, match=r"save qtm.with_method\(model, 'auto'\), and give"):
         qtm.save(model, tmp_path / "model")
     with pytest.raises(TypeError, match="model: expected one that is not compiled yet; move the model, then call"):
         qtm.with_method(torch.compile(model), "native")
