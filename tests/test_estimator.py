@@ -6,6 +6,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
+import qiskit_torch_module as qtm
 import reference
 from circuits_zoo import qaoa, random_observables, reuploading
 from qiskit_torch_module import FastEstimator
@@ -273,3 +274,9 @@ def test_programs_are_found_again_by_content():
     ]
     assert all(other is not first for other in others)
     assert others[2] == first
+    # Other observables of the same circuit share what it does, with its layers and its symmetries; nothing else does.
+    assert [other.evolution is first.evolution for other in others] == [False, False, True, True, False]
+    assert cached_program(make(A), qtm.outputs.State(), parameters).evolution is first.evolution
+    with qtm.compiler_passes(fusion=False):
+        assert cached_program(make(A), "ZX", parameters).evolution is not first.evolution
+    assert cached_program(make(A), "ZX", [], [parameters]).evolution is not first.evolution

@@ -32,6 +32,7 @@ from .._reading.operations import (
 from .._reading.parameter_expressions import read
 from .._reading.walk import Walk
 from .compile import compile_program
+from .evolution import Evolution
 from .output import Output, require_output
 from .passes import current_passes
 from .program import Program
@@ -41,6 +42,9 @@ MAX_PROGRAMS = 128
 _MOST_DENSE_BYTES = 64 << 20
 
 _programs: OrderedDict[Hashable, Program] = OrderedDict()
+# What circuits do, as long as a program has it: whoever asks for other observables need not compile it again, nor look
+# for its layers and its symmetries.
+_evolutions: WeakValueDictionary[Hashable, Evolution] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
@@ -66,13 +70,8 @@ def cached_program(
             sums = pauli_sums(observables, circuit.num_qubits)
             observables_key = sums
             stopwatch.stage(f"{sums.num_observables:,} observables read")
-        key = (
-            _content(circuit),
-            observables_key,
-            tuple(encoding),
-            tuple(map(tuple, variational)),
-            current_passes(),
-        )
+        circuit_key = (_content(circuit), tuple(encoding), tuple(map(tuple, variational)), current_passes())
+        key = (circuit_key, observables_key)
     except TooManyError:
         raise
     except (AttributeError, TypeError, ValueError):
@@ -82,16 +81,21 @@ def cached_program(
         if program is not None:
             _programs.move_to_end(key)
             return program
-    program = compile_program(circuit, observables, encoding, variational, sums, stopwatch)
+        is_alone = not (isinstance(observables, Output) and observables.circuits)
+        evolution = _evolutions.get(circuit_key) if is_alone else None
+    program = compile_program(circuit, observables, encoding, variational, sums, stopwatch, evolution)
     with _lock:
         _programs[key] = program
+        if program.expectation_values is not None:
+            _evolutions.setdefault(circuit_key, program.evolution)
         while len(_programs) > 1 and (len(_programs) > MAX_PROGRAMS or _dense_bytes() > _MOST_DENSE_BYTES):
             _programs.popitem(last=False)
     return program
 
 
 def _dense_bytes() -> int:
-    return sum(program.evolution.dense_bytes for program in _programs.values())
+    evolutions = {id(program.evolution): program.evolution for program in _programs.values()}
+    return sum(evolution.dense_bytes for evolution in evolutions.values())
 
 
 class _Content:

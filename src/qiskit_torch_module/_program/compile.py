@@ -34,6 +34,7 @@ def compile_program(
     variational: Sequence[Sequence[Parameter]],
     sums: PauliSums | None = None,
     stopwatch: Stopwatch | None = None,
+    evolution: Evolution | None = None,
 ) -> Program:
     """Compiles a circuit for the engine.
 
@@ -44,6 +45,7 @@ def compile_program(
         variational: Sets of parameters shared by the batch, in the order of the weights.
         sums: The observables as `pauli_sums` makes them, where that is done.
         stopwatch: That has measured what was done before, and stops here.
+        evolution: What `compile_evolution` makes of the circuit, where that is done.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -55,7 +57,8 @@ def compile_program(
         raise ValueError("circuit: expected at least one qubit, got 0")
     stopwatch = stopwatch or Stopwatch()
     others = observables.circuits if isinstance(observables, Output) else ()
-    evolution = compile_evolution(circuit, encoding, variational, stopwatch, others)
+    if evolution is None:
+        evolution = compile_evolution(circuit, encoding, variational, stopwatch, others)
     if isinstance(observables, Output):
         evolutions = [compile_evolution(other, encoding, variational, None, (circuit, *others)) for other in others]
         read = observables.settled(circuit.num_qubits).compiled(evolutions)
