@@ -94,6 +94,7 @@ LARGE_NIGHTLY = [
     for name in ("reuploading", "ring", "qaoa")
     for is_double in (True, False)
     for reads in READ
+    if n > shapes(is_double)[2].tile.bits
 ]
 
 
