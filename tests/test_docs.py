@@ -104,6 +104,17 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors_of(target), f"{page.name} links to {link}: {sorted(anchors_of(target))}"
 
 
+READMES = [*(ROOT / "src").rglob("README.md"), ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_no_expectation_value_is_taken_for_markup(page):
+    text = re.sub(
+        r"^```.*?^```|``[^`]+``|`[^`]+`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    assert re.findall(r"<[A-Z]\w*>", text) == [], f"{page.name}: write ⟨Z⟩, since pages do not show <Z>"
+
+
 def test_every_page_is_in_a_table_of_contents():
     index = (ROOT / "docs" / "index.md").read_text()
     for page in (ROOT / "docs").glob("*.md"):

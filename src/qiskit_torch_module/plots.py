@@ -123,7 +123,7 @@ def loss_landscape(
         axes: Matplotlib axes to draw on; None: the current ones.
 
     Returns:
-        The losses, shape (resolution, resolution): second direction, first direction.
+        The losses, shape (resolution, resolution). Rows go along the second direction, columns along the first.
 
     Raises:
         TypeError: something other than a module, or than a whole number.
