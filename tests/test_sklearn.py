@@ -24,6 +24,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from conftest import NIGHTLY
 from qiskit_torch_module import HybridModule, QuantumModule
+from qiskit_torch_module._core.extras import how_to_install
 from qiskit_torch_module.sklearn import QuantumClassifier, QuantumRegressor
 
 SMALL = {} if NIGHTLY else {"num_qubits": 2, "depth": 1, "epochs": 25, "learning_rate": 0.1}
@@ -281,7 +282,7 @@ def test_a_regressor_keeps_its_targets():
 def test_without_scikit_learn_the_remedy_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.delitem(sys.modules, "qiskit_torch_module.sklearn")
-    with pytest.raises(ModuleNotFoundError, match=r"qiskit-torch-module\[sklearn\]"):
+    with pytest.raises(ModuleNotFoundError, match=re.escape(how_to_install("sklearn"))):
         importlib.import_module("qiskit_torch_module.sklearn")
 
 
