@@ -28,7 +28,7 @@ from rich.console import Console
 from qiskit_torch_module import QuantumModule, explain
 from qiskit_torch_module._program.symmetries import without_settled
 from qiskit_torch_module._simulation.costs import work_of_terms
-from qiskit_torch_module.reproduce.store import described, machine
+from qiskit_torch_module.reproduce.store import described, machine, plain
 
 Terms = list[tuple[str, list[int], float]]  # letters, on qubits, coefficient
 Workload = tuple[QuantumCircuit, Terms]
@@ -204,8 +204,8 @@ def markdown(results: dict[str, Any]) -> str:
     for point in results["workloads"]:
         flops, seconds = point["evolution_flops"] + point["reading_flops"], 1e-3 * point["ms"]
         lines.append(
-            f"| {point['name']} | {point['weights']} | {point['evolution_flops'] * 1e-6:.3g} "
-            f"| {point['reading_flops'] * 1e-6:.3g} | {point['bytes'] * 1e-6:.3g} | {point['ms']:.3g} "
+            f"| {point['name']} | {point['weights']} | {plain(point['evolution_flops'] * 1e-6)} "
+            f"| {plain(point['reading_flops'] * 1e-6)} | {plain(point['bytes'] * 1e-6)} | {plain(point['ms'])} "
             f"| {flops / seconds * 1e-9:.1f} | {flops / seconds * 1e-9 / peak['float32']:.0%} "
             f"| {point['bytes'] / seconds * 1e-9:.1f} |"
         )
