@@ -234,7 +234,7 @@ def _schemes() -> str:
     """After how many steps each choice of learning rates solves CartPole."""
     needed = learning.needed(results("fig3")["points"])
     return "solved after " + ", ".join(
-        f"{_rounded(float(np.quantile(steps, 0.5, method='nearest')))} steps with {scheme} (median of {len(steps)} seeds)"
+        f"{learning.thousands(float(np.quantile(steps, 0.5, method='nearest')))} steps with {scheme} (median of {len(steps)} seeds)"
         for scheme, steps in needed.items()
     )
 

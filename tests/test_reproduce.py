@@ -108,7 +108,8 @@ def test_a_figure_with_rivals_has_factors(tmp_path):
     text = table.read_text()
     assert "| 4 | 8 | ~8,960 (1,120×) |" in text
     assert "| 6 | – | – |" in text
-    assert f"- {slow}, 6, 8: out of breath" in text
+    assert f"- {slow}, 6: out of breath" in text
+    assert f"- {slow}, 8: not tried, as a smaller one failed: out of breath" in text
     assert f"- {systems.AER.label}: not there when this was measured" in text
     assert "depth 3, batch 48" in text
     assert picture.stat().st_size > 10_000
@@ -199,7 +200,7 @@ def test_the_report_of_learning(settings, tmp_path):
     curve = {"returns": np.full((12, 3), 490.0).tolist(), "steps": np.full((12, 3), 4900).tolist()}
     points = {"a": {**run, **curve}, "b": {**run, **curve, "scheme": "grid"}}
     table, picture = written("fig3", _results(tmp_path, points), tmp_path)
-    assert "| 3 | 100% | 49k (49k, 49k) | 490 ± 0 |" in table.read_text()
+    assert "| 3 | 100% | 49,000 (49,000 to 49,000) | 490 ± 0 |" in table.read_text()
     assert picture.exists()
 
 
@@ -274,3 +275,18 @@ def test_numbers_in_tables_have_no_exponents(value, expected):
 
 def test_factors_have_three_digits():
     assert [factor(one) for one in (9.387, 999.9, 57912.0, 2.94e6)] == ["9.39×", "1,000×", "57,900×", "2,940,000×"]
+
+
+def test_a_figure_says_which_batch_goes_with_which_size(tmp_path):
+    fast, slow = systems.PROJECT.label, systems.VERSION_1.label
+    points = {
+        "a": {**_point(fast, 4, 4.0), "batch": 48},
+        "b": {**_point(fast, 18, 9.0), "batch": 4},
+        "c": {**_point(slow, 4, 9.0), "batch": 48},
+        "d": {"system": slow, "value": 18, "batch": 4, "skipped": "a smaller one took longer than 6 s"},
+    }
+    text = written("fig1", _results(tmp_path, points), tmp_path, draws=False)[0].read_text()
+    assert "| qubits | batch | this package | version 1.0 |" in text
+    assert "| 18 | 4 | 9 | – |" in text
+    assert "curves jump where the batch becomes smaller" in text
+    assert f"- {slow}, 18: not tried, as a smaller one took longer than 6 s" in text

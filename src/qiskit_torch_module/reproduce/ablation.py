@@ -76,8 +76,8 @@ def text(results: Mapping[str, Any], stem: Path) -> str:
         "A training step of the reference circuit, depth 3, batch 48, single precision, medians. In brackets, where "
         "Fig. 1 has it on the same machine: how many times as fast as the reverse gradient of "
         f"qiskit-machine-learning. The paper's Fig. 4 shows that factor for version 1.0, up to about {FIG_4_MOST} on "
-        "Linux, with a batch of 4 times the cores. What is taken when nothing is said is the same measurement as in "
-        "Fig. 1.",
+        "Linux, with a batch of 4 times the cores. The default setting, the best instruction set on all threads, is "
+        "the measurement of Fig. 1.",
         "",
         "![Training step by qubits](fig4.svg)",
     ]

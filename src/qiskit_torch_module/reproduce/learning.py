@@ -91,12 +91,12 @@ def learning_text(results: Mapping[str, Any], stem: Path) -> str:
         "",
         f"{described(results)}. Four qubits, data re-uploading with trainable scaling, CZ between all pairs, "
         f"⟨ZZZZ⟩; REINFORCE with batches of {EPISODES_A_BATCH} episodes, gamma {DISCOUNT}, Adam (AMSGrad). Solved: the "
-        f"mean return of the last 100 episodes reaches {SOLVED:g}. The paper (Fig. 3): learning rates apart beat a "
-        "common one.",
+        f"mean return of 100 episodes in a row reached {SOLVED:g} at some time; it may fall again. The paper "
+        "(Fig. 3): learning rates apart beat a common one.",
         "",
         f"![Return by episodes]({stem.name}.svg)",
         "",
-        "| learning rates | seeds | solved | steps to solve, median (10 %, 90 %) | last 100 episodes, mean ± std |",
+        "| learning rates | seeds | solved | steps to solve, median (10 % to 90 %) | last 100 episodes, mean ± std |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for scheme in SCHEMES:
@@ -116,15 +116,16 @@ def _scheme_row(points: Mapping[str, Result], scheme: str) -> list[str]:
     if returns.size == 0:
         return []
     needed, last = steps_to_solve(returns, steps), _last(returns)
-    low, middle, high = (_thousands(float(np.quantile(needed, q, method="nearest"))) for q in (0.1, 0.5, 0.9))
+    low, middle, high = (thousands(float(np.quantile(needed, q, method="nearest"))) for q in (0.1, 0.5, 0.9))
     return [
-        f"| {scheme} | {returns.shape[1]} | {np.isfinite(needed).mean():.0%} | {middle} ({low}, {high}) "
+        f"| {scheme} | {returns.shape[1]} | {np.isfinite(needed).mean():.0%} | {middle} ({low} to {high}) "
         f"| {last.mean():.0f} ± {last.std():.0f} |"
     ]
 
 
-def _thousands(steps: float) -> str:
-    return f"{steps / 1000:.0f}k" if np.isfinite(steps) else "never"
+def thousands(steps: float) -> str:
+    """Steps of the environment, to the thousand."""
+    return f"{1000 * round(steps / 1000):,}" if np.isfinite(steps) else "never"
 
 
 def _grid_table(points: Mapping[str, Result]) -> list[str]:
@@ -219,12 +220,13 @@ def time_text(results: Mapping[str, Any], stem: Path) -> str:
     points = results["points"]
     found = steps(points)
     ours = sum(found[PROJECT.label]) if PROJECT.label in found else None
+    has_whole = whole_training(points) is not None
     lines = [
         "# Table III: CartPole, time per step of the environment",
         "",
         f"{described(results)}. Milliseconds, medians; one seed, {EPISODES_A_BATCH} environments side by side, and an "
-        f"update with {_UPDATE} samples. The environment itself is left out, but for the lines of whole runs. ~: "
-        "scaled up from a few samples. The factor is over this package; that of a whole run, over its whole run. The "
+        f"update with {_UPDATE} samples. The environment itself is left out, but for whole runs. ~: scaled up from a "
+        f"few samples. The factor is over this package{'; that of a whole run, over its whole run' * has_whole}. The "
         "paper's lines are averages of 10 runs on its machine.",
         "",
         f"![Time per step]({stem.name}.svg)",
@@ -249,22 +251,21 @@ def _decimals(milliseconds: float) -> str:
 
 def _whole_runs(points: Mapping[str, Result]) -> list[str]:
     """Runs from beginning to end: seconds, steps, and milliseconds of a step."""
-    lines = [
-        "",
-        "| whole run | s | steps | ms a step | factor |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    whole, here = whole_training(points), None
-    if whole is not None:
-        seconds, count = whole
-        here = 1e3 * seconds / count
-        lines.append(f"| this package | {plain(seconds)} | {count:,.0f} | {_decimals(here)} | – |")
-    for name, (seconds, steps_of_paper, milliseconds) in TABLE_III.items():
-        faster = "–" if here is None else factor(milliseconds / here)
-        lines.append(
-            f"| the paper, {name} | {plain(seconds)} | {steps_of_paper:,} | {_decimals(milliseconds)} | {faster} |"
-        )
-    return lines
+    rows = [(f"the paper, {name}", *run) for name, run in TABLE_III.items()]
+    whole = whole_training(points)
+    if whole is None:
+        lines = ["", "| whole run | s | steps | ms a step |", "| --- | ---: | ---: | ---: |"]
+        return lines + [f"{_whole_run(row)} |" for row in rows]
+    seconds, count = whole
+    here = 1e3 * seconds / count
+    lines = ["", "| whole run | s | steps | ms a step | factor |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines.append(f"{_whole_run(('this package', seconds, count, here))} | – |")
+    return lines + [f"{_whole_run(row)} | {factor(row[-1] / here)} |" for row in rows]
+
+
+def _whole_run(row: tuple[str, float, float, float]) -> str:
+    name, seconds, count, milliseconds = row
+    return f"| {name} | {plain(seconds)} | {count:,.0f} | {_decimals(milliseconds)}"
 
 
 def draw_times(results: Mapping[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ from .._core.pictures import decimal, picture
 from .figures import FIGURES, Figure
 from .looks import color_of, in_order, look_of
 from .store import Result, described, factor, plain
-from .systems import DOUBLE, PROJECT, PROJECT_DOUBLE, QISKIT, SINGLE, System, backward, median, quantile
+from .systems import DOUBLE, PROJECT, PROJECT_DOUBLE, QISKIT, SINGLE, SYSTEMS, System, backward, median, quantile
 
 Points = dict[str, dict[int, Result]]
 # From a point and the share of a quantile to milliseconds.
@@ -42,9 +42,10 @@ def text(name: str, results: Mapping[str, Any], stem: Path) -> str:
     lines = [
         f"# {figure.title}",
         "",
-        f"{described(results)}. The reference circuit, {fixed(figure, points)}. Milliseconds for a batch, medians; in "
-        "brackets how many times as long as this package. ~: of a few samples, scaled up, by systems that take them "
-        f"one by one. The paper: {figure.paper}.",
+        f"{described(results)}. The reference circuit, {fixed(figure, points)}. Tables: milliseconds for a batch, "
+        "medians; in brackets how many times as long as this package. ~: of a few samples, scaled up, by systems that "
+        "take them one by one. The picture: milliseconds per sample, the time of a batch divided by its size"
+        f"{_steps_of_batches(points)}. The paper: {figure.paper}.",
         "",
         f"![{figure.title}]({stem.name}.svg)",
     ]
@@ -53,8 +54,25 @@ def text(name: str, results: Mapping[str, Any], stem: Path) -> str:
             systems = [system for system in group if system.label in points]
             if len(systems) > 1 or systems == [PROJECT_DOUBLE]:
                 lines += ["", f"## {title}{suffix}", "", *_table(figure.axis, values, systems, points, measure)]
-    lines += notes(results["points"], figure.systems)
+    lines += notes(results["points"], _taking_part(figure, points))
+    if figure.left_out:
+        lines += ["", f"Left out, or not measured at every size: {figure.left_out}."]
     return "\n".join(lines) + "\n"
+
+
+def _taking_part(figure: Figure, points: Points) -> list[System]:
+    """Those of the figure, and those that have results nevertheless."""
+    return [system for system in SYSTEMS if system in figure.systems or system.label in points]
+
+
+def _batches(points: Points) -> dict[int, int]:
+    """The size of the batch by value; nothing where it is the same throughout."""
+    found = {value: point["batch"] for by_value in points.values() for value, point in by_value.items()}
+    return found if len(set(found.values())) > 1 else {}
+
+
+def _steps_of_batches(points: Points) -> str:
+    return ", so that curves jump where the batch becomes smaller" if _batches(points) else ""
 
 
 def fixed(figure: Figure, points: Points) -> str:
@@ -84,7 +102,7 @@ def _table(axis: str, values: Sequence[int], systems: Sequence[System], points: 
         point = points.get(label, {}).get(value)
         return None if point is None else median(point, measure)
 
-    return rows_of(axis, values, systems, of, points, with_factors=True)
+    return rows_of(axis, values, systems, of, points, with_factors=True, batches=_batches(points))
 
 
 def rows_of(
@@ -95,15 +113,14 @@ def rows_of(
     points: Points,
     *,
     with_factors: bool = False,
+    batches: Mapping[int, int] | None = None,
 ) -> list[str]:
-    """A table with sizes as rows and systems as columns; a dash where nothing was measured."""
-    lines = [
-        f"| {axis} | " + " | ".join(system.short for system in systems) + " |",
-        "| ---: |" + " ---: |" * len(systems),
-    ]
+    """A table with sizes as rows and systems as columns; a dash where nothing was measured; a column of batches."""
+    heads = [axis, *(["batch"] if batches else []), *(system.short for system in systems)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " ---: |" * len(heads)]
     for value in values:
         ours = of(systems[0].label, value)
-        cells = []
+        cells = [str(batches[value])] if batches else []
         for system in systems:
             time = of(system.label, value)
             if time is None:
@@ -129,12 +146,23 @@ def notes(points: Mapping[str, Result], systems: Sequence[System]) -> list[str]:
         missing: dict[str, list[int]] = {}
         for point in points.values():
             if point.get("system") == system.label and ("error" in point or "skipped" in point):
-                missing.setdefault(point.get("error") or point["skipped"], []).append(point["value"])
+                missing.setdefault(_reason(point, missing), []).append(point["value"])
         for reason, values in missing.items():
             lines.append(f"- {system.label}, {', '.join(map(str, values))}: {reason}")
         if not any(point.get("system") == system.label for point in points.values()):
             lines.append(f"- {system.label}: not there when this was measured")
     return ["", "–, not measured:", "", *lines] if lines and points else []
+
+
+def _reason(point: Result, before: dict[str, list[int]]) -> str:
+    """Why a point was not measured; what is skipped has the reason of a smaller one."""
+    if "error" in point:
+        return str(point["error"])
+    if point["skipped"] == "as the smaller one":  # so older files of results have it
+        return next(reversed(before), "not tried, as a smaller one was not")
+    if point["skipped"].startswith("a smaller one"):
+        return f"not tried, as {point['skipped']}"
+    return f"not tried, as a smaller one failed: {point['skipped']}"
 
 
 def draw(name: str, results: Mapping[str, Any], path: Path) -> None:
