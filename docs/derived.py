@@ -122,6 +122,14 @@ def _claim() -> str:
     return said
 
 
+def _one_least() -> str:
+    """The least lead for single samples, and where it is."""
+    ratio, qubits = min(
+        (ratio, qubits) for qubits, (ratio, _) in _ratios("one").items()
+    )
+    return f"{_rounded(ratio)} times at {qubits} qubits"
+
+
 def _fastest() -> str:
     """Who is the fastest of the others, by qubits."""
     by_name: dict[str, list[int]] = {}
@@ -369,6 +377,7 @@ DERIVED: dict[str, Callable[..., str]] = {
     "step": _step,
     "claim": _claim,
     "least": _least,
+    "one-least": _one_least,
     "fastest": _fastest,
     "reverse": _reverse,
     "step-table": _step_table,

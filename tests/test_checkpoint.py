@@ -146,25 +146,25 @@ safe_pytorch = pytest.mark.skipif(before_2_6, reason="PyTorch before 2.6 reads n
 
 
 def old(path, content, kind="kind", **more):
-    """A file as version 2.0 wrote it."""
+    """A file of the older format."""
     torch.save({"kind": kind, "version": 1, **content, **more}, path)
     return path
 
 
 @safe_pytorch
-def test_files_of_version_2_0_are_read(tmp_path):
+def test_files_of_the_older_format_are_read(tmp_path):
     state = torch.nn.Linear(2, 3).double().state_dict()
     content = {"weights": state, "history": {"loss": [1.0, 2.0]}, "flag": None, "bytes": b"abc"}
     path = old(tmp_path / "a", content)
     assert same(read_checkpoint(path, "kind"), content)
-    with pytest.raises(ValueError, match="a is no model but a kind, written with qiskit-torch-module 2.0"):
+    with pytest.raises(ValueError, match="a is no model but a kind; update"):
         read_checkpoint(path, "model")
     torch.save({"other": 1}, path)
     with pytest.raises(ValueError, match="a is no model but a file of another program"):
         read_checkpoint(path, "model")
 
 
-def test_files_of_version_2_0_are_not_read_where_that_may_run_code(tmp_path, monkeypatch):
+def test_files_of_the_older_format_are_not_read_where_that_may_run_code(tmp_path, monkeypatch):
     path = old(tmp_path / "a", {"value": 1})
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     with pytest.raises(ValueError, match=r"CVE-2025-32434.*update PyTorch to 2\.6 or later, or say trusted=True"):

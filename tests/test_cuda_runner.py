@@ -468,9 +468,12 @@ def test_it_is_saved_by_its_name(registered, tmp_path):
     assert_same([copies[0](rows())], [wanted], 1e-14)
 
 
-def test_explain_says_what_it_costs(monkeypatch):
-    text = str(explain(module(method="native")))
-    assert "method cuda            refuses: it computes on GPUs of NVIDIA, not on 'cpu'" in text
+@pytest.mark.parametrize("is_there", [False, True])
+def test_explain_says_what_it_costs(monkeypatch, is_there):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_there)
+    refusal = "method cuda            refuses: it computes on GPUs of NVIDIA, not on 'cpu'"
+    assert (refusal in str(explain(module(method="native")))) == is_there
+    assert refusal in str(explain(module(method="cuda")))
     assert explain(module(dtype=torch.float32)).chosen == "cuda"
 
 

@@ -170,7 +170,7 @@ def test_changes_of_what_a_model_is_made_of_are_refused_or_sound(tmp_path, whole
 
 
 def test_damaged_checkpoints_of_every_kind(tmp_path):
-    """Those of version 2.0 are archives of PyTorch."""
+    """Those of the older format are archives of PyTorch."""
     path, generator = tmp_path / "checkpoint", random.Random(5)
     torch.save({"kind": "kind", "version": 1, "weights": {"a": torch.rand(8)}, "history": [1.0, (2, 3)]}, path)
     old = path.read_bytes()

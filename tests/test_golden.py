@@ -1,6 +1,6 @@
 """Files cross lines of Qiskit: what one line wrote, every other line reads, with the same numbers.
 
-Those of ``data/version-2.0`` were written by version 2.0 of this package, which put Qiskit's QPY into its files.
+Those of ``data/version-2.0`` are of the older format, which holds Qiskit's QPY.
 """
 
 import json
@@ -73,7 +73,7 @@ def test_models_of_this_line_come_back(name, tmp_path):
 
 
 def refusal(name):
-    """What this line says to a file of version 2.0; None if it reads it."""
+    """What this line says to a file of the older format; None if it reads it."""
     if name == "expressions-1.4.5":  # QPY 13, and x - (y - z) in it
         return "reads the wrong way round, if at all" if LINE < (2, 4) else None
     if name == "expressions-0.44.3" and (2, 1) <= LINE < (2, 6):  # QPY 10, which keeps angles as text of SymPy
@@ -83,7 +83,7 @@ def refusal(name):
 
 @pytest.mark.parametrize("path", OLD_FILES, ids=[path.stem for path in OLD_FILES])
 @pytest.mark.filterwarnings("ignore")
-def test_files_of_version_2_0_are_read_right_or_not_at_all(path, tmp_path):
+def test_files_of_the_older_format_are_read_right_or_not_at_all(path, tmp_path):
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     message = refusal(path.stem)
     if message:

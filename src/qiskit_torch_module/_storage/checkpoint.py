@@ -14,7 +14,7 @@ from .container import Contents, ForeignError, decoded, encoded
 _READERS = {
     "quantum module": "qiskit_torch_module.load",
     "checkpoint": "qiskit_torch_module.Checkpoint, or with 'qtm evaluate' if 'qtm train' wrote it",
-    "digit classifier": "'qtm evaluate'",  # of version 2.0
+    "digit classifier": "'qtm evaluate'",  # of the older format
 }
 # How a pickle begins: PyTorch wrote pickles before it wrote archives.
 _PICKLE = b"\x80"
@@ -49,12 +49,12 @@ def write_checkpoint(path: Path, kind: str, content: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path, kind: str | Sequence[str], trusted: bool = False) -> dict[str, Any]:
-    """What `write_checkpoint` wrote under that kind, now or in version 2.0.
+    """What `write_checkpoint` wrote under that kind, in this format or the older one.
 
     Args:
         path: The file.
         kind: What it should be, or all that it may be, the usual one first.
-        trusted: The file is from a source that may run code here; needed for files of version 2.0 with an old PyTorch.
+        trusted: The file is from a source that may run code here; needed for the older format with an old PyTorch.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -1,4 +1,4 @@
-"""Files of version 2.0, archives of PyTorch: read only where that can neither run code nor exhaust memory."""
+"""Files of the older format, archives of PyTorch: read only where that can neither run code nor exhaust memory."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ OF_PYTORCH = "if torch.save wrote it, read it with torch.load and give a model i
 
 
 def is_old(path: Path) -> bool:
-    """Whether a file is one of version 2.0."""
+    """Whether a file is of the older format."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
 def read_old(path: Path, trusted: bool) -> Contents:
-    """What version 2.0 wrote.
+    """What a file of the older format holds.
 
     Args:
         path: A zip archive.
@@ -70,7 +70,7 @@ def read_old(path: Path, trusted: bool) -> Contents:
         return Contents(FOREIGN, {}, content)
     kind = content.pop("kind")
     del content["version"]
-    return Contents(kind, {"qiskit-torch-module": "2.0"}, content)
+    return Contents(kind, {}, content)
 
 
 def _require_archive_of_pytorch(path: Path) -> None:
@@ -99,8 +99,9 @@ def _require_safe(path: Path) -> None:
     release = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if release < (2, 6):
         raise ValueError(
-            f"it was written by version 2.0, and PyTorch {torch.__version__} can be made to run code by such a file "
-            "(CVE-2025-32434); update PyTorch to 2.6 or later, or say trusted=True if you wrote it yourself"
+            f"it is of the older format, an archive of PyTorch, and PyTorch {torch.__version__} can be made to run "
+            "code by such a file (CVE-2025-32434); update PyTorch to 2.6 or later, or say trusted=True if you wrote it "
+            "yourself"
         )
     try:
         with zipfile.ZipFile(path) as archive:

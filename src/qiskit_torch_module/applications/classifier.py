@@ -13,7 +13,7 @@ from ..modules.checkpoint import KIND as CHECKPOINT
 from ..modules.module import QuantumModule
 from .images import NUM_CLASSES, SIDE
 
-_OLD_KIND = "digit classifier"  # of files of version 2.0
+_OLD_KIND = "digit classifier"  # of files of the older format
 
 
 def digit_classifier(num_threads: int = 0, seed: int | None = None) -> QuantumModule:
@@ -49,7 +49,7 @@ def load_classifier(path: Path, num_threads: int = 0) -> tuple[QuantumModule, di
     states, progress = (content.get(name) for name in ("states", "progress"))
     set_weights(model, states.get("model") if isinstance(states, dict) else content.get("weights"), path)
     settings = progress.get("settings") if isinstance(progress, dict) else None
-    return model, settings if isinstance(settings, dict) else {}  # version 2.0 wrote no settings
+    return model, settings if isinstance(settings, dict) else {}  # older files have no settings
 
 
 def set_weights(model: QuantumModule, state: Any, path: Path) -> None:

@@ -174,7 +174,7 @@ def seed_of_split(settings: Mapping[str, Any], given: int | None) -> int:
         ValueError: another one is given: images of the training set would be among those of the test.
     """
     trained = settings.get("seed")
-    if not isinstance(trained, int):  # a file of version 2.0
+    if not isinstance(trained, int):  # a file of the older format
         return given or 0
     if given not in (None, trained):
         raise ValueError(

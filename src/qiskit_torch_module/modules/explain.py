@@ -65,7 +65,8 @@ class Explanation:
         instruction_set: That of the kernels.
         batch_size: Number of samples.
         schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
-        methods: What each method expects such a call to cost, with gradients, or why it refuses.
+        methods: What each method expects such a call to cost, with gradients, or why it refuses; on a machine with
+            AVX-512, whichever is in use. Kernels for GPUs are left out where PyTorch sees none.
         chosen: The method that is taken.
         kernels: If these are the kernels for GPUs: their shape, and whether they start from halves, which they decide
             by themselves; else nothing.
@@ -285,6 +286,9 @@ def explain(
 def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal], Method]:
     """What the known methods, and that of the module, say of a task; and which is taken."""
     said = offers(model._program, task)
+    on_gpus = said.get(Cuda.name)
+    if isinstance(on_gpus, Refusal) and on_gpus.is_of_device and not torch.cuda.is_available():
+        del said[Cuda.name]  # nobody asks what a GPU would do that is not there
     if not isinstance(model.method, Method):
         return said, choose(model._program, task)
     return {**said, model.method.name: model.method.cost(model._program, task)}, model.method

@@ -1,4 +1,4 @@
-"""Models in files of version 2.0, which hold the circuit in Qiskit's format QPY."""
+"""Models in files of the older format, which hold the circuit in Qiskit's format QPY."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MISREADS = tuple(map(int, qiskit.__version__.split(".")[:2])) < (2, 4)
 
 
 def old_model(content: Mapping[str, Any], trusted: bool) -> QuantumModule:
-    """The model that version 2.0 wrote.
+    """The model of a file of the older format.
 
     Raises:
         ValueError: the file is not trusted.
@@ -30,9 +30,9 @@ def old_model(content: Mapping[str, Any], trusted: bool) -> QuantumModule:
     """
     if not trusted:
         raise ValueError(
-            "it was written by version 2.0 and holds a circuit in QPY, which can make Qiskit run code (CVE-2025-2000) "
-            "or take memory without limit; if you trust whoever wrote it, load(path, trusted=True) reads it, and "
-            "saving it again makes a file that needs no trust"
+            "it is of the older format, an archive of PyTorch with a circuit in QPY, which can make Qiskit run code "
+            "(CVE-2025-2000) or take memory without limit; if you trust whoever wrote it, load(path, trusted=True) "
+            "reads it, and saving it again makes a file that needs no trust"
         )
     if _MISREADS and content["circuit"][6] in _MISREAD_FORMATS and _MISREAD.search(content["circuit"]):
         raise ValueError(

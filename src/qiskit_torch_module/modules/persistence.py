@@ -97,8 +97,9 @@ def load(path: str | Path, trusted: bool = False) -> QuantumModule:
 
     Args:
         path: The file.
-        trusted: It is from a source that may run code on this machine. Only files of version 2.0 need that: they hold
-            Qiskit's QPY, which some releases evaluate (CVE-2025-2000), and which can name sizes without limit.
+        trusted: It is from a source that may run code on this machine. Only files of the older format need that,
+            archives of PyTorch: they hold Qiskit's QPY, which some releases evaluate (CVE-2025-2000), and which can
+            name sizes without limit.
 
     Raises:
         TypeError: an argument is of the wrong kind.
