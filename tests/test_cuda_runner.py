@@ -167,6 +167,23 @@ def test_a_cotangent_that_is_expanded():
     assert_same(*([one.grad for one in model.parameters()] for model in models), 1e-12)
 
 
+@pytest.mark.parametrize("observables", [None, qtm.outputs.State()], ids=["values", "states"])
+def test_numbers_that_are_negated_when_they_are_read(observables):
+    model = module() if observables is None else module(observables=observables)
+    values, weights = model(rows()), list(model.parameters())
+    assert_same([model(torch.complex(rows(), -rows()).conj().imag)], [values], 0)
+    cotangent = torch.rand(values.shape, dtype=DOUBLE).to(values.dtype)
+    negated = torch._neg_view(-cotangent)
+    assert negated.is_neg()
+    found = [torch.autograd.grad(values, weights, one, retain_graph=True) for one in (negated, cotangent)]
+    assert_same(*found, 0)
+    with torch.no_grad():
+        vectors = [torch.nn.Parameter(torch._neg_view(-weight)) for weight in weights]
+        names = [name for name, _ in model.named_parameters()]
+        other = torch.func.functional_call(model, dict(zip(names, vectors, strict=True)), (rows(),))
+    assert_same([other], [values.detach()], 0)
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 33])
 def test_batches(size):
     inputs = rows(7).repeat(5, 1)[:size]

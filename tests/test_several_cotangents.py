@@ -258,6 +258,16 @@ def test_jacrev_is_autograd_row_by_row(batch_size, observables):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("batch_size", [1, 20])
+def test_inputs_that_are_negated_when_they_are_read(batch_size):
+    run, weights, inputs = module_and_arguments(batch_size, "individualZ")
+    negated = torch._neg_view(-inputs)
+    assert negated.is_neg()
+    found = [jacrev(run, argnums=1)(weights, one) for one in (negated, inputs)]
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("batch_size", [1, 20])
 def test_pull_backs_of_many_cotangents_are_mapped(batch_size):
     run, weights, inputs = module_and_arguments(batch_size, "individualZ")
     values, pull_back = vjp(run, weights, inputs)

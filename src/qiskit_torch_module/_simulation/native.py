@@ -142,7 +142,8 @@ class NativeRunner(Runner):
             return [part if want else None for part, want in zip(parts, wants, strict=True)]
         engine, wanted = self._engine or self._made(), np.repeat(np.array(wants, dtype=np.bool_), widths)
         rows, row, seeds = (
-            tensor.detach().contiguous().numpy() for tensor in (inputs, joined(weights, inputs), cotangents)
+            tensor.detach().resolve_neg().contiguous().numpy()
+            for tensor in (inputs, joined(weights, inputs), cotangents)
         )
         try:
             gradients = engine.vector_jacobian_products(rows, row, seeds, wanted, engine_threads(num_threads))
