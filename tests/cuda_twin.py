@@ -38,7 +38,8 @@ extern "C" int qtm_run(const char* name, int blocks, int threads, long shared_by
         std::vector<int> order(static_cast<size_t>(threads));
         std::iota(order.begin(), order.end(), 0);
         if (backwards) std::reverse(order.begin(), order.end());
-        for (int block = 0; block < blocks; ++block) {
+        for (int number = 0; number < blocks; ++number) {
+            const int block = backwards ? blocks - 1 - number : number;
             char* shared = new char[static_cast<size_t>(shared_bytes)];
             std::memset(shared, 0xFF, static_cast<size_t>(shared_bytes));
             kernel(*static_cast<const Arguments*>(arguments), Block{block, threads, order, shared});
