@@ -374,6 +374,21 @@ def test_waves_and_tapes():
         Plan.of(circuit, BATCH, True, card_of(memory_bytes=1000), shape)
 
 
+def test_states_that_are_read_take_memory_as_well():
+    """As tensors of the caller, and so do their cotangents: a card that has no room for them keeps no kets."""
+    program, given, expected = judged(8, "reuploading", "state")
+    circuit, shape = Circuit.of(program), Shape("memory", Tile(3, 2))
+    whole = Plan.of(circuit, BATCH, True, H100, shape)
+    own, callers = whole.tape_bytes + whole.workspace_bytes + len(whole.constants), 2 * BATCH * whole.state_bytes
+    assert whole.all_bytes == own + callers
+    tight = Plan.of(circuit, BATCH, True, card_of(memory_bytes=whole.all_bytes - 1, l2_bytes=0), shape)
+    assert not tight.keeps
+    tighter = Plan.of(circuit, BATCH, True, card_of(memory_bytes=own), shape)
+    assert tighter.all_bytes <= own
+    for plan in (whole, tight, tighter):
+        assert_close(computed(plan, given), expected, 1e-11)
+
+
 def card_of(**changes):
     return replace(H100, **changes)
 

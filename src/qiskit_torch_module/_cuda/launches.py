@@ -169,8 +169,9 @@ class Plan:
 
     @property
     def all_bytes(self) -> int:
-        """Tape, workspace and constants."""
-        return self.tape_bytes + self.workspace_bytes + len(self.constants)
+        """Tape, workspace, constants, values and their cotangent: where states are read, these are as large as kets."""
+        values = self.batch * self.layout.circuit.num_values * self.real_bytes
+        return self.tape_bytes + self.workspace_bytes + len(self.constants) + 2 * values
 
     @property
     def tape_bytes(self) -> int:
