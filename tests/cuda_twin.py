@@ -127,7 +127,7 @@ def library(defines: Mapping[str, str]) -> ctypes.CDLL:
 
 
 def launch(plan: Plan, launches: list[Launch], backwards: bool = False) -> None:
-    """Runs launches one after the other; with ``backwards``, the last thread of every block comes first."""
+    """Runs launches one after the other; with ``backwards``, the last block comes first, and its last thread."""
     twin = library(plan.defines)
     for one in launches:
         assert one.threads % 32 == 0
