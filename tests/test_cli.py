@@ -529,3 +529,16 @@ def test_brackets_are_no_markup(tmp_path, monkeypatch):
     result = qtm("train", "digits", "--max-updates", 1, "--output", folder)
     assert f"saved to {folder}: " in result.output
     assert f"{folder / 'none.pt'} is no file" in qtm("evaluate", folder / "none.pt").output
+
+
+@pytest.mark.parametrize("arguments", [[], ["reproduce"], ["train", "digits"]])
+def test_help_has_no_types_of_flags(arguments):
+    shown = qtm(*arguments, "--help").output
+    assert "--help" in shown
+    assert "bool" not in shown.lower()
+
+
+def test_the_package_runs_as_the_command():
+    command = [sys.executable, "-m", "qiskit_torch_module", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == f"qiskit-torch-module {__version__}\n"

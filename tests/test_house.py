@@ -132,3 +132,9 @@ def test_doors_of_versions_before_stay_open(path):
 def test_explain_is_a_function_whatever_was_imported():
     importlib.import_module("qiskit_torch_module.explain")
     assert callable(qiskit_torch_module.explain)
+
+
+def test_what_the_package_lists_is_what_users_import():
+    listed = {name for name in dir(qiskit_torch_module) if not name.startswith("_")}
+    assert set(qiskit_torch_module.__all__) - {"__version__"} <= listed
+    assert not listed & {"Any", "importlib", "modules"}

@@ -8,9 +8,10 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import QuantumModule
+from qiskit_torch_module import QuantumModule, outputs
 from qiskit_torch_module._reading import observables as _observables
 
 
@@ -159,8 +160,27 @@ def test_sizes_and_repr():
     model = module(variational_params_names=["w", "s"])
     assert (model.input_size, model.output_size, model.num_trainable_parameters) == (3, 3, 18)
     assert model.circuit.num_qubits == 3
-    assert repr(model) == "QuantumModule(num_qubits=3, input_size=3, output_size=3, trainable: w=12, s=6)"
+    assert repr(model) == (
+        "QuantumModule(num_qubits=3, input_size=3, output_size=3, observables=individualZ, dtype=float32, "
+        "trainable: w=12, s=6)"
+    )
     assert repr(module(method="native")).endswith("trainable: variational_0=12, variational_1=6, method=Native())")
+
+
+@pytest.mark.parametrize(
+    ("observables", "shown"),
+    [
+        ("ZZI", "ZZI"),
+        (["ZII", "XXI"], "[ZII, XXI]"),
+        (outputs.Probabilities([0]), "Probabilities"),
+        (SparsePauliOp(["ZZZ", "XII"]), "SparsePauliOp(['ZZZ', 'XII'], coeffs=[1…"),
+        ({"ZZZ": 0.5}, "ZZZ: 0.5"),
+    ],
+)
+def test_repr_says_what_comes_out_in_one_line(observables, shown):
+    text = repr(module(observables=observables).double())
+    assert f", observables={shown}, dtype=float64, trainable: " in text
+    assert "\n" not in text
 
 
 def test_a_circuit_is_compiled_once():

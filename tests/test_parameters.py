@@ -150,3 +150,11 @@ def test_what_is_no_sequence_is_named(wrong):
         TypeError, match=r"variational_params: expected a sequence of qiskit Parameters, or of such sets"
     ):
         QuantumModule(CIRCUIT, X, wrong)
+
+
+def test_parameters_without_a_place_are_named_in_the_order_of_their_indices():
+    angles, circuit = ParameterVector("angle", 12), QuantumCircuit(1)
+    for angle in angles:
+        circuit.ry(angle, 0)
+    with pytest.raises(ValueError, match=r"'angle\[0\]', 'angle\[2\]', 'angle\[3\]'"):
+        QuantumModule(circuit, None, [angles[1]])

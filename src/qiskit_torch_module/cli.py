@@ -46,7 +46,30 @@ from .reproduce.experiments import EXPERIMENTS, Run
 from .reproduce.systems import SYSTEMS, labels_of
 
 
-class Commands(typer.core.TyperGroup):
+def _flag(option: Any) -> Any:
+    """An option that is a flag, without its type in the help."""
+    if option is not None:
+        option.metavar = ""
+    return option
+
+
+class Command(typer.core.TyperCommand):
+    """One command."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """--help."""
+        return _flag(super().get_help_option(ctx))
+
+
+class Group(typer.core.TyperGroup):
+    """Several commands."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """--help."""
+        return _flag(super().get_help_option(ctx))
+
+
+class Commands(Group):
     """Commands whose errors take one line."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
@@ -94,7 +117,7 @@ def _say_error(error: Any) -> None:
 
 
 app = typer.Typer(help="Train quantum circuits with PyTorch.", no_args_is_help=True, add_completion=False, cls=Commands)
-train_app = typer.Typer(help="Train a model.", no_args_is_help=True)
+train_app = typer.Typer(help="Train a model.", no_args_is_help=True, cls=Group)
 app.add_typer(train_app, name="train")
 
 
@@ -124,7 +147,10 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
     ] = False,
 ) -> None:
     """Train quantum circuits with PyTorch."""
@@ -192,7 +218,7 @@ def _load(data: Data, folder: Path | None, seed: int) -> Images:
     return load_digits(seed) if data is Data.digits else load_mnist(folder, seed)
 
 
-@app.command()
+@app.command(cls=Command)
 def info() -> None:
     """Print versions, the instruction set in use, threads, and who computes on a GPU."""
     with _one_line_errors():
@@ -215,7 +241,7 @@ def info() -> None:
     listing.print(table, highlight=False)
 
 
-@train_app.command("digits")
+@train_app.command("digits", cls=Command)
 def train_digits(
     data: DataOption = Data.digits,
     data_dir: FolderOption = None,
@@ -231,7 +257,10 @@ def train_digits(
         "qtm-digits"
     ),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that --output holds; give the same --epochs again.")
+        bool,
+        typer.Option(
+            "--resume", metavar="", help="Go on with the run that --output holds; give the same --epochs again."
+        ),
     ] = False,
 ) -> None:
     """Train a full-quantum classifier of handwritten digits: 10 qubits, depth 10, 220 weights.
@@ -373,7 +402,7 @@ def _print_result(model: QuantumModule, images: Images, history: History) -> Non
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     model_file: Annotated[
         Path,
@@ -402,11 +431,11 @@ def evaluate(
 Experiment = Enum("Experiment", {name: name for name in [*EXPERIMENTS, "all"]})  # type: ignore[misc]
 
 
-@app.command()
+@app.command(cls=Command)
 def reproduce(
     name: Annotated[Experiment, typer.Argument(help="Figure or table of the paper; one: single samples; or all.")],
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few points and short runs: minutes instead of hours.")
+        bool, typer.Option("--quick", metavar="", help="Few points and short runs: minutes instead of hours.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -474,7 +503,7 @@ def _outcome(result: store.Result) -> str:
     return f"{result['seconds']:.1f} s"
 
 
-@app.command()
+@app.command(cls=Command)
 def rivals() -> None:
     """Print the commands that make the rivals' virtual environments for 'qtm reproduce'."""
     for name, system in {system.environment: system for system in SYSTEMS if system.environment}.items():

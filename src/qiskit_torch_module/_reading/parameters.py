@@ -110,7 +110,8 @@ def variable_indices(
             "built from (a new Parameter of the same name is another one), and leave out those it does not use"
         )
     missing = present - set(indices)
-    names = sorted(parameter.name for parameter in missing - loop_parameters(circuit)) if missing else []
+    unlisted = missing - loop_parameters(circuit) if missing else set()
+    names = [parameter.name for parameter in circuit.parameters if parameter in unlisted]  # elements by their index
     if names:
         raise ValueError(
             f"parameters of the circuit in neither encoding_params nor variational_params: {quoted(names)}; "

@@ -37,7 +37,7 @@ from .initial import Initial, initial_values, seeded
 from .inputs import is_ready, one_of, prepared
 from .sampling import sampled
 from .sets import is_flat, own_name, rename_entries, set_initials, set_names
-from .shown import html_of_quantum
+from .shown import html_of_quantum, shown_dtype, shown_observables
 from .watching import forget_watchers
 
 if TYPE_CHECKING:
@@ -511,10 +511,11 @@ class QuantumModule(torch.nn.Module):
         return html_of_quantum(self)
 
     def extra_repr(self) -> str:
-        """Qubits, sizes, trainable sets, and the method if one was chosen, for ``print``."""
+        """Qubits, sizes, what comes out, trainable sets, and the method if one was chosen, for ``print``."""
         names = [*self._names, *names_of(trained_in(self._observables))]
         sets = ", ".join(f"{name}={len(getattr(self, name))}" for name in names)
         return (
             f"num_qubits={self._num_qubits}, input_size={self.input_size}, output_size={self.output_size}, "
+            f"observables={shown_observables(self._observables)}, dtype={shown_dtype(self)}, "
             f"trainable: {sets or 'none'}" + ("" if self.method == AUTO else f", method={self.method!r}")
         )

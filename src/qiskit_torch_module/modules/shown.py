@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .._core.shown import card, folded, in_short
+from .._program.output import Output
+from ..outputs.trainable import Trainable
 
 if TYPE_CHECKING:
     from .module import QuantumModule
 
 # Larger circuits would fill the screen, and take long to draw.
 _MOST_QUBITS, _MOST_GATES = 16, 200
+_LONGEST_READ = 40  # characters of observables, in a line with all else
 
 
 def html_of_quantum(model: QuantumModule) -> str:
@@ -39,7 +42,7 @@ def html_of_layers(model: torch.nn.Module, quantum: QuantumModule) -> str:
 
 def _rows(model: QuantumModule) -> list[tuple[str, str]]:
     qubits = "1 qubit" if model._num_qubits == 1 else f"{model._num_qubits} qubits"
-    own = [*model.variational_, *model._without_weights()][0]
+    own = _own(model)
     sets = [
         f"{name}: {parameter.numel():,}{'' if parameter.requires_grad else ' (frozen)'}"
         for name, parameter in model.named_parameters()
@@ -54,6 +57,25 @@ def _rows(model: QuantumModule) -> list[tuple[str, str]]:
         ("dtype, device", f"{str(own.dtype).removeprefix('torch.')}, {own.device}"),
         ("threads", threads[0] if threads[0] == threads[1] else f"{threads[0]} forward, {threads[1]} backward"),
     ]
+
+
+def _own(model: QuantumModule) -> torch.Tensor:
+    """A tensor of the module, which has its dtype and device."""
+    return [*model.variational_, *model._without_weights()][0]
+
+
+def shown_dtype(model: QuantumModule) -> str:
+    """The dtype of the module: "float32"."""
+    return str(_own(model).dtype).removeprefix("torch.")
+
+
+def shown_observables(observables: Any) -> str:
+    """What is read from the state, in part of a line: "individualZ", [ZI, XX], Probabilities."""
+    if isinstance(observables, (Output, Trainable)):
+        return type(observables).__name__
+    text = " ".join(in_short(observables).split())
+    text = text if len(text) <= _LONGEST_READ else f"{text[: _LONGEST_READ - 1]}…"
+    return f"[{text}]" if isinstance(observables, (list, tuple)) else text
 
 
 def _threads(model: QuantumModule) -> tuple[int, int]:

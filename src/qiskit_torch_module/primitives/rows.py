@@ -82,7 +82,7 @@ def real_array(values: Any, argument: str) -> npt.NDArray[np.float64]:
 def _require_all(circuit: QuantumCircuit, parameters: list[Parameter]) -> None:
     missing = circuit.parameters - set(parameters) - loop_parameters(circuit)
     if missing:
-        names = sorted(parameter.name for parameter in missing)
+        names = [parameter.name for parameter in circuit.parameters if parameter in missing]  # elements by their index
         raise ValueError(
             f"parameter_values: expected a column for every parameter of the circuit, got none for {quoted(names)}"
         )
