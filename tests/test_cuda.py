@@ -326,22 +326,9 @@ def test_gates():
     assert taken > 50
 
 
-def test_what_a_symmetry_makes_vanish():
-    """Nothing is left but a constant: no layer, no term."""
-    circuit, w = QuantumCircuit(3), Parameter("w")
-    circuit.h(range(3))
-    circuit.rzz(w, 0, 1)
-    circuit.rzz(0.3, 1, 2)
-    circuit.rx(2 * w, range(3))
-    observables = [SparsePauliOp(["IIZ", "III"], [1.0, 0.5]), "ZZZ"]
-    assert not Circuit.of(QuantumModule(circuit, [], [w], observables=observables)._program).layers[0].runs
-    assert holds(circuit, 3, observables)
-
-
-def holds(circuit, n, observables=None):
+def holds(circuit, n):
     """Whether layers take a circuit; if so, the twin agrees."""
-    observables = observables or random_observables(n, 2)
-    model = QuantumModule(circuit, [], list(circuit.parameters), observables=observables).double()
+    model = QuantumModule(circuit, [], list(circuit.parameters), observables=random_observables(n, 2)).double()
     found = Circuit.of(model._program)
     if isinstance(found, str):
         return False
