@@ -10,7 +10,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import PauliEvolutionGate
-from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
+from qiskit.quantum_info import Pauli, SparsePauliOp
 
 import qiskit_torch_module as qtm
 from circuits_zoo import qaoa
@@ -138,42 +138,6 @@ def test_symmetries_that_are_found(case, settled, wherever_possible, instruction
     for dtype, own, expected in zip((torch.float32, torch.float64), found[:2], found[2:], strict=True):
         for one, other in zip(own, expected, strict=True):
             torch.testing.assert_close(one, other, atol=1e-4 if dtype == torch.float32 else 1e-11, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "observable", ["IIIIIZ", SparsePauliOp(["IZIIII", "IIIIII", "IZZZII"], [1.0, 2.0, 3.0])], ids=str
-)
-def test_what_vanishes_is_not_simulated(observable, float64):
-    """<Z> of a ring whose spins are all flipped by a symmetry, values and gradients, as the judge finds them."""
-    circuit, weights, _ = chain(6)
-    model = QuantumModule(circuit, None, weights, observables=observable, seed_init=0)
-    assert model._program.evolution.rotations
-    settled = without_settled(model._program).evolution
-    assert (settled.num_qubits, settled.rotations) == (1, ())
-    value = model()
-    (slope,) = torch.autograd.grad(value.sum(), model.variational_[0], create_graph=True)
-    operator = SparsePauliOp(observable)
-    bound = circuit.assign_parameters(dict(zip(weights, model.variational_[0].tolist(), strict=True)))
-    expected = Statevector(bound).expectation_value(operator).real
-    assert value.item() == pytest.approx(expected, abs=1e-12)
-    assert slope.shape == (len(weights),)
-    assert not slope.any()
-    many = torch.func.vmap(lambda w: torch.func.functional_call(model, {"variational": w}, ()))
-    assert (many(torch.rand(3, len(weights))) == value).all()
-    assert "qubit" in str(qtm.explain(model))
-    # What does not vanish beside it is there.
-    both = QuantumModule(circuit, None, weights, observables=[observable, "IIIIZZ"], seed_init=0)
-    torch.testing.assert_close(both()[0], value[0])
-    assert abs(both()[1]) > 1e-3
-
-
-def test_numbers_that_are_not_finite_are_said_where_nothing_is_simulated():
-    circuit, weights, _ = chain(4)
-    model = QuantumModule(circuit, None, weights, observables="IIIZ", seed_init=0)
-    with torch.no_grad():
-        model.variational_[0][0] = float("nan")
-    with pytest.raises(ValueError, match="finite"):
-        model()
 
 
 def test_data_in_a_sector(wherever_possible):

@@ -41,8 +41,6 @@ def without_settled(program: Program) -> Program:
     if sector is None:
         return program
     moved = _moved(output, sector.turns, sector.index)
-    if not len(moved.terms):  # all that is read vanishes, as <Z> does in QAOA, or is constant: nothing has to move
-        return Program(_evolution(evolution, (), 1), moved)
     candidates = [Program(sector.flipping, moved)]
     if sector.turned is not None:
         candidates.append(Program(sector.turned, _exchanged(moved)))
