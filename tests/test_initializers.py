@@ -1,5 +1,7 @@
 """How sets start: functions, starts against barren plateaus, and starting anew."""
 
+import threading
+
 import pytest
 import torch
 from qiskit import QuantumCircuit
@@ -87,6 +89,23 @@ def test_functions_that_leave_values_unset_are_refused(fill):
 def test_what_starts_nothing_is_refused(initial):
     with pytest.raises((TypeError, ValueError), match="variational_params_initial"):
         module(initial)
+
+
+def test_threads_that_seed_at_once_do_not_take_each_others_numbers():
+    wanted, found = module("uniform", seed_init=7).state_dict(), []
+    start = threading.Barrier(4)
+
+    def work():
+        start.wait()
+        found.extend(module("uniform", seed_init=7).state_dict() for _ in range(20))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 80
+    assert all(torch.equal(one[name], wanted[name]) for one in found for name in wanted)
 
 
 @pytest.mark.parametrize(

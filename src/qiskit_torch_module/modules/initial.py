@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from math import pi
@@ -23,9 +25,25 @@ _NAMED: dict[str, tuple[Any, dict[str, float]]] = {
 Initial = str | tuple[str, Mapping[str, float]] | Sequence[float] | torch.Tensor | Callable[[torch.Tensor], Any]
 
 
+# The random state of PyTorch belongs to the process: one thread at a time may seed it and put it back.
+_seeding = threading.RLock()
+
+
+def _renew() -> None:
+    """In a forked child, where the thread that held it may not exist."""
+    global _seeding
+    _seeding = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
     """Random numbers from a seed, if there is one; the global random state is left as it was.
+
+    Threads that have seeds wait for each other; one that draws from the global state meanwhile may disturb them.
 
     Raises:
         TypeError, ValueError: the seed is not a whole number from 0 on.
@@ -34,9 +52,11 @@ def seeded(seed: int | None) -> Iterator[None]:
         raise TypeError(f"seed_init: expected a whole number or None, got {seed!r}")
     if seed is not None and not 0 <= seed < 1 << 64:
         raise ValueError(f"seed_init: expected a whole number from 0 to 2^64 - 1, got {seed}")
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.manual_seed(int(seed))
+    if seed is None:
+        yield
+        return
+    with _seeding, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed))
         yield
 
 
