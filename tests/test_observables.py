@@ -45,6 +45,7 @@ def test_accepted(observables, expected):
         ("ZZZ", ValueError, r"observables\[0\]: expected 2 qubits as in the circuit, got 3"),
         (["ZZ", Pauli("Z")], ValueError, r"observables\[1\]: expected 2 qubits as in the circuit, got 1"),
         ("individualX", ValueError, "expected a Pauli label"),
+        ("probabilities", ValueError, r"got 'probabilities'; other outputs are objects: .*outputs\.Probabilities\(\)"),
         (["ZQ"], ValueError, r"observables\[0\]: expected a Pauli label of I, X, Y, Z .* got 'ZQ'"),
         ([], ValueError, "expected at least one"),
         (3, TypeError, "observables: expected 'individualZ'.* got int"),

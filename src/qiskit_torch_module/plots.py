@@ -58,7 +58,7 @@ def gradient_variance(
 ) -> npt.NDArray[np.float64]:
     """Variance of the gradient at the start against the number of qubits: a line that falls fast is a barren plateau.
 
-    Every model is taken at `samples` random weights, by its own initialisers, and random inputs from 0 to 2 pi, in one
+    Every model is taken at `samples` random weights, by its own initializers, and random inputs from 0 to 2 pi, in one
     batch; its weights stay as they are. The variance is that of the derivative of the first output, averaged over the
     weights, with its standard error (`qiskit_torch_module.analysis.gradient_variance`).
 

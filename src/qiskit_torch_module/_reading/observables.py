@@ -81,6 +81,8 @@ def operators_of(sums: PauliSums) -> list[SparsePauliOp]:
 _KINDS: tuple[Any, ...] = (str, Mapping, BaseOperator, np.ndarray)  # beside sparse matrices
 if SparseObservable is not None:
     _KINDS = (*_KINDS, SparseObservable)
+# For texts that are words.
+_OTHERS = "; other outputs are objects: observables=qtm.outputs.Probabilities(), qtm.outputs.State(), ..."
 _EXPECTED = (
     "a Pauli label, a Qiskit operator such as SparsePauliOp, a mapping from Pauli label to coefficient or a matrix"
 )
@@ -257,7 +259,7 @@ def _labelled(index: int, observable: Any) -> Any:
     except Exception as error:
         raise ValueError(
             f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
-            f"got {observable!r}"
+            f"got {observable!r}{_OTHERS if isinstance(observable, str) and not observable.isupper() else ''}"
         ) from error
 
 

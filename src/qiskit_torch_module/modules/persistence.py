@@ -57,7 +57,7 @@ def save(model: QuantumModule, path: str | Path) -> None:
     The file is read back before it takes the place of an older one, which stays whole until then: a kill, a full disk
     or something that cannot be written leave it as it was. Mode, owner and symbolic links stay as they are.
 
-    Hooks and initialisers that are functions are not saved; `reset_parameters` then starts a loaded model with
+    Hooks and initializers that are functions are not saved; `reset_parameters` then starts a loaded model with
     "uniform".
 
     Args:
