@@ -489,7 +489,7 @@ def test_training_in_a_terminal_starts_without_numbers(tmp_path, monkeypatch):
     app(["train", "digits", "--max-updates", "3", "--output", str(tmp_path)], standalone_mode=False)
     written = terminal.getvalue()
     assert "nan" not in written
-    assert re.search(r"loss \d\.\d\d\d  accuracy \d+%", written)
+    assert re.search(r"loss \d\.\d\d\d  training accuracy \d+%", written)
     assert written.count("test accuracy") == 1
     assert updates_in(tmp_path / "model.pt") == 3
 
