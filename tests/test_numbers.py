@@ -123,3 +123,16 @@ def test_what_the_pages_claim_in_words_is_so(make):
     assert 2 * engine["gradient_ms"] < median(ours[4], "step"), "README: at 4 qubits most of the time is PyTorch's own"
     row, third = numbers.results("derivatives")["rows"][0], "f''' in a loss"
     assert row["plain"][third]["steps"] < row["native"][third]["steps"], "gradients: plain PyTorch is the faster one"
+
+
+@pytest.mark.parametrize(
+    ("busy", "said"),
+    [
+        ([2.0, 1.0], "All 2 rows meet both."),
+        ([2.6, 1.0], "Of 2 rows, none miss the first, to one thread, and 1 misses the second, to the quiet machine."),
+        ([3.1, 3.2], "Of 2 rows, 2 miss the first, to one thread, and 2 miss the second, to the quiet machine."),
+    ],
+)
+def test_a_busy_machine_says_how_many_rows_miss_what_is_wanted(make, busy, said):
+    cases = [{"quiet": {"default": 1.0}, "busy": {"default": time, "one": 2.5}} for time in busy]
+    assert make.ledger()["busy"]._missed(cases).startswith(said)

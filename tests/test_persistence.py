@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -50,6 +51,11 @@ def models():
     yield with_expressions()
 
 
+def said_of(model):
+    """What is printed of it, but for the observables, which come back as operators."""
+    return re.sub("observables=.*, dtype", "dtype", str(model))
+
+
 @pytest.mark.parametrize("model", list(models()), ids=["plain", "reversed", "no input", "expressions"])
 def test_a_loaded_model_is_the_saved_one(model, tmp_path):
     path = tmp_path / "deep" / "model.qtm"
@@ -82,7 +88,7 @@ def test_a_loaded_model_is_the_saved_one(model, tmp_path):
         observables=loaded.observables,
     ).to(inputs.dtype)
     torch.testing.assert_close(rebuilt(inputs), model(inputs))
-    assert str(loaded) == str(model)
+    assert said_of(loaded) == said_of(model)
     assert loaded.draw() is not None
 
 
