@@ -12,13 +12,13 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import ledger
 import typer
-from ledger import MODULES
 from rich.console import Console
 
 RESULTS = Path(__file__).parent / "results"
 
-Name = Enum("Name", {name: name for name in [*MODULES, "all"]})  # type: ignore[misc]
+Name = Enum("Name", {name: name for name in [*ledger.MODULES, "all"]})  # type: ignore[misc]
 
 
 def main(
@@ -29,10 +29,10 @@ def main(
 ) -> None:
     """Measures, and writes JSON, a table and, where it helps, a plot."""
     console = Console()
-    for one in MODULES if name.value == "all" else [name.value]:
+    for one in ledger.MODULES if name.value == "all" else [name.value]:
         console.rule(one)
         options = {"twin": twin} if one == "gpu" else {}
-        for path in MODULES[one].write(folder, console, quick=quick, **options):
+        for path in ledger.write(one, folder, console, quick=quick, **options):
             console.print("wrote", path, highlight=False)
 
 

@@ -17,8 +17,8 @@ from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import ledger
 import typer
-from ledger import MODULES
 from rich.console import Console
 
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS, Run
@@ -45,7 +45,7 @@ def _paper(settings: Settings, until: float, console: Console) -> Iterator[str]:
 
 def _ledger(folder: Path, quick: bool, until: float, console: Console) -> Iterator[str]:
     """What is left of the ledger when time is over."""
-    for name, module in MODULES.items():
+    for name in ledger.MODULES:
         if (folder / f"{name}.json").exists():
             continue
         if time.monotonic() > until:
@@ -54,7 +54,7 @@ def _ledger(folder: Path, quick: bool, until: float, console: Console) -> Iterat
         console.rule(name)
         begin = time.monotonic()
         try:
-            module.write(folder, console, quick=quick)
+            ledger.write(name, folder, console, quick=quick)
         except Exception as error:  # the others are worth measuring all the same
             yield f"{name}, {type(error).__name__}: {error}"
         console.print(f"{time.monotonic() - begin:.0f} s", highlight=False)

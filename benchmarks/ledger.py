@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import busy
 import cores
@@ -16,7 +18,9 @@ import kernels
 import memory
 import passes
 import shots
+import torch
 import workloads
+from rich.console import Console
 
 # In the order of their cost: what is short comes first.
 MODULES: dict[str, ModuleType] = {
@@ -34,3 +38,13 @@ MODULES: dict[str, ModuleType] = {
     "kernels": kernels,
     "derivatives": derivatives,
 }
+
+
+def write(name: str, folder: Path, console: Console, **options: Any) -> list[Path]:
+    """Measures one of them, and leaves PyTorch the threads that it had: the next one is to have them, too."""
+    threads = torch.get_num_threads()
+    try:
+        written: list[Path] = MODULES[name].write(folder, console, **options)
+        return written
+    finally:
+        torch.set_num_threads(threads)
