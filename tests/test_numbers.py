@@ -66,10 +66,11 @@ def test_no_line_begins_with_a_number_that_is_included(make):
 def test_the_same_work_of_the_same_system_has_one_time():
     found = {}
     for path in sorted(RESULTS.glob("*.json")):
-        for key, point in (json.loads(path.read_text()).get("points") or {}).items() if "fig" in path.name else ():
+        results = json.loads(path.read_text())
+        for key, point in (results.get("points") or {}).items() if "fig" in path.name else ():
             if "spec" in point and "step" in point:
                 work = json.dumps({**Spec(0).work, **{k: v for k, v in point["spec"].items() if k in Spec(0).work}})
-                name = (point["system"], point["batch"], work)
+                name = (results["machine"]["processor"], point["system"], point["batch"], work)
                 time = median(point, "step")
                 assert found.setdefault(name, time) == time, f"{path.name}: {key} was measured twice"
 

@@ -1,6 +1,7 @@
 """``qtm reproduce``: it measures, checks, resumes, and writes tables and plots."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -251,6 +252,17 @@ def test_absent_rivals_are_named_and_tried_again_later(settings):
     run = Run("tab1", settings)
     assert run.absent == [systems.VERSION_1.label, systems.QML_REVERSE.label]
     assert all(systems.QML_REVERSE.label not in task.key for task in run.missing)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script of the shell stands for a Python")
+def test_a_rival_does_not_import_what_lies_on_our_path(tmp_path, monkeypatch):
+    """Version 1.0 has the name of this package, and would be this one."""
+    fake = systems.VERSION_1.python(tmp_path)
+    fake.parent.mkdir(parents=True)
+    fake.write_text("""#!/bin/sh\nprintf '{"path": "%s"}' "$PYTHONPATH"\n""")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert systems.measure(systems.VERSION_1, Spec(4), tmp_path, 60.0)["path"] == ""
 
 
 def test_rivals_are_told_how_to_be_made():

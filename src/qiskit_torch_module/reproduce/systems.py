@@ -191,11 +191,13 @@ def measure(system: System, spec: Spec, environments: Path, timeout: float) -> d
     """What the runner reports: times of one batch, and checksums; {"error": ...} where it failed."""
     own = spec_of(system, spec)
     command = [str(system.python(environments)), str(RUNNERS / f"{system.runner}.py"), json.dumps(asdict(own))]
-    chosen = {"QTM_INSTRUCTION_SET": own.instruction_set} if own.instruction_set else {}
+    environment = dict(os.environ)
+    if system.environment:
+        environment.pop("PYTHONPATH", None)  # with this package on it, version 1.0 would not be measured, but this one
+    if own.instruction_set:
+        environment["QTM_INSTRUCTION_SET"] = own.instruction_set
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **chosen}
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
     except subprocess.TimeoutExpired:
         return {"error": f"not done after {timeout:.0f} s"}
     if done.returncode != 0:
