@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from qiskit.circuit import library
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -13,6 +14,8 @@ README = Path(__file__).parent.parent / "README.md"
 def test_the_python_of_the_readme_runs():
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     first, second, _, module, _ = blocks
+    if not hasattr(library, "real_amplitudes"):  # functions since Qiskit 1.3
+        first = first.replace("real_amplitudes", "RealAmplitudes").replace("z_feature_map", "ZFeatureMap")
     torch.manual_seed(0)
     scope: dict = {"print": lambda *_: None}
     exec(first, scope)
