@@ -1,5 +1,6 @@
 import os
 import sys
+import threading
 
 import pytest
 import torch
@@ -17,6 +18,15 @@ NIGHTLY = os.environ.get("QTM_NIGHTLY") == "1"
 
 # In every test, what reads scratch memory before it is written becomes NaN.
 _engine.poison_scratch(True)
+
+
+def at_once(*works):
+    """Calls functions, each in a thread of its own, and waits for all of them."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @pytest.fixture

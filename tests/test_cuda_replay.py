@@ -1,11 +1,12 @@
 """Launches that are repeated: only addresses are written anew."""
 
 import ctypes
+import functools
 import struct
-import threading
 
 import pytest
 
+from conftest import at_once
 from qiskit_torch_module._cuda.launches import Launch, Pointers
 from qiskit_torch_module._cuda.replay import Replay
 
@@ -63,11 +64,7 @@ def test_calls_do_not_disturb_one_another():
         for i in range(200):
             replay((base + i, base + 2 * i, base + 3 * i), base)
 
-    threads = [threading.Thread(target=work, args=(1000 * number,)) for number in range(1, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[functools.partial(work, 1000 * number) for number in range(1, 5)])
     wanted = [
         launch
         for base in range(1000, 5000, 1000)

@@ -8,6 +8,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from circuits_zoo import reuploading
+from conftest import at_once
 from qiskit_torch_module import QuantumModule, initializers
 
 CASE = reuploading(3, 2)
@@ -99,11 +100,7 @@ def test_threads_that_seed_at_once_do_not_take_each_others_numbers():
         start.wait()
         found.extend(module("uniform", seed_init=7).state_dict() for _ in range(20))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[work] * 4)
     assert len(found) == 80
     assert all(torch.equal(one[name], wanted[name]) for one in found for name in wanted)
 

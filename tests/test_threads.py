@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from circuits_zoo import reuploading
-from conftest import NIGHTLY
+from conftest import NIGHTLY, at_once
 from qiskit_torch_module import QuantumModule, _engine
 from qiskit_torch_module._simulation import engines
 from qiskit_torch_module._simulation.engines import engine_of
@@ -125,11 +125,7 @@ def test_several_threads_may_ask_those_of_pytorch_at_once(threads_of_pytorch):
         own = model_of(9, 3)
         found.extend(bytes_of_step(own, inputs) for _ in range(5))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[work] * 3)
     assert len(found) == 15
     assert set(found) == {wanted}
 
@@ -385,11 +381,7 @@ def test_threads_that_come_first_together_share_an_engine(monkeypatch):
 
     monkeypatch.setattr(engines, "_layered_engine", make)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(engines.engine_of(program))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[lambda: found.append(engines.engine_of(program))] * 4)
     assert len(found) == 4
     assert len(set(map(id, found))) == 1
     assert engines.engine_of(program) is found[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .._program.amplitudes import Amplitudes
 from .._program.halves import deepest_halves_of
 from .._program.output import ExpectationValues
 from .circuit import Circuit, Part, part_of
@@ -42,12 +41,7 @@ def halved(circuit: Circuit) -> Halved | None:
     found = deepest_halves_of(circuit.layers, circuit.num_qubits)
     if found is None:
         return None
-    index, output = found.index, circuit.output
-    read: ExpectationValues | Amplitudes
-    if isinstance(output, Amplitudes):
-        read = output.moved(index.parities)
-    else:
-        read = ExpectationValues(output.constants, output.terms.moved(index.flips, index.parities))
+    read = circuit.output.moved(found.index)
     nothing, has_phase = ExpectationValues.none(), circuit.reads_state
     low, high = (
         part_of(program, half.num_qubits, half.layers, nothing, Part.HALF, has_phase)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,10 @@ from .._core.schema import StateArrays
 from .._reading.polynomials import Polynomial
 from .arrays import AngleTable
 from .evolution import Evolution
-from .gf2 import overlaps, sum_of
+from .gf2 import sum_of
+
+if TYPE_CHECKING:
+    from .halves import Index
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,9 @@ class Amplitudes:
         """Their squares, the probabilities."""
         return replace(self, phase=None)
 
-    def moved(self, parities: Sequence[int]) -> Amplitudes:
-        """By another index of basis states (`halves.Index`)."""
-        flips = tuple(overlaps(flip, parities) for flip in self.flips)
-        return Amplitudes(flips, overlaps(self.base, parities), self.phase)
+    def moved(self, index: Index) -> Amplitudes:
+        """The same by another index of basis states."""
+        return Amplitudes(tuple(map(index.flip, self.flips)), index.flip(self.base), self.phase)
 
     def arrays(self, angles: AngleTable) -> StateArrays:
         """As the engine takes them."""

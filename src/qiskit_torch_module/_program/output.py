@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from .evolution import Evolution
+    from .halves import Index
 
 
 class Output(Shown, Hashable, ABC):
@@ -179,6 +180,10 @@ class ExpectationValues:
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (M,)."""
         return (len(self.constants),)
+
+    def moved(self, index: Index) -> ExpectationValues:
+        """The same by another index of basis states."""
+        return ExpectationValues(self.constants, self.terms.moved(index.flips, index.parities))
 
 
 def distinct(output: ExpectationValues) -> tuple[ExpectationValues, npt.NDArray[np.float64]] | None:

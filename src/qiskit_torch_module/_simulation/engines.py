@@ -107,17 +107,12 @@ def _native_output(program: Program) -> NativeOutput:
 
 def halved_arrays(halves: Halves, passes: Passes, output: NativeOutput) -> HalvedArrays:
     """The same circuit from halves on: the arrays of each half and of what follows them."""
-    index = halves.index
-    if isinstance(output, Amplitudes):
-        output = output.moved(index.parities)
-    else:
-        output = ExpectationValues(output.constants, output.terms.moved(index.flips, index.parities))
     return {
         "glue": halves.glue,
         "relative_cost": halves.relative_cost,
         "low": (halves.low.num_qubits, arrays_of(halves.low.layers, passes)),
         "high": (halves.high.num_qubits, arrays_of(halves.high.layers, passes)),
-        "rest": arrays_of(halves.rest, passes, output),
+        "rest": arrays_of(halves.rest, passes, output.moved(halves.index)),
     }
 
 

@@ -15,7 +15,7 @@ from .._cuda.replay import Replay
 from .._program.program import Program
 from .cuda import circuit_of
 from .method import Optional, Runner
-from .native import joined
+from .native import as_stored, joined
 from .states import OfStates, states_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class CudaRunner(Runner):
             TypeError, ValueError, MemoryError, RuntimeError: as `values`.
         """
         rows, row = self._checked(inputs, weights)
-        seeds = _plain(cotangent)
+        seeds = as_stored(cotangent)
         expected = (len(rows), self._circuit.num_values), rows.dtype, rows.device
         if (seeds.shape, seeds.dtype, seeds.device) != expected:
             raise ValueError(f"{self._called}: expected a cotangent of {expected}, got {_said(seeds)}")
@@ -214,7 +214,7 @@ class CudaRunner(Runner):
                 f"{self._called}: expected inputs of shape (B, {widths[0]}) and {widths[1]} weights, got "
                 f"{_said(inputs)} and {_said(row)}"
             )
-        return _plain(inputs), _plain(row)
+        return as_stored(inputs), as_stored(row)
 
 
 class CudaStateRunner(OfStates, CudaRunner):
@@ -245,11 +245,6 @@ class CudaProbabilityRunner(Runner):
     ) -> Optional:
         states, inner = tape or self._states.values(inputs, weights, num_threads, record=True)
         return self._states.pull_back(2 * cotangent * states, inputs, weights, wants, num_threads, inner)
-
-
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """The same numbers as kernels read them: row after row, and no view that PyTorch would negate when it is read."""
-    return tensor.detach().resolve_neg().contiguous()
 
 
 def _said(tensor: torch.Tensor) -> str:

@@ -141,10 +141,7 @@ class NativeRunner(Runner):
             parts: list[torch.Tensor | None] = [first, *(gradient.sum(1) for gradient in rest)]
             return [part if want else None for part, want in zip(parts, wants, strict=True)]
         engine, wanted = self._engine or self._made(), np.repeat(np.array(wants, dtype=np.bool_), widths)
-        rows, row, seeds = (
-            tensor.detach().resolve_neg().contiguous().numpy()
-            for tensor in (inputs, joined(weights, inputs), cotangents)
-        )
+        rows, row, seeds = (as_stored(tensor).numpy() for tensor in (inputs, joined(weights, inputs), cotangents))
         try:
             gradients = engine.vector_jacobian_products(rows, row, seeds, wanted, engine_threads(num_threads))
         except ValueError as error:
@@ -200,6 +197,11 @@ class NativeRunner(Runner):
         if not inputs.is_cpu or inputs.layout is not torch.strided or inputs.ndim != 2:
             return error
         return explained(self.program.evolution, error, inputs, joined(weights, inputs))
+
+
+def as_stored(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers as engines read them: row after row, and no view that PyTorch would negate when it is read."""
+    return tensor.detach().resolve_neg().contiguous()
 
 
 def joined(weights: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:

@@ -166,8 +166,8 @@ def labels_of(parts: Sequence[str]) -> tuple[str, ...]:
         ValueError: a name is of no system.
     """
     found: list[str] = []
+    labels = [system.label for system in SYSTEMS]
     for part in parts:
-        labels = [system.label for system in SYSTEMS]
         own = [label for label in labels if label == part] or [
             label for label in labels if part and part.lower() in label.lower()
         ]
