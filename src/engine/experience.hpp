@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 namespace qtm {
 
@@ -23,6 +24,8 @@ class Experience {
     static constexpr Duration longest = std::chrono::seconds(2);
     static constexpr Duration most_credit = std::chrono::milliseconds(10);  // a few time slices
     static constexpr int times_granted = 128;                               // of a pause, what may be lost after it
+    static constexpr Duration short_call = std::chrono::milliseconds(1);
+    static constexpr int most_passed_over = 7;  // short calls between two that are looked at
 
     // As many of `num_threads` as are to be taken now.
     int most(int num_threads, Clock::time_point now) const {
@@ -32,11 +35,21 @@ class Experience {
         return most;
     }
 
-    // By the one who owns the pool, as all below: by how much the last of the threads has made a call shorter, less
-    // than nothing where it was longer; and how many to take if that was too long.
+    // By the one who owns the pool, as all below: whether nobody needs to look at the next call, if it takes as long as
+    // the last one. To ask the system for the processor's time, before and after, takes some hundredths of a short
+    // call. So where threads have all the credit that they can have, a few are passed over, until one is seen that
+    // lost.
+    bool passes_over(Duration last) {
+        if (credit_ < most_credit || last >= short_call || passed_over_ == most_passed_over) return false;
+        ++passed_over_;
+        return true;
+    }
+
+    // By how much the last of the threads has made a call shorter, less than nothing where it was longer; and how many
+    // to take if that was too long.
     void add(Clock::time_point now, Duration gained, int size) {
         if (gained > Duration(0)) {
-            gained_ += gained;
+            gained_ += (1 + std::exchange(passed_over_, 0)) * gained;
             gained = std::min(gained, std::max(Duration(0), most_credit - credit_));
         }
         credit_ += gained;
@@ -68,8 +81,9 @@ class Experience {
     std::atomic<Clock::rep> until_{0};
     Duration pause_{0};  // the last one
     Duration credit_{0};
-    Duration gained_{0};  // since then
-    int absences_ = 0;    // in a row
+    Duration gained_{0};   // since then
+    int absences_ = 0;     // in a row
+    int passed_over_ = 0;  // calls since the last gain
 };
 
 // A call in pieces: how long it took, the processor's time that its own pieces took the calling thread, and among how

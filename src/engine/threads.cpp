@@ -64,6 +64,8 @@ class ThreadPool {
     Experience& experience() { return experience_; }
     // Likewise of the threads of PyTorch.
     Experience& borrowed_experience() { return borrowed_experience_; }
+    // How long the last call took.
+    Clock::duration& last_call() { return last_call_; }
     // The processor's time that threads of the pool have had, up to the last calls that they joined.
     Clock::duration time_of_helpers() const {
         return Clock::duration(time_of_helpers_.load(std::memory_order_relaxed));
@@ -173,6 +175,7 @@ class ThreadPool {
     std::atomic<Clock::rep> time_of_helpers_{0};
     const std::function<void(int, int)>* work_ = nullptr;
     Experience experience_, borrowed_experience_;
+    Clock::duration last_call_{0};
 };
 
 // Leaked on purpose: workers may outlive static destruction, and a forked child must not touch the locks of its parent.
@@ -290,21 +293,25 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
     }
     if (borrows_now(num_threads)) return run_borrowed(crew, num_threads, total, work);
     const std::function<void(int, int)> help = [&](int index, int) { work(index); };
+    const bool is_passed_over = crew.experience().passes_over(crew.last_call());
+    const auto time = [&] { return is_passed_over ? Clock::duration(0) : time_of_processor(); };
     const auto begin = Clock::now();
     crew.open(num_threads - 1, help);
     const auto opened = Clock::now();
-    const auto had_at_first = time_of_processor();
+    const auto had_at_first = time();
     const int64_t own_pieces = work(0);
-    const auto had = time_of_processor() - had_at_first;
+    const auto had = time() - had_at_first;
     const int num_helpers = crew.close();
     crew.wait_until_left();
     const auto end = Clock::now();
+    crew.last_call() = end - begin;
     if (num_helpers == 0) {
         crew.experience().add_absence(end, opened - begin, 1);
         look_for_company(end);
         return;
     }
     crew.experience().forget_absences();
+    if (is_passed_over) return;
     const CallInPieces call{end - begin, had, total, own_pieces, num_helpers + 1};
     crew.experience().add(end, time_gained(call), num_helpers);
     if (is_slow(call, num_threads)) look_for_company(end);

@@ -50,6 +50,36 @@ void only_as_many_are_taken_away_as_are_said() {
     CHECK(world.experience.most(4, world.now) == 1);
 }
 
+void few_short_calls_are_looked_at_while_threads_gain() {
+    World world;
+    Experience& experience = world.experience;
+    CHECK(!experience.passes_over(100us));  // nobody knows yet
+    experience.add(world.now, Experience::most_credit, 1);
+    for (int round = 0; round < 2; ++round) {
+        for (int i = 0; i < Experience::most_passed_over; ++i) CHECK(experience.passes_over(100us));
+        CHECK(!experience.passes_over(100us));
+        experience.add(world.now, 50us, 1);
+    }
+    CHECK(!experience.passes_over(Experience::short_call));
+    CHECK(experience.passes_over(100us));
+    world.lose(50us);
+    CHECK(!experience.passes_over(100us));
+    CHECK(world.takes_both());
+}
+
+void a_gain_stands_for_the_calls_that_were_passed_over() {
+    World world;
+    Experience& experience = world.experience;
+    world.lose(20ms);  // taken away for 400 ms: twice as long again, unless 20 ms are gained in between
+    world.now += 400ms;
+    experience.add(world.now, Experience::most_credit, 1);
+    while (experience.passes_over(100us)) continue;
+    experience.add(world.now, 1500us, 1);  // 8 times
+    world.lose(Experience::most_credit + 1ms);
+    const auto pause = world.pause();
+    CHECK(pause >= 20ms && pause < 21ms);
+}
+
 void what_has_been_gained_may_be_lost() {
     World world;
     for (int i = 0; i < 8; ++i) world.experience.add(world.now, 500us, 1);
@@ -179,12 +209,13 @@ void a_team_is_held_against_one_member_less() {
 }  // namespace
 
 int main() {
-    return check::run({TEST(all_threads_are_taken_at_first), TEST(a_loss_takes_threads_away_for_twenty_times_as_long),
-                       TEST(only_as_many_are_taken_away_as_are_said), TEST(what_has_been_gained_may_be_lost),
-                       TEST(gains_of_long_ago_do_not_count), TEST(losses_that_go_on_double_the_pause),
-                       TEST(a_hopeless_machine_costs_a_few_hundredths),
-                       TEST(a_machine_that_is_good_again_is_found_to_be_so), TEST(helpers_may_sleep_twice_in_a_row),
-                       TEST(absences_that_go_on_double_the_pause),
-                       TEST(pieces_are_held_against_the_time_of_the_processor),
-                       TEST(a_call_is_slow_where_helpers_come_late), TEST(a_team_is_held_against_one_member_less)});
+    return check::run(
+        {TEST(all_threads_are_taken_at_first), TEST(a_loss_takes_threads_away_for_twenty_times_as_long),
+         TEST(only_as_many_are_taken_away_as_are_said), TEST(few_short_calls_are_looked_at_while_threads_gain),
+         TEST(a_gain_stands_for_the_calls_that_were_passed_over), TEST(what_has_been_gained_may_be_lost),
+         TEST(gains_of_long_ago_do_not_count), TEST(losses_that_go_on_double_the_pause),
+         TEST(a_hopeless_machine_costs_a_few_hundredths), TEST(a_machine_that_is_good_again_is_found_to_be_so),
+         TEST(helpers_may_sleep_twice_in_a_row), TEST(absences_that_go_on_double_the_pause),
+         TEST(pieces_are_held_against_the_time_of_the_processor), TEST(a_call_is_slow_where_helpers_come_late),
+         TEST(a_team_is_held_against_one_member_less)});
 }
