@@ -1,6 +1,8 @@
 // Vector-Jacobian products of a batch.
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "call.hpp"
@@ -60,7 +62,8 @@ class PrefixBras {
     void finish(const Batch<Real>& batch, int64_t cotangent, DoubleOf<Real>* weight_gradient) {
         if (bras_.empty()) return;
         Real* bras = bras_.data() + size_t(cotangent) * stride_;
-        for (size_t i = length_; i < stride_; ++i) bras[i % length_] += bras[i];
+        for (size_t part = length_; part < stride_; part += length_)
+            for (size_t i = 0; i < length_; ++i) bras[i] += bras[part + i];
         for (const Source& one : sources_)
             prefix_gradient<Real>(*one.plan, batch, *one.wanted, bras + one.begin, weight_gradient);
     }
@@ -87,13 +90,36 @@ struct Products {
     Real* weight_gradient;  // [count, num_weights], or null
 };
 
+// To work out what depends on the wanted variables takes as long as a kernel; a training loop asks for the same again
+// and again. What is returned serves until the thread asks for others.
+const Plan::Selection& selection_of(const Plan& plan, const uint8_t* wanted_variable, Derivative derivative) {
+    struct Known {
+        uint64_t plan = 0;  // no plan has this number
+        Derivative derivative{};
+        std::vector<uint8_t> wanted;
+        Plan::Selection selection;
+    };
+    thread_local std::array<Known, 4> known;
+    thread_local size_t next = 0;
+    const size_t count = size_t(plan.view().num_inputs) + size_t(plan.view().num_weights);
+    for (const Known& one : known)
+        if (one.plan == plan.number() && one.derivative == derivative &&
+            std::equal(one.wanted.begin(), one.wanted.end(), wanted_variable, wanted_variable + count))
+            return one.selection;
+    Known found{plan.number(), derivative, {wanted_variable, wanted_variable + count}, {}};
+    found.selection = plan.select(wanted_variable, derivative);
+    const size_t place = std::exchange(next, (next + 1) % known.size());
+    known[place] = std::move(found);
+    return known[place].selection;
+}
+
 // Returns whether anything was run: the members of a team may not have come.
 template <class Real>
 bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape,
                   const Products<Real>& asked) {
     const ProgramView& view = *how.view;
     const auto num_weights = size_t(view.num_weights);
-    const auto selection = how.plan->select(asked.wanted_variable, asked.derivative);
+    const Plan::Selection& selection = selection_of(*how.plan, asked.wanted_variable, asked.derivative);
     PrefixBras<Real> prefix(how, selection, asked.count);
     const size_t stride = num_parts(how) * num_weights;
     std::vector<DoubleOf<Real>> sums(size_t(asked.count) * stride,
