@@ -102,7 +102,7 @@ def _operator_values(
 
 def _remember(ctx: Any, runner: Runner, num_threads: tuple[int, int], variables: Tensors) -> None:
     """Keeps what derivatives need."""
-    ctx.runner, ctx.num_threads = runner, num_threads[1]
+    ctx.runner, ctx.num_threads, ctx.tape = runner, num_threads[1], None
     ctx.save_for_backward(*variables)
     ctx.save_for_forward(*variables)
 
@@ -126,13 +126,14 @@ class Values(torch.autograd.Function):
                 "QuantumModule: is_grads_batched and vectorize=True rest on an old vmap of PyTorch that takes no "
                 "custom functions; use torch.func.jacrev or torch.func.vmap instead"
             )
-        wants = ctx.needs_input_grad[2:]
-        inputs, *weights = ctx.saved_tensors  # raises if they were changed in place since
+        variables = ctx.saved_tensors  # raises if they were changed in place since
+        wants, runner, threads = ctx.needs_input_grad[2:], ctx.runner, ctx.num_threads
         if torch.is_grad_enabled() or transforms_active():  # create_graph=True, or within torch.func
-            slopes = iter(differentiable_gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, *weights))
+            slopes = iter(differentiable_gradients(runner, threads, wants, cotangent, *variables))
             return (None, None, *(next(slopes) if want else None for want in wants))
-        tape = getattr(ctx, "tape", None)
-        return (None, None, *gradients(ctx.runner, ctx.num_threads, wants, cotangent, inputs, weights, tape))
+        if is_plain((cotangent, *variables)):  # in every step
+            return (None, None, *runner.pull_back(cotangent, variables[0], variables[1:], wants, threads, ctx.tape))
+        return (None, None, *gradients(runner, threads, wants, cotangent, variables[0], variables[1:]))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: torch.Tensor | None) -> torch.Tensor:

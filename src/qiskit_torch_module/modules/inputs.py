@@ -17,9 +17,9 @@ def is_ready(input: Any, width: int, own: Sequence[torch.Tensor]) -> bool:
     """Whether an input can be computed with as it is: a dense tensor of the right width and of the module's dtype."""
     if not isinstance(input, torch.Tensor) or input.layout is not torch.strided or input.is_nested:
         return False
-    if input.ndim == 0 or input.shape[-1] != width:
+    shape, dtype = input.shape, input.dtype
+    if not shape or shape[-1] != width:
         return False
-    dtype = input.dtype
     for tensor in own:  # a generator takes longer
         if tensor.dtype is not dtype:
             return False

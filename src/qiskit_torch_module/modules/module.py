@@ -245,7 +245,11 @@ class QuantumModule(torch.nn.Module):
         """
         inputs, weights, dtype = self._variables(input if input_tensor is None else one_of(input, input_tensor))
         flat, weights = self._all_variables(inputs, weights)
-        values = self._values((self._num_threads_forward, self._num_threads_backward), flat, weights)
+        threads = self._num_threads_forward, self._num_threads_backward
+        if torch.compiler.is_compiling():
+            values = self._compiled_values(threads, flat, weights)
+        else:
+            values = autograd.values(self._runners(flat), threads, flat, *weights)
         if self._sums is not None:
             values = self._sums.of(values, self._coefficients())
         if inputs.ndim != 2:
@@ -324,13 +328,14 @@ class QuantumModule(torch.nn.Module):
             if parameter is not None:
                 parameter.grad = None
 
-    def _values(self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        if torch.compiler.is_compiling():
-            name = self._name_in_text if inputs.is_cpu else self._name_elsewhere(inputs.device.type)
-            if name is not None:
-                if self._write_program():
-                    break_graph()  # what is traced is run as it is instead
-                return self._traced_values(name, threads, inputs, weights)
+    def _compiled_values(
+        self, threads: tuple[int, int], inputs: torch.Tensor, weights: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        name = self._name_in_text if inputs.is_cpu else self._name_elsewhere(inputs.device.type)
+        if name is not None:
+            if self._write_program():
+                break_graph()  # what is traced is run as it is instead
+            return self._traced_values(name, threads, inputs, weights)
         return autograd.values(self._runners(inputs), threads, inputs, *weights)
 
     @constant_when_compiled
