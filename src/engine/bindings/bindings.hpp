@@ -16,6 +16,7 @@ void bind_series(Engine& engine);
 void bind_schedule(Engine& engine);
 void bind_draws(Engine& engine);
 void bind_gram(Engine& engine);
+void bind_ready(nanobind::module_& module);
 void bind_settings(nanobind::module_& module);
 
 }  // namespace qtm::bindings

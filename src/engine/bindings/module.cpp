@@ -20,5 +20,6 @@ NB_MODULE(_engine, module) {
     qtm::bindings::bind_schedule(engine);
     qtm::bindings::bind_draws(engine);
     qtm::bindings::bind_gram(engine);
+    qtm::bindings::bind_ready(module);
     qtm::bindings::bind_settings(module);
 }

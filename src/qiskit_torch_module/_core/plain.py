@@ -16,6 +16,11 @@ def is_tracing() -> bool:
     return tracing_state() is not None
 
 
+def is_watched() -> bool:
+    """Whether a mode, a transform or ``torch.jit.trace`` sees what is called."""
+    return bool(num_dispatch_modes() or has_function_mode() or transforms_active() or tracing_state() is not None)
+
+
 def is_plain(tensors: Sequence[torch.Tensor]) -> bool:
     """Whether tensors are what they seem, and nobody watches: no mode, no transform, no tracing, no subclass.
 
@@ -23,7 +28,7 @@ def is_plain(tensors: Sequence[torch.Tensor]) -> bool:
     wrappers that outlive their transform, the tensor inside. The engine itself looks at device, dtype, layout and
     storage.
     """
-    if num_dispatch_modes() or has_function_mode() or transforms_active() or tracing_state() is not None:
+    if is_watched():
         return False
     for tensor in tensors:
         kind = type(tensor)

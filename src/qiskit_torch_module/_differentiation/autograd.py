@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .._core.plain import is_plain, is_tracing
+from .._core.plain import is_plain, is_tracing, is_watched
 from .._core.torch_internals import (
     bare_apply,
     hide_from_compiler,
@@ -82,6 +82,16 @@ def values(runner: Runner, num_threads: tuple[int, int], inputs: torch.Tensor, *
     prepare_for((inputs, *weights))
     alive = tuple(map(unwrap_if_dead, (inputs, *weights)))
     return (_apply if is_plain(alive) else _apply_watched)(runner, num_threads, *alive)
+
+
+def values_of_ready(runner: Runner, num_threads: tuple[int, int], variables: Tensors) -> torch.Tensor:
+    """The same of variables that the engine has found to be ready (`ready_variables`): as most are, in every step."""
+    if is_watched() or not isinstance(runner, NativeRunner):
+        return values(runner, num_threads, *variables)
+    if takes_no_derivatives():
+        outputs: torch.Tensor = runner.values(variables[0], variables[1:], num_threads[0])[0]
+        return outputs
+    return _apply(runner, num_threads, *variables)
 
 
 def _elsewhere(
@@ -190,6 +200,7 @@ hide_from_compiler(
     [
         *(
             values,
+            values_of_ready,
             undisturbed,
             Runners.__call__,
             _elsewhere,

@@ -16,6 +16,7 @@ from .._core.torch_internals import break_graph, constant_when_compiled
 from .._core.transforms import is_differentiated
 from .._differentiation import autograd, operators
 from .._differentiation.named import name_elsewhere, name_in_text
+from .._engine import ready_variables
 from .._program.cache import cached_program
 from .._program.output import Output
 from .._program.program import Program
@@ -243,9 +244,14 @@ class QuantumModule(torch.nn.Module):
             TypeError: the input is sparse, nested, or no real numbers, or a dtype is none of these.
             ValueError: the input has the wrong width or a value that is not finite.
         """
-        inputs, weights, dtype = self._variables(input if input_tensor is None else one_of(input, input_tensor))
-        flat, weights = self._all_variables(inputs, weights)
         threads = self._num_threads_forward, self._num_threads_backward
+        if input_tensor is not None:
+            input = one_of(input, input_tensor)
+        if (ready := self._ready_variables(input)) is not None:
+            values = autograd.values_of_ready(self._runners(ready[0]), threads, ready)
+            return values if self._sums is None else self._sums.of(values, self._coefficients())
+        inputs, weights, dtype = self._variables(input)
+        flat, weights = self._all_variables(inputs, weights)
         if torch.compiler.is_compiling():
             values = self._compiled_values(threads, flat, weights)
         else:
@@ -372,6 +378,16 @@ class QuantumModule(torch.nn.Module):
             "QuantumModule: torch.jit.script reads Python, and this module is native; use torch.jit.trace, "
             "torch.compile or torch.export"
         )
+
+    def _ready_variables(self, input: Any) -> tuple[torch.Tensor, ...] | None:
+        """The input and all sets, where nothing is to be done before the engine reads them: asked in every step."""
+        if torch.compiler.is_compiling() or self._encoding_gradients_flag is False:
+            return None
+        if self._program.evolution.has_derived:
+            return None
+        width = len(self.encoding_parameters)
+        found: tuple[torch.Tensor, ...] | None = ready_variables(input, self._parameters, self._names, width)
+        return found
 
     def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.dtype | None]:
         """The input as a tensor of the right width, and all sets, of the dtype to compute in; that of the result.
