@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "schedule.hpp"
 #include "scratch.hpp"
@@ -27,6 +28,7 @@ struct Tape {
     Scratch memory;
     mutable std::atomic<bool> is_spent = false;  // a backward call has undone the kets
     int team_size = 0;  // threads that shared every state, each with what it saw of it here; 0: nothing yet
+    std::vector<Real> inputs{}, weights{};  // of the batch: nobody has to look at them again
 };
 
 }  // namespace qtm

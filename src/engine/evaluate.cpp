@@ -56,6 +56,8 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
     // A team that lost a member will not come together again soon.
     if (team.size_at_end < team.size) return nullptr;
     tape->team_size = team.size;
+    tape->inputs.assign(batch.inputs, batch.inputs + batch.size * how.view->num_inputs);
+    tape->weights.assign(batch.weights, batch.weights + how.view->num_weights);
     return tape;
 }
 

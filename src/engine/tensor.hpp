@@ -44,15 +44,37 @@ inline size_t as_size(nanobind::handle number) {
     return value;
 }
 
+// How many elements a tensor has.
+inline size_t num_elements(nanobind::handle tensor) {
+    static const Method numel("numel");
+    return as_size(numel(tensor));
+}
+
+// A new tensor of the same kind, of that shape or of the same one.
+inline nanobind::object new_like(nanobind::handle tensor, const nanobind::object& shape) {
+    static const Method new_empty("new_empty");
+    std::vector<PyObject*> arguments{tensor.ptr()};  // sizes one by one: PyTorch takes longer for a tuple
+    for (nanobind::handle extent : shape) arguments.push_back(extent.ptr());
+    return new_empty(arguments);
+}
+inline nanobind::object new_like(nanobind::handle tensor) {
+    static PyObject* const name = PyUnicode_InternFromString("shape");
+    const auto shape = nanobind::steal(PyObject_GetAttr(tensor.ptr(), name));
+    if (!shape.is_valid()) throw nanobind::python_error();
+    return new_like(tensor, shape);
+}
+
 // The values of a tensor on the CPU, one after the other: its memory, or a copy where they lie otherwise. Nothing is
 // taken on trust: what is no tensor of this dtype with memory for all of its elements is an error.
 template <class Real>
 class Tensor {
    public:
-    Tensor(nanobind::handle given, const char* what) : tensor_(nanobind::borrow(given)), what_(what) {
+    // Where PyTorch has just made it, for the engine, there is less to doubt.
+    Tensor(nanobind::handle given, const char* what, bool is_new = false)
+        : tensor_(nanobind::borrow(given)), what_(what), is_new_(is_new) {
         try {
             static const Method is_neg("is_neg"), resolve_neg("resolve_neg");
-            if (is_neg(tensor_).is(Py_True)) tensor_ = resolve_neg(tensor_);
+            if (!is_new && is_neg(tensor_).is(Py_True)) tensor_ = resolve_neg(tensor_);
             if (read_description()) return;
             require_kind();
             read();
@@ -74,18 +96,19 @@ class Tensor {
         return data_;
     }
 
+    // The same of a new tensor, to be written.
+    Real* target(size_t expected) const { return const_cast<Real*>(values(expected)); }
     // The memory of a new tensor, to be written.
     Real* target(nanobind::handle tensor) const {
         static const Method data_ptr("data_ptr");
         return static_cast<Real*>(PyLong_AsVoidPtr(data_ptr(tensor).ptr()));
     }
     // A new tensor of the same kind and shape.
-    nanobind::object like() const {
-        static PyObject* const shape = PyUnicode_InternFromString("shape");
-        return shaped(get(shape));
-    }
+    nanobind::object like() const { return new_like(tensor_); }
     // A new tensor of the same kind and that shape.
-    nanobind::object like(size_t rows, size_t columns) const { return shaped(nanobind::make_tuple(rows, columns)); }
+    nanobind::object like(size_t rows, size_t columns) const {
+        return new_like(tensor_, nanobind::make_tuple(rows, columns));
+    }
 
    private:
     // By one call of DLPack in place of many of PyTorch; whether that is all there is to know.
@@ -129,8 +152,8 @@ class Tensor {
     }
 
     void read() {
-        static const Method is_contiguous("is_contiguous"), numel("numel"), is_zero("_is_zerotensor");
-        size_ = as_size(numel(tensor_));
+        static const Method is_contiguous("is_contiguous"), is_zero("_is_zerotensor");
+        size_ = num_elements(tensor_);
         data_ = target(tensor_);
         if (size_ == 0) return;
         if (data_ == nullptr && is_zero(tensor_).is(Py_True)) {  // zeros that take no memory
@@ -148,6 +171,7 @@ class Tensor {
 
     // That the storage reaches from the first element of the tensor over `extent` elements.
     void require_memory(size_t extent) const {
+        if (is_new_ && data_ != nullptr) return;
         static const Method untyped_storage("untyped_storage"), storage_offset("storage_offset"),
             nbytes("nbytes", "UntypedStorage");
         const size_t bytes = as_size(nbytes(untyped_storage(tensor_)));
@@ -162,13 +186,6 @@ class Tensor {
         PyObject* result = PyObject_GetAttr(tensor_.ptr(), name);
         if (result == nullptr) throw nanobind::python_error();
         return nanobind::steal(result);
-    }
-
-    nanobind::object shaped(const nanobind::object& shape) const {
-        static const Method new_empty("new_empty");
-        std::vector<PyObject*> arguments{tensor_.ptr()};  // sizes one by one: PyTorch takes longer for a tuple
-        for (nanobind::handle extent : shape) arguments.push_back(extent.ptr());
-        return new_empty(arguments);
     }
 
     // Copies the elements in the order of their indices. The gradient of a sum, the same number everywhere, comes as
@@ -215,6 +232,7 @@ class Tensor {
 
     nanobind::object tensor_;
     const char* what_;
+    bool is_new_;
     const Real* data_ = nullptr;
     size_t size_ = 0;
     std::vector<Real> copy_;

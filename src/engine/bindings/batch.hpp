@@ -128,13 +128,17 @@ std::vector<Real> joined(const std::vector<Tensor<Real>>& sets) {
     return weights;
 }
 
+inline void require_width(const ProgramView& program, size_t num_weights) {
+    if (num_weights != size_t(program.num_weights))
+        throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
+                                    std::to_string(num_weights));
+}
+
 template <class Real>
 Batch<Real> checked(const ProgramView& program, const Tensor<Real>& inputs, int64_t size,
                     const std::vector<Real>& weights, int num_threads) {
     const Real* begin = inputs.values(size_t(size) * size_t(program.num_inputs));
-    if (weights.size() != size_t(program.num_weights))
-        throw std::invalid_argument("weights: expected " + std::to_string(program.num_weights) + " values, got " +
-                                    std::to_string(weights.size()));
+    require_width(program, weights.size());
     const auto batch = batch_of(begin, weights.data(), size, num_threads);
     require_finite(program, batch);
     return batch;

@@ -99,38 +99,74 @@ std::tuple<std::optional<NumpyCube<Real>>, std::optional<NumpyMatrix<Real>>> vec
     return result;
 }
 
+// Inputs and sets of weights: as they are on a tape, for which they were looked at, or as they are given.
+template <class Real>
+class Variables {
+   public:
+    Variables(const ProgramView& program, nb::handle inputs, int64_t size, const nb::sequence& sets, int num_threads,
+              const Tape<Real>* tape) {
+        if (tape != nullptr) {
+            size_t total = 0;
+            for (nb::handle set : sets) total += widths_.emplace_back(num_elements(set));
+            require_width(program, total);
+            batch_ = batch_of(tape->inputs.data(), tape->weights.data(), size, num_threads);
+            return;
+        }
+        inputs_.emplace(inputs, "inputs");
+        const std::vector<Tensor<Real>> found = tensors<Real>(sets, "weights");
+        for (const Tensor<Real>& set : found) widths_.push_back(set.size());
+        weights_ = joined(found);
+        batch_ = checked(program, *inputs_, size, weights_, num_threads);
+    }
+    Variables(const Variables&) = delete;
+    Variables& operator=(const Variables&) = delete;
+
+    const Batch<Real>& batch() const { return batch_; }
+    const std::vector<size_t>& widths() const { return widths_; }  // of the sets
+
+   private:
+    std::optional<Tensor<Real>> inputs_;
+    std::vector<Real> weights_;
+    std::vector<size_t> widths_;
+    Batch<Real> batch_{};
+};
+
 template <class Real>
 nb::list tensor_gradients(const Plan& plan, nb::handle inputs, int64_t size, const nb::sequence& sets,
                           nb::handle cotangent, const std::vector<bool>& wants, int num_threads,
                           const Tape<Real>* tape) {
     const ProgramView& program = plan.view();
-    const Tensor<Real> from(inputs, "inputs"), seed(cotangent, "cotangent");
-    const std::vector<Tensor<Real>> from_sets = tensors<Real>(sets, "weights");
-    const std::vector<Real> weights = joined(from_sets);
-    const Batch<Real> batch = checked(program, from, size, weights, num_threads);
-    const Real* seeds = seed.values(size_t(size) * size_t(program.num_values));
     require_tape_of(tape, plan, size);
-    if (wants.size() != 1 + from_sets.size())
+    const Variables<Real> given(program, inputs, size, sets, num_threads, tape);
+    const Tensor<Real> seed(cotangent, "cotangent");
+    const Real* seeds = seed.values(size_t(size) * size_t(program.num_values));
+    const std::vector<size_t>& widths = given.widths();
+    if (wants.size() != 1 + widths.size())
         throw std::invalid_argument("wants: expected one flag for the inputs and for each set");
     nb::list gradients;
     std::vector<Real*> out;
     std::vector<uint8_t> wanted;
     for (size_t i = 0; i < wants.size(); ++i) {
-        const Tensor<Real>& of = i == 0 ? from : from_sets[i - 1];
-        nb::object gradient = wants[i] ? of.like() : nb::none();
-        out.push_back(wants[i] ? of.target(gradient) : nullptr);
-        wanted.insert(wanted.end(), i == 0 ? size_t(program.num_inputs) : of.size(), wants[i]);
+        const size_t width = i == 0 ? size_t(program.num_inputs) : widths[i - 1];
+        nb::object gradient = nb::none();
+        out.push_back(nullptr);
+        if (wants[i]) {
+            gradient = i == 0 ? new_like(inputs) : new_like(nb::object(sets[i - 1]));
+            const Tensor<Real> made(gradient, i == 0 ? "inputs" : "weights", true);
+            out.back() = made.target(i == 0 ? size_t(size) * width : width);
+        }
+        wanted.insert(wanted.end(), width, wants[i]);
         gradients.append(std::move(gradient));
     }
-    std::vector<Real> gradient(weights.size());
+    std::vector<Real> gradient(size_t(program.num_weights));
     {
         const GilReleased released;
-        qtm::vector_jacobian_product<Real>(plan, batch, seeds, Derivative::real, wanted.data(), tape, out[0],
+        qtm::vector_jacobian_product<Real>(plan, given.batch(), seeds, Derivative::real, wanted.data(), tape, out[0],
                                            gradient.data());
     }
     const Real* begin = gradient.data();
-    for (size_t i = 0; i < from_sets.size(); begin += from_sets[i++].size())
-        if (wants[i + 1]) std::copy_n(begin, from_sets[i].size(), out[i + 1]);
+    for (size_t i = 0; i < widths.size(); begin += widths[i++])
+        if (wants[i + 1]) std::copy_n(begin, widths[i], out[i + 1]);
     return gradients;
 }
 
