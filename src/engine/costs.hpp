@@ -32,7 +32,8 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     const tuning::Costs& costs = tuning_costs();
     double cost = tuning::spread + (view.half[0] != nullptr ? tuning::besides_of_halves : tuning::besides) / amplitudes;
     if (view.lane_bits == 0) {
-        const double ket_bytes = amplitudes * lanes * double(2 * sizeof(Real));
+        const double kets = view.is_unjoined ? 2.0 * double(1u << view.half[1]->num_qubits) : amplitudes;
+        const double ket_bytes = kets * lanes * double(2 * sizeof(Real));
         const double penalty = std::clamp((ket_bytes - 256e3) / costs.bytes_of_penalty, 0.0, most_penalty);
         cost = (storage.is_team ? tuning::lane_of_team : tuning::lane) * (lanes + 1) * (1 + penalty);
         if (lanes < widest) cost *= is_jet<Real> ? older_vector(widest, lanes, penalty) : costs.half_vector;

@@ -19,6 +19,7 @@ struct Evolve {
     using W = Walsh<Real, lanes, spread>;
     using Absorbed = Absorb<Real, lanes, spread>;
     using J = Join<Real, lanes, spread>;
+    using U = Unjoined<Real, lanes, spread>;
 
     static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
         return empty(program, storage).bytes;
@@ -170,21 +171,43 @@ struct Evolve {
         return half;
     }
 
-    // The first ket, from the halves.
-    static void join_halves(const Tile<Real>& tile, Space& space) {
-        const C* ket[2];
+    static void run_halves(const Tile<Real>& tile, Space& space, const C* (&ket)[2]) {
         for (int i = 0; i < 2; ++i) {
             const Tile<Real> half = half_of(tile, space, i);
             Space own(half);
             A::prepare(half, own);
             ket[i] = forward(half, own);
         }
+    }
+
+    // The first ket, from the halves.
+    static void join_halves(const Tile<Real>& tile, Space& space) {
+        const C* ket[2];
+        run_halves(tile, space, ket);
         J::join(*tile.program, space, ket[0], ket[1], space.ket(0));
     }
 
-    // All layers, and the last phase where it matters; returns the last ket.
+    // Runs the halves, and measures the words that they are read by, unless a tape has what they are read for.
+    static void measure_halves(const Tile<Real>& tile, Space& space) {
+        if constexpr (!is_jet<Real>) {
+            const ProgramView& p = *tile.program;
+            const C* ket[2];
+            run_halves(tile, space, ket);
+            if (absorbs<Real>(p) ? tile.recorded : tile.values == nullptr) return;
+            typename U::Half half[2];
+            for (int i = 0; i < 2; ++i) half[i] = U::half_of(p, i, ket[i], nullptr);
+            U::measure(p, space, half);
+            if (absorbs<Real>(p)) U::fill_bloch(p, space);
+        }
+    }
+
+    // All layers, and the last phase where it matters; returns the last ket, if there is one.
     static C* forward(const Tile<Real>& tile, Space& space) {
         const ProgramView& p = *tile.program;
+        if (p.is_unjoined) {
+            measure_halves(tile, space);
+            return nullptr;
+        }
         apply_shared_layers(tile, space);
         const int last = Space::num_kets(p) - 1, end = absorbs<Real>(p) ? p.num_layers - 1 : p.num_layers;
         if (p.half[0] != nullptr) join_halves(tile, space);
@@ -342,7 +365,10 @@ struct Evolve {
     static void values(const Tile<Real>& tile) {
         Space space(tile);
         A::prepare(tile, space);
-        Out::read(tile, space, forward(tile, space));
+        const C* ket = forward(tile, space);
+        if constexpr (!is_jet<Real>)
+            if (tile.program->is_unjoined && !tile.program->absorbs) return U::read_terms(tile, space);
+        Out::read(tile, space, ket);
     }
 
     // The bra before an absorbed last layer, or before a last phase that acts, and the gradients of that layer.
@@ -356,6 +382,8 @@ struct Evolve {
                 if (tile.wanted->run[r] && p.run_is_measured[r])
                     run_gradients(p, space, r, Absorbed::moments(p, space, r));
             if (tile.wanted->first_layer >= p.num_layers - 1) return;
+            if constexpr (!is_jet<Real>)
+                if (p.is_unjoined) return U::fill_cotangents_of_runs(p, space);
             if (p.has_unabsorbed_terms) O::seed(tile, space, last, space.bra);
             // What comes from halves has no runs before it that would need it.
             const int layer = p.num_layers - 1;
@@ -364,6 +392,8 @@ struct Evolve {
             if (!is_used || !space.undoes_ket(p, layer)) ket_before = nullptr;
             return Absorbed::adjoint_state(p, space, last, ket_before, p.has_unabsorbed_terms);
         }
+        if constexpr (!is_jet<Real>)
+            if (p.is_unjoined) return U::fill_cotangents_of_terms(tile, space);
         Out::seed(tile, space, last, space.bra);
         if (p.last_phase_acts && p.num_layers > 0) undo_last_phase(tile, space);
     }
@@ -419,12 +449,14 @@ struct Evolve {
     static void copy_last_ket(const Tile<Real>& tile, Space& space, bool saves) {
         const ProgramView& p = *tile.program;
         if (!tile.storage.saves_ket || tile.storage.mode != Mode::gradient_undoing_kets) return;
-        C* const last = space.ket(Space::num_kets(p) - 1);
-        C *const from = saves ? last : space.saved_ket, *const to = saves ? space.saved_ket : last;
-        space.team.meet();
-        const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
-        __builtin_memcpy(static_cast<void*>(to + begin), from + begin, (end - begin) * sizeof(C));
-        space.team.meet();
+        if (!p.is_unjoined) {
+            C* const last = space.ket(Space::num_kets(p) - 1);
+            C *const from = saves ? last : space.saved_ket, *const to = saves ? space.saved_ket : last;
+            space.team.meet();
+            const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
+            __builtin_memcpy(static_cast<void*>(to + begin), from + begin, (end - begin) * sizeof(C));
+            space.team.meet();
+        }
         for (int i = 0; i < 2 && p.half[i] != nullptr; ++i) {
             const Tile<Real> half = half_of(tile, space, i);
             Space own(half);
@@ -453,7 +485,14 @@ struct Evolve {
     static void add_gradients_of_halves(const Tile<Real>& tile, Space& space) {
         const Tile<Real> low_tile = half_of(tile, space, 0), high_tile = half_of(tile, space, 1);
         Space low(low_tile), high(high_tile);
-        J::split(*tile.program, space, last_ket(low_tile, low), last_ket(high_tile, high), low.bra, high.bra);
+        const C *low_ket = last_ket(low_tile, low), *high_ket = last_ket(high_tile, high);
+        const ProgramView& p = *tile.program;
+        if (!p.is_unjoined) {
+            J::split(p, space, low_ket, high_ket, low.bra, high.bra);
+        } else if constexpr (!is_jet<Real>) {
+            const typename U::Half half[2] = {U::half_of(p, 0, low_ket, low.bra), U::half_of(p, 1, high_ket, high.bra)};
+            U::pull_back(p, space, half);
+        }
         add_gradients_of_half(low_tile, low);
         add_gradients_of_half(high_tile, high);
     }

@@ -44,6 +44,32 @@ struct Join {
             });
     }
 
+    // A sum of conj(x) b with amplitudes x of the low half. Where there are registers for a third sum, three products
+    // make a complex one (Gauss).
+    struct LowSum {
+        static constexpr bool has_three = num_registers == 32;
+        V re{}, im{}, both{};
+
+        struct Low {
+            V re, im, less;
+            explicit Low(const C& x) : re(in_register(x.re)), im(in_register(x.im)), less(re - im) {}
+        };
+        struct Bra {
+            V re, im, sum, difference;
+            explicit Bra(const C& b) : re(b.re), im(b.im), sum(b.re + b.im), difference(b.im - b.re) {}
+        };
+        [[gnu::always_inline]] void add(const Low& x, const Bra& b) {
+            if constexpr (has_three) {
+                both += x.less * b.re;
+                re += x.im * b.sum;
+                im += x.re * b.difference;
+            } else {
+                add_conjugate(re, im, {x.re, x.im}, {b.re, b.im});
+            }
+        }
+        C value() const { return {re + both, im + both}; }
+    };
+
    private:
     // Rows of a state for which the low half is loaded once: their factors stay in registers, or come from the first
     // cache while the amplitudes stay. Rows of a bra that are in the first cache for both halves.
@@ -120,32 +146,6 @@ struct Join {
         re += x.im * b.im;
         im -= x.im * b.re;
     }
-
-    // A sum of conj(x) b with amplitudes x of the low half. Where there are registers for a third sum, three products
-    // make a complex one (Gauss).
-    struct LowSum {
-        static constexpr bool has_three = num_registers == 32;
-        V re{}, im{}, both{};
-
-        struct Low {
-            V re, im, less;
-            explicit Low(const C& x) : re(in_register(x.re)), im(in_register(x.im)), less(re - im) {}
-        };
-        struct Bra {
-            V re, im, sum, difference;
-            explicit Bra(const C& b) : re(b.re), im(b.im), sum(b.re + b.im), difference(b.im - b.re) {}
-        };
-        [[gnu::always_inline]] void add(const Low& x, const Bra& b) {
-            if constexpr (has_three) {
-                both += x.less * b.re;
-                re += x.im * b.sum;
-                im += x.re * b.difference;
-            } else {
-                add_conjugate(re, im, {x.re, x.im}, {b.re, b.im});
-            }
-        }
-        C value() const { return {re + both, im + both}; }
-    };
 
     // high_bra[c, j] = scale * sum over i: conj(low[c, i]) bra[j, i], for some rows j.
     template <int width, int rows>

@@ -10,17 +10,22 @@
 
 namespace qtm {
 
-Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halved, std::optional<StepArrays> steps)
-    : given_(std::move(arrays)), halves_(std::move(halves)), halved_(std::move(halved)) {
+Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halved,
+           std::unique_ptr<const Plan> unjoined, std::optional<StepArrays> steps)
+    : given_(std::move(arrays)),
+      halves_(std::move(halves)),
+      halved_(std::move(halved)),
+      unjoined_(std::move(unjoined)) {
     static std::atomic<uint64_t> count{0};
     number_ = ++count;
     check(given_, half(0) != nullptr);
     check_halves();
     derive_variation();
     derive_absorption();
+    check_words();
     link();
     if (!steps) return;
-    require(halved_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
+    require(halved_ == nullptr && unjoined_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
     steps_ = std::make_unique<const Steps>(std::move(*steps), given_.num_qubits, given_.angle_constant.size());
     // The state is read with the phases that layers lack.
     require(common_.num_layers == 0 || (!steps_->hold_matrices() && common_.output != Output::state),
@@ -48,7 +53,36 @@ void Plan::check_halves() const {
     require(num_qubits == given_.num_qubits, "qubits of the halves");
 }
 
+void Plan::check_words() const {
+    const ProgramArrays& a = given_;
+    require_ranges(a.gram_word_begin, a.gram_half.size(), a.word_x.size(), "gram_word_begin");
+    require(a.word_z.size() == a.word_x.size() && a.reading_sign.size() == a.reading_word.size(), "words");
+    require(a.gram_x.size() == a.gram_half.size() && a.gram_z.size() == a.gram_half.size(), "gram_half");
+    if (!is_unjoined()) return require(a.reading_word.empty(), "words");
+    require(half(0) != nullptr && a.layer_run_begin.size() <= 3 && !common_.has_unabsorbed_terms &&
+                a.character_mask.empty() && !a.reads_amplitudes(),
+            "what is read of halves that stay apart");
+    require_indices(a.gram_half, 2, "gram_half");
+    const auto is_own = [&](int32_t i, uint32_t mask) {
+        return mask >> (half(i)->given_.num_qubits - halves_.glue_bits) == 0;
+    };
+    for (size_t g = 0; g < a.gram_half.size(); ++g) {
+        const int32_t own = a.gram_half[g];
+        require(is_own(own, a.gram_x[g]) && is_own(own, a.gram_z[g]), "half-words");
+        for (int32_t w = a.gram_word_begin[g]; w < a.gram_word_begin[g + 1]; ++w)
+            require(is_own(1 - own, a.word_x[size_t(w)]) && is_own(1 - own, a.word_z[size_t(w)]), "half-words");
+    }
+    for (const int32_t word : a.reading_word)
+        require(word >= -1 && word < int32_t(a.word_x.size()), "reading_word");
+    const size_t layers = a.layer_run_begin.size() - 1;
+    require(can_absorb_ == (layers == 2), "a last layer");
+    const size_t readings = can_absorb_ ? 3 * a.run_x.size() : a.pauli_z.size();
+    require(a.reading_word.size() == readings, "reading_word");
+}
+
 const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) const {
+    // Threads share no words, and an imaginary derivative is not one of what is read.
+    if (is_unjoined() && (is_team || !may_absorb)) return nullptr;
     // Fewer vectors than that make no block.
     if (lane_bits > 0 && given_.num_qubits < lane_bits + int(least_block_bits)) return nullptr;
     // Rows of the state are whole vectors.
@@ -159,6 +193,15 @@ void Plan::link() {
     }
     common_.glue_bits = halves_.glue_bits;
     common_.relative_cost = halves_.relative_cost;
+    common_.is_unjoined = is_unjoined();
+    common_.num_grams = int32_t(a.gram_half.size());
+    common_.num_words = int32_t(a.word_x.size());
+    for (size_t g = 0; g < a.gram_half.size(); ++g) {
+        int32_t flips = 0;
+        for (int32_t w = a.gram_word_begin[g]; w < a.gram_word_begin[g + 1]; ++w)
+            flips += w == a.gram_word_begin[g] || a.word_x[size_t(w)] != a.word_x[size_t(w) - 1];
+        common_.most_flips = std::max(common_.most_flips, flips);
+    }
 #define QTM_LINK(Scalar, name) common_.name = a.name.data();
     QTM_PROGRAM_ARRAYS(QTM_LINK)
 #undef QTM_LINK

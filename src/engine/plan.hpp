@@ -27,8 +27,9 @@ class Plan {
     // `halved`: the same circuit from halves on, if there are any; `steps`: the same step by step, which is how a
     // circuit that holds matrices, and has no layers, must run, and others had better. Throws std::invalid_argument
     // where the arrays contradict each other.
+    // `unjoined`: and from halves that stay apart.
     explicit Plan(ProgramArrays arrays, Halves halves = {}, std::unique_ptr<const Plan> halved = nullptr,
-                  std::optional<StepArrays> steps = std::nullopt);
+                  std::unique_ptr<const Plan> unjoined = nullptr, std::optional<StepArrays> steps = std::nullopt);
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
 
@@ -44,6 +45,8 @@ class Plan {
     const Plan* half(int i) const { return halves_.half[size_t(i)].get(); }
     // The same circuit from halves on, or null.
     const Plan* halved() const { return halved_.get(); }
+    // The same circuit from halves that are never joined, or null.
+    const Plan* unjoined() const { return unjoined_.get(); }
 
     // The steps of a circuit that runs step by step, or null; what else kernels read of it.
     const Steps* steps() const { return steps_.get(); }
@@ -64,6 +67,8 @@ class Plan {
     };
 
     void check_halves() const;
+    void check_words() const;
+    bool is_unjoined() const { return !given_.gram_half.empty(); }
     void derive_variation();
     void derive_absorption();
     void link();
@@ -71,7 +76,7 @@ class Plan {
     uint64_t number_;
     ProgramArrays given_;
     Halves halves_;
-    std::unique_ptr<const Plan> halved_;
+    std::unique_ptr<const Plan> halved_, unjoined_;
     std::unique_ptr<const Steps> steps_;
     std::vector<uint8_t> angle_varies_, run_is_real_, run_is_turned_, run_varies_, layer_varies_, phase_varies_;
     std::vector<int32_t> term_run_;

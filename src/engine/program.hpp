@@ -130,6 +130,9 @@ struct ProgramView {
     // comes the state sqrt(2^glue_bits) * sum over the glue: low[glue, i] * high[glue, j], at index i + 2^low bits * j.
     const ProgramView* half[2];
     int32_t glue_bits;
+    // Or they stay apart, and words are read from them: the state of all qubits is never there.
+    uint8_t is_unjoined;
+    int32_t num_grams, num_words, most_flips;  // and flips of the words of a Gram matrix, at most
     double relative_cost;  // time of a training step, to that of the circuit without halves
 
     // Scratch sizes, in vectors.

@@ -62,7 +62,8 @@ std::pair<const Kernel<Real>*, int> kernels() {
 namespace {
 
 std::atomic<Layouts> permitted_layouts{Layouts::any};
-std::atomic<bool> forces_halves{false}, forced_steps{false};
+std::atomic<Halving> forced_halving{Halving::any};
+std::atomic<bool> forced_steps{false};
 std::atomic<int> preferred_storage{-1};
 
 int useful_threads(const Plan& plan, int64_t batch_size, int num_threads, int64_t num_cotangents = 1) {
@@ -127,7 +128,7 @@ struct Question {
     Purpose purpose{};
     int64_t num_cotangents = 1;
     Layouts allowed{};
-    bool forces_halves = false;
+    Halving halving{};
     int preferred_storage = -1;
     size_t limit = 0;
     const Implementation* implementation = nullptr;
@@ -160,7 +161,8 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
         const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
         if (view_alone == nullptr) continue;
         const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;
-        for (const Division<Real>& d : divisions(one, asked.batch_size, threads, team)) {
+        const int members = view_of_team != nullptr ? team : 1;
+        for (const Division<Real>& d : divisions(one, asked.batch_size, threads, members)) {
             const ProgramView* view = d.is_team ? view_of_team : view_alone;
             for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
                 const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
@@ -196,9 +198,14 @@ Schedule<Real> answer(const Plan& plan, const Question& asked) {
         }))
         allowed = Layouts::any;
     Best<Real> best;
-    const Plan* halved = plan.halved();
-    if (halved != nullptr) consider(best, *halved, asked, allowed);
-    if (best.how.kernel == nullptr || !asked.forces_halves) consider(best, plan, asked, allowed);
+    const auto consider_if = [&](const Plan* one, Halving forced) {
+        const bool may = asked.halving == Halving::any || asked.halving == forced;
+        if (one != nullptr && may && (asked.halving == Halving::any || best.how.kernel == nullptr))
+            consider(best, *one, asked, allowed);
+    };
+    if constexpr (!is_jet<Real>) consider_if(plan.unjoined(), Halving::unjoined);
+    consider_if(plan.halved(), Halving::joined);
+    if (best.how.kernel == nullptr || asked.halving == Halving::any) consider(best, plan, asked, allowed);
     if (best.how.kernel == nullptr)
         throw over_budget<Real>("a circuit of " + std::to_string(plan.view().num_qubits) + " qubits", best.least_bytes,
                                 asked.limit);
@@ -215,7 +222,7 @@ int prefix_layers(const ProgramView& view) {
     return std::max(view.half[0]->prefix_layers, view.half[1]->prefix_layers);
 }
 
-void force_halves(bool forces) { forces_halves.store(forces); }
+void force_halving(Halving halving) { forced_halving.store(halving); }
 
 void force_steps(bool forces) { forced_steps.store(forces); }
 bool forces_steps() { return forced_steps.load(std::memory_order_relaxed); }
@@ -238,7 +245,7 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
     const Question asked{plan.number(),  batch_size,        num_threads,          purpose,
-                         num_cotangents, allowed_layouts(), forces_halves.load(), preferred_storage.load(),
+                         num_cotangents, allowed_layouts(), forced_halving.load(), preferred_storage.load(),
                          limit,          &implementation()};
     for (const Known& one : known)
         if (one.asked == asked) return one.how;

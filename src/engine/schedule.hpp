@@ -61,8 +61,9 @@ Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, P
 // For tests: batches are stored in this one of `legal_storages` wherever they can be, or as is fastest (-1).
 void prefer_storage(int number);
 
-// Whether circuits start from halves wherever they can, or where that is faster.
-void force_halves(bool forces);
+// Whether circuits start from halves, or stay in halves, wherever they can, or do what is faster.
+enum class Halving { any, joined, unjoined };
+void force_halving(Halving halving);
 
 // Whether circuits run step by step wherever they can, or where that is faster.
 void force_steps(bool forces);

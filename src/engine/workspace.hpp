@@ -129,6 +129,21 @@ struct Workspace {
     bool streams_bra = false;     // by the time that a whole bra is written, no cache holds its beginning
     Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
+
+    // An entry of a Gram matrix as three products take it that make a complex one (Gauss); spread, the same in all lanes.
+    struct Entry {
+        using Part = std::conditional_t<spread, NumberOf<Real>, V>;
+        Part im, difference, sum;
+        static Entry of(Part re, Part im) { return {im, re - im, re + im}; }
+    };
+    // Of halves that stay apart (unjoined.hpp): they are not joined, and there are none of the states above.
+    Entry* gram;        // [branches, branches]
+    C* image;           // [vectors of the larger half]
+    C* applied;         // likewise
+    C* overlap;         // [vectors of a branch of it]
+    C* flip_weight;     // [most_flips, vectors of a branch of it]
+    V* word_value;      // [num_words]
+    V* word_cotangent;  // [num_words]
     size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
 
     explicit Workspace(const Tile<Real>& tile)
@@ -141,7 +156,7 @@ struct Workspace {
     Workspace(const ProgramView& program, const Storage& storage, void* memory, void* tape, void* shared,
               void* shared_tape) {
         const bool gradient = storage.mode != Mode::values, keep = storage.mode == Mode::gradient_keeping_kets;
-        const size_t dimension = L::vectors(program.num_qubits);
+        const size_t dimension = program.is_unjoined ? 0 : L::vectors(program.num_qubits);
         const size_t block = size_t(1) << program.max_block_bits;
         shared_layers = storage.shares_prefix ? program.prefix_layers : 0;
         shared_kets_ = shared_layers == 0 ? 0 : ket_after_layer(program, shared_layers - 1) + 1;
@@ -191,6 +206,7 @@ struct Workspace {
         states.take(saved_ket, storage.saves_ket && undoes_kets_ ? num_last * dimension : 0);
         if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_last * dimension);
         kept.take(bloch, absorbed);
+        take_words(program, scratch, gradient);
         for (int i = 0; i < 2 && program.half[i] != nullptr; ++i) {
             const Workspace half(*program.half[i], of_half(storage), nullptr, nullptr, nullptr, nullptr);
             scratch.take(half_scratch[i], half.bytes);
@@ -261,6 +277,21 @@ struct Workspace {
        private:
         uintptr_t begin_, cursor_;
     };
+
+    void take_words(const ProgramView& program, Arena& scratch, bool gradient) {
+        if (!program.is_unjoined) return;
+        const size_t branches = size_t(1) << program.glue_bits;
+        const size_t half = L::vectors(program.half[1]->num_qubits > program.half[0]->num_qubits ? program.half[1]->num_qubits
+                                                                                         : program.half[0]->num_qubits);
+        const size_t row = half / branches;
+        scratch.take(gram, branches * branches);
+        scratch.take(image, half);
+        scratch.take(applied, half);
+        scratch.take(overlap, row);
+        scratch.take(flip_weight, gradient ? size_t(program.most_flips) * row : 0);
+        scratch.take(word_value, size_t(program.num_words));
+        scratch.take(word_cotangent, gradient ? size_t(program.num_words) : 0);
+    }
 
     C *shared_ket_, *ket_, *last_ket_;
     int shared_kets_, last_number_;

@@ -70,30 +70,32 @@ std::optional<StepArrays> steps_of(const std::optional<nb::dict>& arrays) {
 }
 
 void construct(Plan* place, int num_qubits, int num_inputs, int num_weights, const nb::dict& arrays,
-               const std::optional<nb::dict>& halved, const std::optional<nb::dict>& steps) {
+               const std::optional<nb::dict>& halved, const std::optional<nb::dict>& unjoined,
+               const std::optional<nb::dict>& steps) {
     const auto given = [&](const nb::dict& of, int qubits) { return arrays_of(of, qubits, num_inputs, num_weights); };
-    std::unique_ptr<const Plan> from_halves;
-    if (halved) {
+    const auto from_halves = [&](const std::optional<nb::dict>& parts) -> std::unique_ptr<const Plan> {
+        if (!parts) return nullptr;
         Plan::Halves halves{};
-        halves.glue_bits = nb::cast<int>((*halved)[key::glue]);
-        halves.relative_cost = nb::cast<double>((*halved)[key::relative_cost]);
+        halves.glue_bits = nb::cast<int>((*parts)[key::glue]);
+        halves.relative_cost = nb::cast<double>((*parts)[key::relative_cost]);
         for (int i = 0; i < 2; ++i) {
-            const auto [qubits, of_half] = nb::cast<std::pair<int, nb::dict>>((*halved)[i == 0 ? key::low : key::high]);
+            const auto [qubits, of_half] = nb::cast<std::pair<int, nb::dict>>((*parts)[i == 0 ? key::low : key::high]);
             ProgramArrays half = given(of_half, qubits);
             half.is_half = true;
             halves.half[size_t(i)] = std::make_unique<const Plan>(std::move(half));
         }
-        from_halves = std::make_unique<const Plan>(given(nb::cast<nb::dict>((*halved)[key::rest]), num_qubits),
-                                                   std::move(halves));
-    }
-    new (place) Plan(given(arrays, num_qubits), {}, std::move(from_halves), steps_of(steps));
+        return std::make_unique<const Plan>(given(nb::cast<nb::dict>((*parts)[key::rest]), num_qubits),
+                                            std::move(halves));
+    };
+    new (place)
+        Plan(given(arrays, num_qubits), {}, from_halves(halved), from_halves(unjoined), steps_of(steps));
 }
 
 }  // namespace
 
 void bind_plan(Engine& engine) {
     engine.def("__init__", &construct, "num_qubits"_a, "num_inputs"_a, "num_weights"_a, "arrays"_a,
-               "halved"_a = nb::none(), "steps"_a = nb::none());
+               "halved"_a = nb::none(), "unjoined"_a = nb::none(), "steps"_a = nb::none());
 }
 
 }  // namespace qtm::bindings

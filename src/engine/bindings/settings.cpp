@@ -76,8 +76,13 @@ void bind_settings(nb::module_& module) {
         .value("batched", Layouts::batched, "A sample in every lane.")
         .value("spread", Layouts::spread, "One sample, its amplitudes in the lanes.");
     module.def("allow_layouts", &allow_layouts, "layouts"_a, "For tests and measurements.");
-    module.def("force_halves", &force_halves, "forces"_a,
-               "For tests and measurements: circuits start from halves wherever they can.");
+    module.def(
+        "force_halves",
+        [](bool forces, bool unjoined) {
+            force_halving(!forces ? Halving::any : unjoined ? Halving::unjoined : Halving::joined);
+        },
+        "forces"_a, "unjoined"_a = false,
+        "Whether circuits start from halves, or stay in halves, wherever they can, or do what is faster. For tests.");
     module.def("force_steps", &force_steps, "forces"_a,
                "For tests and measurements: circuits run step by step wherever they can.");
     module.def("force_openmp", &force_openmp, "forces"_a,

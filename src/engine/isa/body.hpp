@@ -32,6 +32,7 @@ namespace {
 #include "../stepwise.hpp"
 #include "../outer.hpp"
 #include "../join.hpp"
+#include "../unjoined.hpp"
 #include "../evolve.hpp"
 // clang-format on
 

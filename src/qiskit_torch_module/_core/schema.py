@@ -106,7 +106,25 @@ class StateArrays(TypedDict):
     state_phase: Ints  # [1] or [0]: the angle that is twice the global phase; rotations bring their own phases
 
 
-class OutputArrays(ObservableArrays, StateArrays):
+class WordArrays(TypedDict):
+    """What is read from halves that are never joined; all are empty where a state is.
+
+    A word is a half-word on each half. Words that share one lie together: their values follow from the Gram matrix of
+    that half-word, which is X^x Z^z on the half's own qubits, times i where ``|x & z|`` is odd. Readings are <X>, <Y>
+    and <Z> of every run of the last layer, if it is absorbed, or else the terms.
+    """
+
+    gram_half: Ints  # [num_grams]: 0 low, 1 high
+    gram_x: Masks  # [num_grams]
+    gram_z: Masks  # [num_grams]
+    gram_word_begin: Ints  # [num_grams + 1]
+    word_x: Masks  # [num_words]: on the other half; side by side where they are the same
+    word_z: Masks  # [num_words]
+    reading_word: Ints  # [num_readings]; -1: not needed
+    reading_sign: Ints  # [num_readings]: 1 or -1
+
+
+class OutputArrays(ObservableArrays, StateArrays, WordArrays):
     """What is read: observables, the state, or its probabilities."""
 
 
@@ -127,7 +145,10 @@ class ProgramArrays(CircuitArrays, OutputArrays):
 
 
 class HalvedArrays(TypedDict):
-    """The same circuit from halves on: each half with its number of qubits, and what follows them."""
+    """The same circuit from halves on: each half with its number of qubits, and what follows them.
+
+    Where there are words, the halves are all of the circuit but a last layer that is absorbed.
+    """
 
     glue: int
     relative_cost: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -95,12 +95,21 @@ def engine_arrays(
     return {**in_runs, **in_phases, **angles.arrays(), **switches}
 
 
+def no_phases(num_layers: int) -> PhaseArrays:
+    """Those of layers with nothing in between."""
+    return _in_arrays([{}] * num_layers)
+
+
 def _phase_arrays(layers: Sequence[Layer], angles: AngleTable) -> PhaseArrays:
+    return _in_arrays(characters_of(layers, angles))
+
+
+def _in_arrays(phases: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> PhaseArrays:
     character_counts = [0]  # before the first layer every phase acts on |0...0>
     masks: list[int] = []
     source_counts: list[int] = []
     sources: list[tuple[int, int]] = []
-    for characters in characters_of(layers, angles):
+    for characters in phases:
         character_counts.append(len(characters))
         for mask, its_sources in characters.items():
             masks.append(mask)

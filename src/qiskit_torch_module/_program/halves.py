@@ -99,6 +99,15 @@ def deepest_halves_of(layers: Sequence[Layer], num_qubits: int) -> Halves | None
     return cuts[-1].halves(layers) if cuts else None
 
 
+def whole_halves_of(layers: Sequence[Layer], num_qubits: int, has_last: bool) -> Halves | None:
+    """Those of all layers, the last one being part of them or not, if there are such."""
+    own = list(layers if has_last else layers[:-1])
+    if num_qubits < _LEAST_QUBITS or not 2 <= len(own) <= _MOST_LAYERS or _full([*own, Layer()], num_qubits) != own:
+        return None
+    cuts = _cuts(own)
+    return cuts[-1].halves(layers) if len(cuts) == len(own) - 1 else None
+
+
 def _full(layers: Sequence[Layer], num_qubits: int) -> list[Layer]:
     """The first layers that turn all qubits. The last layer is none of the halves': observables may absorb it."""
     return list(itertools.takewhile(lambda layer: len(layer.runs) == num_qubits, layers[:-1]))

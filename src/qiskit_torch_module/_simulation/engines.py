@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .._core.schema import HalvedArrays, ObservableArrays, OutputArrays, Program
 from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
-from .._program.arrays import AngleTable, engine_arrays
+from .._program.arrays import AngleTable, engine_arrays, no_phases
 from .._program.dense import Step, step_arrays
 from .._program.halves import Halves
 from .._program.layers import Layer
@@ -21,6 +21,7 @@ from .._program.output import ExpectationValues, State, grouped
 from .._program.passes import Passes
 from .._program.program import Program
 from .._program.symmetries import without_settled
+from .._program.unjoined import NO_WORDS, Unjoined, unjoined_of
 
 
 def engine_of(program: Program) -> Engine:
@@ -64,9 +65,10 @@ def _layered_engine(program: Program) -> Engine:
     angles, steps = AngleTable(), steps_of(program)
     arrays = arrays_of(layers, evolution.passes, output, angles)
     if steps is None:
-        halves = evolution.halves
+        halves, unjoined = evolution.halves, unjoined_halves(program)
         halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
-        engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved)
+        apart = None if unjoined is None else dict(unjoined_arrays(unjoined, evolution.passes, output))
+        engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved, apart)
     else:
         # All arrays: series, along directions, run by layers.
         in_steps = step_arrays(steps, angles)
@@ -116,6 +118,25 @@ def halved_arrays(halves: Halves, passes: Passes, output: NativeOutput) -> Halve
     }
 
 
+def unjoined_halves(program: Program) -> Unjoined | None:
+    """The halves that observables are read from without a joined state, if there are such."""
+    evolution, output = program.evolution, program.expectation_values
+    if output is None or not evolution.passes.halved_start:
+        return None
+    return unjoined_of(evolution.layers, evolution.num_qubits, output, evolution.passes.observable_absorption)
+
+
+def unjoined_arrays(unjoined: Unjoined, passes: Passes, output: NativeOutput) -> HalvedArrays:
+    """The arrays of each half, and of what is read from both.
+
+    The right diagonals of an absorbed layer, which would join them, turn what is read of its runs in place of a state.
+    """
+    arrays = halved_arrays(unjoined.halves, passes, output)
+    layers = unjoined.halves.rest
+    rest = {**arrays["rest"], **no_phases(len(layers)), **unjoined.arrays()}
+    return {**arrays, "rest": cast(ProgramArrays, rest)}
+
+
 _NOTHING = ExpectationValues.none()
 
 
@@ -131,8 +152,8 @@ def arrays_of(
 def output_arrays(output: NativeOutput, angles: AngleTable) -> OutputArrays:
     """Those of what is read, whose angles go into the table."""
     if isinstance(output, Amplitudes):
-        return {**observable_arrays(_NOTHING), **output.arrays(angles)}
-    return {**observable_arrays(output), **NO_STATE}
+        return {**observable_arrays(_NOTHING), **output.arrays(angles), **NO_WORDS}
+    return {**observable_arrays(output), **NO_STATE, **NO_WORDS}
 
 
 def observable_arrays(output: ExpectationValues) -> ObservableArrays:

@@ -1,0 +1,382 @@
+// Expectation values of Pauli words from two halves that are never joined. Included by isa/*.cpp.
+//
+// The state is sqrt(branches) * sum over c: low[c] (x) high[c]. A word is a half-word on each half, and words that share
+// the one on the near half are read together: with G = branches * <near_c|P|near_c'>, each of them is <far|Q|image>,
+// where image_c = sum over c': G[c, c'] far_c'. Their adjoint: with B = sum of cotangent * Q, the bra of the far half is
+// B image, and that of the near half M P near, where M = branches * <far_c|B|far_c'>.
+
+template <class Real, int lanes, bool spread>
+struct Unjoined {
+    using Number = NumberOf<Real>;
+    using V = Vector<Real, lanes>;
+    using C = Complex<Real, lanes>;
+    using L = Layout<lanes, spread>;
+    using W = Walsh<Real, lanes, spread>;
+    using A = Angles<Real, lanes, spread>;
+    using O = Observable<Real, lanes, spread>;
+    using Space = Workspace<Real, lanes, spread>;
+    using Absorbed = Absorb<Real, lanes, spread>;
+    using J = Join<Real, lanes, spread>;
+    using Entry = typename Space::Entry;  // of a Gram matrix, as products take it
+
+    // A half: the vectors of one of its branches, which lie one after the other.
+    struct Half {
+        const C* ket;
+        C* bra;
+        size_t row;
+    };
+
+    static Half half_of(const ProgramView& p, int i, const C* ket, C* bra) {
+        return {ket, bra, L::vectors(p.half[i]->num_qubits - p.glue_bits)};
+    }
+
+    // Words that share a half-word.
+    struct Group {
+        const ProgramView& p;
+        int number;
+        const Half &near, &far;
+        size_t branches;
+
+        Group(const ProgramView& program, const Half* half, int gram)
+            : p(program),
+              number(gram),
+              near(half[program.gram_half[gram]]),
+              far(half[1 - program.gram_half[gram]]),
+              branches(size_t(1) << program.glue_bits) {}
+
+        // Calls visit(number of the flip, begin, end) for words that flip the same bits.
+        template <class Visit>
+        void for_each_flip(Visit visit) const {
+            const int last = p.gram_word_begin[number + 1];
+            int flips = 0;
+            for (int begin = p.gram_word_begin[number], end = begin; begin < last; begin = end) {
+                while (end < last && p.word_x[end] == p.word_x[begin]) ++end;
+                visit(flips++, begin, end);
+            }
+        }
+    };
+
+    static bool is_odd(uint32_t x, uint32_t z) { return parity(x & z) != 0; }
+
+    // (-1)^{z.i} of the first lane of vector i; what multiplies it in the other lanes.
+    static Number sign_of(uint32_t z, size_t i) {
+        return parity(uint32_t(i) & z >> L::lane_bits) ? Number(-1) : Number(1);
+    }
+    static V signs_in_lanes(uint32_t z) {
+        return spread ? lane_signs<Real, lanes>(z & L::lane_mask) : broadcast<Real, lanes>(Number(1));
+    }
+
+    // target = P source, of all branches, where P is a half-word.
+    static void apply(uint32_t x, uint32_t z, size_t row, size_t branches, const C* source, C* target) {
+        const V signs = signs_in_lanes(z) * broadcast<Real, lanes>(is_odd(x, z) ? Number(-1) : Number(1));
+        for (size_t c = 0; c < branches * row; c += row)
+            for (size_t i = 0; i < row; ++i) {
+                const C k = L::element(source + c, uint32_t(i << L::lane_bits) ^ x);
+                const V sign = signs * sign_of(z, i);
+                if (is_odd(x, z))
+                    target[c + i] = {-(sign * k.im), sign * k.re};
+                else
+                    target[c + i] = {sign * k.re, sign * k.im};
+            }
+    }
+
+    // What P makes of the near half: that half itself, if P is the identity.
+    static const C* applied(const Group& group, const Space& space) {
+        const uint32_t x = group.p.gram_x[group.number], z = group.p.gram_z[group.number];
+        if ((x | z) == 0) return group.near.ket;
+        apply(x, z, group.near.row, group.branches, group.near.ket, space.applied);
+        return space.applied;
+    }
+
+    // space.gram = branches * <left_c|right_c'>, a Hermitian matrix.
+    static void fill_gram(const Space& space, size_t branches, size_t row, const C* left, const C* right) {
+        const auto fill = [&](auto count) {
+            for (size_t c = 0; c < branches; c += count.value)
+                for (size_t d = c; d < branches; d += count.value)
+                    fill_block<count.value>(space, branches, row, c, d, left, right);
+        };
+        if (branches == 1)
+            fill(std::integral_constant<size_t, 1>{});
+        else
+            fill(std::integral_constant<size_t, 2>{});
+    }
+
+    template <size_t count>
+    [[gnu::noinline]] static void fill_block(const Space& space, size_t branches, size_t row, size_t first, size_t second,
+                                             const C* left, const C* right) {
+        typename J::LowSum sum[count][count];
+        for (size_t i = 0; i < row; ++i) {
+            const auto of = [&](size_t d) { return typename J::LowSum::Bra(right[(second + d) * row + i]); };
+            const typename J::LowSum::Bra found[2] = {of(0), of(count - 1)};
+#pragma GCC unroll 2
+            for (size_t c = 0; c < count; ++c) {
+                const typename J::LowSum::Low x(left[(first + c) * row + i]);
+#pragma GCC unroll 2
+                for (size_t d = 0; d < count; ++d) sum[c][d].add(x, found[d]);
+            }
+        }
+        const auto scale = Number(branches);
+        for (size_t c = 0; c < count; ++c)
+            for (size_t d = 0; d < count; ++d) {
+                const C found = sum[c][d].value();
+                const auto re = in_all_lanes(found.re) * scale, im = in_all_lanes(found.im) * scale;
+                const size_t i = first + c, j = second + d;
+                space.gram[i * branches + j] = Entry::of(re, im);
+                space.gram[j * branches + i] = Entry::of(re, -im);
+            }
+    }
+
+    // Spread, a number for all lanes.
+    static auto in_all_lanes(V parts) {
+        if constexpr (spread)
+            return sum_of_lanes<Real, lanes>(parts);
+        else
+            return parts;
+    }
+
+    // target_c = sum over c': space.gram[c, c'] source_c', or is added to.
+    template <bool adds>
+    static void multiply(const Space& space, size_t branches, size_t row, const C* source, C* target) {
+        const auto multiply_rows = [&](auto count) {
+            constexpr size_t width = num_registers == 32 ? 2 : 1;
+            for (size_t c = 0; c < branches; c += count.value) {
+                if (row % width == 0)
+                    multiply_block<adds, count.value, width>(space.gram + c * branches, branches, row, source,
+                                                             target + c * row);
+                else
+                    multiply_block<adds, count.value, 1>(space.gram + c * branches, branches, row, source,
+                                                         target + c * row);
+            }
+        };
+        if (branches == 1)
+            multiply_rows(std::integral_constant<size_t, 1>{});
+        else if (branches == 2 || num_registers < 32)
+            multiply_rows(std::integral_constant<size_t, 2>{});
+        else
+            multiply_rows(std::integral_constant<size_t, 4>{});
+    }
+
+    // Three products make a complex one (Gauss).
+    template <bool adds, size_t count, size_t width>
+    [[gnu::noinline]] static void multiply_block(const Entry* gram, size_t branches, size_t row, const C* source,
+                                                 C* target) {
+        for (size_t i = 0; i < row; i += width) {
+            V re[count][width] = {}, im[count][width] = {}, both[count][width] = {};
+            for (size_t d = 0; d < branches; ++d) {
+                V x[width], y[width], less[width];
+#pragma GCC unroll 2
+                for (size_t v = 0; v < width; ++v) {
+                    x[v] = in_register(source[d * row + i + v].re);
+                    y[v] = in_register(source[d * row + i + v].im);
+                    less[v] = in_register(x[v] - y[v]);
+                }
+#pragma GCC unroll 4
+                for (size_t c = 0; c < count; ++c) {
+                    const Entry& entry = gram[c * branches + d];
+#pragma GCC unroll 2
+                    for (size_t v = 0; v < width; ++v) {
+                        both[c][v] += entry.im * less[v];
+                        re[c][v] += entry.difference * x[v];
+                        im[c][v] += entry.sum * y[v];
+                    }
+                }
+            }
+#pragma GCC unroll 4
+            for (size_t c = 0; c < count; ++c)
+#pragma GCC unroll 2
+                for (size_t v = 0; v < width; ++v) {
+                    C& to = target[c * row + i + v];
+                    const C found{re[c][v] + both[c][v], im[c][v] + both[c][v]};
+                    to = adds ? C{to.re + found.re, to.im + found.im} : found;
+                }
+        }
+    }
+
+    // Words.
+
+    // overlap[i] = sum over the branches of conj(far[i ^ x]) image[i]; of diagonal words the real part alone.
+    template <bool flips>
+    [[gnu::noinline]] static void fill_overlaps(const Group& group, const Space& space, uint32_t x) {
+        const size_t row = group.far.row;
+        for (size_t i = 0; i < row; ++i) {
+            V re{}, more_re{}, im{}, less_im{};
+            for (size_t c = 0; c < group.branches; ++c) {
+                const C to = L::element(group.far.ket + c * row, uint32_t(i << L::lane_bits) ^ x);
+                const C& from = space.image[c * row + i];
+                re += to.re * from.re;
+                more_re += to.im * from.im;
+                if constexpr (!flips) continue;
+                im += to.re * from.im;
+                less_im += to.im * from.re;
+            }
+            space.overlap[i] = {re + more_re, im - less_im};
+        }
+    }
+
+    // The values of all words.
+    static void measure(const ProgramView& p, const Space& space, const Half* half) {
+        for (int number = 0; number < p.num_grams; ++number) {
+            const Group group(p, half, number);
+            fill_gram(space, group.branches, group.near.row, group.near.ket, applied(group, space));
+            multiply<false>(space, group.branches, group.far.row, group.far.ket, space.image);
+            group.for_each_flip([&](int, int begin, int end) {
+                const uint32_t x = p.word_x[begin];
+                x == 0 ? fill_overlaps<false>(group, space, x) : fill_overlaps<true>(group, space, x);
+                for (int word = begin; word < end; ++word)
+                    space.word_value[word] = value_of(x, p.word_z[word], group.far.row, space.overlap);
+            });
+        }
+    }
+
+    // <X^x Z^z>, or <i X^x Z^z>.
+    static V value_of(uint32_t x, uint32_t z, size_t row, const C* overlap) {
+        V sum{};
+        if (is_odd(x, z))
+            for (size_t i = 0; i < row; ++i) sum -= overlap[i].im * sign_of(z, i);
+        else
+            for (size_t i = 0; i < row; ++i) sum += overlap[i].re * sign_of(z, i);
+        return W::sum_over_state(sum * signs_in_lanes(z));
+    }
+
+    // B by its flips: to element i comes weight[i] times element i ^ x.
+    static void fill_weights(const ProgramView& p, const Space& space, int flip, int begin, int end, size_t row) {
+        C* weight = space.flip_weight + size_t(flip) * row;
+        __builtin_memset(static_cast<void*>(weight), 0, row * sizeof(C));
+        for (int word = begin; word < end; ++word) {
+            const uint32_t x = p.word_x[word], z = p.word_z[word];
+            const bool odd = is_odd(x, z);
+            const V cotangent = (odd ? -space.word_cotangent[word] : space.word_cotangent[word]) * signs_in_lanes(z);
+            for (size_t i = 0; i < row; ++i) {
+                V& sum = odd ? weight[i].im : weight[i].re;
+                sum += cotangent * sign_of(z, i);
+            }
+        }
+    }
+
+    // target = B source, or is added to, of `count` branches.
+    template <bool adds, size_t count>
+    [[gnu::noinline]] static void apply_sum(const Group& group, const Space& space, const C* source, C* target) {
+        const size_t row = group.far.row;
+        for (size_t i = 0; i < row; ++i) {
+            V re[count] = {}, im[count] = {};
+            group.for_each_flip([&](int flip, int begin, int) {
+                const uint32_t x = group.p.word_x[begin];
+                const C weight = space.flip_weight[size_t(flip) * row + i];
+#pragma GCC unroll 4
+                for (size_t c = 0; c < count; ++c) {
+                    const C k = L::element(source + c * row, uint32_t(i << L::lane_bits) ^ x);
+                    re[c] += weight.re * k.re;
+                    im[c] += weight.re * k.im;
+                    if (x == 0) continue;
+                    re[c] -= weight.im * k.im;
+                    im[c] += weight.im * k.re;
+                }
+            });
+#pragma GCC unroll 4
+            for (size_t c = 0; c < count; ++c) {
+                C& to = target[c * row + i];
+                to = adds ? C{to.re + re[c], to.im + im[c]} : C{re[c], im[c]};
+            }
+        }
+    }
+
+    template <bool adds>
+    static void apply_sum(const Group& group, const Space& space, const C* source, C* target) {
+        const size_t row = group.far.row;
+        const auto apply_rows = [&](auto count) {
+            for (size_t c = 0; c < group.branches; c += count.value)
+                apply_sum<adds, count.value>(group, space, source + c * row, target + c * row);
+        };
+        if (group.branches < 4)
+            apply_rows(std::integral_constant<size_t, 1>{});
+        else
+            apply_rows(std::integral_constant<size_t, 4>{});
+    }
+
+    // The bras of both halves, from the cotangents of all words.
+    static void pull_back(const ProgramView& p, const Space& space, const Half* half) {
+        const size_t branches = size_t(1) << p.glue_bits;
+        for (int i = 0; i < 2; ++i)
+            __builtin_memset(static_cast<void*>(half[i].bra), 0, branches * half[i].row * sizeof(C));
+        for (int number = 0; number < p.num_grams; ++number) {
+            const Group group(p, half, number);
+            if (!counts(group, space)) continue;
+            const auto &near = group.near, &far = group.far;
+            group.for_each_flip(
+                [&](int flip, int begin, int end) { fill_weights(p, space, flip, begin, end, far.row); });
+            const C* source = applied(group, space);
+            fill_gram(space, branches, near.row, near.ket, source);
+            multiply<false>(space, branches, far.row, far.ket, space.image);
+            apply_sum<true>(group, space, space.image, far.bra);
+            apply_sum<false>(group, space, far.ket, space.image);
+            fill_gram(space, branches, far.row, far.ket, space.image);
+            multiply<true>(space, branches, near.row, source, near.bra);
+        }
+    }
+
+    // Whether any of its words has a cotangent.
+    static bool counts(const Group& group, const Space& space) {
+        bool found = false;
+        for (int word = group.p.gram_word_begin[group.number]; word < group.p.gram_word_begin[group.number + 1]; ++word)
+            found |= any(space.word_cotangent[word] != 0);
+        return found;
+    }
+
+    // What is read of them: runs of an absorbed layer, or terms.
+
+    static V reading(const ProgramView& p, const Space& space, int number) {
+        const int word = p.reading_word[number];
+        return word < 0 ? V{} : space.word_value[word] * Number(p.reading_sign[number]);
+    }
+    static void add_cotangent(const ProgramView& p, const Space& space, int number, V cotangent) {
+        const int word = p.reading_word[number];
+        if (word >= 0) space.word_cotangent[word] += cotangent * Number(p.reading_sign[number]);
+    }
+    static void clear_cotangents(const ProgramView& p, const Space& space) {
+        for (int word = 0; word < p.num_words; ++word) space.word_cotangent[word] = V{};
+    }
+
+    // Bloch vectors after the right diagonals of the runs, which no half applies.
+    static void fill_bloch(const ProgramView& p, const Space& space) {
+        const int begin = p.layer_run_begin[p.num_layers - 1];
+        for (int r = begin; r < p.layer_run_begin[p.num_layers]; ++r) {
+            const int first = 3 * (r - begin);
+            auto& bloch = Absorbed::bloch(p, space, r);
+            bloch = {reading(p, space, first), reading(p, space, first + 1), reading(p, space, first + 2)};
+            if (!p.run_is_real[r]) A::turn(bloch.x, bloch.y, space.run[r].right.re, space.run[r].right.im);
+        }
+    }
+
+    // Those of words, from those of <Z> after the layer: U^+ Z U = cos(theta) Z - sin(theta) X, turned back.
+    static void fill_cotangents_of_runs(const ProgramView& p, const Space& space) {
+        clear_cotangents(p, space);
+        const int begin = p.layer_run_begin[p.num_layers - 1];
+        for (int r = begin; r < p.layer_run_begin[p.num_layers]; ++r) {
+            const int first = 3 * (r - begin);
+            const V cotangent = Absorbed::cotangent(p, space, r);
+            V x = -(cotangent * Absorbed::sine(space, r)), y{};
+            if (!p.run_is_real[r]) A::turn(x, y, space.run[r].right.re, -space.run[r].right.im);
+            add_cotangent(p, space, first, x);
+            add_cotangent(p, space, first + 1, y);
+            add_cotangent(p, space, first + 2, cotangent * Absorbed::cosine(space, r));
+        }
+    }
+
+    static void read_terms(const Tile<Real>& tile, const Space& space) {
+        const ProgramView& p = *tile.program;
+        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+            for (int m = 0; m < p.num_observables; ++m)
+                tile.values[lane * p.num_observables + m] = Number(p.observable_constant[m]);
+        for (int t = 0; t < p.flip_term_begin[2 * p.num_flips]; ++t)
+            O::add_value(tile, p.pauli_observable[t], Number(p.pauli_coefficient[t]) * reading(p, space, t));
+    }
+
+    static void fill_cotangents_of_terms(const Tile<Real>& tile, const Space& space) {
+        const ProgramView& p = *tile.program;
+        clear_cotangents(p, space);
+        O::for_each_counting(tile, 0, p.flip_term_begin[2 * p.num_flips], [&](int t, V cotangent) {
+            if constexpr (spread) cotangent = broadcast<Real, lanes>(cotangent[0]);
+            add_cotangent(p, space, t, cotangent);
+        });
+    }
+};

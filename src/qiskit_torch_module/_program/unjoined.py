@@ -1,0 +1,234 @@
+"""Two halves of the qubits that are never joined: observables are read from these.
+
+Where halves (`halves`) hold all of a circuit, or all but a last layer that the observables absorb, what is read is made
+of expectation values of Pauli words, and a word is a half-word on each half:
+
+    <P (x) Q> = branches * sum over c, c' of the glue: <low_c|P|low_c'> <high_c|Q|high_c'>.
+
+The state of all qubits is never there, which has as many amplitudes as the low half has times those of the high one.
+Words that share P are read from the Gram matrix of P on one half and what it makes of the other half, so that what
+counts is the number of half-words that all words have one of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeAlias
+
+import numpy as np
+
+from .._core.schema import WordArrays
+from .._reading.paulis import PauliTerms
+from .gf2 import is_odd
+from .halves import Half, Halves, whole_halves_of
+from .layers import Layer, Run
+from .output import ExpectationValues, grouped
+
+# X^x Z^z, times i where that makes it Hermitian.
+HalfWord: TypeAlias = tuple[int, int]
+Word: TypeAlias = tuple[HalfWord, HalfWord]
+
+# More words, or more Gram matrices, are not worth a look: the state is less work.
+_MOST_WORDS, _MOST_GRAMS = 4096, 128
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Words that have a half-word in common.
+
+    Attributes:
+        half: The half that it is on: 0 low, 1 high.
+        common: That half-word.
+        others: Those on the other half, side by side where they flip the same qubits.
+    """
+
+    half: int
+    common: HalfWord
+    others: tuple[HalfWord, ...]
+
+    @property
+    def num_flips(self) -> int:
+        return len({x for x, _ in self.others})
+
+
+@dataclass(frozen=True)
+class Unjoined:
+    """A circuit in two halves, and the words that are read from it.
+
+    Attributes:
+        halves: The halves; ``rest`` is an empty layer, and the last one of the circuit if it is absorbed.
+        grams: All words.
+        readings: Number of a word and its sign: for <X>, <Y> and <Z> of every run of the last layer, if it is absorbed,
+            or else for every term, in the order of the engine. Words that nobody needs are -1.
+    """
+
+    halves: Halves
+    grams: tuple[Gram, ...]
+    readings: tuple[tuple[int, int], ...]
+
+    def arrays(self) -> WordArrays:
+        """As the engine takes them."""
+        words = [word for gram in self.grams for word in gram.others]
+        begins = np.cumsum([0, *(len(gram.others) for gram in self.grams)])
+        return {
+            "gram_half": _ints(gram.half for gram in self.grams),
+            "gram_x": _masks(gram.common[0] for gram in self.grams),
+            "gram_z": _masks(gram.common[1] for gram in self.grams),
+            "gram_word_begin": begins.astype(np.int32),
+            "word_x": _masks(x for x, _ in words),
+            "word_z": _masks(z for _, z in words),
+            "reading_word": _ints(word for word, _ in self.readings),
+            "reading_sign": _ints(sign for _, sign in self.readings),
+        }
+
+
+def unjoined_of(
+    layers: Sequence[Layer], num_qubits: int, output: ExpectationValues, may_absorb: bool
+) -> Unjoined | None:
+    """The halves of a circuit that observables are read from; None where there are none, or where they cost more.
+
+    Args:
+        layers: The circuit.
+        num_qubits: Number of qubits.
+        output: What is read.
+        may_absorb: Whether a last layer may be absorbed.
+    """
+    if not 0 < len(output.terms) <= _MOST_WORDS:
+        return None
+    absorbs = may_absorb and len(layers) > 1 and _is_absorbed(layers[-1], output.terms)
+    halves = whole_halves_of(layers, num_qubits, has_last=not absorbs)
+    found = None if halves is None else _with_own_phase(halves)
+    if found is None:
+        return None
+    moved = output.moved(found.index)
+    wanted = list(_of_runs(found.rest[1].runs, moved.terms) if absorbs else _of_terms(moved))
+    size = found.low.num_qubits - found.glue
+    words = [_halved(*one, size) for one in wanted if one is not None]
+    grams = _grams(set(words))
+    if len(grams) > _MOST_GRAMS:
+        return None
+    number = {word: i for i, word in enumerate(_all_words(grams))}
+    halved = iter(words)
+    readings = [(-1, 1) if one is None else _reading(next(halved), number, reads_terms=not absorbs) for one in wanted]
+    cost = _relative_cost(found, grams, len(layers))
+    return Unjoined(replace(found, relative_cost=cost), tuple(grams), tuple(readings))
+
+
+def _is_absorbed(layer: Layer, terms: PauliTerms) -> bool:
+    """Whether every term is the Z of a run of the layer, and commutes with the others."""
+    if terms.x.any():
+        return False
+    masks = set(terms.z.tolist())
+    turned = ([run for run in layer.runs if is_odd(run.x & mask)] for mask in masks)
+    return all(len(runs) == 1 and runs[0].z == mask for mask, runs in zip(masks, turned, strict=True))
+
+
+def _with_own_phase(halves: Halves) -> Halves | None:
+    """The same with the factors after the halves as theirs; None where one joins them."""
+    first, *last = halves.rest
+    low_size = halves.low.num_qubits - halves.glue
+    own: tuple[dict[int, object], dict[int, object]] = ({}, {})
+    for mask, angle in first.phase.items():
+        low, high = mask & ((1 << low_size) - 1), mask >> low_size
+        if low and high:
+            return None
+        own[bool(high)][low or high] = angle
+    sides = [_with_phase(half, phase) for half, phase in zip((halves.low, halves.high), own, strict=True)]
+    return replace(halves, low=sides[0], high=sides[1], rest=(Layer(), *last))
+
+
+def _with_phase(half: Half, phase: dict[int, object]) -> Half:
+    *before, last = half.layers
+    return replace(half, layers=(*before, replace(last, phase={**last.phase, **phase})))
+
+
+def _of_runs(runs: Sequence[Run], terms: PauliTerms) -> Iterable[HalfWord | None]:
+    """X, Y and Z of every run of an absorbed layer that is measured."""
+    measured = set(terms.z.tolist())
+    for run in runs:
+        words = ((run.x, 0), (run.x, run.z), (0, run.z))
+        yield from words if run.z in measured else (None,) * len(words)
+
+
+def _of_terms(output: ExpectationValues) -> Iterable[HalfWord]:
+    """Those of all terms, in the order of the engine."""
+    arrays = grouped(output.terms)
+    begins, signs = arrays["flip_term_begin"].tolist(), arrays["pauli_z"].tolist()
+    for flip, mask in enumerate(arrays["flip_mask"].tolist()):
+        yield from ((mask, z) for z in signs[begins[2 * flip] : begins[2 * flip + 2]])
+
+
+def _halved(x: int, z: int, size: int) -> Word:
+    low = (1 << size) - 1
+    return (x & low, z & low), (x >> size, z >> size)
+
+
+def _reading(word: Word, number: Mapping[Word, int], reads_terms: bool) -> tuple[int, int]:
+    """Number of a word, and what its half-words, both Hermitian, differ by from what is read.
+
+    A term reads the real or the imaginary part of <X^x Z^z>, which is -<i X^x Z^z>; a run reads <Y>, which is the word.
+    An even word of two odd halves has a factor i from each.
+    """
+    odd = [is_odd(x & z) for x, z in word]
+    return number[word], -1 if all(odd) or (any(odd) and reads_terms) else 1
+
+
+def _grams(words: set[Word]) -> list[Gram]:
+    """Half-words that all words have one of, as few as a greedy choice finds: first those that most words share."""
+    left, found = set(words), []
+    while left and len(found) <= _MOST_GRAMS:
+        counts = Counter(chain.from_iterable(((0, low), (1, high)) for low, high in left))
+        most = max(counts.values())
+        half, common = min(key for key, count in counts.items() if count == most)
+        taken = {word for word in left if word[half] == common}
+        found.append(Gram(half, common, tuple(sorted(word[1 - half] for word in taken))))
+        left -= taken
+    return found
+
+
+def _all_words(grams: Iterable[Gram]) -> Iterable[Word]:
+    for gram in grams:
+        for other in gram.others:
+            yield (gram.common, other) if gram.half == 0 else (other, gram.common)
+
+
+# Multiply-adds of a training step for an amplitude: those of a run of a layer (there and back, and its moments) and of
+# what lies between two layers; of a product of an amplitude and a row or column of a Gram matrix, of which there are 14;
+# of a flip.
+_RUN, _PHASE, _PRODUCTS, _FLIP = 8.0, 24.0, 7.0, 12.0
+
+
+def _relative_cost(halves: Halves, grams: Sequence[Gram], num_layers: int) -> float:
+    """Time of a training step, to that of the circuit on all qubits. A first layer takes a fourth less than others."""
+    sizes = [half.num_qubits for half in (halves.low, halves.high)]
+    own = [size - halves.glue for size in sizes]
+    depth = num_layers - (len(halves.rest) - 1)
+    cost = sum(depth * (_RUN * bits + _PHASE) * 2.0**size for bits, size in zip(own, sizes, strict=True))
+    for gram in grams:
+        near, far = 2.0 ** sizes[gram.half], 2.0 ** sizes[1 - gram.half]
+        cost += _PRODUCTS * 2**halves.glue * (near + far) + _FLIP * gram.num_flips * far
+    return cost / ((num_layers - 0.25) * (_RUN * sum(own) + _PHASE) * 2.0 ** sum(own))
+
+
+def _ints(numbers: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.fromiter(numbers, dtype=np.int32)
+
+
+def _masks(numbers: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    return np.fromiter(numbers, dtype=np.uint32)
+
+
+# Those of what is read from a state.
+NO_WORDS: WordArrays = {
+    "gram_half": _ints(()),
+    "gram_x": _masks(()),
+    "gram_z": _masks(()),
+    "gram_word_begin": _ints((0,)),
+    "word_x": _masks(()),
+    "word_z": _masks(()),
+    "reading_word": _ints(()),
+    "reading_sign": _ints(()),
+}
