@@ -163,42 +163,54 @@ struct Evolve {
         half.storage = Space::of_half(tile.storage);
         half.scratch = space.half_scratch[i];
         half.tape = space.half_tape[i];
-        half.first_tape =
-            static_cast<const char*>(tile.first_tape) + (space.half_tape[i] - static_cast<const char*>(tile.tape));
+        const bool is_shared = p.is_unjoined && tile.storage.is_team;
+        const void *first = is_shared ? tile.first_shared_tape : tile.first_tape,
+                   *own = is_shared ? tile.shared_tape : tile.tape;
+        half.first_tape = static_cast<const char*>(first) + (space.half_tape[i] - static_cast<const char*>(own));
         half.team = {};
         if (tile.wanted != nullptr) half.wanted = tile.wanted->half[i];
         if (tile.prefix_bra != nullptr && i == 1) half.prefix_bra += size_t(2) << p.half[0]->num_qubits;
         return half;
     }
 
-    static void run_halves(const Tile<Real>& tile, Space& space, const C* (&ket)[2]) {
-        for (int i = 0; i < 2; ++i) {
-            const Tile<Real> half = half_of(tile, space, i);
-            Space own(half);
-            A::prepare(half, own);
-            ket[i] = forward(half, own);
-        }
+    static const C* run_half(const Tile<Real>& tile, Space& space, int i) {
+        const Tile<Real> half = half_of(tile, space, i);
+        Space own(half);
+        A::prepare(half, own);
+        return forward(half, own);
     }
 
     // The first ket, from the halves.
     static void join_halves(const Tile<Real>& tile, Space& space) {
-        const C* ket[2];
-        run_halves(tile, space, ket);
-        J::join(*tile.program, space, ket[0], ket[1], space.ket(0));
+        const C *low = run_half(tile, space, 0), *high = run_half(tile, space, 1);
+        J::join(*tile.program, space, low, high, space.ket(0));
+    }
+
+    // Calls visit(i) for halves that are this thread's: all, but for those that the threads of a team share out.
+    template <class Visit>
+    static void for_each_half(const ProgramView& p, const Space& space, Visit visit) {
+        const auto [begin, end] = p.is_unjoined ? space.team.share(2) : Team::Share{0, 2};
+        for (uint64_t i = begin; i < end; ++i) visit(int(i));
     }
 
     // Runs the halves, and measures the words that they are read by, unless a tape has what they are read for.
     static void measure_halves(const Tile<Real>& tile, Space& space) {
         if constexpr (!is_jet<Real>) {
             const ProgramView& p = *tile.program;
-            const C* ket[2];
-            run_halves(tile, space, ket);
-            if (absorbs<Real>(p) ? tile.recorded : tile.values == nullptr) return;
-            typename U::Half half[2];
-            for (int i = 0; i < 2; ++i) half[i] = U::half_of(p, i, ket[i], nullptr);
+            for_each_half(p, space, [&](int i) { run_half(tile, space, i); });
+            space.team.meet();
+            if (tile.recorded) return;
+            const typename U::Half half[2] = {unjoined_half(tile, space, 0), unjoined_half(tile, space, 1)};
             U::measure(p, space, half);
             if (absorbs<Real>(p)) U::fill_bloch(p, space);
         }
+    }
+
+    static auto unjoined_half(const Tile<Real>& tile, const Space& space, int i) {
+        const Tile<Real> half = half_of(tile, space, i);
+        const Space own(half);
+        return typename U::Half{last_ket(half, own), own.bra,
+                                L::vectors(half.program->num_qubits - tile.program->glue_bits)};
     }
 
     // All layers, and the last phase where it matters; returns the last ket, if there is one.
@@ -457,11 +469,13 @@ struct Evolve {
             __builtin_memcpy(static_cast<void*>(to + begin), from + begin, (end - begin) * sizeof(C));
             space.team.meet();
         }
-        for (int i = 0; i < 2 && p.half[i] != nullptr; ++i) {
+        if (p.half[0] == nullptr) return;
+        for_each_half(p, space, [&](int i) {
             const Tile<Real> half = half_of(tile, space, i);
             Space own(half);
             copy_last_ket(half, own, saves);
-        }
+        });
+        if (p.is_unjoined) space.team.meet();
     }
 
     // Whether the kets of the forward pass are not on the tape.
@@ -483,18 +497,16 @@ struct Evolve {
 
     // From the bra after the first layer.
     static void add_gradients_of_halves(const Tile<Real>& tile, Space& space) {
-        const Tile<Real> low_tile = half_of(tile, space, 0), high_tile = half_of(tile, space, 1);
-        Space low(low_tile), high(high_tile);
-        const C *low_ket = last_ket(low_tile, low), *high_ket = last_ket(high_tile, high);
         const ProgramView& p = *tile.program;
+        const Tile<Real> tiles[2] = {half_of(tile, space, 0), half_of(tile, space, 1)};
+        Space low(tiles[0]), high(tiles[1]);
         if (!p.is_unjoined) {
-            J::split(p, space, low_ket, high_ket, low.bra, high.bra);
+            J::split(p, space, last_ket(tiles[0], low), last_ket(tiles[1], high), low.bra, high.bra);
         } else if constexpr (!is_jet<Real>) {
-            const typename U::Half half[2] = {U::half_of(p, 0, low_ket, low.bra), U::half_of(p, 1, high_ket, high.bra)};
+            const typename U::Half half[2] = {unjoined_half(tile, space, 0), unjoined_half(tile, space, 1)};
             U::pull_back(p, space, half);
         }
-        add_gradients_of_half(low_tile, low);
-        add_gradients_of_half(high_tile, high);
+        for_each_half(p, space, [&](int i) { add_gradients_of_half(tiles[i], i == 0 ? low : high); });
     }
 
     static C* last_ket(const Tile<Real>& tile, const Space& space) {

@@ -81,8 +81,8 @@ void Plan::check_words() const {
 }
 
 const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) const {
-    // Threads share no words, and an imaginary derivative is not one of what is read.
-    if (is_unjoined() && (is_team || !may_absorb)) return nullptr;
+    // An imaginary derivative is not one of what is read.
+    if (is_unjoined() && !may_absorb) return nullptr;
     // Fewer vectors than that make no block.
     if (lane_bits > 0 && given_.num_qubits < lane_bits + int(least_block_bits)) return nullptr;
     // Rows of the state are whole vectors.

@@ -106,7 +106,10 @@ class Tiles {
         }
         tile.inputs = batch_.inputs + sample * how_.view->num_inputs;
         tile.first = kernel != own.before;
-        if (tile.first) tile.first_tape = tile.tape;
+        if (tile.first) {
+            tile.first_tape = tile.tape;
+            tile.first_shared_tape = tile.shared_tape;
+        }
         own.before = kernel;
         work_(*kernel, tile, part, sample);
     }

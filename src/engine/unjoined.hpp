@@ -26,10 +26,6 @@ struct Unjoined {
         size_t row;
     };
 
-    static Half half_of(const ProgramView& p, int i, const C* ket, C* bra) {
-        return {ket, bra, L::vectors(p.half[i]->num_qubits - p.glue_bits)};
-    }
-
     // Words that share a half-word.
     struct Group {
         const ProgramView& p;
@@ -66,11 +62,21 @@ struct Unjoined {
         return spread ? lane_signs<Real, lanes>(z & L::lane_mask) : broadcast<Real, lanes>(Number(1));
     }
 
+    // Vectors of a branch that are this thread's, in pairs where they come in pairs: all that is done to a vector of a
+    // half between two meetings is done by one thread.
+    static Team::Share share(const Space& space, size_t row) {
+        const size_t pair = row % 2 == 0 ? 2 : 1;
+        const auto [begin, end] = space.team.share(row / pair);
+        return {begin * pair, end * pair};
+    }
+
     // target = P source, of all branches, where P is a half-word.
-    static void apply(uint32_t x, uint32_t z, size_t row, size_t branches, const C* source, C* target) {
+    static void apply(const Space& space, uint32_t x, uint32_t z, size_t row, size_t branches, const C* source,
+                      C* target) {
+        const auto [begin, end] = share(space, row);
         const V signs = signs_in_lanes(z) * broadcast<Real, lanes>(is_odd(x, z) ? Number(-1) : Number(1));
         for (size_t c = 0; c < branches * row; c += row)
-            for (size_t i = 0; i < row; ++i) {
+            for (size_t i = begin; i < end; ++i) {
                 const C k = L::element(source + c, uint32_t(i << L::lane_bits) ^ x);
                 const V sign = signs * sign_of(z, i);
                 if (is_odd(x, z))
@@ -84,26 +90,36 @@ struct Unjoined {
     static const C* applied(const Group& group, const Space& space) {
         const uint32_t x = group.p.gram_x[group.number], z = group.p.gram_z[group.number];
         if ((x | z) == 0) return group.near.ket;
-        apply(x, z, group.near.row, group.branches, group.near.ket, space.applied);
+        apply(space, x, z, group.near.row, group.branches, group.near.ket, space.applied);
+        space.team.meet();
         return space.applied;
     }
 
-    // space.gram = branches * <left_c|right_c'>, a Hermitian matrix.
-    static void fill_gram(const Space& space, size_t branches, size_t row, const C* left, const C* right) {
+    static Entry* gram_of(const Group& group, const Space& space) {
+        return space.gram + size_t(group.number) * group.branches * group.branches;
+    }
+
+    // gram = branches * <left_c|right_c'>, a Hermitian matrix; then waits for the others.
+    static void fill_gram(const Space& space, size_t branches, size_t row, const C* left, const C* right, Entry* gram) {
         const auto fill = [&](auto count) {
+            const size_t blocks = branches / count.value;
+            const auto [begin, end] = space.team.share(blocks * (blocks + 1) / 2);
+            uint64_t number = 0;
             for (size_t c = 0; c < branches; c += count.value)
-                for (size_t d = c; d < branches; d += count.value)
-                    fill_block<count.value>(space, branches, row, c, d, left, right);
+                for (size_t d = c; d < branches; d += count.value, ++number)
+                    if (number >= begin && number < end)
+                        fill_block<count.value>(branches, row, c, d, left, right, gram);
         };
         if (branches == 1)
             fill(std::integral_constant<size_t, 1>{});
         else
             fill(std::integral_constant<size_t, 2>{});
+        space.team.meet();
     }
 
     template <size_t count>
-    [[gnu::noinline]] static void fill_block(const Space& space, size_t branches, size_t row, size_t first, size_t second,
-                                             const C* left, const C* right) {
+    [[gnu::noinline]] static void fill_block(size_t branches, size_t row, size_t first, size_t second, const C* left,
+                                             const C* right, Entry* gram) {
         typename J::LowSum sum[count][count];
         for (size_t i = 0; i < row; ++i) {
             const auto of = [&](size_t d) { return typename J::LowSum::Bra(right[(second + d) * row + i]); };
@@ -116,36 +132,49 @@ struct Unjoined {
             }
         }
         const auto scale = Number(branches);
-        for (size_t c = 0; c < count; ++c)
-            for (size_t d = 0; d < count; ++d) {
-                const C found = sum[c][d].value();
-                const auto re = in_all_lanes(found.re) * scale, im = in_all_lanes(found.im) * scale;
-                const size_t i = first + c, j = second + d;
-                space.gram[i * branches + j] = Entry::of(re, im);
-                space.gram[j * branches + i] = Entry::of(re, -im);
-            }
+        V parts[2 * count * count];
+        for (size_t k = 0; k < count * count; ++k) {
+            const C found = sum[k / count][k % count].value();
+            parts[2 * k] = found.re;
+            parts[2 * k + 1] = found.im;
+        }
+        typename Entry::Part total[2 * count * count];
+        in_all_lanes(parts, total);
+        for (size_t k = 0; k < count * count; ++k) {
+            const auto re = total[2 * k] * scale, im = total[2 * k + 1] * scale;
+            const size_t i = first + k / count, j = second + k % count;
+            gram[i * branches + j] = Entry::of(re, im);
+            gram[j * branches + i] = Entry::of(re, -im);
+        }
     }
 
     // Spread, a number for all lanes.
-    static auto in_all_lanes(V parts) {
-        if constexpr (spread)
-            return sum_of_lanes<Real, lanes>(parts);
-        else
-            return parts;
+    template <size_t count>
+    static void in_all_lanes(V (&parts)[count], typename Entry::Part (&total)[count]) {
+        constexpr size_t at_once = count < size_t(lanes) ? count : size_t(lanes);
+        for (size_t k = 0; k < count; k += spread ? at_once : 1) {
+            if constexpr (spread) {
+                const V sums = sums_of_lanes<Real, lanes, at_once>(parts + k);
+                for (size_t i = 0; i < at_once; ++i) total[k + i] = sums[i];
+            } else {
+                total[k] = parts[k];
+            }
+        }
     }
 
-    // target_c = sum over c': space.gram[c, c'] source_c', or is added to.
+    // target_c = sum over c': gram[c, c'] source_c', or is added to.
     template <bool adds>
-    static void multiply(const Space& space, size_t branches, size_t row, const C* source, C* target) {
+    static void multiply(const Space& space, size_t branches, size_t row, const Entry* gram, const C* source,
+                         C* target) {
+        const Team::Share own = share(space, row);
         const auto multiply_rows = [&](auto count) {
             constexpr size_t width = num_registers == 32 ? 2 : 1;
             for (size_t c = 0; c < branches; c += count.value) {
+                const Entry* first = gram + c * branches;
                 if (row % width == 0)
-                    multiply_block<adds, count.value, width>(space.gram + c * branches, branches, row, source,
-                                                             target + c * row);
+                    multiply_block<adds, count.value, width>(own, branches, row, first, source, target + c * row);
                 else
-                    multiply_block<adds, count.value, 1>(space.gram + c * branches, branches, row, source,
-                                                         target + c * row);
+                    multiply_block<adds, count.value, 1>(own, branches, row, first, source, target + c * row);
             }
         };
         if (branches == 1)
@@ -158,9 +187,9 @@ struct Unjoined {
 
     // Three products make a complex one (Gauss).
     template <bool adds, size_t count, size_t width>
-    [[gnu::noinline]] static void multiply_block(const Entry* gram, size_t branches, size_t row, const C* source,
-                                                 C* target) {
-        for (size_t i = 0; i < row; i += width) {
+    [[gnu::noinline]] static void multiply_block(Team::Share own, size_t branches, size_t row, const Entry* gram,
+                                                 const C* source, C* target) {
+        for (size_t i = own.begin; i < own.end; i += width) {
             V re[count][width] = {}, im[count][width] = {}, both[count][width] = {};
             for (size_t d = 0; d < branches; ++d) {
                 V x[width], y[width], less[width];
@@ -198,7 +227,8 @@ struct Unjoined {
     template <bool flips>
     [[gnu::noinline]] static void fill_overlaps(const Group& group, const Space& space, uint32_t x) {
         const size_t row = group.far.row;
-        for (size_t i = 0; i < row; ++i) {
+        const auto [begin, end] = share(space, row);
+        for (size_t i = begin; i < end; ++i) {
             V re{}, more_re{}, im{}, less_im{};
             for (size_t c = 0; c < group.branches; ++c) {
                 const C to = L::element(group.far.ket + c * row, uint32_t(i << L::lane_bits) ^ x);
@@ -213,40 +243,42 @@ struct Unjoined {
         }
     }
 
-    // The values of all words.
+    // The values of all words, or this thread's share of them.
     static void measure(const ProgramView& p, const Space& space, const Half* half) {
         for (int number = 0; number < p.num_grams; ++number) {
             const Group group(p, half, number);
-            fill_gram(space, group.branches, group.near.row, group.near.ket, applied(group, space));
-            multiply<false>(space, group.branches, group.far.row, group.far.ket, space.image);
+            Entry* gram = gram_of(group, space);
+            fill_gram(space, group.branches, group.near.row, group.near.ket, applied(group, space), gram);
+            multiply<false>(space, group.branches, group.far.row, gram, group.far.ket, space.image);
             group.for_each_flip([&](int, int begin, int end) {
                 const uint32_t x = p.word_x[begin];
                 x == 0 ? fill_overlaps<false>(group, space, x) : fill_overlaps<true>(group, space, x);
                 for (int word = begin; word < end; ++word)
-                    space.word_value[word] = value_of(x, p.word_z[word], group.far.row, space.overlap);
+                    space.word_value[word] = value_of(x, p.word_z[word], share(space, group.far.row), space.overlap);
             });
         }
     }
 
     // <X^x Z^z>, or <i X^x Z^z>.
-    static V value_of(uint32_t x, uint32_t z, size_t row, const C* overlap) {
+    static V value_of(uint32_t x, uint32_t z, Team::Share own, const C* overlap) {
         V sum{};
         if (is_odd(x, z))
-            for (size_t i = 0; i < row; ++i) sum -= overlap[i].im * sign_of(z, i);
+            for (size_t i = own.begin; i < own.end; ++i) sum -= overlap[i].im * sign_of(z, i);
         else
-            for (size_t i = 0; i < row; ++i) sum += overlap[i].re * sign_of(z, i);
+            for (size_t i = own.begin; i < own.end; ++i) sum += overlap[i].re * sign_of(z, i);
         return W::sum_over_state(sum * signs_in_lanes(z));
     }
 
     // B by its flips: to element i comes weight[i] times element i ^ x.
     static void fill_weights(const ProgramView& p, const Space& space, int flip, int begin, int end, size_t row) {
         C* weight = space.flip_weight + size_t(flip) * row;
-        __builtin_memset(static_cast<void*>(weight), 0, row * sizeof(C));
+        const auto [first, last] = share(space, row);
+        __builtin_memset(static_cast<void*>(weight + first), 0, (last - first) * sizeof(C));
         for (int word = begin; word < end; ++word) {
             const uint32_t x = p.word_x[word], z = p.word_z[word];
             const bool odd = is_odd(x, z);
             const V cotangent = (odd ? -space.word_cotangent[word] : space.word_cotangent[word]) * signs_in_lanes(z);
-            for (size_t i = 0; i < row; ++i) {
+            for (size_t i = first; i < last; ++i) {
                 V& sum = odd ? weight[i].im : weight[i].re;
                 sum += cotangent * sign_of(z, i);
             }
@@ -257,7 +289,8 @@ struct Unjoined {
     template <bool adds, size_t count>
     [[gnu::noinline]] static void apply_sum(const Group& group, const Space& space, const C* source, C* target) {
         const size_t row = group.far.row;
-        for (size_t i = 0; i < row; ++i) {
+        const auto [first, last] = share(space, row);
+        for (size_t i = first; i < last; ++i) {
             V re[count] = {}, im[count] = {};
             group.for_each_flip([&](int flip, int begin, int) {
                 const uint32_t x = group.p.word_x[begin];
@@ -296,22 +329,30 @@ struct Unjoined {
     // The bras of both halves, from the cotangents of all words.
     static void pull_back(const ProgramView& p, const Space& space, const Half* half) {
         const size_t branches = size_t(1) << p.glue_bits;
-        for (int i = 0; i < 2; ++i)
-            __builtin_memset(static_cast<void*>(half[i].bra), 0, branches * half[i].row * sizeof(C));
+        for (int i = 0; i < 2; ++i) {
+            const auto [begin, end] = share(space, half[i].row);
+            for (size_t c = 0; c < branches; ++c)
+                __builtin_memset(static_cast<void*>(half[i].bra + c * half[i].row + begin), 0,
+                                 (end - begin) * sizeof(C));
+        }
         for (int number = 0; number < p.num_grams; ++number) {
             const Group group(p, half, number);
             if (!counts(group, space)) continue;
             const auto &near = group.near, &far = group.far;
             group.for_each_flip(
                 [&](int flip, int begin, int end) { fill_weights(p, space, flip, begin, end, far.row); });
-            const C* source = applied(group, space);
-            fill_gram(space, branches, near.row, near.ket, source);
-            multiply<false>(space, branches, far.row, far.ket, space.image);
+            multiply<false>(space, branches, far.row, gram_of(group, space), far.ket, space.image);
+            space.team.meet();
             apply_sum<true>(group, space, space.image, far.bra);
+            space.team.meet();
             apply_sum<false>(group, space, far.ket, space.image);
-            fill_gram(space, branches, far.row, far.ket, space.image);
-            multiply<true>(space, branches, near.row, source, near.bra);
+            const C* source = applied(group, space);
+            space.team.meet();
+            fill_gram(space, branches, far.row, far.ket, space.image, space.adjoint_gram);
+            multiply<true>(space, branches, near.row, space.adjoint_gram, source, near.bra);
+            space.team.meet();
         }
+        space.team.meet();
     }
 
     // Whether any of its words has a cotangent.
@@ -366,7 +407,8 @@ struct Unjoined {
         const ProgramView& p = *tile.program;
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
             for (int m = 0; m < p.num_observables; ++m)
-                tile.values[lane * p.num_observables + m] = Number(p.observable_constant[m]);
+                tile.values[lane * p.num_observables + m] =
+                    space.team.rank > 0 ? Number(0) : Number(p.observable_constant[m]);
         for (int t = 0; t < p.flip_term_begin[2 * p.num_flips]; ++t)
             O::add_value(tile, p.pauli_observable[t], Number(p.pauli_coefficient[t]) * reading(p, space, t));
     }

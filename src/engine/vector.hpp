@@ -136,6 +136,29 @@ inline Real sum_of_lanes(Vector<Real, lanes> x) {
     return x[0];
 }
 
+// Sums of lanes i and i ^ width: of x where the bit is not set in i, of y where it is.
+template <size_t width, class V, size_t... lane>
+[[gnu::always_inline]] inline V folded(V x, V y, std::index_sequence<lane...>) {
+    constexpr size_t lanes = sizeof...(lane);
+    return chosen<((lane & width) ? lanes + lane : lane)...>(x, y) +
+           chosen<((lane & width) ? lanes + (lane ^ width) : lane ^ width)...>(x, y);
+}
+
+// Lane k of the result: the sum of all lanes of x[k], for `count` vectors, a power of two and as many as lanes at most.
+template <class Real, int lanes, size_t count, size_t width = 1>
+    requires(!is_jet<Real>)
+inline Vector<Real, lanes> sums_of_lanes(Vector<Real, lanes>* x) {
+    if constexpr (width < count) {
+        for (size_t k = 0; k < count; k += 2 * width)
+            x[k] = folded<width>(x[k], x[k + width], std::make_index_sequence<lanes>{});
+        return sums_of_lanes<Real, lanes, count, 2 * width>(x);
+    } else {
+#pragma GCC unroll 4
+        for (uint32_t flip = width; flip < uint32_t(lanes); flip *= 2) x[0] += flip_lanes<Real, lanes>(x[0], flip);
+        return x[0];
+    }
+}
+
 // Whether a comparison holds in any lane. Compilers would fetch a wide mask word by word.
 template <class Mask>
 inline bool any(const Mask& mask) {

@@ -137,12 +137,13 @@ struct Workspace {
         static Entry of(Part re, Part im) { return {im, re - im, re + im}; }
     };
     // Of halves that stay apart (unjoined.hpp): they are not joined, and there are none of the states above.
-    Entry* gram;        // [branches, branches]
-    C* image;           // [vectors of the larger half]
-    C* applied;         // likewise
-    C* overlap;         // [vectors of a branch of it]
-    C* flip_weight;     // [most_flips, vectors of a branch of it]
-    V* word_value;      // [num_words]
+    Entry* gram;            // [num_grams, branches, branches]
+    Entry* adjoint_gram;    // [branches, branches]
+    C* image;               // [vectors of the larger half]
+    C* applied;             // likewise
+    C* overlap;             // [vectors of a branch of it]
+    C* flip_weight;         // [most_flips, vectors of a branch of it]
+    V* word_value;          // [num_words]: the share of this thread
     V* word_cotangent;  // [num_words]
     size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
 
@@ -206,11 +207,14 @@ struct Workspace {
         states.take(saved_ket, storage.saves_ket && undoes_kets_ ? num_last * dimension : 0);
         if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_last * dimension);
         kept.take(bloch, absorbed);
-        take_words(program, scratch, gradient);
+        if (program.is_unjoined) take_words(program, gradient, scratch, states, storage.taped == Taped::nothing ? states : taped_states);
+        // Halves that are joined are small: every thread of a team has them for itself.
+        Arena& of_halves = program.is_unjoined ? states : scratch;
+        Arena& tapes_of_halves = program.is_unjoined ? taped_states : taped;
         for (int i = 0; i < 2 && program.half[i] != nullptr; ++i) {
             const Workspace half(*program.half[i], of_half(storage), nullptr, nullptr, nullptr, nullptr);
-            scratch.take(half_scratch[i], half.bytes);
-            taped.take(half_tape[i], half.tape_bytes);
+            of_halves.take(half_scratch[i], half.bytes);
+            tapes_of_halves.take(half_tape[i], half.tape_bytes);
         }
         bytes = scratch.bytes();
         tape_bytes = taped.bytes();
@@ -218,7 +222,7 @@ struct Workspace {
         shared_tape_bytes = taped_together.bytes();
     }
 
-    // Threads of a team have halves of their own.
+    // A half belongs to one thread.
     static Storage of_half(Storage storage) {
         storage.is_team = false;
         return storage;
@@ -278,17 +282,17 @@ struct Workspace {
         uintptr_t begin_, cursor_;
     };
 
-    void take_words(const ProgramView& program, Arena& scratch, bool gradient) {
-        if (!program.is_unjoined) return;
+    void take_words(const ProgramView& program, bool gradient, Arena& scratch, Arena& states, Arena& kept) {
         const size_t branches = size_t(1) << program.glue_bits;
         const size_t half = L::vectors(program.half[1]->num_qubits > program.half[0]->num_qubits ? program.half[1]->num_qubits
                                                                                          : program.half[0]->num_qubits);
         const size_t row = half / branches;
-        scratch.take(gram, branches * branches);
-        scratch.take(image, half);
-        scratch.take(applied, half);
-        scratch.take(overlap, row);
-        scratch.take(flip_weight, gradient ? size_t(program.most_flips) * row : 0);
+        kept.take(gram, size_t(program.num_grams) * branches * branches);
+        states.take(adjoint_gram, gradient ? branches * branches : 0);
+        states.take(image, half);
+        states.take(applied, half);
+        states.take(overlap, row);
+        states.take(flip_weight, gradient ? size_t(program.most_flips) * row : 0);
         scratch.take(word_value, size_t(program.num_words));
         scratch.take(word_cotangent, gradient ? size_t(program.num_words) : 0);
     }
