@@ -41,7 +41,8 @@ ProgramView Plan::stepwise_view(int lane_bits) const {
 
 void Plan::check_halves() const {
     if (half(0) == nullptr) return;
-    require(half(1) != nullptr && halves_.glue_bits >= 0 && halves_.glue_bits <= most_glue_bits, "halves");
+    const int most = is_unjoined() ? most_unjoined_glue_bits : most_glue_bits;
+    require(half(1) != nullptr && halves_.glue_bits >= 0 && halves_.glue_bits <= most, "halves");
     int32_t num_qubits = -2 * halves_.glue_bits;
     for (const auto& one : halves_.half) {
         require(one->given_.is_half && one->given_.num_inputs == given_.num_inputs &&

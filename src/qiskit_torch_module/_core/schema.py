@@ -21,6 +21,7 @@ Flags = npt.NDArray[np.uint8]
 
 MAX_QUBITS = 30
 MOST_GLUE_BITS = 4  # between the halves that a circuit starts from
+MOST_UNJOINED_GLUE_BITS = 6  # between those that are never joined
 
 
 class Axis(IntEnum):

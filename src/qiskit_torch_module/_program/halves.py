@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._core.schema import MOST_GLUE_BITS
+from .._core.schema import MOST_GLUE_BITS, MOST_UNJOINED_GLUE_BITS
 from .._reading.polynomials import Polynomial
 from .gf2 import Basis, duals, is_odd, overlaps, sum_of
 from .layers import Layer, Run, Y
@@ -104,7 +104,7 @@ def whole_halves_of(layers: Sequence[Layer], num_qubits: int, has_last: bool) ->
     own = list(layers if has_last else layers[:-1])
     if num_qubits < _LEAST_QUBITS or not 2 <= len(own) <= _MOST_LAYERS or _full([*own, Layer()], num_qubits) != own:
         return None
-    cuts = _cuts(own)
+    cuts = _cuts(own, MOST_UNJOINED_GLUE_BITS)
     return cuts[-1].halves(layers) if len(cuts) == len(own) - 1 else None
 
 
@@ -113,14 +113,14 @@ def _full(layers: Sequence[Layer], num_qubits: int) -> list[Layer]:
     return list(itertools.takewhile(lambda layer: len(layer.runs) == num_qubits, layers[:-1]))
 
 
-def _cuts(full: Sequence[Layer]) -> list[_Cut]:
+def _cuts(full: Sequence[Layer], most_glue: int = MOST_GLUE_BITS) -> list[_Cut]:
     """Of the first two layers, of three and so on, the halves with the least glue, as long as it is not too much."""
     cuts: list[_Cut] = []
     steps: list[_Step] = []
     for before, after in itertools.pairwise(full):
         steps.append(_Step(before, after))
         cut = min((_Cut(steps, shift) for shift in range(len(before.runs))), key=lambda cut: cut.glue)
-        if cut.glue > MOST_GLUE_BITS:
+        if cut.glue > most_glue:
             break
         cuts.append(cut)
     return cuts

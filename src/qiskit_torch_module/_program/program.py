@@ -18,6 +18,7 @@ from .layers import Rotation, X, Z
 from .output import ExpectationValues, Output, State, distinct
 from .rotations import apart, felt, varying
 from .settings import Setting, settings_of
+from .unjoined import Unjoined, unjoined_of
 
 _MOST_SHOWN = 40  # rotations in a notebook
 
@@ -124,6 +125,14 @@ class Program(Shown):
         """The angles that are inputs of `apart`, as functions of all variables of the engine."""
         rotations = self.evolution.rotations
         return AngleMap([rotations[number].angle for number in varying(self.evolution)])
+
+    @cached_property
+    def unjoined(self) -> Unjoined | None:
+        """The halves that its observables are read from without a state of all qubits, if there are such."""
+        evolution, output = self.evolution, self.expectation_values
+        if output is None or evolution.is_stepwise or not evolution.passes.halved_start:
+            return None
+        return unjoined_of(evolution.layers, evolution.num_qubits, output, evolution.passes.observable_absorption)
 
     @cached_property
     def felt(self) -> tuple[bool, ...]:

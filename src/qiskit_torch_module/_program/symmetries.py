@@ -165,15 +165,22 @@ def _cost(program: Program) -> float:
     """Of a way there and of reading the observables, in amplitudes that are rotated once."""
     terms = program.output.terms if isinstance(program.output, ExpectationValues) else PauliTerms.none()
     amplitudes = 1 << program.evolution.num_qubits
-    return _cost_of_way(program.evolution) + _COST_OF_FLIP * amplitudes * len(np.unique(terms.x))
+    joined = _cost_of_way(program.evolution) + _COST_OF_FLIP * amplitudes * len(np.unique(terms.x))
+    if program.unjoined is None:
+        return joined
+    return min(joined, program.unjoined.halves.relative_cost * _cost_of_layers(program.evolution))
 
 
 def _cost_of_way(evolution: Evolution) -> float:
     steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
     if steps is not None:
         return _COST_OF_LAYER * len(steps) + _COST_OF_PHASE * sweeps(steps) * amplitudes
-    cost = sum(_COST_OF_LAYER + amplitudes * _work(layer) for layer in evolution.layers)
+    cost = _cost_of_layers(evolution)
     return cost if evolution.halves is None else cost * min(1.0, evolution.halves.relative_cost)
+
+
+def _cost_of_layers(evolution: Evolution) -> float:
+    return sum(_COST_OF_LAYER + (1 << evolution.num_qubits) * _work(layer) for layer in evolution.layers)
 
 
 def _work(layer: Layer) -> int:

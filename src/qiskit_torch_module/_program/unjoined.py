@@ -12,16 +12,17 @@ counts is the number of half-words that all words have one of.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
 import numpy as np
 
 from .._core.schema import WordArrays
 from .._reading.paulis import PauliTerms
+from .._reading.polynomials import Polynomial
 from .gf2 import is_odd
 from .halves import Half, Halves, whole_halves_of
 from .layers import Layer, Run
@@ -107,7 +108,7 @@ def unjoined_of(
     wanted = list(_of_runs(found.rest[1].runs, moved.terms) if absorbs else _of_terms(moved))
     size = found.low.num_qubits - found.glue
     words = [_halved(*one, size) for one in wanted if one is not None]
-    grams = _grams(set(words))
+    grams = _grams(words)
     if len(grams) > _MOST_GRAMS:
         return None
     number = {word: i for i, word in enumerate(_all_words(grams))}
@@ -130,7 +131,7 @@ def _with_own_phase(halves: Halves) -> Halves | None:
     """The same with the factors after the halves as theirs; None where one joins them."""
     first, *last = halves.rest
     low_size = halves.low.num_qubits - halves.glue
-    own: tuple[dict[int, object], dict[int, object]] = ({}, {})
+    own: tuple[dict[int, Polynomial], dict[int, Polynomial]] = ({}, {})
     for mask, angle in first.phase.items():
         low, high = mask & ((1 << low_size) - 1), mask >> low_size
         if low and high:
@@ -140,7 +141,7 @@ def _with_own_phase(halves: Halves) -> Halves | None:
     return replace(halves, low=sides[0], high=sides[1], rest=(Layer(), *last))
 
 
-def _with_phase(half: Half, phase: dict[int, object]) -> Half:
+def _with_phase(half: Half, phase: dict[int, Polynomial]) -> Half:
     *before, last = half.layers
     return replace(half, layers=(*before, replace(last, phase={**last.phase, **phase})))
 
@@ -176,17 +177,29 @@ def _reading(word: Word, number: Mapping[Word, int], reads_terms: bool) -> tuple
     return number[word], -1 if all(odd) or (any(odd) and reads_terms) else 1
 
 
-def _grams(words: set[Word]) -> list[Gram]:
+def _grams(words: Iterable[Word]) -> list[Gram]:
     """Half-words that all words have one of, as few as a greedy choice finds: first those that most words share."""
-    left, found = set(words), []
-    while left and len(found) <= _MOST_GRAMS:
-        counts = Counter(chain.from_iterable(((0, low), (1, high)) for low, high in left))
-        most = max(counts.values())
-        half, common = min(key for key, count in counts.items() if count == most)
-        taken = {word for word in left if word[half] == common}
-        found.append(Gram(half, common, tuple(sorted(word[1 - half] for word in taken))))
-        left -= taken
-    return found
+    others: dict[tuple[int, HalfWord], set[HalfWord]] = defaultdict(set)
+    for low, high in words:
+        others[0, low].add(high)
+        others[1, high].add(low)
+    most = [(-len(found), key) for key, found in others.items()]
+    heapify(most)
+    grams: list[Gram] = []
+    while most and len(grams) <= _MOST_GRAMS:
+        count, key = heappop(most)
+        left = others[key]
+        if not left:
+            continue
+        if len(left) < -count:  # some have been taken since
+            heappush(most, (-len(left), key))
+            continue
+        half, common = key
+        for other in left:
+            others[1 - half, other].discard(common)
+        grams.append(Gram(half, common, tuple(sorted(left))))
+        others[key] = set()
+    return grams
 
 
 def _all_words(grams: Iterable[Gram]) -> Iterable[Word]:

@@ -21,7 +21,7 @@ from .._program.output import ExpectationValues, State, grouped
 from .._program.passes import Passes
 from .._program.program import Program
 from .._program.symmetries import without_settled
-from .._program.unjoined import NO_WORDS, Unjoined, unjoined_of
+from .._program.unjoined import NO_WORDS, Unjoined
 
 
 def engine_of(program: Program) -> Engine:
@@ -65,7 +65,7 @@ def _layered_engine(program: Program) -> Engine:
     angles, steps = AngleTable(), steps_of(program)
     arrays = arrays_of(layers, evolution.passes, output, angles)
     if steps is None:
-        halves, unjoined = evolution.halves, unjoined_halves(program)
+        halves, unjoined = evolution.halves, program.unjoined
         halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
         apart = None if unjoined is None else dict(unjoined_arrays(unjoined, evolution.passes, output))
         engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved, apart)
@@ -116,14 +116,6 @@ def halved_arrays(halves: Halves, passes: Passes, output: NativeOutput) -> Halve
         "high": (halves.high.num_qubits, arrays_of(halves.high.layers, passes)),
         "rest": arrays_of(halves.rest, passes, output.moved(halves.index)),
     }
-
-
-def unjoined_halves(program: Program) -> Unjoined | None:
-    """The halves that observables are read from without a joined state, if there are such."""
-    evolution, output = program.evolution, program.expectation_values
-    if output is None or not evolution.passes.halved_start:
-        return None
-    return unjoined_of(evolution.layers, evolution.num_qubits, output, evolution.passes.observable_absorption)
 
 
 def unjoined_arrays(unjoined: Unjoined, passes: Passes, output: NativeOutput) -> HalvedArrays:
