@@ -43,7 +43,7 @@ nb::dict step_schedule(const Plan& plan, int64_t batch_size, int num_threads, bo
         result[name] = false;
     result["by_steps"] = true;
     result["halves"] = nb::none();
-    result["grams"] = 0;
+    result["words"] = 0;
     result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.matrix_bytes;
     return result;
 }
@@ -77,7 +77,7 @@ nb::dict schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gr
     if (how.plan->half(0) != nullptr)
         result["halves"] = nb::make_tuple(how.plan->half(0)->view().num_qubits, how.plan->half(1)->view().num_qubits,
                                           how.view->glue_bits);
-    result["grams"] = how.view->num_grams;
+    result["words"] = how.view->num_words;
     result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes;
     result["tape_bytes"] = how.tape_bytes;
     result["tape_holds_kets"] = how.storage.taped == Taped::all;

@@ -21,6 +21,7 @@ from .settings import Setting, settings_of
 from .unjoined import Unjoined, unjoined_of
 
 _MOST_SHOWN = 40  # rotations in a notebook
+_MOST_IN_HALVES = 4096  # rotations: with more of them, circuits are too deep for halves
 
 
 def _word(rotation: Rotation, num_qubits: int) -> str:
@@ -130,9 +131,12 @@ class Program(Shown):
     def unjoined(self) -> Unjoined | None:
         """The halves that its observables are read from without a state of all qubits, if there are such."""
         evolution, output = self.evolution, self.expectation_values
-        if output is None or evolution.is_stepwise or not evolution.passes.halved_start:
+        is_large = len(evolution.rotations) > _MOST_IN_HALVES
+        if output is None or evolution.is_stepwise or is_large or not evolution.passes.halved_start:
             return None
-        return unjoined_of(evolution.layers, evolution.num_qubits, output, evolution.passes.observable_absorption)
+        joined = 1.0 if evolution.halves is None else min(1.0, evolution.halves.relative_cost)
+        absorbs = evolution.passes.observable_absorption
+        return unjoined_of(evolution.layers, evolution.num_qubits, output, absorbs, joined)
 
     @cached_property
     def felt(self) -> tuple[bool, ...]:

@@ -87,15 +87,17 @@ class Unjoined:
 
 
 def unjoined_of(
-    layers: Sequence[Layer], num_qubits: int, output: ExpectationValues, may_absorb: bool
+    layers: Sequence[Layer], num_qubits: int, output: ExpectationValues, may_absorb: bool, joined: float
 ) -> Unjoined | None:
-    """The halves of a circuit that observables are read from; None where there are none, or where they cost more.
+    """The halves of a circuit that observables are read from; None where there are none.
 
     Args:
         layers: The circuit.
         num_qubits: Number of qubits.
         output: What is read.
         may_absorb: Whether a last layer may be absorbed.
+        joined: Relative cost of the circuit where its halves are joined; 1 without halves. What is read from the state
+            then comes on top, as it does not here.
     """
     if not 0 < len(output.terms) <= _MOST_WORDS:
         return None
@@ -115,6 +117,8 @@ def unjoined_of(
     halved = iter(words)
     readings = [(-1, 1) if one is None else _reading(next(halved), number, reads_terms=not absorbs) for one in wanted]
     cost = _relative_cost(found, grams, len(layers))
+    if not absorbs:
+        cost *= joined / (joined + _cost_of_reading(output.terms, num_qubits, len(layers)))
     return Unjoined(replace(found, relative_cost=cost), tuple(grams), tuple(readings))
 
 
@@ -209,9 +213,16 @@ def _all_words(grams: Iterable[Gram]) -> Iterable[Word]:
 
 
 # Multiply-adds of a training step for an amplitude: those of a run of a layer (there and back, and its moments) and of
-# what lies between two layers; of a row or a column of a Gram matrix, there and back; of a flip. And what all of this
-# takes beyond the count, to layers, as measured from 12 to 20 qubits.
-_RUN, _PHASE, _PRODUCTS, _FLIP, _BEYOND = 8.0, 24.0, 7.0, 12.0, 1.25
+# what lies between two layers; of a row or a column of a Gram matrix, there and back; of a flip; of a term that is read
+# from a state. And what halves take beyond the count, to layers, as measured from 12 to 20 qubits.
+_RUN, _PHASE, _PRODUCTS, _FLIP, _TERM, _BEYOND = 8.0, 24.0, 7.0, 12.0, 6.0, 1.25
+
+
+def _cost_of_reading(terms: PauliTerms, num_qubits: int, num_layers: int) -> float:
+    """Time for what is read from a state, term by term or by a transform, to that of the circuit on all qubits."""
+    _, counts = np.unique(terms.x, return_counts=True)
+    reading = float(np.minimum(_TERM * counts, 2 * num_qubits).sum())
+    return reading / ((num_layers - 0.25) * (_RUN * num_qubits + _PHASE))
 
 
 def _relative_cost(halves: Halves, grams: Sequence[Gram], num_layers: int) -> float:

@@ -19,6 +19,7 @@ from .._program.dense import Matrix, Step
 from .._program.evolution import Evolution
 from .._program.output import Output
 from .._program.program import Program
+from .._program.unjoined import Unjoined
 from .._reading.paulis import PauliTerms, parity
 from .method import Cost, Refusal, Task
 
@@ -39,15 +40,16 @@ class Rates:
     amplitude: float
     kept: int | None
 
-    def of(self, evolution: Evolution, task: Task) -> Cost:
-        """The cost of a task."""
+    def of(self, evolution: Evolution, task: Task, share: float = 1.0, kept_share: float = 1.0) -> Cost:
+        """The cost of a task, where it takes a share of the work on all amplitudes, and of their memory."""
         steps, amplitudes = num_steps(evolution), task.batch_size * 2.0**evolution.num_qubits
         wide = 2 if task.dtype == torch.float64 else 1
         # On the way back over ket and bra; PyTorch does twice as much again for every further order.
         sweeps = (1 / 3, 1.0, 3.0, 9.0)[min(task.order, 3)]
         threads = max(1, min(task.num_threads, task.batch_size))
         kept = steps if self.kept is None and task.order else self.kept or 2
-        return Cost(self.seconds(steps, amplitudes * wide * sweeps / threads), 8.0 * wide * amplitudes * kept)
+        seconds = self.seconds(steps, share * amplitudes * wide * sweeps / threads)
+        return Cost(seconds, 8.0 * wide * kept_share * amplitudes * kept)
 
     def seconds(self, steps: int, amplitudes: float) -> float:
         """The time of a call, of so many steps over so many amplitudes each."""
@@ -97,6 +99,18 @@ def _gibibytes(size: float) -> str:
 
 
 NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)
+
+
+def native_cost(program: Program, task: Task) -> Cost:
+    """That of the engine, which may read expectation values and first derivatives from halves of the qubits."""
+    unjoined = program.unjoined if task.order < 2 else None
+    if unjoined is None or unjoined.halves.relative_cost >= 1:
+        return NATIVE.of(program.evolution, task)
+    halves = unjoined.halves
+    numbers = 2.0**halves.low.num_qubits + 2.0**halves.high.num_qubits
+    return NATIVE.of(program.evolution, task, halves.relative_cost, numbers / 2**program.evolution.num_qubits)
+
+
 # By operations and bytes of an H100, and not measured: steps take as long as their launches at least.
 CUDA = Rates(call=3.0e-5, step=1.0e-6, amplitude=1.0e-12, kept=3)
 PYTORCH = Rates(call=4.2e-4, step=1.4e-4, amplitude=1.8e-8, kept=None)
@@ -157,6 +171,28 @@ def work_of_layers(
         read, kept = read + share * 2 * passes, kept + share * (3 * passes if layer > 0 else 2)
     size = float(2**num_qubits)
     return Work(forward * size, read * amplitude * size), Work(backward * size, kept * amplitude * size)
+
+
+def work_of_halves(unjoined: Unjoined, amplitude: int) -> tuple[Work, Work]:
+    """As above, where the halves are never joined; what a batch shares is counted for every sample."""
+    forward = backward = read = kept = 0.0
+    for half in (unjoined.halves.low, unjoined.halves.high):
+        size = 2.0**half.num_qubits
+        for layer in half.layers[1:]:
+            applied = _PRODUCT + _ROTATION * len(layer.runs)
+            forward += size * applied
+            backward += size * (applied + _MOMENTS * len(layer.runs))
+        read += 2 * size * len(half.layers)
+        kept += 3 * size * len(half.layers)
+    sizes = [2.0**half.num_qubits for half in (unjoined.halves.low, unjoined.halves.high)]
+    branches = 2.0**unjoined.halves.glue
+    for gram in unjoined.grams:
+        near, far = sizes[gram.half], sizes[1 - gram.half]
+        forward += _JOINED * (branches / 2 * near + branches * far + gram.num_flips * far)
+        backward += _JOINED * (branches * 1.5 * far + branches * near + 2 * gram.num_flips * far)
+        read += near + (2 + gram.num_flips) * far
+        kept += near + (4 + gram.num_flips) * far
+    return Work(forward, read * amplitude), Work(backward, kept * amplitude)
 
 
 def work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tuple[Work, Work]:

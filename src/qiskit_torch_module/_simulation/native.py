@@ -11,7 +11,7 @@ import torch
 from .._engine import Engine, Tape32, Tape64
 from .._program.program import Program
 from .columns import explained
-from .costs import NATIVE, refused_states, state_bytes
+from .costs import native_cost, refused_states, state_bytes
 from .engines import engine_of
 from .method import Cost, Method, Optional, Powers, Refusal, Runner, Task
 from .threads import engine_threads
@@ -52,7 +52,7 @@ class Native(Method):
             return Refusal(reason)
         if (refusal := refused_states(program, task)) is not None:
             return refusal
-        cost = NATIVE.of(program.evolution, task)
+        cost = native_cost(program, task)
         return Cost(cost.seconds, cost.bytes + state_bytes(program, task))
 
     def prepare(self, program: Program) -> Runner:

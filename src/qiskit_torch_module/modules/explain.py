@@ -23,7 +23,7 @@ from .._program.symmetries import without_settled
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
-from .._simulation.costs import Work, work_of_layers, work_of_steps
+from .._simulation.costs import Work, work_of_halves, work_of_layers, work_of_steps
 from .._simulation.cuda import Cuda
 from .._simulation.engines import engine_of, steps_of
 from .._simulation.method import Cost, Method, Refusal, Spending, Task
@@ -50,6 +50,9 @@ class Explanation:
             or for the first ones, where it starts from halves.
         halves: Qubits of the low half, of the high half, and of the glue, which are part of both, if the state starts
             from halves in place of the first layers; else None.
+        words: If halves hold all layers but one that is absorbed, and are never joined: the number of Pauli words that
+            are read from them; else 0.
+        half_words: And how many half-words all of these have one of: each takes a Gram matrix.
         prefix_layers: Layers that are the same for the whole batch.
         absorbed_runs: Runs of the last layer that the observables absorb.
         dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
@@ -89,6 +92,8 @@ class Explanation:
     characters_of_phases: tuple[int, ...]
     sweeps_of_layers: tuple[int, ...]
     halves: tuple[int, int, int] | None
+    words: int
+    half_words: int
     prefix_layers: int
     absorbed_runs: int
     dense_qubits: tuple[int, ...]
@@ -113,6 +118,16 @@ class Explanation:
         """For notebooks."""
         return card("What the compiler makes of it", self._rows())
 
+    def _halves(self) -> str:
+        if self.halves is None:
+            return "none"
+        low, high, glue = self.halves
+        layers = self.sweeps_of_layers.count(0) - (self.words > 0 and self.absorbed_runs > 0)
+        found = f"{layers} layers on {low - glue} and {high - glue} qubits, a sum of {2**glue} products of states"
+        if not self.words:
+            return found
+        return f"{found}, never joined: {self.words} Pauli words by {_many(self.half_words, 'half-word')}"
+
     def _rows(self) -> list[tuple[str, str]]:
         gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
         layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
@@ -125,7 +140,7 @@ class Explanation:
             ("diagonal merging", f"{_many(sum(self.characters_of_phases), 'factor')} in {_many(layers, 'phase')}"),
             ("product state", f"{_many(self.runs_of_layers[0] if layers else 0, 'run')} of the first layer"),
             ("symmetry reduction", f"{_many(self.num_settled_qubits, 'qubit')} settled by symmetries"),
-            ("halved start", _halves(self.halves, self.sweeps_of_layers.count(0))),
+            ("halved start", self._halves()),
             ("shared prefix", f"{self.prefix_layers} of {_many(layers, 'layer')}"),
             ("observable absorption", f"{_many(self.absorbed_runs, 'run')} of the last layer"),
             ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
@@ -247,8 +262,12 @@ def explain(
     runs = tuple(len(layer.runs) for layer in evolution.layers)
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
+    unjoined = program.unjoined if schedule["words"] else None
     steps, amplitude = steps_of(program), 16 if dtype == torch.float64 else 8
-    if steps is None or not schedule["by_steps"]:
+    if unjoined is not None:
+        sweeps = (0,) * len(runs)
+        values, gradients = work_of_halves(unjoined, amplitude)
+    elif steps is None or not schedule["by_steps"]:
         values, gradients = _work_of_layers(evolution.num_qubits, schedule, runs, sweeps, batch_size, amplitude)
     else:
         values, gradients = work_of_steps(evolution.num_qubits, steps, amplitude)
@@ -264,6 +283,8 @@ def explain(
         characters_of_phases=tuple(map(len, characters_of(evolution.layers, AngleTable()))),
         sweeps_of_layers=sweeps,
         halves=schedule["halves"],
+        words=schedule["words"],
+        half_words=0 if unjoined is None else len(unjoined.grams),
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=schedule["measured_runs"],
         dense_qubits=tuple(len(step.qubits) for step in evolution.steps if not isinstance(step, Rotation)),
@@ -363,13 +384,6 @@ def _many(count: int, noun: str) -> str:
 def _matrices(dense_qubits: Sequence[int]) -> str:
     sizes = ", ".join(f"{count} on {_many(size, 'qubit')}" for size, count in sorted(Counter(dense_qubits).items()))
     return f"{len(dense_qubits)} {'matrix' if len(dense_qubits) == 1 else 'matrices'} ({sizes})"
-
-
-def _halves(halves: tuple[int, int, int] | None, layers: int) -> str:
-    if halves is None:
-        return "none"
-    low, high, glue = halves
-    return f"{layers} layers on {low - glue} and {high - glue} qubits, a sum of {2**glue} products of states"
 
 
 def _work(work: Work) -> str:
