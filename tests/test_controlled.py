@@ -25,7 +25,7 @@ from qiskit_torch_module._program.dense import ControlledRotation, VirtualQubits
 from qiskit_torch_module._program.frame import Frame
 from qiskit_torch_module._program.layers import Rotation, X, Y, Z
 from qiskit_torch_module._reading.polynomials import Polynomial
-from qiskit_torch_module._simulation.engines import NO_STATE, observable_arrays
+from qiskit_torch_module._simulation.engines import NO_STATE, NO_WORDS, observable_arrays
 from qiskit_torch_module.outputs import State
 from reference import batch_values, central_differences, state
 
@@ -403,7 +403,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     def engine(step, **changes):
         table = AngleTable()
         steps = {**step_arrays([step], table), **changes}
-        arrays = {**engine_arrays([]), **observable_arrays(output), **table.arrays(), **NO_STATE}
+        arrays = {**engine_arrays([]), **observable_arrays(output), **table.arrays(), **NO_STATE, **NO_WORDS}
         return _engine.Engine(4, 0, 0, arrays, steps=steps)
 
     right = ControlledRotation(Rotation(Y, 1, 1, Polynomial.constant(1.0)), controls)

@@ -30,7 +30,7 @@ from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, I
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation import pytorch
 from qiskit_torch_module._simulation.columns import with_derived_columns
-from qiskit_torch_module._simulation.engines import engine_of, observable_arrays
+from qiskit_torch_module._simulation.engines import NO_WORDS, engine_of, observable_arrays
 from qiskit_torch_module._storage.portable import from_text, to_text
 from reference import batch_values, central_differences, state
 
@@ -296,7 +296,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     program = compile_program(circuit, ["XYZXYZ"], x, [w])
     angles = AngleTable()
     arrays, steps = engine_arrays([]), step_arrays(program.evolution.steps, angles)
-    arrays.update(observable_arrays(program.output), **angles.arrays(), **NO_STATE)
+    arrays.update(observable_arrays(program.output), **angles.arrays(), **NO_STATE, **NO_WORDS)
 
     def engine(**changes):
         return _engine.Engine(

@@ -24,6 +24,8 @@ inline constexpr int64_t most_pieces = 4, least_tiles_of_bras = 4;
 // What it costs to start a thread and to meet in a team (ns), and the share of its time that a team works; with kets on
 // a tape there is no forward pass in a backward call, and fewer meetings.
 inline constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85, team_efficiency_with_kets = 0.93;
+// Halves that stay apart: meetings for each Gram matrix, and what the halves themselves take of a step.
+inline constexpr double meetings_of_gram = 7, share_of_halves = 0.4;
 // Of a way forward and one back, what the way forward takes. Several cotangents go side by side, each with a copy of
 // the samples, as long as these are no more rows for each thread; with circuits that hold matrices, for all of them.
 inline constexpr double forward_share = 0.35;
