@@ -17,6 +17,7 @@ IDEAS = {
     "diagonal_merging": "phases: all diagonals as one",
     "product_state": "the first layer is a product",
     "halved_start": "two halves instead of one whole",
+    "unjoined_halves": "halves that are never joined",
     "symmetry_reduction": "qubits that symmetries settle are left out",
     "shared_prefix": "what no input touches is done once",
     "observable_absorption": "the last layer moves into the observables",

@@ -22,6 +22,8 @@ class Passes:
         product_state: The first layer, which acts on |0...0>, makes a product state. Off: it is swept like any other.
         halved_start: The first layers run on two halves of the qubits where few parities join them; the state is made
             from these. Off: they run on all qubits.
+        unjoined_halves: Where halves hold all of a circuit but a last layer that is absorbed, expectation values are
+            read from the halves, and there is no state of all qubits. Off, or without halved_start: there is.
         symmetry_reduction: For expectation values, qubits that symmetries of the circuit settle are not simulated,
             where that is faster. Off: they are.
         shared_prefix: Layers before the first one that depends on the data run once for the batch, and adjoint states
@@ -35,6 +37,7 @@ class Passes:
     diagonal_merging: bool = True
     product_state: bool = True
     halved_start: bool = True
+    unjoined_halves: bool = True
     symmetry_reduction: bool = True
     shared_prefix: bool = True
     observable_absorption: bool = True

@@ -131,12 +131,11 @@ class Program(Shown):
     def unjoined(self) -> Unjoined | None:
         """The halves that its observables are read from without a state of all qubits, if there are such."""
         evolution, output = self.evolution, self.expectation_values
-        is_large = len(evolution.rotations) > _MOST_IN_HALVES
-        if output is None or evolution.is_stepwise or is_large or not evolution.passes.halved_start:
+        passes, is_large = evolution.passes, len(evolution.rotations) > _MOST_IN_HALVES
+        if output is None or evolution.is_stepwise or is_large or not (passes.halved_start and passes.unjoined_halves):
             return None
         joined = 1.0 if evolution.halves is None else min(1.0, evolution.halves.relative_cost)
-        absorbs = evolution.passes.observable_absorption
-        return unjoined_of(evolution.layers, evolution.num_qubits, output, absorbs, joined)
+        return unjoined_of(evolution.layers, evolution.num_qubits, output, passes.observable_absorption, joined)
 
     @cached_property
     def felt(self) -> tuple[bool, ...]:

@@ -38,7 +38,7 @@ from ..outputs.reduced import DensityMatrix, Purity
 from ..outputs.variance import Variance
 
 # Raised whenever what older releases wrote or read changes.
-VERSION = 3
+VERSION = 4
 
 # Far more than any circuit needs, and little enough to be evaluated.
 MAX_STEPS = 1 << 20
@@ -399,6 +399,9 @@ _COUNT = _Integer(0, (1 << 31) - 1)
 _WIDEST = 1 << 14  # qubits of a circuit, most of them idle
 _QUBITS = _Many(_Integer(0, _WIDEST - 1))
 
+# Passes that the first version did not have.
+_PASSES_SINCE = {"symmetry_reduction": 3, "unjoined_halves": 4}
+
 _FIELDS: Mapping[type, Mapping[str, Field]] = {
     Rotation: {
         "axis": Field(_Integer(0, 2)),
@@ -433,7 +436,7 @@ _FIELDS: Mapping[type, Mapping[str, Field]] = {
         "expression": Field(_Expression()),
         "angle": Field(_Text()),
     },
-    Passes: {name: Field(_Truth(), 3 if name == "symmetry_reduction" else 1) for name in PASS_NAMES},
+    Passes: {name: Field(_Truth(), _PASSES_SINCE.get(name, 1)) for name in PASS_NAMES},
     Evolution: {
         "num_qubits": Field(_Integer(1, MAX_QUBITS)),
         "num_inputs": Field(_COUNT),
