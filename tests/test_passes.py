@@ -88,6 +88,12 @@ def module_of(name, n):
     return QuantumModule(case.circuit, case.encoding, case.variational, observables=observables, seed_init=2)
 
 
+def joined_of(name, n):
+    """With a state of all qubits, whatever is faster (`test_unjoined` has the others)."""
+    with compiler_passes(unjoined_halves=False):
+        return module_of(name, n)
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("off", PASS_NAMES)
 @pytest.mark.parametrize("name", CASES)
@@ -236,7 +242,7 @@ def test_gradients_from_a_tape_with_and_without_kets(name, holds_kets, layout):
 @pytest.mark.parametrize("batch_size", [1, 4])  # threads share a state, or have samples of their own
 @pytest.mark.parametrize("name", ["reuploading", "open end", "deep prefix, flips", "qaoa"])
 def test_gradients_from_the_last_ket_which_the_first_of_them_undoes(name, batch_size):
-    model = module_of(name, 18)
+    model = joined_of(name, 18)
     engine, generator = engine_of(model._program), np.random.default_rng(0)
     inputs = generator.standard_normal((batch_size, model.input_size))
     weights = generator.standard_normal(model.num_trainable_parameters)
@@ -307,7 +313,7 @@ def test_an_unknown_pass_is_named():
 
 
 def test_explain_counts_what_the_passes_did():
-    model = module_of("reuploading", 10)
+    model = joined_of("reuploading", 10)
     found = explain(model, batch_size=48, num_threads=1)
     assert found.gates == {"h": 10, "rz": 50, "ry": 50, "cx": 20}
     assert (found.num_relabellings, found.num_rotations) == (20, 110)  # without RZ of the first H, which act on |0>
@@ -336,7 +342,7 @@ def test_explain_takes_a_circuit():
 @pytest.mark.parametrize("num_threads", [2, 3])
 @pytest.mark.parametrize("name", CASES)
 def test_threads_share_a_large_state(name, num_threads, layout):
-    model = module_of(name, 14)
+    model = joined_of(name, 14)
     schedule = engine_of(model._program).schedule_float64(1, num_threads, True)
     assert schedule["is_team"]
     assert schedule["num_threads"] == num_threads
@@ -364,7 +370,7 @@ def test_layers_of_several_sweeps():
 
 
 def test_teams_of_several_python_threads_do_not_wait_for_each_other():
-    model = module_of("reuploading", 14)
+    model = joined_of("reuploading", 14)
     model.set_num_threads_forward(2)
     inputs = torch.rand(1, 14)
     expected = model(inputs).detach()
@@ -376,7 +382,7 @@ def test_teams_of_several_python_threads_do_not_wait_for_each_other():
 @pytest.mark.usefixtures("float64")
 def test_tapes_of_teams_that_were_there_for_one_call_only():
     """Of several Python threads one has the team; the others do its work alone, forward or back."""
-    engine = engine_of(module_of("reuploading", 16)._program)
+    engine = engine_of(joined_of("reuploading", 16)._program)
     random = np.random.default_rng(0)
     inputs, weights, cotangent = random.normal(size=(1, 16)), random.normal(size=160), random.normal(size=(1, 16))
     wanted = np.ones(176, bool)

@@ -1,5 +1,7 @@
 """Circuits whose observables are read from two halves that are never joined: as on all qubits."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -41,12 +43,28 @@ def heisenberg(n):
 READ = {"Z": lambda n: "individualZ", "Heisenberg": heisenberg, "random": lambda n: random_observables(n, 3)}
 
 
+def product(n):
+    """One layer of data, a chain, and one of weights, which is absorbed."""
+    x, w = ParameterVector("x", n), ParameterVector("w", n)
+    circuit = QuantumCircuit(n)
+    for q in range(n):
+        circuit.ry(x[q], q)
+    for p, q in chain(n):
+        circuit.cx(p, q)
+    for q in range(n):
+        circuit.rx(w[q], q)
+    return Case(circuit, list(x), [list(w)])
+
+
+ALL = {**CASES, "product": (0, product)}
+
+
 def stay_apart(model, batch_size=1, num_threads=1):
     return engine_of(model._program).schedule_float64(batch_size, num_threads, True)["words"] > 0
 
 
 def pair_of(name, n, read, **options):
-    case = CASES[name][1](n)
+    case = ALL[name][1](n)
     with compiler_passes(symmetry_reduction=False):
         apart = module_of(case, READ[read](n), **options)
         whole = module_of(case, READ[read](n), halved=False, num_threads_forward=1, num_threads_backward=1)
@@ -58,7 +76,7 @@ JOINED = {("qaoa", "Z"), ("phases", "Z")}
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize("batch_size", [1, 21])
 def test_results_are_those_of_the_whole(name, read, batch_size, instruction_set):
@@ -108,7 +126,7 @@ def test_kets_of_the_halves_are_kept_or_undone(name, read, layout):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("read", ["Z", "Heisenberg"])
 @pytest.mark.parametrize("num_threads", [2, 3, 5])
 def test_threads_of_a_team_share_the_halves(name, read, num_threads, layout):
@@ -134,6 +152,31 @@ def test_members_of_a_team_may_differ_between_the_calls():
     assert_equal(run(apart, 1), run(whole, 1))
     apart.set_num_threads_backward(1)
     assert_equal(run(apart, 1), run(whole, 1))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("read", ["Z", "Heisenberg"])
+def test_tapes_of_teams_that_were_there_for_one_call_only(read):
+    """Of several Python threads one has the team; the others do its work alone, forward or back."""
+    _engine.force_halves(False)
+    apart, _ = pair_of("ring" if read == "Z" else "chain", 20, read)
+    engine, random = engine_of(apart._program), np.random.default_rng(0)
+    inputs, weights = random.normal(size=(1, 20)), random.normal(size=240)
+    cotangent, wanted = random.normal(size=(1, apart._program.output_size)), np.ones(260, bool)
+    schedule = engine.schedule_float64(1, 3, True)
+    assert schedule["is_team"]
+    assert schedule["words"]
+    assert schedule["tape_bytes"]
+
+    def gradients(num_threads):
+        tape = engine.record(inputs, weights, num_threads)[1]
+        found = engine.vector_jacobian_product(inputs, weights, cotangent, wanted, num_threads, tape=tape)
+        return np.concatenate([one.ravel() for one in found])
+
+    expected = gradients(1)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: gradients(3), range(80)):
+            np.testing.assert_allclose(found, expected, atol=1e-11, rtol=0)
 
 
 @pytest.mark.usefixtures("float64")

@@ -74,6 +74,17 @@ void check_amplitudes(const ProgramArrays& a) {
     require_indices(a.state_phase, a.angle_constant.size(), "state_phase");
 }
 
+void check_words(const ProgramArrays& a) {
+    const size_t num_grams = a.gram_half.size(), num_words = a.word_x.size();
+    require_indices(a.gram_half, 2, "gram_half");
+    require(a.gram_x.size() == num_grams, "gram_x");
+    require(a.gram_z.size() == num_grams, "gram_z");
+    require_ranges(a.gram_word_begin, num_grams, num_words, "gram_word_begin");
+    require(a.word_z.size() == num_words, "word_z");
+    for (const int32_t word : a.reading_word) require(word >= -1 && word < int32_t(num_words), "reading_word");
+    require(a.reading_sign.size() == a.reading_word.size(), "reading_sign");
+}
+
 }  // namespace
 
 void check(const ProgramArrays& arrays, bool starts_from_halves) {
@@ -83,6 +94,7 @@ void check(const ProgramArrays& arrays, bool starts_from_halves) {
     check_phases(arrays);
     check_observables(arrays);
     check_amplitudes(arrays);
+    check_words(arrays);
 }
 
 }  // namespace qtm

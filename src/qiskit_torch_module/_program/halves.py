@@ -102,8 +102,10 @@ def deepest_halves_of(layers: Sequence[Layer], num_qubits: int) -> Halves | None
 def whole_halves_of(layers: Sequence[Layer], num_qubits: int, has_last: bool) -> Halves | None:
     """Those of all layers, the last one being part of them or not, if there are such."""
     own = list(layers if has_last else layers[:-1])
-    if num_qubits < _LEAST_QUBITS or not 2 <= len(own) <= _MOST_LAYERS or _full([*own, Layer()], num_qubits) != own:
+    if num_qubits < _LEAST_QUBITS or not 1 <= len(own) <= _MOST_LAYERS or _full([*own, Layer()], num_qubits) != own:
         return None
+    if len(own) == 1:  # a product state
+        return _Cut(num_qubits, [], 0).halves(layers)
     cuts = _cuts(own, MOST_UNJOINED_GLUE_BITS)
     return cuts[-1].halves(layers) if len(cuts) == len(own) - 1 else None
 
@@ -119,7 +121,8 @@ def _cuts(full: Sequence[Layer], most_glue: int = MOST_GLUE_BITS) -> list[_Cut]:
     steps: list[_Step] = []
     for before, after in itertools.pairwise(full):
         steps.append(_Step(before, after))
-        cut = min((_Cut(steps, shift) for shift in range(len(before.runs))), key=lambda cut: cut.glue)
+        size = len(before.runs)
+        cut = min((_Cut(size, steps, shift) for shift in range(size)), key=lambda cut: cut.glue)
         if cut.glue > most_glue:
             break
         cuts.append(cut)
@@ -176,10 +179,9 @@ class _Step:
 class _Cut:
     """A choice of halves: the same places in all layers, one half of them from ``shift`` on."""
 
-    def __init__(self, steps: Sequence[_Step], shift: int) -> None:
-        size = len(steps[0].reached)
+    def __init__(self, size: int, steps: Sequence[_Step], shift: int) -> None:
         places = [(shift + i) % size for i in range(size)]
-        self.steps = tuple(steps)
+        self.size, self.steps = size, tuple(steps)
         self.sides = places[: size // 2], places[size // 2 :]
         self.masks = [sum(1 << place for place in side) for side in self.sides]
         # What the low half and the high one have to know of the other in each step.
@@ -200,8 +202,7 @@ class _Cut:
 
         A first layer, a product state, takes a fourth less than others. Large states wait for memory, the sum does not.
         """
-        size = len(self.steps[0].reached)
-        depth = len(self.steps) + 1
+        size, depth = self.size, len(self.steps) + 1
         of_sum = max(0.02, 0.15 - 0.0165 * (size - 10)) * 2.0**self.glue
         of_halves = 1.05 * depth * sum(2.0 ** (len(side) + self.glue - size) for side in self.sides)
         cost = num_layers - depth + of_sum + of_halves

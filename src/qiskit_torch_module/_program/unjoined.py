@@ -214,8 +214,8 @@ def _all_words(grams: Iterable[Gram]) -> Iterable[Word]:
 
 # Multiply-adds of a training step for an amplitude: those of a run of a layer (there and back, and its moments) and of
 # what lies between two layers; of a row or a column of a Gram matrix, there and back; of a flip; of a term that is read
-# from a state. And what halves take beyond the count, to layers, as measured from 12 to 20 qubits.
-_RUN, _PHASE, _PRODUCTS, _FLIP, _TERM, _BEYOND = 8.0, 24.0, 7.0, 12.0, 6.0, 1.25
+# from a state. And what halves take beyond the count, for each matrix and to layers, as measured from 9 to 20 qubits.
+_RUN, _PHASE, _PRODUCTS, _FLIP, _TERM, _GRAM, _BEYOND = 8.0, 24.0, 7.0, 12.0, 6.0, 8000.0, 1.25
 
 
 def _cost_of_reading(terms: PauliTerms, num_qubits: int, num_layers: int) -> float:
@@ -233,7 +233,7 @@ def _relative_cost(halves: Halves, grams: Sequence[Gram], num_layers: int) -> fl
     cost = sum(depth * (_RUN * bits + _PHASE) * 2.0**size for bits, size in zip(own, sizes, strict=True))
     for gram in grams:
         near, far = 2.0 ** sizes[gram.half], 2.0 ** sizes[1 - gram.half]
-        cost += _PRODUCTS * 2**halves.glue * (near + far) + _FLIP * gram.num_flips * far
+        cost += _GRAM + _PRODUCTS * 2**halves.glue * (near + far) + _FLIP * gram.num_flips * far
     return _BEYOND * cost / ((num_layers - 0.25) * (_RUN * sum(own) + _PHASE) * 2.0 ** sum(own))
 
 
