@@ -379,7 +379,7 @@ struct Evolve {
         A::prepare(tile, space);
         const C* ket = forward(tile, space);
         if constexpr (!is_jet<Real>)
-            if (tile.program->is_unjoined && !tile.program->absorbs) return U::read_terms(tile, space);
+            if (tile.program->is_unjoined) return U::read(tile, space);
         Out::read(tile, space, ket);
     }
 
@@ -395,7 +395,7 @@ struct Evolve {
                     run_gradients(p, space, r, Absorbed::moments(p, space, r));
             if (tile.wanted->first_layer >= p.num_layers - 1) return;
             if constexpr (!is_jet<Real>)
-                if (p.is_unjoined) return U::fill_cotangents_of_runs(p, space);
+                if (p.is_unjoined) return U::fill_cotangents(tile, space);
             if (p.has_unabsorbed_terms) O::seed(tile, space, last, space.bra);
             // What comes from halves has no runs before it that would need it.
             const int layer = p.num_layers - 1;
@@ -405,7 +405,7 @@ struct Evolve {
             return Absorbed::adjoint_state(p, space, last, ket_before, p.has_unabsorbed_terms);
         }
         if constexpr (!is_jet<Real>)
-            if (p.is_unjoined) return U::fill_cotangents_of_terms(tile, space);
+            if (p.is_unjoined) return U::fill_cotangents(tile, space);
         Out::seed(tile, space, last, space.bra);
         if (p.last_phase_acts && p.num_layers > 0) undo_last_phase(tile, space);
     }

@@ -57,8 +57,7 @@ void Plan::check_halves() const {
 void Plan::check_words() const {
     const ProgramArrays& a = given_;
     if (!is_unjoined()) return require(a.reading_word.empty(), "words");
-    require(half(0) != nullptr && a.layer_run_begin.size() <= 3 && !common_.has_unabsorbed_terms &&
-                a.character_mask.empty() && !a.reads_amplitudes(),
+    require(half(0) != nullptr && a.layer_run_begin.size() <= 3 && a.character_mask.empty() && !a.reads_amplitudes(),
             "what is read of halves that stay apart");
     const auto is_own = [&](int32_t i, uint32_t mask) {
         return mask >> (half(i)->given_.num_qubits - halves_.glue_bits) == 0;
@@ -71,8 +70,7 @@ void Plan::check_words() const {
     }
     const size_t layers = a.layer_run_begin.size() - 1;
     require(can_absorb_ == (layers == 2), "a last layer");
-    const size_t readings = can_absorb_ ? 3 * a.run_x.size() : a.pauli_z.size();
-    require(a.reading_word.size() == readings, "what is read of halves that stay apart");
+    require(a.reading_word.size() == 3 * a.run_x.size() + a.pauli_z.size(), "what is read of halves that stay apart");
 }
 
 const ProgramView* Plan::view(int lane_bits, bool may_absorb, bool is_team) const {

@@ -363,8 +363,11 @@ struct Unjoined {
         return found;
     }
 
-    // What is read of them: runs of an absorbed layer, or terms.
+    // What is read of them: the runs of an absorbed layer, then terms.
 
+    static int num_runs(const ProgramView& p) {
+        return p.absorbs ? p.layer_run_begin[p.num_layers] - p.layer_run_begin[p.num_layers - 1] : 0;
+    }
     static V reading(const ProgramView& p, const Space& space, int number) {
         const int word = p.reading_word[number];
         return word < 0 ? V{} : space.word_value[word] * Number(p.reading_sign[number]);
@@ -373,52 +376,47 @@ struct Unjoined {
         const int word = p.reading_word[number];
         if (word >= 0) space.word_cotangent[word] += cotangent * Number(p.reading_sign[number]);
     }
-    static void clear_cotangents(const ProgramView& p, const Space& space) {
-        for (int word = 0; word < p.num_words; ++word) space.word_cotangent[word] = V{};
-    }
 
     // Bloch vectors after the right diagonals of the runs, which no half applies.
     static void fill_bloch(const ProgramView& p, const Space& space) {
-        const int begin = p.layer_run_begin[p.num_layers - 1];
-        for (int r = begin; r < p.layer_run_begin[p.num_layers]; ++r) {
-            const int first = 3 * (r - begin);
+        for (int i = 0; i < num_runs(p); ++i) {
+            const int r = p.layer_run_begin[p.num_layers - 1] + i;
             auto& bloch = Absorbed::bloch(p, space, r);
-            bloch = {reading(p, space, first), reading(p, space, first + 1), reading(p, space, first + 2)};
+            bloch = {reading(p, space, 3 * i), reading(p, space, 3 * i + 1), reading(p, space, 3 * i + 2)};
             if (!p.run_is_real[r]) A::turn(bloch.x, bloch.y, space.run[r].right.re, space.run[r].right.im);
         }
     }
 
-    // Those of words, from those of <Z> after the layer: U^+ Z U = cos(theta) Z - sin(theta) X, turned back.
-    static void fill_cotangents_of_runs(const ProgramView& p, const Space& space) {
-        clear_cotangents(p, space);
-        const int begin = p.layer_run_begin[p.num_layers - 1];
-        for (int r = begin; r < p.layer_run_begin[p.num_layers]; ++r) {
-            const int first = 3 * (r - begin);
-            const V cotangent = Absorbed::cotangent(p, space, r);
-            V x = -(cotangent * Absorbed::sine(space, r)), y{};
-            if (!p.run_is_real[r]) A::turn(x, y, space.run[r].right.re, -space.run[r].right.im);
-            add_cotangent(p, space, first, x);
-            add_cotangent(p, space, first + 1, y);
-            add_cotangent(p, space, first + 2, cotangent * Absorbed::cosine(space, r));
-        }
-    }
-
-    static void read_terms(const Tile<Real>& tile, const Space& space) {
+    static void read(const Tile<Real>& tile, const Space& space) {
         const ProgramView& p = *tile.program;
         for (int64_t lane = 0; lane < tile.num_samples; ++lane)
             for (int m = 0; m < p.num_observables; ++m)
                 tile.values[lane * p.num_observables + m] =
                     space.team.rank > 0 ? Number(0) : Number(p.observable_constant[m]);
+        if (p.absorbs) O::absorbed_values(tile, space);
         for (int t = 0; t < p.flip_term_begin[2 * p.num_flips]; ++t)
-            O::add_value(tile, p.pauli_observable[t], Number(p.pauli_coefficient[t]) * reading(p, space, t));
+            if (!O::is_absorbed(p, t))
+                O::add_value(tile, p.pauli_observable[t],
+                             Number(p.pauli_coefficient[t]) * reading(p, space, 3 * num_runs(p) + t));
     }
 
-    static void fill_cotangents_of_terms(const Tile<Real>& tile, const Space& space) {
+    // Those of words: from those of <Z> after an absorbed layer, as U^+ Z U = cos(theta) Z - sin(theta) X, turned back,
+    // and from those of the terms.
+    static void fill_cotangents(const Tile<Real>& tile, const Space& space) {
         const ProgramView& p = *tile.program;
-        clear_cotangents(p, space);
+        for (int word = 0; word < p.num_words; ++word) space.word_cotangent[word] = V{};
+        for (int i = 0; i < num_runs(p); ++i) {
+            const int r = p.layer_run_begin[p.num_layers - 1] + i;
+            const V cotangent = Absorbed::cotangent(p, space, r);
+            V x = -(cotangent * Absorbed::sine(space, r)), y{};
+            if (!p.run_is_real[r]) A::turn(x, y, space.run[r].right.re, -space.run[r].right.im);
+            add_cotangent(p, space, 3 * i, x);
+            add_cotangent(p, space, 3 * i + 1, y);
+            add_cotangent(p, space, 3 * i + 2, cotangent * Absorbed::cosine(space, r));
+        }
         O::for_each_counting(tile, 0, p.flip_term_begin[2 * p.num_flips], [&](int t, V cotangent) {
             if constexpr (spread) cotangent = broadcast<Real, lanes>(cotangent[0]);
-            add_cotangent(p, space, t, cotangent);
+            add_cotangent(p, space, 3 * num_runs(p) + t, cotangent);
         });
     }
 };

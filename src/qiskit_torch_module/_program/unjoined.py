@@ -63,7 +63,7 @@ class Unjoined:
         halves: The halves; ``rest`` is an empty layer, and the last one of the circuit if it is absorbed.
         grams: All words.
         readings: Number of a word and its sign: for <X>, <Y> and <Z> of every run of the last layer, if it is absorbed,
-            or else for every term, in the order of the engine. Words that nobody needs are -1.
+            then for every term, in the order of the engine. Words that nobody needs are -1.
     """
 
     halves: Halves
@@ -101,13 +101,16 @@ def unjoined_of(
     """
     if not 0 < len(output.terms) <= _MOST_WORDS:
         return None
-    absorbs = may_absorb and len(layers) > 1 and _is_absorbed(layers[-1], output.terms)
+    measured = _measured(layers[-1], output.terms) if may_absorb and len(layers) > 1 else frozenset()
+    absorbs = bool(measured)
     halves = whole_halves_of(layers, num_qubits, has_last=not absorbs)
     found = None if halves is None else _with_own_phase(halves)
     if found is None:
         return None
     moved = output.moved(found.index)
-    wanted = list(_of_runs(found.rest[1].runs, moved.terms) if absorbs else _of_terms(moved))
+    masks = {found.index.parity(mask) for mask in measured}
+    of_runs = list(_of_runs(found.rest[1].runs, masks)) if absorbs else []
+    wanted = [*of_runs, *_of_terms(moved, masks)]
     size = found.low.num_qubits - found.glue
     words = [_halved(*one, size) for one in wanted if one is not None]
     grams = _grams(words)
@@ -115,20 +118,25 @@ def unjoined_of(
         return None
     number = {word: i for i, word in enumerate(_all_words(grams))}
     halved = iter(words)
-    readings = [(-1, 1) if one is None else _reading(next(halved), number, reads_terms=not absorbs) for one in wanted]
+    readings = [
+        (-1, 1) if one is None else _reading(next(halved), number, of_term=place >= len(of_runs))
+        for place, one in enumerate(wanted)
+    ]
     cost = _relative_cost(found, grams, len(layers))
     if not absorbs:
         cost *= joined / (joined + _cost_of_reading(output.terms, num_qubits, len(layers)))
     return Unjoined(replace(found, relative_cost=cost), tuple(grams), tuple(readings))
 
 
-def _is_absorbed(layer: Layer, terms: PauliTerms) -> bool:
-    """Whether every term is the Z of a run of the layer, and commutes with the others."""
+def _measured(layer: Layer, terms: PauliTerms) -> frozenset[int]:
+    """The masks of Z of its runs that are terms; none, if a term neither is one of them nor commutes with the layer."""
     if terms.x.any():
-        return False
+        return frozenset()
     masks = set(terms.z.tolist())
-    turned = ([run for run in layer.runs if is_odd(run.x & mask)] for mask in masks)
-    return all(len(runs) == 1 and runs[0].z == mask for mask, runs in zip(masks, turned, strict=True))
+    turned = {mask: [run for run in layer.runs if is_odd(run.x & mask)] for mask in masks}
+    if any(run.z != mask for mask, runs in turned.items() for run in runs):
+        return frozenset()
+    return frozenset(mask for mask, runs in turned.items() if runs)
 
 
 def _with_own_phase(halves: Halves) -> Halves | None:
@@ -150,20 +158,20 @@ def _with_phase(half: Half, phase: dict[int, Polynomial]) -> Half:
     return replace(half, layers=(*before, replace(last, phase={**last.phase, **phase})))
 
 
-def _of_runs(runs: Sequence[Run], terms: PauliTerms) -> Iterable[HalfWord | None]:
+def _of_runs(runs: Sequence[Run], measured: set[int]) -> Iterable[HalfWord | None]:
     """X, Y and Z of every run of an absorbed layer that is measured."""
-    measured = set(terms.z.tolist())
     for run in runs:
         words = ((run.x, 0), (run.x, run.z), (0, run.z))
         yield from words if run.z in measured else (None,) * len(words)
 
 
-def _of_terms(output: ExpectationValues) -> Iterable[HalfWord]:
-    """Those of all terms, in the order of the engine."""
+def _of_terms(output: ExpectationValues, absorbed: set[int]) -> Iterable[HalfWord | None]:
+    """Those of all terms that no layer absorbs, in the order of the engine."""
     arrays = grouped(output.terms)
     begins, signs = arrays["flip_term_begin"].tolist(), arrays["pauli_z"].tolist()
     for flip, mask in enumerate(arrays["flip_mask"].tolist()):
-        yield from ((mask, z) for z in signs[begins[2 * flip] : begins[2 * flip + 2]])
+        terms = signs[begins[2 * flip] : begins[2 * flip + 2]]
+        yield from (None if mask == 0 and z in absorbed else (mask, z) for z in terms)
 
 
 def _halved(x: int, z: int, size: int) -> Word:
@@ -171,14 +179,14 @@ def _halved(x: int, z: int, size: int) -> Word:
     return (x & low, z & low), (x >> size, z >> size)
 
 
-def _reading(word: Word, number: Mapping[Word, int], reads_terms: bool) -> tuple[int, int]:
+def _reading(word: Word, number: Mapping[Word, int], of_term: bool) -> tuple[int, int]:
     """Number of a word, and what its half-words, both Hermitian, differ by from what is read.
 
     A term reads the real or the imaginary part of <X^x Z^z>, which is -<i X^x Z^z>; a run reads <Y>, which is the word.
     An even word of two odd halves has a factor i from each.
     """
     odd = [is_odd(x & z) for x, z in word]
-    return number[word], -1 if all(odd) or (any(odd) and reads_terms) else 1
+    return number[word], -1 if all(odd) or (any(odd) and of_term) else 1
 
 
 def _grams(words: Iterable[Word]) -> list[Gram]:
