@@ -17,6 +17,7 @@ import kernel
 import kernels
 import memory
 import passes
+import shallow
 import shots
 import torch
 import workloads
@@ -28,6 +29,7 @@ MODULES: dict[str, ModuleType] = {
     "memory": memory,
     "cores": cores,
     "shots": shots,
+    "shallow": shallow,
     "workloads": workloads,
     "passes": passes,
     "geometry": geometry,

@@ -125,7 +125,7 @@ def test_states_that_no_cache_holds(instruction_set, num_threads, halved_start):
         for q in range(n if layer < 2 else 0):
             circuit.cx(q, (q + 1) % n)
     options = {"num_threads_forward": num_threads, "num_threads_backward": num_threads}
-    with compiler_passes(halved_start=halved_start):
+    with compiler_passes(halved_start=halved_start, unjoined_halves=False):
         model = QuantumModule(circuit, None, weights, seed_init=0, **options)
     schedule = engine_of(model._program).schedule_float64(1, num_threads, True)
     assert schedule["is_team"] == (num_threads > 1)

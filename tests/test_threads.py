@@ -10,7 +10,7 @@ import torch
 
 from circuits_zoo import reuploading
 from conftest import NIGHTLY, at_once
-from qiskit_torch_module import QuantumModule, _engine
+from qiskit_torch_module import QuantumModule, _engine, compiler_passes
 from qiskit_torch_module._simulation import engines
 from qiskit_torch_module._simulation.engines import engine_of
 from test_engine import python
@@ -45,15 +45,17 @@ def busy_pool():
 
 
 def model_of(n, threads, dtype=torch.float64):
+    """With a state of all qubits, which threads share where it is large."""
     case = reuploading(n, 2)
-    model = QuantumModule(
-        case.circuit,
-        case.encoding,
-        case.variational,
-        seed_init=0,
-        num_threads_forward=threads,
-        num_threads_backward=threads,
-    )
+    with compiler_passes(unjoined_halves=False):
+        model = QuantumModule(
+            case.circuit,
+            case.encoding,
+            case.variational,
+            seed_init=0,
+            num_threads_forward=threads,
+            num_threads_backward=threads,
+        )
     return model.to(dtype)
 
 
@@ -135,7 +137,7 @@ BESIDE_PYTORCH = """
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:2]))
     import torch
     from circuits_zoo import reuploading
-    from qiskit_torch_module import QuantumModule, _engine
+    from qiskit_torch_module import QuantumModule, _engine, compiler_passes
     torch.set_num_threads(2)
     case = reuploading(10, 2)
     model = QuantumModule(case.circuit, case.encoding, case.variational)
@@ -178,7 +180,7 @@ CROWDED = """
     import os, time, torch
     os.sched_setaffinity(0, {next(iter(os.sched_getaffinity(0)))})
     from circuits_zoo import reuploading
-    from qiskit_torch_module import QuantumModule, _engine
+    from qiskit_torch_module import QuantumModule, _engine, compiler_passes
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
 
@@ -244,7 +246,7 @@ NO_THREADS = """
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     import torch
     from circuits_zoo import reuploading
-    from qiskit_torch_module import QuantumModule, _engine
+    from qiskit_torch_module import QuantumModule, _engine, compiler_passes
     _engine.assume_processors(8)
     torch.set_num_threads(1)
     case = reuploading(10, 2)
@@ -307,7 +309,7 @@ FORK = """
     START
     import torch
     from circuits_zoo import reuploading
-    from qiskit_torch_module import QuantumModule, _engine
+    from qiskit_torch_module import QuantumModule, _engine, compiler_passes
     _engine.assume_processors(2)
 
     def model_of(n):

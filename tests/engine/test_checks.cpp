@@ -34,6 +34,7 @@ ProgramArrays two_layers() {
     a.observable_constant = {0.5, 0};
     a.flip_mask = {0, 3};
     a.flip_term_begin = {0, 1, 1, 2, 2};
+    a.gram_word_begin = {0};
     a.pauli_z = {1, 0};
     a.pauli_coefficient = {1, 1};
     a.pauli_observable = {0, 1};
@@ -203,6 +204,7 @@ std::string verdict_of_state(const Change& change) {
         a.observable_constant = {};
         a.flip_mask = a.pauli_z = {};
         a.flip_term_begin = {0};
+        a.gram_word_begin = {0};
         a.pauli_observable = {}, a.pauli_coefficient = {};
         a.state_flip = {3, 2, 2};
         a.state_phase = {1};
@@ -322,7 +324,7 @@ void steps() {
     CHECK(verdict([] { Steps{three_steps(), max_qubits + 1, 2}; }) == "inconsistent program: num_qubits");
     CHECK(verdict([] { Steps{three_steps(), max_qubits, 2}; }).empty());
     const auto with_steps = [](ProgramArrays arrays) {
-        return verdict([&] { Plan(std::move(arrays), {}, nullptr, three_steps()); });
+        return verdict([&] { Plan(std::move(arrays), {}, nullptr, nullptr, three_steps()); });
     };
     CHECK(with_steps(without_layers(2)).empty());
     CHECK(with_steps(two_layers()) == "inconsistent program: steps beside layers");
@@ -367,7 +369,7 @@ void controls() {
     CHECK(!Steps(controlled(), 2, 1).hold_matrices());
     CHECK(Steps(three_steps(), 2, 2).hold_matrices());
     const auto beside = [](ProgramArrays arrays) {
-        return verdict([&] { Plan(std::move(arrays), {}, nullptr, controlled()); });
+        return verdict([&] { Plan(std::move(arrays), {}, nullptr, nullptr, controlled()); });
     };
     CHECK(beside(two_layers()).empty());
     ProgramArrays of_state = two_layers();

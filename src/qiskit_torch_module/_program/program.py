@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .._core.collector import without_collections
 from .._core.shown import Rows, Shown, angle
 from .angle_map import AngleMap
 from .evolution import Evolution
@@ -128,6 +129,7 @@ class Program(Shown):
         return AngleMap([rotations[number].angle for number in varying(self.evolution)])
 
     @cached_property
+    @without_collections
     def unjoined(self) -> Unjoined | None:
         """The halves that its observables are read from without a state of all qubits, if there are such."""
         evolution, output = self.evolution, self.expectation_values
