@@ -64,9 +64,9 @@ double division_cost(const ProgramView& view, const Division<Real>& d, size_t by
                         double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
     if (!d.is_team) return cost + (d.num_threads > 1 ? tuning::start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
-    const double meetings = view.is_unjoined ? tuning::meetings_of_gram * view.num_grams + 3
-                                             : 2.0 * view.layer_sweep_begin[view.num_layers] * 3 /
-                                                       std::max(1, view.num_layers) + 4;
+    const double meetings = view.is_unjoined
+                                ? tuning::meetings_of_gram * view.num_grams + 3
+                                : 2.0 * view.layer_sweep_begin[view.num_layers] * 3 / std::max(1, view.num_layers) + 4;
     const double efficiency = storage.taped == Taped::all ? tuning::team_efficiency_with_kets : tuning::team_efficiency;
     // Two threads have a half each, and others none.
     const double of_halves = view.is_unjoined ? tuning::share_of_halves : 0;

@@ -133,7 +133,7 @@ struct ProgramView {
     // Or they stay apart, and words are read from them: the state of all qubits is never there.
     uint8_t is_unjoined;
     int32_t num_grams, num_words, most_flips;  // and flips of the words of a Gram matrix, at most
-    double relative_cost;  // time of a training step, to that of the circuit without halves
+    double relative_cost;                      // time of a training step, to that of the circuit without halves
 
     // Scratch sizes, in vectors.
     int32_t max_block_bits, num_groups, table_vectors, filling_vectors;

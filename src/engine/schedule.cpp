@@ -244,7 +244,7 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
     };
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
-    const Question asked{plan.number(),  batch_size,        num_threads,          purpose,
+    const Question asked{plan.number(),  batch_size,        num_threads,           purpose,
                          num_cotangents, allowed_layouts(), forced_halving.load(), preferred_storage.load(),
                          limit,          &implementation()};
     for (const Known& one : known)

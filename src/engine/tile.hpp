@@ -23,7 +23,7 @@ struct Tile {
     Team team;          // each of them with values, input_gradient and weight_gradient of its own, which add up
     void* shared_tape;  // shared_tape_bytes(program, storage), aligned to 64, likewise
     const void* first_shared_tape;
-    bool first;         // first tile that uses this scratch in this call: prepare what the batch shares
+    bool first;  // first tile that uses this scratch in this call: prepare what the batch shares
     // values
     Real* values;  // [num_samples, num_values]
     // vector-Jacobian products: adjoint passes over the same kets, one for each cotangent

@@ -1,9 +1,9 @@
 // Expectation values of Pauli words from two halves that are never joined. Included by isa/*.cpp.
 //
-// The state is sqrt(branches) * sum over c: low[c] (x) high[c]. A word is a half-word on each half, and words that share
-// the one on the near half are read together: with G = branches * <near_c|P|near_c'>, each of them is <far|Q|image>,
-// where image_c = sum over c': G[c, c'] far_c'. Their adjoint: with B = sum of cotangent * Q, the bra of the far half is
-// B image, and that of the near half M P near, where M = branches * <far_c|B|far_c'>.
+// The state is sqrt(branches) * sum over c: low[c] (x) high[c]. A word is a half-word on each half, and words that
+// share the one on the near half are read together: with G = branches * <near_c|P|near_c'>, each of them is
+// <far|Q|image>, where image_c = sum over c': G[c, c'] far_c'. Their adjoint: with B = sum of cotangent * Q, the bra of
+// the far half is B image, and that of the near half M P near, where M = branches * <far_c|B|far_c'>.
 
 template <class Real, int lanes, bool spread>
 struct Unjoined {

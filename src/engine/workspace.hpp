@@ -130,21 +130,22 @@ struct Workspace {
     Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
 
-    // An entry of a Gram matrix as three products take it that make a complex one (Gauss); spread, the same in all lanes.
+    // An entry of a Gram matrix as three products take it that make a complex one (Gauss); spread, the same in all
+    // lanes.
     struct Entry {
         using Part = std::conditional_t<spread, NumberOf<Real>, V>;
         Part im, difference, sum;
         static Entry of(Part re, Part im) { return {im, re - im, re + im}; }
     };
     // Of halves that stay apart (unjoined.hpp): they are not joined, and there are none of the states above.
-    Entry* gram;            // [num_grams, branches, branches]
-    Entry* adjoint_gram;    // [branches, branches]
-    C* image;               // [vectors of the larger half]
-    C* applied;             // likewise
-    C* overlap;             // [vectors of a branch of it]
-    C* flip_weight;         // [most_flips, vectors of a branch of it]
-    V* word_value;          // [num_words]: the share of this thread
-    V* word_cotangent;  // [num_words]
+    Entry* gram;          // [num_grams, branches, branches]
+    Entry* adjoint_gram;  // [branches, branches]
+    C* image;             // [vectors of the larger half]
+    C* applied;           // likewise
+    C* overlap;           // [vectors of a branch of it]
+    C* flip_weight;       // [most_flips, vectors of a branch of it]
+    V* word_value;        // [num_words]: the share of this thread
+    V* word_cotangent;    // [num_words]
     size_t bytes, tape_bytes, shared_bytes, shared_tape_bytes;
 
     explicit Workspace(const Tile<Real>& tile)
@@ -207,7 +208,8 @@ struct Workspace {
         states.take(saved_ket, storage.saves_ket && undoes_kets_ ? num_last * dimension : 0);
         if (storage.taped == Taped::all_but_spent_kets) taped_states.skip<C>(num_last * dimension);
         kept.take(bloch, absorbed);
-        if (program.is_unjoined) take_words(program, gradient, scratch, states, storage.taped == Taped::nothing ? states : taped_states);
+        if (program.is_unjoined)
+            take_words(program, gradient, scratch, states, storage.taped == Taped::nothing ? states : taped_states);
         // Halves that are joined are small: every thread of a team has them for itself.
         Arena& of_halves = program.is_unjoined ? states : scratch;
         Arena& tapes_of_halves = program.is_unjoined ? taped_states : taped;
@@ -284,8 +286,9 @@ struct Workspace {
 
     void take_words(const ProgramView& program, bool gradient, Arena& scratch, Arena& states, Arena& kept) {
         const size_t branches = size_t(1) << program.glue_bits;
-        const size_t half = L::vectors(program.half[1]->num_qubits > program.half[0]->num_qubits ? program.half[1]->num_qubits
-                                                                                         : program.half[0]->num_qubits);
+        const size_t half =
+            L::vectors(program.half[1]->num_qubits > program.half[0]->num_qubits ? program.half[1]->num_qubits
+                                                                                 : program.half[0]->num_qubits);
         const size_t row = half / branches;
         kept.take(gram, size_t(program.num_grams) * branches * branches);
         states.take(adjoint_gram, gradient ? branches * branches : 0);

@@ -44,7 +44,8 @@ ProgramArrays random_layers(int num_qubits, int num_layers, std::mt19937& random
         a.phase_character_begin.push_back(int32_t(a.character_mask.size()));
     }
     a.observable_constant = {0};
-    a.flip_mask = {0}, a.flip_term_begin = {0, 1, 1}, a.gram_word_begin = {0}, a.pauli_z = {1}, a.pauli_coefficient = {1};
+    a.flip_mask = {0}, a.flip_term_begin = {0, 1, 1}, a.gram_word_begin = {0}, a.pauli_z = {1},
+    a.pauli_coefficient = {1};
     a.pauli_observable = {0};
     return a;
 }

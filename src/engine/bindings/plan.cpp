@@ -87,8 +87,7 @@ void construct(Plan* place, int num_qubits, int num_inputs, int num_weights, con
         return std::make_unique<const Plan>(given(nb::cast<nb::dict>((*parts)[key::rest]), num_qubits),
                                             std::move(halves));
     };
-    new (place)
-        Plan(given(arrays, num_qubits), {}, from_halves(halved), from_halves(unjoined), steps_of(steps));
+    new (place) Plan(given(arrays, num_qubits), {}, from_halves(halved), from_halves(unjoined), steps_of(steps));
 }
 
 }  // namespace
