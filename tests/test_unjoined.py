@@ -71,8 +71,8 @@ def pair_of(name, n, read, **options):
     return apart, whole
 
 
-# What the layers of qaoa and of phases join after the layer before the last, or with the last one in more ways than six.
-JOINED = {("qaoa", "Z"), ("phases", "Z")}
+# A layer that turns some qubits only, or factors that join the halves before the layer that is absorbed.
+JOINED = {("qaoa", "Z"), ("phases", "Z"), ("product", "Heisenberg"), ("product", "random")}
 
 
 @pytest.mark.usefixtures("float64")
@@ -159,10 +159,11 @@ def test_members_of_a_team_may_differ_between_the_calls():
 def test_tapes_of_teams_that_were_there_for_one_call_only(read):
     """Of several Python threads one has the team; the others do its work alone, forward or back."""
     _engine.force_halves(False)
-    apart, _ = pair_of("ring" if read == "Z" else "chain", 20, read)
+    n = 20 if read == "Z" else 22
+    apart, _ = pair_of("ring" if read == "Z" else "chain", n, read)
     engine, random = engine_of(apart._program), np.random.default_rng(0)
-    inputs, weights = random.normal(size=(1, 20)), random.normal(size=240)
-    cotangent, wanted = random.normal(size=(1, apart._program.output_size)), np.ones(260, bool)
+    inputs, weights = random.normal(size=(1, n)), random.normal(size=12 * n)
+    cotangent, wanted = random.normal(size=(1, apart._program.output_size)), np.ones(13 * n, bool)
     schedule = engine.schedule_float64(1, 3, True)
     assert schedule["is_team"]
     assert schedule["words"]

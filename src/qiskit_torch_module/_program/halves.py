@@ -24,7 +24,7 @@ from .layers import Layer, Run, Y
 
 # Layers that a circuit may have; in deeper ones, the first few are too little of the whole.
 _MOST_LAYERS = 12
-_LEAST_QUBITS = 8
+LEAST_QUBITS = 8
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def halves_of(layers: Sequence[Layer], num_qubits: int, num_inputs: int) -> Halv
         num_qubits: Number of qubits.
         num_inputs: Variables of a lower index differ from sample to sample; layers before them run once for a batch.
     """
-    if num_qubits < _LEAST_QUBITS or len(layers) > _MOST_LAYERS:
+    if num_qubits < LEAST_QUBITS or len(layers) > _MOST_LAYERS:
         return None
     full = _full(layers, num_qubits)
     if len(full) < 2 or (num_inputs > 0 and not _varies(full[:2], num_inputs)):
@@ -95,14 +95,14 @@ def halves_of(layers: Sequence[Layer], num_qubits: int, num_inputs: int) -> Halv
 
 def deepest_halves_of(layers: Sequence[Layer], num_qubits: int) -> Halves | None:
     """Those of as many of the first layers as can be, in circuits of any depth; None where there are none."""
-    cuts = _cuts(_full(layers, num_qubits)[:_MOST_LAYERS]) if num_qubits >= _LEAST_QUBITS else []
+    cuts = _cuts(_full(layers, num_qubits)[:_MOST_LAYERS]) if num_qubits >= LEAST_QUBITS else []
     return cuts[-1].halves(layers) if cuts else None
 
 
 def whole_halves_of(layers: Sequence[Layer], num_qubits: int, has_last: bool) -> Halves | None:
     """Those of all layers, the last one being part of them or not, if there are such."""
     own = list(layers if has_last else layers[:-1])
-    if num_qubits < _LEAST_QUBITS or not 1 <= len(own) <= _MOST_LAYERS or _full([*own, Layer()], num_qubits) != own:
+    if num_qubits < LEAST_QUBITS or not 1 <= len(own) <= _MOST_LAYERS or _full([*own, Layer()], num_qubits) != own:
         return None
     if len(own) == 1:  # a product state
         return _Cut(num_qubits, [], 0).halves(layers)

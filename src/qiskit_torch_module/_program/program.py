@@ -15,6 +15,7 @@ from .._core.collector import without_collections
 from .._core.shown import Rows, Shown, angle
 from .angle_map import AngleMap
 from .evolution import Evolution
+from .halves import LEAST_QUBITS
 from .layers import Rotation, X, Z
 from .output import ExpectationValues, Output, State, distinct
 from .rotations import apart, felt, varying
@@ -133,8 +134,11 @@ class Program(Shown):
     def unjoined(self) -> Unjoined | None:
         """The halves that its observables are read from without a state of all qubits, if there are such."""
         evolution, output = self.evolution, self.expectation_values
-        passes, is_large = evolution.passes, len(evolution.rotations) > _MOST_IN_HALVES
-        if output is None or evolution.is_stepwise or is_large or not (passes.halved_start and passes.unjoined_halves):
+        passes = evolution.passes
+        # Before anything is put into layers.
+        if evolution.num_qubits < LEAST_QUBITS or len(evolution.rotations) > _MOST_IN_HALVES:
+            return None
+        if output is None or evolution.is_stepwise or not (passes.halved_start and passes.unjoined_halves):
             return None
         joined = 1.0 if evolution.halves is None else min(1.0, evolution.halves.relative_cost)
         return unjoined_of(evolution.layers, evolution.num_qubits, output, passes.observable_absorption, joined)
