@@ -93,12 +93,12 @@ SANITIZERS = {
     "address;undefined": {
         "preload": ["libasan.so", "libstdc++.so"],
         "environment": {"ASAN_OPTIONS": "detect_leaks=0"},
-        "tests": ["tests/test_engine.py", "tests/test_dense.py"],
+        "tests": ["tests/test_engine.py", "tests/test_dense.py", "tests/test_unjoined.py"],
     },
     "thread": {
         "preload": ["libtsan.so"],
         "environment": {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1 exitcode=66"},
-        "tests": ["tests/test_threads.py", "-k", "sums or shared"],
+        "tests": ["tests/test_threads.py", "tests/test_unjoined.py", "-k", "sums or shared or share_the_halves"],
     },
 }
 

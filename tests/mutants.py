@@ -30,7 +30,7 @@ ENGINE, PACKAGE = Path("src/engine"), Path("src/qiskit_torch_module")
 # What is checked before anything runs, and what is derived from it; each with the tests that watch it.
 UNITS = ("test_checks", "test_sweeps")
 CHECKS = [ENGINE / name for name in ("require.hpp", "checks.cpp")]
-ENGINE_TESTS = ("test_dense.py", "test_halves.py", "test_engine.py")
+ENGINE_TESTS = ("test_dense.py", "test_halves.py", "test_unjoined.py", "test_engine.py")
 PLANNER = [ENGINE / name for name in ("plan.cpp", "sweeps.cpp", "phases.cpp", "steps.cpp")]
 TEXT_TESTS = ("test_portable.py",)
 TEXTS = [PACKAGE / "_storage" / "portable.py"]
