@@ -76,14 +76,16 @@ JOINED = {("qaoa", "Z"), ("phases", "Z"), ("product", "Heisenberg"), ("product",
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("read", READ)
-@pytest.mark.parametrize("batch_size", [1, 21])
-def test_results_are_those_of_the_whole(name, read, batch_size, instruction_set):
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [*((name, read) for name in ALL for read in ("Z", "Heisenberg")), ("reuploading", "random"), ("chain", "random")],
+)
+def test_results_are_those_of_the_whole(name, read, instruction_set):
     apart, whole = pair_of(name, 12, read)
-    assert stay_apart(apart, batch_size) == ((name, read) not in JOINED)
-    assert not stay_apart(whole, batch_size)
-    assert_equal(run(apart, batch_size), run(whole, batch_size))
+    for batch_size in (1, 21):
+        assert stay_apart(apart, batch_size) == ((name, read) not in JOINED)
+        assert not stay_apart(whole, batch_size)
+        assert_equal(run(apart, batch_size), run(whole, batch_size))
 
 
 @pytest.mark.usefixtures("float64")
@@ -126,9 +128,9 @@ def test_kets_of_the_halves_are_kept_or_undone(name, read, layout):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ["reuploading", "ring", "far", "apart", "phases", "product"])
 @pytest.mark.parametrize("read", ["Z", "Heisenberg"])
-@pytest.mark.parametrize("num_threads", [2, 3, 5])
+@pytest.mark.parametrize("num_threads", [2, 5])
 def test_threads_of_a_team_share_the_halves(name, read, num_threads, layout):
     apart, whole = pair_of(name, 12, read, num_threads_forward=num_threads, num_threads_backward=num_threads)
     engine, stored, expected = engine_of(apart._program), 0, run(whole, 1)
@@ -287,7 +289,7 @@ def observables(draw, n):
 
 @pytest.mark.usefixtures("float64")
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_random_circuits(data):
     case = data.draw(circuits())
     n = case.circuit.num_qubits
