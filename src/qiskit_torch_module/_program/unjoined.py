@@ -32,8 +32,8 @@ from .output import ExpectationValues, grouped
 HalfWord: TypeAlias = tuple[int, int]
 Word: TypeAlias = tuple[HalfWord, HalfWord]
 
-# More words, or more Gram matrices, are not worth a look: the state is less work.
-_MOST_WORDS, _MOST_GRAMS = 4096, 128
+# To look for half-words among more terms takes longer than it saves.
+_MOST_TERMS = 4096
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def unjoined_of(
         joined: Relative cost of the circuit where its halves are joined; 1 without halves. What is read from the state
             then comes on top, as it does not here.
     """
-    if not 0 < len(output.terms) <= _MOST_WORDS:
+    if not 0 < len(output.terms) <= _MOST_TERMS:
         return None
     measured = _measured(layers[-1], output.terms) if may_absorb and len(layers) > 1 else frozenset()
     absorbs = bool(measured)
@@ -114,8 +114,6 @@ def unjoined_of(
     size = found.low.num_qubits - found.glue
     words = [_halved(*one, size) for one in wanted if one is not None]
     grams = _grams(words)
-    if len(grams) > _MOST_GRAMS:
-        return None
     number = {word: i for i, word in enumerate(_all_words(grams))}
     halved = iter(words)
     readings = [
@@ -198,7 +196,7 @@ def _grams(words: Iterable[Word]) -> list[Gram]:
     most = [(-len(found), key) for key, found in others.items()]
     heapify(most)
     grams: list[Gram] = []
-    while most and len(grams) <= _MOST_GRAMS:
+    while most:
         count, key = heappop(most)
         left = others[key]
         if not left:
