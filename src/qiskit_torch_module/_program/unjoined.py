@@ -102,14 +102,28 @@ def unjoined_of(
     if not 0 < len(output.terms) <= _MOST_TERMS:
         return None
     measured = _measured(layers[-1], output.terms) if may_absorb and len(layers) > 1 else frozenset()
-    absorbs = bool(measured)
-    halves = whole_halves_of(layers, num_qubits, has_last=not absorbs)
+    ways = {measured, frozenset()}  # a last layer may be theirs, too, where factors before it join the halves
+    found = [one for one in (_read_from_halves(layers, num_qubits, output, way) for way in ways) if one is not None]
+    if not found:
+        return None
+    best = min(found, key=lambda one: one.halves.relative_cost)
+    if measured:
+        return best
+    share = joined / (joined + _cost_of_reading(output.terms, num_qubits, len(layers)))
+    return replace(best, halves=replace(best.halves, relative_cost=share * best.halves.relative_cost))
+
+
+def _read_from_halves(
+    layers: Sequence[Layer], num_qubits: int, output: ExpectationValues, measured: frozenset[int]
+) -> Unjoined | None:
+    """That of all layers, or, where there are masks of Z of runs that are measured, of all but the last."""
+    halves = whole_halves_of(layers, num_qubits, has_last=not measured)
     found = None if halves is None else _with_own_phase(halves)
     if found is None:
         return None
     moved = output.moved(found.index)
     masks = {found.index.parity(mask) for mask in measured}
-    of_runs = list(_of_runs(found.rest[1].runs, masks)) if absorbs else []
+    of_runs = list(_of_runs(found.rest[1].runs, masks)) if measured else []
     wanted = [*of_runs, *_of_terms(moved, masks)]
     size = found.low.num_qubits - found.glue
     words = [_halved(*one, size) for one in wanted if one is not None]
@@ -121,8 +135,6 @@ def unjoined_of(
         for place, one in enumerate(wanted)
     ]
     cost = _relative_cost(found, grams, len(layers))
-    if not absorbs:
-        cost *= joined / (joined + _cost_of_reading(output.terms, num_qubits, len(layers)))
     return Unjoined(replace(found, relative_cost=cost), tuple(grams), tuple(readings))
 
 
