@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ _engine.assume_processors(1)
 counter.watch()
 for name, job in pickle.load(open(jobs, "rb")).items():
     _engine.allow_layouts(getattr(_engine.Layouts, job["layout"]))
-    _engine.force_halves(job["halves"])
+    _engine.force_halves(job["halves"], job["unjoined"])
     engine = _engine.Engine(*job["arguments"], **job["named"])
     inputs, weights, cotangent = job["batch"]
     wanted = np.ones(inputs.shape[1] + len(weights), bool)
@@ -117,6 +118,7 @@ def _job(
     size: int = 64,
     layout: str = "any",
     halves: bool = False,
+    unjoined: bool = False,
     real: Any = "float32",
 ) -> dict[str, Any]:
     """What the child needs to build the engine and to call it."""
@@ -126,6 +128,8 @@ def _job(
         made.update(arguments=arguments, named=named)
 
     before, engines.Engine = engines.Engine, keep
+    passes = replace(program.evolution.passes, unjoined_halves=unjoined)
+    program = replace(program, evolution=replace(program.evolution, passes=passes))
     try:
         stepwise = program.evolution.is_stepwise
         (engines._stepwise_engine if stepwise else engines._layered_engine).__wrapped__(program)
@@ -135,7 +139,7 @@ def _job(
     width = program.output_size * (1 if program.expectation_values else 2)  # amplitudes are two numbers
     shapes = ((size, evolution.num_all_inputs), (evolution.num_all_weights,), (size, width))
     batch = [random.normal(size=shape).astype(real) for shape in shapes]
-    return {**made, "batch": batch, "gradient": gradient, "layout": layout, "halves": halves}
+    return {**made, "batch": batch, "gradient": gradient, "layout": layout, "halves": halves, "unjoined": unjoined}
 
 
 def jobs() -> Mapping[str, dict[str, Any]]:
@@ -156,6 +160,7 @@ def jobs() -> Mapping[str, dict[str, Any]]:
         "streamed": _job(wide, gradient=True, size=1, real="float64"),
         "halves": _job(large, gradient=False, halves=True),
         "join": _job(large, gradient=True, halves=True),
+        "unjoined": _job(layers(12, 3), gradient=True, size=4, layout="spread", halves=True, unjoined=True),
         "diagonals": _job(_program(diagonal.circuit, diagonal.encoding, diagonal.variational), gradient=True),
         "states": _job(states, gradient=True, layout="batched"),
         "stepwise": _job(_matrices(), gradient=True, size=8),
