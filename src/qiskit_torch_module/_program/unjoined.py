@@ -33,7 +33,7 @@ HalfWord: TypeAlias = tuple[int, int]
 Word: TypeAlias = tuple[HalfWord, HalfWord]
 
 # To look for half-words among more terms takes longer than it saves.
-_MOST_TERMS = 4096
+_MOST_TERMS = 16384
 
 
 @dataclass(frozen=True)
