@@ -52,10 +52,10 @@ class AngleTable:
             term_counts.append(count)
         return {
             "angle_constant": _doubles(constants),
-            "angle_term_begin": _ints(_begins(term_counts)),
+            "angle_term_begin": ints(_begins(term_counts)),
             "term_coefficient": _doubles(coefficients),
-            "term_factor_begin": _ints(_begins(factor_counts)),
-            "factor_variable": _ints(factors),
+            "term_factor_begin": ints(_begins(factor_counts)),
+            "factor_variable": ints(factors),
         }
 
 
@@ -63,12 +63,14 @@ def _doubles(values: Sequence[float]) -> npt.NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _ints(values: Sequence[int]) -> npt.NDArray[np.int32]:
-    return np.asarray(values, dtype=np.int32)
+def ints(values: Iterable[int]) -> npt.NDArray[np.int32]:
+    """Counts and indices as the engine takes them."""
+    return np.fromiter(values, dtype=np.int32)
 
 
-def _masks(values: Sequence[int]) -> npt.NDArray[np.uint32]:
-    return np.asarray(values, dtype=np.uint32)
+def masks_of(values: Iterable[int]) -> npt.NDArray[np.uint32]:
+    """Masks of bits as the engine takes them."""
+    return np.fromiter(values, dtype=np.uint32)
 
 
 def engine_arrays(
@@ -79,12 +81,12 @@ def engine_arrays(
     angles = angles or AngleTable()
     runs = [run for layer in layers for run in layer.runs]
     in_runs: RunArrays = {
-        "run_x": _masks([run.x for run in runs]),
-        "run_z": _masks([run.z for run in runs]),
-        "run_gate_begin": _ints(_begins(len(run.gates) for run in runs)),
-        "gate_axis": _ints([axis for run in runs for axis, _ in run.gates]),
-        "gate_angle": _ints([angles.row(angle) for run in runs for _, angle in run.gates]),
-        "layer_run_begin": _ints(_begins(len(layer.runs) for layer in layers)),
+        "run_x": masks_of([run.x for run in runs]),
+        "run_z": masks_of([run.z for run in runs]),
+        "run_gate_begin": ints(_begins(len(run.gates) for run in runs)),
+        "gate_axis": ints([axis for run in runs for axis, _ in run.gates]),
+        "gate_angle": ints([angles.row(angle) for run in runs for _, angle in run.gates]),
+        "layer_run_begin": ints(_begins(len(layer.runs) for layer in layers)),
     }
     in_phases = _phase_arrays(layers, angles)
     switches: Switches = {
@@ -116,11 +118,11 @@ def _in_arrays(phases: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> Pha
             source_counts.append(len(its_sources))
             sources.extend(its_sources)
     return {
-        "phase_character_begin": _ints(_begins(character_counts)),
-        "character_mask": _masks(masks),
-        "character_source_begin": _ints(_begins(source_counts)),
-        "source_kind": _ints([kind for kind, _ in sources]),
-        "source_index": _ints([index for _, index in sources]),
+        "phase_character_begin": ints(_begins(character_counts)),
+        "character_mask": masks_of(masks),
+        "character_source_begin": ints(_begins(source_counts)),
+        "source_kind": ints([kind for kind, _ in sources]),
+        "source_index": ints([index for _, index in sources]),
     }
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from .._core.schema import WordArrays
 from .._reading.paulis import PauliTerms
 from .._reading.polynomials import Polynomial
+from .arrays import ints, masks_of
 from .gf2 import is_odd
 from .halves import Half, Halves, whole_halves_of
 from .layers import Layer, Run
@@ -75,14 +76,14 @@ class Unjoined:
         words = [word for gram in self.grams for word in gram.others]
         begins = np.cumsum([0, *(len(gram.others) for gram in self.grams)])
         return {
-            "gram_half": _ints(gram.half for gram in self.grams),
-            "gram_x": _masks(gram.common[0] for gram in self.grams),
-            "gram_z": _masks(gram.common[1] for gram in self.grams),
+            "gram_half": ints(gram.half for gram in self.grams),
+            "gram_x": masks_of(gram.common[0] for gram in self.grams),
+            "gram_z": masks_of(gram.common[1] for gram in self.grams),
             "gram_word_begin": begins.astype(np.int32),
-            "word_x": _masks(x for x, _ in words),
-            "word_z": _masks(z for _, z in words),
-            "reading_word": _ints(word for word, _ in self.readings),
-            "reading_sign": _ints(sign for _, sign in self.readings),
+            "word_x": masks_of(x for x, _ in words),
+            "word_z": masks_of(z for _, z in words),
+            "reading_word": ints(word for word, _ in self.readings),
+            "reading_sign": ints(sign for _, sign in self.readings),
         }
 
 
@@ -255,22 +256,14 @@ def _relative_cost(halves: Halves, grams: Sequence[Gram], num_layers: int) -> fl
     return _BEYOND * cost / ((num_layers - 0.25) * (_RUN * sum(own) + _PHASE) * 2.0 ** sum(own))
 
 
-def _ints(numbers: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    return np.fromiter(numbers, dtype=np.int32)
-
-
-def _masks(numbers: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    return np.fromiter(numbers, dtype=np.uint32)
-
-
 # Those of what is read from a state.
 NO_WORDS: WordArrays = {
-    "gram_half": _ints(()),
-    "gram_x": _masks(()),
-    "gram_z": _masks(()),
-    "gram_word_begin": _ints((0,)),
-    "word_x": _masks(()),
-    "word_z": _masks(()),
-    "reading_word": _ints(()),
-    "reading_sign": _ints(()),
+    "gram_half": ints(()),
+    "gram_x": masks_of(()),
+    "gram_z": masks_of(()),
+    "gram_word_begin": ints((0,)),
+    "word_x": masks_of(()),
+    "word_z": masks_of(()),
+    "reading_word": ints(()),
+    "reading_sign": ints(()),
 }
