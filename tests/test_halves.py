@@ -241,6 +241,17 @@ def test_threads_of_a_team_have_halves_of_their_own(name, layout):
     assert_equal(run(halved, 1), run(whole, 1))
 
 
+def assert_same_gradients(engines, inputs, weights, cotangent, flags, with_tape):
+    """Of the wanted variables, from each of two engines."""
+    found = []
+    for engine in engines:
+        tape = engine.record(inputs, weights, 2)[1] if with_tape else None
+        gradients = engine.vector_jacobian_product(inputs, weights, cotangent, flags, 2, tape=tape)
+        found.append([np.zeros(0) if one is None else one for one in gradients])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-11, rtol=0)
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("with_tape", [False, True])
 @pytest.mark.parametrize("wanted", ["inputs", "first weights", "last weights"])
@@ -252,13 +263,7 @@ def test_gradients_of_some_variables(wanted, with_tape, layout):
     inputs, weights, cotangent = random.normal(size=(40, 9)), random.normal(size=90), random.normal(size=(40, 9))
     flags = np.zeros(99, bool)
     flags[{"inputs": slice(9), "first weights": slice(9, 14), "last weights": slice(50, 54)}[wanted]] = True
-    found = []
-    for engine in engines:
-        tape = engine.record(inputs, weights, 2)[1] if with_tape else None
-        gradients = engine.vector_jacobian_product(inputs, weights, cotangent, flags, 2, tape=tape)
-        found.append([np.zeros(0) if one is None else one for one in gradients])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-11, rtol=0)
+    assert_same_gradients(engines, inputs, weights, cotangent, flags, with_tape)
 
 
 @pytest.mark.usefixtures("float64")

@@ -1,7 +1,5 @@
 """Circuits whose observables are read from two halves that are never joined: as on all qubits."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import torch
@@ -15,8 +13,8 @@ import reference
 from circuits_zoo import Case, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
 from qiskit_torch_module._simulation.engines import arrays_of, engine_of, unjoined_arrays
-from test_halves import CASES, ansatz, assert_equal, chain, module_of, ring
-from test_passes import run
+from test_halves import CASES, ansatz, assert_equal, assert_same_gradients, chain, module_of, ring
+from test_passes import assert_several_threads_agree, run
 
 
 @pytest.fixture(autouse=True)
@@ -165,21 +163,13 @@ def test_tapes_of_teams_that_were_there_for_one_call_only(read):
     apart, _ = pair_of("ring" if read == "Z" else "chain", n, read)
     engine, random = engine_of(apart._program), np.random.default_rng(0)
     inputs, weights = random.normal(size=(1, n)), random.normal(size=12 * n)
-    cotangent, wanted = random.normal(size=(1, apart._program.output_size)), np.ones(13 * n, bool)
+    cotangent = random.normal(size=(1, apart._program.output_size))
     schedule = engine.schedule_float64(1, 3, True)
     assert schedule["is_team"]
     assert schedule["words"]
     assert schedule["tape_bytes"]
 
-    def gradients(num_threads):
-        tape = engine.record(inputs, weights, num_threads)[1]
-        found = engine.vector_jacobian_product(inputs, weights, cotangent, wanted, num_threads, tape=tape)
-        return np.concatenate([one.ravel() for one in found])
-
-    expected = gradients(1)
-    with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: gradients(3), range(80)):
-            np.testing.assert_allclose(found, expected, atol=1e-11, rtol=0)
+    assert_several_threads_agree(engine, inputs, weights, cotangent)
 
 
 @pytest.mark.usefixtures("float64")
@@ -195,13 +185,8 @@ def test_gradients_of_some_variables(wanted, with_tape, read, layout):
     cotangent = random.normal(size=(40, num_values))
     flags = np.zeros(99, bool)
     flags[{"inputs": slice(9), "first weights": slice(9, 14), "last weights": slice(50, 99)}[wanted]] = True
-    found = []
-    for engine in (engine_of(apart._program), engine_of(whole._program)):
-        tape = engine.record(inputs, weights, 2)[1] if with_tape else None
-        gradients = engine.vector_jacobian_product(inputs, weights, cotangent, flags, 2, tape=tape)
-        found.append([np.zeros(0) if one is None else one for one in gradients])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-11, rtol=0)
+    engines = engine_of(apart._program), engine_of(whole._program)
+    assert_same_gradients(engines, inputs, weights, cotangent, flags, with_tape)
 
 
 @pytest.mark.usefixtures("float64")

@@ -112,7 +112,7 @@ class WordArrays(TypedDict):
 
     A word is a half-word on each half. Words that share one lie together: their values follow from the Gram matrix of
     that half-word, which is X^x Z^z on the half's own qubits, times i where ``|x & z|`` is odd. Readings are <X>, <Y>
-    and <Z> of every run of the last layer, if it is absorbed, or else the terms.
+    and <Z> of every run of the last layer, if it is absorbed, then the terms.
     """
 
     gram_half: Ints  # [num_grams]: 0 low, 1 high

@@ -16,7 +16,8 @@ from .passes import Passes
 _ROTATION, _RUN_LEFT, _RUN_RIGHT = map(int, Source)
 
 
-def _begins(sizes: Iterable[int]) -> list[int]:
+def begins_of(sizes: Iterable[int]) -> list[int]:
+    """Where parts of these sizes begin, and the last one ends."""
     begins = [0]
     for size in sizes:
         begins.append(begins[-1] + size)
@@ -52,9 +53,9 @@ class AngleTable:
             term_counts.append(count)
         return {
             "angle_constant": _doubles(constants),
-            "angle_term_begin": ints(_begins(term_counts)),
+            "angle_term_begin": ints(begins_of(term_counts)),
             "term_coefficient": _doubles(coefficients),
-            "term_factor_begin": ints(_begins(factor_counts)),
+            "term_factor_begin": ints(begins_of(factor_counts)),
             "factor_variable": ints(factors),
         }
 
@@ -83,10 +84,10 @@ def engine_arrays(
     in_runs: RunArrays = {
         "run_x": masks_of([run.x for run in runs]),
         "run_z": masks_of([run.z for run in runs]),
-        "run_gate_begin": ints(_begins(len(run.gates) for run in runs)),
+        "run_gate_begin": ints(begins_of(len(run.gates) for run in runs)),
         "gate_axis": ints([axis for run in runs for axis, _ in run.gates]),
         "gate_angle": ints([angles.row(angle) for run in runs for _, angle in run.gates]),
-        "layer_run_begin": ints(_begins(len(layer.runs) for layer in layers)),
+        "layer_run_begin": ints(begins_of(len(layer.runs) for layer in layers)),
     }
     in_phases = _phase_arrays(layers, angles)
     switches: Switches = {
@@ -118,9 +119,9 @@ def _in_arrays(phases: Iterable[Mapping[int, Sequence[tuple[int, int]]]]) -> Pha
             source_counts.append(len(its_sources))
             sources.extend(its_sources)
     return {
-        "phase_character_begin": ints(_begins(character_counts)),
+        "phase_character_begin": ints(begins_of(character_counts)),
         "character_mask": masks_of(masks),
-        "character_source_begin": ints(_begins(source_counts)),
+        "character_source_begin": ints(begins_of(source_counts)),
         "source_kind": ints([kind for kind, _ in sources]),
         "source_index": ints([index for _, index in sources]),
     }

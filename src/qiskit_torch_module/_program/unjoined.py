@@ -23,7 +23,7 @@ import numpy as np
 from .._core.schema import WordArrays
 from .._reading.paulis import PauliTerms
 from .._reading.polynomials import Polynomial
-from .arrays import ints, masks_of
+from .arrays import begins_of, ints, masks_of
 from .gf2 import is_odd
 from .halves import Half, Halves, whole_halves_of
 from .layers import Layer, Run
@@ -74,12 +74,11 @@ class Unjoined:
     def arrays(self) -> WordArrays:
         """As the engine takes them."""
         words = [word for gram in self.grams for word in gram.others]
-        begins = np.cumsum([0, *(len(gram.others) for gram in self.grams)])
         return {
             "gram_half": ints(gram.half for gram in self.grams),
             "gram_x": masks_of(gram.common[0] for gram in self.grams),
             "gram_z": masks_of(gram.common[1] for gram in self.grams),
-            "gram_word_begin": begins.astype(np.int32),
+            "gram_word_begin": ints(begins_of(len(gram.others) for gram in self.grams)),
             "word_x": masks_of(x for x, _ in words),
             "word_z": masks_of(z for _, z in words),
             "reading_word": ints(word for word, _ in self.readings),
