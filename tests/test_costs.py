@@ -1,14 +1,19 @@
 """What methods are expected to take."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from circuits_zoo import reuploading
+from qiskit_torch_module import QuantumModule, compiler_passes, explain
 from qiskit_torch_module._program.evolution import Evolution
 from qiskit_torch_module._program.layers import Rotation, Y
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation.costs import NATIVE, PYTORCH, num_steps
+from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module._simulation.method import Task
+from qiskit_torch_module._simulation.native import Native
 
 tasks = st.builds(
     Task,
@@ -45,3 +50,27 @@ def test_more_work_takes_no_less(evolution, task, rates):
         assert more.seconds >= whole.seconds - 1e-12
         assert more.bytes >= whole.bytes or task.order == 0
     assert num_steps(evolution) == len(evolution.rotations)
+
+
+MIB = 2**20
+# Depth, and passes that are switched off.
+WAYS = {"joined": (3, {"halved_start": False}), "halves": (3, {"unjoined_halves": False}), "apart": (1, {})}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("num_qubits", [4, 12, 18])
+def test_a_batch_takes_the_memory_of_its_tiles(num_qubits, way):
+    depth, passes = WAYS[way]
+    case = reuploading(num_qubits, depth)
+    with compiler_passes(**passes):
+        model = QuantumModule(case.circuit, case.encoding, case.variational)
+    engine = engine_of(model._program)
+    for batch_size in (1, 48, 1000, 100_000):
+        for threads in (1, 2):
+            for order in (0, 1):
+                how = engine.schedule_float32(batch_size, threads, order == 1)
+                said = Native().cost(model._program, Task(batch_size, torch.float32, "cpu", order, threads)).bytes
+                scratch = how["scratch_bytes"]
+                assert scratch / 4 - MIB < said < 4 * scratch + 17 * MIB
+            told = explain(model, batch_size=batch_size, num_threads=threads).methods["native"].bytes
+            assert told == how["scratch_bytes"] + how["tape_bytes"]

@@ -130,6 +130,36 @@ def test_a_limit_on_the_address_space_is_a_limit():
     assert done.stdout.split() == ["True", "True", "True"], done.stdout + done.stderr
 
 
+# The largest a process becomes in a step whose states, all at once, would be gibibytes.
+STEP = """
+    import torch
+    from pathlib import Path
+    from circuits_zoo import reuploading
+    from qiskit_torch_module import QuantumModule, explain
+
+    def status(name):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+    case = reuploading(12, 2)
+    model = QuantumModule(case.circuit, case.encoding, case.variational)
+    model(torch.rand(2, 12)).sum().backward()
+    inputs = torch.rand(10_000, 12)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    model(inputs).sum().backward()
+    print(status("VmHWM") - before, explain(model, batch_size=len(inputs)).methods["native"].bytes)
+"""
+
+
+@LINUX
+def test_a_large_batch_takes_what_explain_says():
+    done = python(STEP)
+    taken, told = map(float, done.stdout.split())
+    assert told / 4 < taken < told + (16 << 20), done.stderr
+    assert told < 64 << 20
+
+
 @pytest.fixture
 def own_budget():
     """The budget goes by the machine again afterwards."""

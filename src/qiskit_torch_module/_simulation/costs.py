@@ -40,8 +40,8 @@ class Rates:
     amplitude: float
     kept: int | None
 
-    def of(self, evolution: Evolution, task: Task, share: float = 1.0, kept_share: float = 1.0) -> Cost:
-        """The cost of a task, where it takes a share of the work on all amplitudes, and of their memory."""
+    def of(self, evolution: Evolution, task: Task, share: float = 1.0) -> Cost:
+        """The cost of a task, where it takes a share of the work on all amplitudes; memory for a batch at once."""
         steps, amplitudes = num_steps(evolution), task.batch_size * 2.0**evolution.num_qubits
         wide = 2 if task.dtype == torch.float64 else 1
         # On the way back over ket and bra; PyTorch does twice as much again for every further order.
@@ -49,7 +49,7 @@ class Rates:
         threads = max(1, min(task.num_threads, task.batch_size))
         kept = steps if self.kept is None and task.order else self.kept or 2
         seconds = self.seconds(steps, share * amplitudes * wide * sweeps / threads)
-        return Cost(seconds, 8.0 * wide * kept_share * amplitudes * kept)
+        return Cost(seconds, 8.0 * wide * amplitudes * kept)
 
     def seconds(self, steps: int, amplitudes: float) -> float:
         """The time of a call, of so many steps over so many amplitudes each."""
@@ -104,11 +104,32 @@ NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)
 def native_cost(program: Program, task: Task) -> Cost:
     """That of the engine, which may read expectation values and first derivatives from halves of the qubits."""
     unjoined = program.unjoined if task.order < 2 else None
-    if unjoined is None or unjoined.halves.relative_cost >= 1:
-        return NATIVE.of(program.evolution, task)
-    halves = unjoined.halves
-    numbers = 2.0**halves.low.num_qubits + 2.0**halves.high.num_qubits
-    return NATIVE.of(program.evolution, task, halves.relative_cost, numbers / 2**program.evolution.num_qubits)
+    share, numbers = 1.0, 2.0**program.evolution.num_qubits
+    if unjoined is not None and unjoined.halves.relative_cost < 1:
+        halves = unjoined.halves
+        share, numbers = halves.relative_cost, 2.0**halves.low.num_qubits + 2.0**halves.high.num_qubits
+    return Cost(NATIVE.of(program.evolution, task, share).seconds, _bytes_in_tiles(numbers, task))
+
+
+# A tile has a vector of samples where their states stay in a cache, else one. Each has some states in the scratch of a
+# thread, and on a tape while that is small (src/engine/tuning.hpp).
+_VECTOR, _MOST_OF_TILE, _MOST_OF_TAPE = 64, 1 << 20, 1 << 24
+_STATES_OF_TILE, _STATES_OF_VALUES, _STATES_ON_TAPE = 5.0, 2.0, 3.0
+
+
+def _bytes_in_tiles(amplitudes: float, task: Task) -> float:
+    """Memory of states of so many amplitudes as the engine holds them, roughly; `explain` asks the engine itself.
+
+    A thread has scratch for one tile and takes one tile after the other: a batch matters by its tape alone. Where large
+    states are undone, the engine may keep the last ones, within a share of the memory budget, which is left out.
+    """
+    real = 8 if task.dtype == torch.float64 else 4
+    state = 2.0 * real * amplitudes * min(max(task.order, 1), 3)  # with its derivatives along a direction
+    samples = _VECTOR // real if task.batch_size > 1 and state * _VECTOR // real <= _MOST_OF_TILE else 1
+    threads = max(1, min(task.num_threads, task.batch_size))
+    scratch = threads * samples * state * (_STATES_OF_TILE if task.order else _STATES_OF_VALUES)
+    tape = task.batch_size * state * _STATES_ON_TAPE if task.order == 1 else 0.0
+    return scratch + min(tape, _MOST_OF_TAPE)
 
 
 # By operations and bytes of an H100, and not measured: steps take as long as their launches at least.

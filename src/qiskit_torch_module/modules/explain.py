@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -23,10 +23,11 @@ from .._program.symmetries import without_settled
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
-from .._simulation.costs import Work, work_of_halves, work_of_layers, work_of_steps
+from .._simulation.costs import Work, state_bytes, work_of_halves, work_of_layers, work_of_steps
 from .._simulation.cuda import Cuda
 from .._simulation.engines import engine_of, steps_of
 from .._simulation.method import Cost, Method, Refusal, Spending, Task
+from .._simulation.native import Native
 from .._simulation.states import states_of
 from .hybrid import HybridModule
 from .module import QuantumModule
@@ -68,8 +69,9 @@ class Explanation:
         instruction_set: That of the kernels.
         batch_size: Number of samples.
         schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
-        methods: What each method expects such a call to cost, with gradients, or why it refuses; on a machine with
-            AVX-512, whichever is in use. Kernels for GPUs are left out where PyTorch sees none.
+        methods: What each method expects such a call to cost, with gradients, or why it refuses; seconds are those of a
+            machine with AVX-512, whichever is in use, and bytes of the engine those of the schedule. Kernels for GPUs
+            are left out where PyTorch sees none.
         chosen: The method that is taken.
         kernels: If these are the kernels for GPUs: their shape, and whether they start from halves, which they decide
             by themselves; else nothing.
@@ -259,6 +261,9 @@ def explain(
     evolution, engine = program.evolution, engine_of(program)
     schedule_of = engine.schedule_float64 if dtype == torch.float64 else engine.schedule_float32
     schedule = schedule_of(batch_size, threads, True)
+    if isinstance(said.get(Native.name), Cost):  # which plans nothing, and the engine knows
+        taken = schedule["scratch_bytes"] + schedule["tape_bytes"] + state_bytes(model._program, task)
+        said[Native.name] = replace(said[Native.name], bytes=taken)
     runs = tuple(len(layer.runs) for layer in evolution.layers)
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
