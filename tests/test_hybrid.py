@@ -67,6 +67,7 @@ def test_seeds_decide_every_layer_and_leave_the_global_state():
     ("arguments", "message"),
     [
         ({"input_size": 0}, "input_size: expected a positive whole number, got 0"),
+        ({"input_size": 10**12}, "input_size: expected a positive whole number, at most 2,147,483,648, got 1,000,000"),
         ({"output_size": 2.5}, "output_size: expected a positive whole number, got 2.5"),
         ({"encoding_params": None}, "encoding_params: expected at least one"),
     ],

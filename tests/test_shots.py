@@ -214,6 +214,20 @@ def test_tables_and_single_shots_say_the_same(one_by_one, monkeypatch):
     torch.testing.assert_close(*found)
 
 
+def test_outcomes_of_many_rows_are_drawn_a_few_rows_at_once(monkeypatch):
+    monkeypatch.setattr(room, "_MOST_NUMBERS_OF_TABLE", 0)
+    rows, found = inputs_of(batch=1).expand(3, -1), []
+    for most in (room._MOST_OUTCOMES, 200, 1):
+        monkeypatch.setattr(room, "_MOST_OUTCOMES", most)
+        model = model_of(Shots(100, generator=7))
+        with torch.no_grad():
+            found.append(model(rows))
+    whole, in_pairs, one_by_one = found
+    assert torch.equal(whole[:2], in_pairs[:2])
+    assert torch.equal(whole[0], one_by_one[0])
+    assert not any(torch.equal(one_by_one[0], row) for row in one_by_one[1:])  # none has the shots of another
+
+
 def test_states_in_both_precisions_are_drawn_alike(monkeypatch):
     inputs, found = inputs_of(), []
     for most in (10**8, 1):

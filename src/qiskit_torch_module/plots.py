@@ -13,6 +13,7 @@ import torch
 from . import analysis
 from ._core.arguments import whole_number
 from ._core.pictures import BLUE, GRID, INK, MUTED, ORANGE, decimal, picture
+from ._simulation.room import require_bytes
 from .analysis.axes import axes_of
 from .applications.training import History
 from .modules.initial import seeded
@@ -140,6 +141,7 @@ def loss_landscape(
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {model!r}")
     resolution = whole_number(resolution, "resolution", 2)
+    require_bytes(8 * resolution**2, f"resolution: {resolution:,} x {resolution:,} losses", "use fewer points")
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     start = [parameter.detach().clone() for parameter in weights]
     with seeded(seed):

@@ -22,6 +22,7 @@ from .._program.program import Program
 from .._program.unjoined import Unjoined
 from .._reading.paulis import PauliTerms, parity
 from .method import Cost, Refusal, Task
+from .room import gibibytes
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,9 @@ def refused_states(program: Program, task: Task) -> Refusal | None:
     is_larger = isinstance(program.output, Output) and program.output.workspace(num_qubits) > 1 << num_qubits
     read = f", and reading {program.output} from them," if is_larger else ""
     return Refusal(
-        f"states of {num_qubits} qubits{read} take {_gibibytes(size)} in a batch of {task.batch_size}, "
-        f"more than the memory budget of {_gibibytes(budget)}; use smaller batches or fewer qubits"
+        f"states of {num_qubits} qubits{read} take {gibibytes(size)} in a batch of {task.batch_size}, "
+        f"more than the memory budget of {gibibytes(budget)}; use smaller batches or fewer qubits"
     )
-
-
-def _gibibytes(size: float) -> str:
-    return f"{size / 2**30:.3g} GiB"
 
 
 NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)

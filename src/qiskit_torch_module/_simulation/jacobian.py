@@ -14,6 +14,7 @@ import torch
 
 from .._program.program import Program
 from .engines import engine_of
+from .room import require_bytes
 
 Array = npt.NDArray[np.float64]
 
@@ -36,12 +37,17 @@ def engine_jacobian(
         wanted: Which inputs, those that are derived left out: these are wanted if any is.
         threads: As the engine takes them.
         imaginary: 2 Im <psi|O|d psi> in place of the derivative, up to the global phase of the state.
+
+    Raises:
+        ValueError: the gradients do not fit the memory budget.
     """
     if imaginary:
         program = program.whole
     evolution, num_observables = program.evolution, program.output_size
     flags = np.concatenate([wanted, np.full(evolution.num_all_inputs - evolution.num_inputs, wanted.any())])
     terms = program.by_terms
+    what = f"gradients of {num_observables:,} observables by {len(flags):,} parameters at {len(inputs):,} rows"
+    require_bytes(8 * len(inputs) * num_observables * len(flags), what, "give fewer at once")
     # The identity has a derivative in the imaginary part alone; it is the last of the terms, if it is one.
     passes = num_observables if terms is None else terms.num_passes(imaginary)
     if not (flags.any() and passes and len(inputs)):

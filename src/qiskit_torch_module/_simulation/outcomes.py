@@ -10,19 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._engine import memory_budget
 from .._program.evolution import Evolution
 from .._program.program import Program
 from .columns import explained, with_derived_columns
 from .engines import engine_of
+from .room import require_states
 from .threads import engine_threads
 
 Array = npt.NDArray[np.float64]
 
 # What a way forward along a direction takes, to a pass back.
 _WAY_OF_DIRECTION = 1.5
-# Fewer bytes fit: to ask for the budget takes a third of a millisecond.
-_LEAST_ASKED = 1 << 20
 # Numbers that are held at once: 32 MiB.
 _MOST_NUMBERS = 1 << 22
 
@@ -89,7 +87,7 @@ def amplitudes(program: Program, inputs: torch.Tensor, weights: torch.Tensor, nu
         ValueError: a value is not finite, or the states are larger than the memory budget.
     """
     evolution = program.evolution
-    require_room(evolution.num_qubits, len(inputs))
+    require_states(evolution.num_qubits, len(inputs))
     all_inputs, all_weights = with_derived_columns(evolution, inputs, weights)
     try:
         numbers = engine_of(program).values(all_inputs.numpy(), all_weights.numpy(), engine_threads(num_threads))
@@ -138,7 +136,7 @@ def _slopes(
     program: Program, outcomes: Outcomes, inputs: torch.Tensor, columns: Sequence[int], num_threads: int
 ) -> Array:
     evolution = program.evolution
-    require_room(evolution.num_qubits, len(inputs))
+    require_states(evolution.num_qubits, len(inputs))
     at = inputs.detach().requires_grad_(evolution.has_derived)
     extended, _ = with_derived_columns(evolution, at, at.new_empty(0))
     tangents = _tangents(extended, at, columns)
@@ -196,17 +194,3 @@ def _back(program: Program, outcomes: Outcomes, inputs: Array, tangents: Array, 
         else:
             found[:, first : first + some] = 0.0  # no angle depends on them
     return found
-
-
-def require_room(num_qubits: int, num_states: int) -> None:
-    """Checks that states in double precision fit the memory budget.
-
-    Raises:
-        ValueError: they do not; the message says how much they take.
-    """
-    size = 16 * num_states << num_qubits
-    if size >= _LEAST_ASKED and size > (budget := memory_budget()):
-        raise ValueError(
-            f"states of {num_qubits} qubits take {size / 2**30:.3g} GiB in a batch of {num_states}, more than the "
-            f"memory budget of {budget / 2**30:.3g} GiB; use smaller batches or fewer qubits"
-        )

@@ -12,9 +12,10 @@ import torch
 from .._core.arguments import whole_number
 from .._core.shown import Result
 from .._program.output import State
+from .._simulation.room import require_bytes
 from ..modules.initial import Initial
 from .axes import axes_of, ink_of
-from .family import Real, drawn, family_of
+from .family import Real, drawn, family_of, require_room
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -107,7 +108,9 @@ def expressibility(
         True
     """
     pairs, bins = whole_number(pairs, "pairs", 2), whole_number(bins, "bins", 2)
+    require_bytes(32 * bins, f"bins: histograms of {bins:,} bins", "use fewer")
     family = family_of(model, State())
+    require_room(2 * pairs, family.num_inputs + family.num_weights, "pairs")
     rows = drawn(family, 2 * pairs, initial, input, generator).reshape(pairs, -1)  # both of a pair side by side
     found = []
     with torch.no_grad():

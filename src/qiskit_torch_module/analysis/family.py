@@ -15,6 +15,7 @@ import torch
 from qiskit import QuantumCircuit
 
 from .._core.arguments import tensor_of
+from .._simulation.room import require_bytes
 from .._simulation.states import MOST_AMPLITUDES
 from ..modules.initial import Initial, initial_values, is_single, random_numbers
 from ..modules.module import QuantumModule
@@ -90,20 +91,36 @@ def family_of(given: Any, observables: Any = None) -> Family:
 
 def weights_of(model: QuantumModule, samples: int, initial: Initial | None) -> torch.Tensor:
     """Random weights (samples, W): by `initial`, or as the module starts its own."""
+    size = model.num_trainable_parameters
+    require_room(samples, size)
     if initial is None:
-        rows = [torch.cat([values for _, values in model._initial_values()]) for _ in range(samples)]
-        return torch.stack(rows).double()
+        return _stacked(samples, size, lambda: torch.cat([values for _, values in model._initial_values()]))
     if not is_single(initial):
         raise TypeError(f"initial: expected one start for all weights, got a sequence of several: {initial!r}")
-    size = model.num_trainable_parameters
     if callable(initial):
-        return torch.stack([initial_values(initial, size, "initial") for _ in range(samples)]).double()
+        return _stacked(samples, size, lambda: initial_values(initial, size, "initial"))
     if isinstance(initial, (str, tuple)) and any(isinstance(part, str) for part in (initial, *initial[:1])):
         return initial_values(initial, samples * size, "initial").double().reshape(samples, size)
     raise TypeError(
         "initial: expected how weights are drawn, such as 'uniform', ('normal', {'std': 0.1}) or a function that fills "
         "a vector, got values, of which there is nothing to average over"
     )
+
+
+def _stacked(samples: int, size: int, draw: Callable[[], torch.Tensor]) -> torch.Tensor:
+    rows = torch.empty(samples, size, dtype=torch.float64)
+    for row in range(samples):
+        rows[row] = draw()
+    return rows
+
+
+def require_room(samples: int, width: int, argument: str = "samples") -> None:
+    """Checks that random members of so many columns fit the memory budget, and a copy.
+
+    Raises:
+        ValueError: they do not.
+    """
+    require_bytes(16 * samples * width, f"{argument}: {width:,} parameters of {samples:,} samples", "draw fewer")
 
 
 def inputs_of(family: Family, samples: int, input: Any) -> torch.Tensor:
@@ -123,6 +140,7 @@ def drawn(
     family: Family, samples: int, initial: Initial | None, input: Any, generator: torch.Generator | int | None
 ) -> torch.Tensor:
     """Random members (samples, columns) of a family."""
+    require_room(samples, family.num_inputs + family.num_weights)
     with random_numbers(generator):
         weights = weights_of(family.given, samples, initial) if family.num_weights else torch.empty(samples, 0)
         return torch.cat([inputs_of(family, samples, input), weights.double()], 1)

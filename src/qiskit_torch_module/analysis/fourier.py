@@ -19,6 +19,7 @@ from .._program.output import ExpectationValues, Output
 from .._program.program import Program
 from .._reading.polynomials import Polynomial
 from .._simulation.choose import Runners, require_exact
+from .._simulation.room import require_bytes
 from .._simulation.states import MOST_AMPLITUDES
 from ..modules.initial import Initial, random_numbers
 from ..modules.module import QuantumModule
@@ -179,6 +180,8 @@ def _of(model: QuantumModule, encoding: Encoding, encodings: Sequence[Encoding])
     middle = np.array(encoding.sizes, dtype=np.int64) // 2
     index = tuple((places[order] - middle).T)  # negative frequencies are the last ones of a transform
     encoding.require_memory(32.0 * model.output_size + 8.0 * len(encoding.sizes))
+    size = 32 * len(encodings) * len(places) * model.output_size  # all, and each while they are put together
+    require_bytes(size, f"samples: the coefficients of {len(encodings):,} samples", "draw fewer")
     found = []
     for values in _values(model, encoding, encodings):
         transformed = np.fft.fftn(values, axes=range(len(encoding.sizes)), norm="forward")

@@ -12,14 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._engine import memory_budget
 from .._program.program import Program
 from .._simulation.method import Optional
 from .._simulation.native import joined
 from .._simulation.pytorch import angles
-
-# Fewer bytes fit: to ask for the budget takes a third of a millisecond.
-_LEAST_ASKED = 1 << 26
+from .._simulation.room import require_bytes
 
 
 @dataclass(frozen=True)
@@ -108,18 +105,13 @@ def shifted(program: Program, is_wanted: Sequence[bool]) -> list[int]:
     ]
 
 
-def _require_room(count: int, width: int) -> None:
+def _require_room(count: int, width: int, remedy: str) -> None:
     """Checks that angles of so many circuits fit the memory budget.
 
     Raises:
         ValueError: they do not.
     """
-    size = 8 * count * width
-    if size >= _LEAST_ASKED and size > (budget := memory_budget()):
-        raise ValueError(
-            f"gradient: the angles of {count:,} circuits take {size / 2**30:.3g} GiB, more than the memory budget of "
-            f"{budget / 2**30:.3g} GiB; use smaller batches, or gradient='spsa'"
-        )
+    require_bytes(8 * count * width, f"gradient: the angles of {count:,} circuits", f"use smaller batches, {remedy}")
 
 
 class Shifts(Plan):
@@ -129,7 +121,7 @@ class Shifts(Plan):
         self._at, self._shifted = at, shifted(at.program, at.is_wanted)
         own = at.angles.detach()
         (self._num_samples, width), count = own.shape, len(self._shifted)
-        _require_room((1 + 2 * count) * self._num_samples, width)
+        _require_room((1 + 2 * count) * self._num_samples, width, "gradient='spsa'")
         # Large: made once, with room for the samples themselves; and in NumPy, as threads of PyTorch that wait for more
         # to do would take the processors from those of the engine.
         table = np.empty((1 + 2 * count, self._num_samples, width))
@@ -183,6 +175,8 @@ class Directions(Plan):
             total = max(at.precision, torch.finfo(torch.float64).eps) ** (1 / 3)
             step = total / math.sqrt(max(1, int(self._moves.sum())))
         rows = at.rows
+        width = rows.shape[1] + len(at.program.evolution.rotations)
+        _require_room(2 * directions * len(rows), width, "fewer directions")
         generator = torch.Generator().manual_seed(seed)
         signs = 2.0 * torch.randint(2, (directions, *rows.shape), generator=generator) - 1
         self._steps = torch.where(self._moves, step * signs / largest.clamp(min=1e-300), 0.0)

@@ -35,6 +35,8 @@ _MOST_SHOTS_OF_SINGLE = 10**8
 # A table says what is read of every outcome where it has no more numbers; else each shot is looked at by itself.
 _MOST_NUMBERS_OF_TABLE = 1 << 20
 _SHOTS_AT_ONCE = 1 << 18
+# Outcomes that are held at once, 256 MiB of them; those of further rows have a seed of their own.
+_MOST_OUTCOMES = 1 << 26
 # More shots than that, and than so many for each outcome, are counted by outcomes.
 _MOST_ONE_BY_ONE, _MOST_OF_OUTCOME = 10**6, 4
 # States whose probabilities are computed together before they are drawn from, as in the engine; larger ones take all
@@ -291,7 +293,10 @@ class _Reader:
             return self._counted_means(rows, shots, seed, num_threads)
         if self._table is not None:
             return engine.drawn_means(rows, nothing, self._table, shots, seed, num_threads)
-        return self._means_of(engine.drawn_outcomes(rows, nothing, shots, seed, num_threads))
+        at_once = max(1, _MOST_OUTCOMES // shots)
+        parts = [rows[first : first + at_once] for first in range(0, len(rows), at_once)] or [rows]
+        outcomes = (engine.drawn_outcomes(part, nothing, shots, seed + i, num_threads) for i, part in enumerate(parts))
+        return np.concatenate([self._means_of(one) for one in outcomes])
 
     def _counted_means(self, rows: npt.NDArray[Any], shots: int, seed: int, num_threads: int) -> Array:
         engine, nothing = engine_of(self._program), np.empty(0, rows.dtype)

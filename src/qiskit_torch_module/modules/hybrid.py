@@ -181,9 +181,12 @@ _MOST_WIDTH = 1 << 31
 
 def _width(size: Any, argument: str) -> int:
     try:
-        return whole_number(size, argument, 1, _MOST_WIDTH)
+        width = whole_number(size, argument, 1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{argument}: expected a positive whole number, got {size!r}") from error
+    if width > _MOST_WIDTH:
+        raise ValueError(f"{argument}: expected a positive whole number, at most {_MOST_WIDTH:,}, got {width:,}")
+    return width
 
 
 # What version 1.0 called the layers.

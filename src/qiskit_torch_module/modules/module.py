@@ -315,7 +315,7 @@ class QuantumModule(torch.nn.Module):
 
         Raises:
             TypeError: an argument is of the wrong kind.
-            ValueError: the number of shots is not positive, or the input cannot be used.
+            ValueError: there are no shots, more than the memory budget holds, or the input cannot be used.
 
         Example:
             >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)

@@ -16,6 +16,7 @@ from .._reading import compat
 from .._reading.measurements import Measurements
 from .._simulation.draws import CHUNK, drawn
 from .._simulation.outcomes import probabilities
+from .._simulation.room import require_bytes
 from .._simulation.states import MOST_AMPLITUDES
 from ..primitives.measured import Measured
 
@@ -38,13 +39,27 @@ def sampled(model: QuantumModule, input: Any, shots: Any, generator: Any, as_ten
     flat = inputs.detach().reshape(math.prod(lead), model.input_size).to("cpu", torch.float64)
     row = torch.cat([flat.new_empty(0), *(vector.detach().to("cpu", torch.float64) for vector in weights)])
     work = _work(model)
+    num_bits = len(work.measurements.bits)
+    _require_room(len(flat), shots, num_bits, as_tensor)
     array = _bytes(work, flat, row, shots, generator, model.num_threads_forward)
-    array, num_bits = array.reshape(*lead, *array.shape[1:]), len(work.measurements.bits)
+    array = array.reshape(*lead, *array.shape[1:])
     if not as_tensor:
         return compat.BitArray(array, num_bits)
     # The highest bit comes first.
     bits = np.unpackbits(array, axis=-1)[..., : -num_bits - 1 : -1]
     return torch.from_numpy(bits.copy()).to(device)  # strides of a single number may be negative
+
+
+def _require_room(num_rows: int, shots: int, num_bits: int, as_tensor: bool) -> None:
+    """Checks that shots fit the memory budget, eight bits a byte, and for a tensor one a byte, twice.
+
+    Raises:
+        ValueError: they do not.
+    """
+    num_bytes = -(-num_bits // 8)
+    size = num_rows * shots * (num_bytes + (8 * num_bytes + num_bits if as_tensor else 0))
+    leaner = "leave as_tensor out, " if as_tensor and compat.SamplerPub is not None else ""
+    require_bytes(size, f"shots: the bits of {shots:,} shots of {num_rows:,} samples", f"{leaner}draw fewer")
 
 
 def _work(model: QuantumModule) -> Measured:

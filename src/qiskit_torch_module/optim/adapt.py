@@ -19,7 +19,7 @@ from .._reading.measurements import with_measurements, without_measurements
 from .._reading.observables import operators_of, pauli_sums, sums_of_argument
 from .._reading.paulis import PauliSums
 from .._simulation.choose import Runners
-from .._simulation.outcomes import require_room
+from .._simulation.room import require_states
 from .._simulation.states import states_of
 from ..modules.module import QuantumModule
 from ..outputs.paulis import applied, read_as, values
@@ -156,7 +156,7 @@ def _gradients(model: QuantumModule, pool: PauliSums, input: Any) -> torch.Tenso
     inputs, weights, _ = model._variables(input)
     rows = inputs.detach().reshape(math.prod(inputs.shape[:-1]), model.input_size).double()
     num_qubits = model._num_qubits
-    require_room(num_qubits, 4 * len(rows))
+    require_states(num_qubits, 4 * len(rows))
     runner = Runners(states_of(model._program), None)(rows)
     with torch.no_grad():
         row = torch.cat([rows.new_empty(0), *(one.detach().double() for one in weights)])

@@ -9,6 +9,7 @@ import torch
 from torch.func import functional_call, vmap
 
 from .._core.arguments import whole_number
+from .._simulation.room import require_bytes
 from ..modules.initial import random_numbers
 from .models import called_with, require_model
 
@@ -60,6 +61,8 @@ class ManyStarts(torch.nn.Module):
         self._names = [name for name, one in model.named_parameters() if one.requires_grad]
         if not self._names:
             raise ValueError("model: expected parameters that require gradients, got none")
+        size = sum(one.nbytes for one in model.parameters() if one.requires_grad)
+        require_bytes(2 * self._count * size, f"k: the parameters of {self._count:,} starts", "use fewer")
         self._stacked = torch.nn.ParameterList(self._starts(generator))
 
     @property

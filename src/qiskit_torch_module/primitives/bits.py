@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .._reading import compat
 from .._reading.measurements import Register
 from .._simulation.draws import Streams, drawn
+from .._simulation.room import require_bytes
 from .measured import Measured
 
 Array = npt.NDArray[np.float64]
@@ -87,6 +88,30 @@ class ExactPubResult(compat.SamplerPubResult):  # type: ignore[misc]
         bits, data = super().join_data(listed), self.data
         first, *others = [data[name] for name in (listed or data)]
         return first.joined(others, bits)
+
+
+def require_room_for_bits(pubs: Sequence[Any]) -> None:
+    """Checks that the bits of PUBs fit the memory budget.
+
+    Raises:
+        ValueError: they do not.
+    """
+    size = sum(
+        pub.parameter_values.size * pub.shots * sum(-(-len(register) // 8) for register in pub.circuit.cregs)
+        for pub in pubs
+    )
+    most = max((pub.shots for pub in pubs), default=0)
+    require_bytes(size, f"shots: the bits of {most:,} shots", "draw fewer, take exact `probabilities`")
+
+
+def require_room_for_tables(pubs: Sequence[Any], works: Mapping[int, Measured]) -> None:
+    """Checks that all probabilities of PUBs whose counts are exact fit the memory budget.
+
+    Raises:
+        ValueError: they do not.
+    """
+    size = sum(8 * pub.parameter_values.size * works[id(pub.circuit)].outcomes.count for pub in pubs)
+    require_bytes(size, "pubs: their exact counts", "draw with exact=False, or give fewer at once")
 
 
 class Shots:

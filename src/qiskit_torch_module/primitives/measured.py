@@ -22,7 +22,8 @@ from .._program.program import Program
 from .._reading.exponentials import exact_evolutions
 from .._reading.measurements import Measurements, without_measurements
 from .._simulation.draws import look_up, packed
-from .._simulation.outcomes import Outcomes, probabilities, require_room
+from .._simulation.outcomes import Outcomes, probabilities
+from .._simulation.room import require_states
 from .rows import with_a_qubit
 
 Rows = npt.NDArray[np.float64]
@@ -118,7 +119,7 @@ class Measured:
         """
         num_bits = len(self.measurements.bits)
         lead = values.shape[:-1]
-        require_room(num_bits, math.prod(lead))
+        require_states(num_bits, math.prod(lead))
         spread = np.zeros((*lead, 1 << num_bits))
         spread[..., self.numbers_of(np.arange(self.outcomes.count))] = values  # each outcome has a number of its own
         return spread

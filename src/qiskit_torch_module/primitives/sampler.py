@@ -15,7 +15,7 @@ from .._core.arguments import flag, noise_seed, whole_number
 from .._reading import compat
 from .._simulation.draws import Streams
 from .batches import batches
-from .bits import Shots
+from .bits import Shots, require_room_for_bits, require_room_for_tables
 from .measured import CircuitRefusedError, Measured, measured_works
 from .pairs import Pairs, pairs
 from .pubs import AT_ONCE, amount, readable
@@ -149,7 +149,7 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
 
         Raises:
             TypeError: an argument is of the wrong kind; a V1 call where Qiskit has no V1 primitives.
-            ValueError: an argument cannot be used.
+            ValueError: an argument cannot be used; the bits of all shots do not fit the memory budget.
         """
         alone = isinstance(pubs, QuantumCircuit) and compat.SamplerResult is not None
         if parameter_values is not None or circuits is not None or alone or compat.SamplerPub is None:
@@ -166,6 +166,7 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
                 UserWarning,
                 stacklevel=2,
             )
+        require_room_for_bits(coerced)
         work = amount(coerced) + sum(pub.parameter_values.size * pub.shots for pub in coerced)
         return compat.submitted(self._run, coerced, at_once=work < AT_ONCE)
 
@@ -205,7 +206,9 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
     def _results(self, pubs: Sequence[Any]) -> list[Any]:
         """The results of PUBs; the rows of all that share a circuit are evaluated together."""
         works = measured_works([pub.circuit for pub in pubs], self.exact_evolution)
-        shots = [Shots(works[id(pub.circuit)], pub, self._has_exact_counts(pub)) for pub in pubs]
+        exact = [self._has_exact_counts(pub) for pub in pubs]
+        require_room_for_tables([pub for pub, is_exact in zip(pubs, exact, strict=True) if is_exact], works)
+        shots = [Shots(works[id(pub.circuit)], pub, is_exact) for pub, is_exact in zip(pubs, exact, strict=True)]
         streams = Streams(self.seed)
         for position, first, block in batches(pubs, works, self.num_threads):
             for row, probabilities in enumerate(block, first):
