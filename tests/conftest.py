@@ -54,6 +54,39 @@ def layout(request):
     _engine.allow_layouts(_engine.Layouts.any)
 
 
+@pytest.fixture
+def force_halves():
+    """Forces circuits to start from halves, or not to; by itself the engine chooses again afterwards."""
+    yield _engine.force_halves
+    _engine.force_halves(False)
+
+
+@pytest.fixture
+def own_budget():
+    """Sets a memory budget; it goes by the machine again afterwards."""
+    yield _engine.set_memory_budget
+    _engine.set_memory_budget(None)
+
+
+@pytest.fixture
+def prefer_storage():
+    """Prefers a legal way of storing a batch, by its number; afterwards none."""
+    yield _engine.prefer_storage
+    _engine.prefer_storage(-1)
+
+
+@pytest.fixture
+def storages(prefer_storage):
+    """All legal ways of storing a batch; each is preferred while a loop is at it."""
+
+    def each():
+        for number, storage in enumerate(_engine.legal_storages()):
+            prefer_storage(number)
+            yield storage
+
+    return each()
+
+
 @pytest.fixture(autouse=True)
 def forgotten_graphs():
     """Code that the compiler of PyTorch gave up in one test is compiled again in the next."""

@@ -98,17 +98,14 @@ def test_sizes_and_observables(any_instruction_set, n, observables):
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3])
 @pytest.mark.parametrize("n", [9, 12] if NIGHTLY else [9])  # blocks in parts; several sweeps a layer
-def test_large_states_threads_and_halves(n, num_threads):
+def test_large_states_threads_and_halves(n, num_threads, force_halves):
     program = program_of(reuploading(n, 2), random_observables(n, 2))
     curve = Curve(program, 2 + num_threads, 2)
     expected = curve.found()
     if num_threads == 1:
         curve.assert_agrees()
-        _engine.force_halves(True)
-    try:
-        found = curve.found(num_threads)
-    finally:
-        _engine.force_halves(False)
+        force_halves(True)
+    found = curve.found(num_threads)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-11)
 

@@ -17,10 +17,8 @@ from test_passes import run
 
 
 @pytest.fixture(autouse=True)
-def _forced():
-    _engine.force_halves(True)
-    yield
-    _engine.force_halves(False)
+def _forced(force_halves):
+    force_halves(True)
 
 
 def ansatz(pairs, *, real=False, encodes=True):
@@ -210,22 +208,16 @@ def _sets(case, weights):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["reuploading", "ring", "far", "phases"])
-def test_kets_are_kept_or_undone_down_to_the_halves(name, layout):
+def test_kets_are_kept_or_undone_down_to_the_halves(name, layout, storages):
     case = CASES[name][1](12)
     halved, expected = module_of(case), run(module_of(case, halved=False), 21)
     engine, stored = engine_of(halved._program), set()
-    try:
-        for number, (mode, tape, _, is_team, _) in enumerate(_engine.legal_storages()):
-            if mode == "values" or is_team:
-                continue
-            _engine.prefer_storage(number)
-            plan = engine.schedule_float64(21, 1, True)
-            if plan["keeps_kets"] == (mode == "gradient_keeping_kets"):
-                assert plan["halves"] is not None
-                assert_equal(run(halved, 21), expected)
-                stored.add((mode, tape))
-    finally:
-        _engine.prefer_storage(-1)
+    for mode, tape, _, is_team, _ in storages:
+        plan = engine.schedule_float64(21, 1, True)
+        if mode != "values" and not is_team and plan["keeps_kets"] == (mode == "gradient_keeping_kets"):
+            assert plan["halves"] is not None
+            assert_equal(run(halved, 21), expected)
+            stored.add((mode, tape))
     assert {("gradient_keeping_kets", "nothing"), ("gradient_undoing_kets", "nothing")} <= stored
 
 

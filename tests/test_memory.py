@@ -160,13 +160,6 @@ def test_a_large_batch_takes_what_explain_says():
     assert told < 64 << 20
 
 
-@pytest.fixture
-def own_budget():
-    """The budget goes by the machine again afterwards."""
-    yield
-    set_memory_budget(None)
-
-
 @pytest.mark.parametrize("given", [8_000_000_000, 8e9, np.int64(8_000_000_000), np.float64(8e9)])
 def test_whole_numbers_are_budgets(given, own_budget):
     set_memory_budget(given)

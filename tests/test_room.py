@@ -20,13 +20,6 @@ OUTCOMES = qtm.QuantumModule(circuit, x, w, seed_init=0, observables=qtm.outputs
 ROW = np.zeros(10)
 
 
-@pytest.fixture
-def budget():
-    """Sets a memory budget, until the test ends."""
-    yield qtm.set_memory_budget
-    qtm.set_memory_budget(None)
-
-
 def step(rule):
     model = qtm.QuantumModule(circuit, x, w, method=qtm.methods.Shots(100, rule))
     model(torch.zeros(3, 2))
@@ -74,14 +67,14 @@ SAMPLED = {
 
 @needs_v2
 @pytest.mark.parametrize("name", SAMPLED)
-def test_a_sampler_refuses_bits_beyond_the_budget_in_the_call(name, budget):
+def test_a_sampler_refuses_bits_beyond_the_budget_in_the_call(name, own_budget):
     run = SAMPLED[name]
-    budget(1 << 20)
+    own_budget(1 << 20)
     with pytest.raises(
         ValueError, match="^shots: the bits of .* shots take .*; draw fewer, take exact `probabilities`"
     ):
         run((1 << 20) + 1)
-    budget(1 << 24)
+    own_budget(1 << 24)
     assert run(1 << 10).result()[0].data.meas.array.nbytes >= 1 << 7
 
 
@@ -92,17 +85,17 @@ def test_a_number_of_shots_beyond_all_floats_is_refused():
 
 
 @needs_v2
-def test_exact_counts_beyond_the_budget_are_refused(budget):
+def test_exact_counts_beyond_the_budget_are_refused(own_budget):
     rows = np.zeros((1 << 15, 10))
-    budget(1 << 19)
+    own_budget(1 << 19)
     job = qtm.FastSampler(exact=True).run([(measured, rows, 1)])
     with pytest.raises(ValueError, match="^pubs: their exact counts take 0.000977 GiB.*; draw with exact=False"):
         job.result()
 
 
-def test_gradients_beyond_the_budget_are_refused(budget):
+def test_gradients_beyond_the_budget_are_refused(own_budget):
     gradient = qtm.FastReverseEstimatorGradient()
-    budget(1 << 20)
+    own_budget(1 << 20)
     with pytest.raises(
         ValueError, match="^gradients of 2 observables by 10 parameters at 10,000 rows take 0.00149 GiB"
     ):
@@ -110,11 +103,11 @@ def test_gradients_beyond_the_budget_are_refused(budget):
     assert gradient.jacobian(circuit, "individualZ", np.zeros((1000, 10))).shape == (1000, 2, 10)
 
 
-def test_room_is_looked_for_where_it_matters(budget):
-    budget(1 << 10)
+def test_room_is_looked_for_where_it_matters(own_budget):
+    own_budget(1 << 10)
     require_bytes((1 << 20) - 1, "five", "take four")  # for less, the budget is not asked for
     with pytest.raises(ValueError, match="^five take 0.000977 GiB, more than .*; take four, or raise it with"):
         require_bytes(1 << 20, "five", "take four")
-    budget(1 << 20)
+    own_budget(1 << 20)
     require_bytes(1 << 20, "five", "take four")
     assert gibibytes(3 << 30) == "3 GiB"

@@ -104,11 +104,11 @@ def test_against_parameter_shift(kind):
 @pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("name", ["reuploading", "qaoa", "deep prefix"])
-def test_kets_are_kept_or_undone_again_and_again(name, keeps, halves):
+def test_kets_are_kept_or_undone_again_and_again(name, keeps, halves, force_halves):
     """Where no memory is left for all kets, every pass undoes the last one anew, with halves and without."""
     engine, inputs, weights, cotangents, wanted = engine_and_arguments(name, 8, 20, 5)
     needed = engine.schedule_float64(20, 1, True)["scratch_bytes"]
-    _engine.force_halves(halves)
+    force_halves(halves)
     try:
         expected = one_by_one(engine, inputs, weights, cotangents, wanted)
         if not keeps:
@@ -116,7 +116,6 @@ def test_kets_are_kept_or_undone_again_and_again(name, keeps, halves):
         compare(engine.vector_jacobian_products(inputs, weights, cotangents, wanted, 1), expected)
     finally:
         set_memory_budget(None)
-        _engine.force_halves(False)
 
 
 def engine_and_arguments(name, n, batch_size, count):

@@ -144,10 +144,9 @@ def test_every_layout_and_instruction_set(name, dtype, instruction_set):
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "halves"])
-def halves(request):
-    _engine.force_halves(request.param)
-    yield request.param
-    _engine.force_halves(False)
+def halves(request, force_halves):
+    force_halves(request.param)
+    return request.param
 
 
 @pytest.mark.parametrize("threads", [1, 3])

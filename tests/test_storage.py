@@ -50,18 +50,15 @@ def test_there_are_no_more_than_that():
 
 
 @pytest.mark.parametrize("number", range(len(STORAGES)), ids=lambda i: "-".join(map(str, STORAGES[i])))
-def test_values_and_gradients_do_not_depend_on_it(number):
+def test_values_and_gradients_do_not_depend_on_it(number, prefer_storage):
     mode, taped, shares_prefix, is_team, saves_ket = STORAGES[number]
     expected = everything(is_team)
-    _engine.prefer_storage(number)
-    try:
-        if mode != "values" and taped == "nothing" and not saves_ket:
-            plan = engine_for(is_team)[0].schedule_float64(BATCH_SIZE[is_team], 2 if is_team else 1, True)
-            assert plan["keeps_kets"] == (mode == "gradient_keeping_kets")
-            assert (plan["shares_prefix"], plan["is_team"]) == (shares_prefix, is_team)
-        found = everything(is_team)
-    finally:
-        _engine.prefer_storage(-1)
+    prefer_storage(number)
+    if mode != "values" and taped == "nothing" and not saves_ket:
+        plan = engine_for(is_team)[0].schedule_float64(BATCH_SIZE[is_team], 2 if is_team else 1, True)
+        assert plan["keeps_kets"] == (mode == "gradient_keeping_kets")
+        assert (plan["shares_prefix"], plan["is_team"]) == (shares_prefix, is_team)
+    found = everything(is_team)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 

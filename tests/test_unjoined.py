@@ -18,10 +18,8 @@ from test_passes import assert_several_threads_agree, run
 
 
 @pytest.fixture(autouse=True)
-def _forced():
-    _engine.force_halves(True, unjoined=True)
-    yield
-    _engine.force_halves(False)
+def _forced(force_halves):
+    force_halves(True, unjoined=True)
 
 
 def heisenberg(n):
@@ -108,20 +106,16 @@ def test_values_against_the_reference(name, read, layout):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", ["reuploading", "chain, weights only", "far", "apart"])
 @pytest.mark.parametrize("read", ["Z", "Heisenberg"])
-def test_kets_of_the_halves_are_kept_or_undone(name, read, layout):
+def test_kets_of_the_halves_are_kept_or_undone(name, read, layout, storages):
     apart, whole = pair_of(name, 12, read)
     engine, stored, expected = engine_of(apart._program), set(), run(whole, 40)
-    try:
-        for number, (mode, tape, _, is_team, _) in enumerate(_engine.legal_storages()):
-            if mode == "values" or is_team:
-                continue
-            _engine.prefer_storage(number)
-            plan = engine.schedule_float64(40, 1, True)
-            if plan["words"] and plan["keeps_kets"] == (mode == "gradient_keeping_kets"):
-                assert_equal(run(apart, 40), expected)
-                stored.add((mode, tape))
-    finally:
-        _engine.prefer_storage(-1)
+    for mode, tape, _, is_team, _ in storages:
+        if mode == "values" or is_team:
+            continue
+        plan = engine.schedule_float64(40, 1, True)
+        if plan["words"] and plan["keeps_kets"] == (mode == "gradient_keeping_kets"):
+            assert_equal(run(apart, 40), expected)
+            stored.add((mode, tape))
     assert {("gradient_keeping_kets", "nothing"), ("gradient_undoing_kets", "nothing")} <= stored
 
 
@@ -129,19 +123,14 @@ def test_kets_of_the_halves_are_kept_or_undone(name, read, layout):
 @pytest.mark.parametrize("name", ["reuploading", "ring", "far", "apart", "phases", "product"])
 @pytest.mark.parametrize("read", ["Z", "Heisenberg"])
 @pytest.mark.parametrize("num_threads", [2, 5])
-def test_threads_of_a_team_share_the_halves(name, read, num_threads, layout):
+def test_threads_of_a_team_share_the_halves(name, read, num_threads, layout, storages):
     apart, whole = pair_of(name, 12, read, num_threads_forward=num_threads, num_threads_backward=num_threads)
     engine, stored, expected = engine_of(apart._program), 0, run(whole, 1)
-    try:
-        for number, (mode, _, _, is_team, _) in enumerate(_engine.legal_storages()):
-            _engine.prefer_storage(number)
-            schedule = engine.schedule_float64(1, num_threads, True)
-            if mode == "values" or not is_team or not schedule["words"] or not schedule["is_team"]:
-                continue
+    for mode, _, _, is_team, _ in storages:
+        schedule = engine.schedule_float64(1, num_threads, True)
+        if mode != "values" and is_team and schedule["words"] and schedule["is_team"]:
             assert_equal(run(apart, 1), expected)
             stored += 1
-    finally:
-        _engine.prefer_storage(-1)
     assert stored > 1 or (name, read) in JOINED
 
 
