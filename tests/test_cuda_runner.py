@@ -24,7 +24,7 @@ from qiskit_torch_module._cuda.libraries import MissingLibraryError
 from qiskit_torch_module._cuda.nvrtc import CompilationError
 from qiskit_torch_module._differentiation import operators
 from qiskit_torch_module._reading.compat import UnitaryGate
-from qiskit_torch_module._simulation import choose, cuda
+from qiskit_torch_module._simulation import choose, cuda, gpu
 from qiskit_torch_module._simulation.cuda import Cuda
 from qiskit_torch_module._simulation.gpu import CudaRunner
 from qiskit_torch_module._simulation.method import Refusal, Task
@@ -315,6 +315,14 @@ def test_a_plan_for_each_size_and_its_launches_once(monkeypatch):
     assert {id(shared) for _, shared in device.kept} == {id(one) for _, one in runner._constants.values()}
     for prepared in runner._prepared.values():
         assert list(prepared._gradients) == [(True, True)]
+
+
+def test_the_plan_that_was_used_least_recently_goes_first(monkeypatch):
+    monkeypatch.setattr(gpu, "_MOST_PLANS", 2)
+    runner, weights = CudaRunner(module()._program, TwinCuda()), [one.detach() for one in module().parameters()]
+    for size in (2, 3, 2, 4):
+        runner.values(rows(size), weights)
+    assert [key.size for key in runner._prepared] == [2, 4]
 
 
 def test_while_a_graph_is_recorded_only_what_is_prepared_runs():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -180,7 +181,10 @@ class CudaRunner(Runner):
         if prepared is None:
             prepared = self._prepared[key] = self._made(key)
             if len(self._prepared) > _MOST_PLANS:
-                self._prepared.popitem(last=False)
+                self._prepared.popitem(last=False)  # that was not used for longest
+        else:
+            with suppress(KeyError):  # another thread's plan took its place just now
+                self._prepared.move_to_end(key)
         return prepared
 
     def _made(self, key: _Key) -> _Prepared:
