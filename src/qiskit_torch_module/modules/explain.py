@@ -401,7 +401,7 @@ def _bytes(count: float) -> str:
 
 def _scaled(value: float, base: int, binary: str = "") -> str:
     for prefix in ("", "k", "M", "G", "T"):
-        if value < base or prefix == "T":
+        if value < 999.5 or prefix == "T":  # three digits, whatever the base
             break
         value /= base
     unit = prefix.upper() + binary if binary and prefix else prefix
