@@ -1,6 +1,7 @@
 """The command line, as a user runs it."""
 
 import errno
+import importlib
 import io
 import json
 import os
@@ -17,15 +18,16 @@ from rich.console import Console
 from rich.file_proxy import FileProxy
 from typer.testing import CliRunner
 
-from qiskit_torch_module import QuantumModule, __version__, _engine, cli
-from qiskit_torch_module._command_line.output import Output
-from qiskit_torch_module._command_line.run_folder import RunFolder
+from qiskit_torch_module import QuantumModule, __version__, _engine
 from qiskit_torch_module._core.extras import how_to_install
 from qiskit_torch_module._storage.checkpoint import read_checkpoint, write_checkpoint
 from qiskit_torch_module.applications.classifier import digit_classifier, load_classifier
 from qiskit_torch_module.applications.images import load_digits
 from qiskit_torch_module.applications.training import History
-from qiskit_torch_module.cli import app
+from qiskit_torch_module.cli import app, commands, info, result
+from qiskit_torch_module.cli.output import Output
+from qiskit_torch_module.cli.run_folder import RunFolder
+from qiskit_torch_module.cli.screen import console_on
 from qiskit_torch_module.reproduce.experiments import EXPERIMENTS
 from qiskit_torch_module.reproduce.store import Settings
 from qiskit_torch_module.reproduce.systems import SYSTEMS, labels_of
@@ -82,18 +84,19 @@ def test_info_says_who_computes_on_gpus_where_there_are_some(count, monkeypatch)
 
 
 def test_no_column_is_lost_on_narrow_screens(monkeypatch):
-    monkeypatch.setattr(cli, "console", Console(file=io.StringIO(), width=40))
-    monkeypatch.setattr(cli, "listing", cli.console)
-    cli._print_result(digit_classifier(seed=0), load_digits(0), History(test_accuracy=[(0, 0.0)]))
-    cli.info()
-    lines = cli.console.file.getvalue().splitlines()
+    screen = Console(file=io.StringIO(), width=40)
+    monkeypatch.setattr(result, "console", screen)
+    monkeypatch.setattr(info, "listing", screen)
+    result.print_result(digit_classifier(seed=0), load_digits(0), History(test_accuracy=[(0, 0.0)]))
+    info.info()
+    lines = screen.file.getvalue().splitlines()
     assert [line.count("│") for line in lines if line.startswith("│")] == [12] * 10
     assert any(line.split()[:1] == ["qiskit-torch-module"] for line in lines)
 
 
 def test_a_screen_without_columns_is_written_to(monkeypatch):
     monkeypatch.setenv("COLUMNS", "0")
-    assert cli._console("stdout").width > 0
+    assert console_on("stdout").width > 0
 
 
 def test_version():
@@ -539,6 +542,17 @@ def test_help_has_no_types_of_flags(arguments):
 
 
 def test_the_package_runs_as_the_command():
-    command = [sys.executable, "-m", "qiskit_torch_module", "--version"]
+    command = [sys.executable, "-X", "importtime", "-m", "qiskit_torch_module", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == f"qiskit-torch-module {__version__}\n"
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "qiskit_torch_module.cli.train" in imported
+    assert not imported & {"matplotlib", "sklearn"}, "what a command needs is imported by the command: these take long"
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "rich", "sklearn", "typer"])
+def test_without_a_package_of_the_extra_one_line_says_how_to_get_it(package, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else name)
+    with pytest.raises(SystemExit) as ended:
+        importlib.reload(commands)
+    assert ended.value.code == f"qtm needs the package '{package}'; {how_to_install('demo')}"

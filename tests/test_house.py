@@ -30,7 +30,7 @@ FLOORS = [
     "applications",
     "sklearn",
     "reproduce",
-    "_command_line",
+    "cli",
 ]
 GROUND = {"_engine", "_version"}  # imported from everywhere
 # Rooms that users import by name stand at the top, on the floor of a folder.

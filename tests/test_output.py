@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from qiskit_torch_module._command_line.output import Output
+from qiskit_torch_module.cli.output import Output
 
 
 class Pipe(io.StringIO):

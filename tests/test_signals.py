@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from qiskit_torch_module._command_line.signals import ending_signals
+from qiskit_torch_module.cli.signals import ending_signals
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals differ")
 NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]

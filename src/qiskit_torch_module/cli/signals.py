@@ -20,6 +20,7 @@ class Ending:
         self.number: int | None = None
 
     def __call__(self) -> bool:
+        """Whether a signal asked the process to end."""
         return self.number is not None
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,5 @@
+"""The command line, ``qtm``."""
+
+from .commands import app
+
+__all__ = ["app"]
