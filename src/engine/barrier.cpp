@@ -1,5 +1,6 @@
 #include "barrier.hpp"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -34,7 +35,7 @@ void Barrier::begin(int size) {
     began_ = Clock::now();
     interruptions_ = interruptions_of_this_thread();
     size_ = size;
-    for (int rank = 0; rank < size; ++rank) members_[size_t(rank)] = {{rank, size}, began_};
+    for (int rank = 0; rank < size; ++rank) members_[size_t(rank)] = {{rank, size}, began_, {}};
     missing_.store(size, std::memory_order_relaxed);
     size_at_start_.store(size, std::memory_order_release);
 }
@@ -46,18 +47,20 @@ void Barrier::wait(int rank) {
         if (waits_in_.load(std::memory_order_acquire) == int64_t(round)) judge(rank);
         missing_.store(size_, std::memory_order_relaxed);
         round_.store(round + 1, std::memory_order_release);
-    } else {
-        const auto passed = [&] { return round_.load(std::memory_order_acquire) != round; };
-        const auto since = Clock::now();
-        // Before it offers its processor: it may come back after all have met.
-        if (!spin_alone(least_wait, passed)) {
-            waits_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
-            worked_.store((since - own.passed).count(), std::memory_order_relaxed);
-            waits_in_.store(int64_t(round), std::memory_order_release);
-        }
-        while (!spin_until(passed)) std::this_thread::yield();
+        own.passed = Clock::now();
+        return;
     }
+    const auto passed = [&] { return round_.load(std::memory_order_acquire) != round; };
+    const auto since = Clock::now();
+    // Before it offers its processor: it may come back after all have met.
+    if (!spin_alone(least_wait, passed)) {
+        waits_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
+        worked_.store((since - own.passed).count(), std::memory_order_relaxed);
+        waits_in_.store(int64_t(round), std::memory_order_release);
+    }
+    while (!spin_until(passed)) std::this_thread::yield();
     own.passed = Clock::now();
+    own.spun += std::min<Clock::duration>(own.passed - since, least_wait + alone_time);
 }
 
 // Whether waiting for the one who comes last has cost more than the help of a member is worth.

@@ -28,6 +28,8 @@ class Barrier {
     const Place* place(int rank) const { return &members_[size_t(rank)].place; }
     // What waiting has cost since the beginning.
     std::chrono::nanoseconds lost() const { return lost_; }
+    // How long member 0 has waited awake, with nothing to do.
+    std::chrono::nanoseconds spun() const { return members_[0].spun; }
     std::chrono::nanoseconds elapsed() const { return Clock::now() - began_; }
 
    private:
@@ -35,7 +37,8 @@ class Barrier {
 
     struct alignas(64) Member {
         Place place{-1, 0};
-        Clock::time_point passed{};  // the last meeting
+        Clock::time_point passed{};        // the last meeting
+        std::chrono::nanoseconds spun{0};  // up to then
     };
 
     void judge(int late);

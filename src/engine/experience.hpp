@@ -63,7 +63,27 @@ class Experience {
     }
     void forget_absences() { absences_ = 0; }
 
+    // Whether fewer threads are taken now than there are.
+    bool is_away(Clock::time_point now) const { return most(std::numeric_limits<int>::max(), now) < 2; }
+
+    // By any thread that runs a call alone meanwhile: how long that took, and how much of it the thread had a
+    // processor.
+    void add_alone(Clock::time_point now, Duration took, Duration own_time) {
+        if (took <= Duration(0)) return;
+        const double weight = double(took.count()) / double((took + memory_alone).count()),
+                     share = std::min(1.0, double(own_time.count()) / double(took.count()));
+        share_alone_.store((1 - weight) * share_alone(now) + weight * share, std::memory_order_relaxed);
+        last_alone_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    }
+    // The share of a processor that a thread without helpers gets, as was seen lately; all of one, as far as is known.
+    double share_alone(Clock::time_point now) const {
+        const Duration since = now.time_since_epoch() - Duration(last_alone_.load(std::memory_order_relaxed));
+        return since < known_alone ? std::max(least_share, share_alone_.load(std::memory_order_relaxed)) : 1.0;
+    }
+
    private:
+    static constexpr Duration memory_alone = std::chrono::milliseconds(50), known_alone = std::chrono::seconds(5);
+    static constexpr double least_share = 0.25;
     static constexpr int most_absences = 3;
 
     void pause(Clock::time_point now, Duration lost, int size) {
@@ -79,6 +99,8 @@ class Experience {
 
     std::atomic<int> most_{std::numeric_limits<int>::max()};
     std::atomic<Clock::rep> until_{0};
+    std::atomic<double> share_alone_{1.0};
+    std::atomic<Clock::rep> last_alone_{0};
     Duration pause_{0};  // the last one
     Duration credit_{0};
     Duration gained_{0};   // since then
@@ -94,11 +116,18 @@ struct CallInPieces {
     int num_threads;
 };
 
+// How long a thread without helpers takes for what takes so much of a processor's time. Of short calls the least: what
+// helpers take from the calling thread between them, awake for the next one, is seen by nobody.
+inline double time_alone(double processor_time, Experience::Duration own_time, double share_alone) {
+    return own_time < Experience::short_call ? processor_time : processor_time / share_alone;
+}
+
 // By how much the last thread has made a call shorter. A thread that computes takes longer where a helper has its
 // processor: so it is the processor's time that all are held against.
-inline Experience::Duration time_gained(const CallInPieces& call) {
+inline Experience::Duration time_gained(const CallInPieces& call, double share_alone = 1.0) {
     if (call.own_pieces == 0) return Experience::Duration(0);  // nobody knows how long they take
-    const double alone = double(call.own_time.count()) * double(call.pieces) / double(call.own_pieces);
+    const double all = double(call.own_time.count()) * double(call.pieces) / double(call.own_pieces);
+    const double alone = time_alone(all, call.own_time, share_alone);
     return Experience::Duration(Experience::Clock::rep(alone / (call.num_threads - 1)) - call.took.count());
 }
 
@@ -108,19 +137,21 @@ inline bool is_slow(const CallInPieces& call, int wanted) {
     return alone < 0.7 * wanted * double(call.own_pieces) * double(call.took.count());
 }
 
-// A call of a team: how long it took, how much of that its members have waited for one that had lost its processor, and
-// how many there were.
+// A call of a team: how long it took, how much of that its members have waited for one that had lost its processor, the
+// processor's time that the calling thread has worked, and how many members there were.
 struct CallOfTeam {
-    Experience::Duration took, lost;
+    Experience::Duration took, lost, own_time;
     int size, size_at_end;
 };
 
-// The same for teams. They never share their work quite evenly: what that costs is the share of a third of a member.
-inline Experience::Duration time_gained(const CallOfTeam& call) {
-    if (call.size_at_end < call.size) return -call.lost;
-    const double worked = double((call.took - call.lost).count());
-    return Experience::Duration(Experience::Clock::rep(worked * (call.size - 1.0 / 3) / (call.size - 1)) -
-                                call.took.count());
+// The same for teams: what a member that left has written on a tape is lost as well. They never share their work quite
+// evenly: what that costs is the share of a third of a member.
+inline Experience::Duration time_gained(const CallOfTeam& call, double share_alone = 1.0) {
+    if (call.size_at_end < call.size) return -(call.lost + call.took);
+    const double worked = double((call.took - call.lost).count()) * (call.size - 1.0 / 3),
+                 had = double(call.own_time.count()) * call.size;
+    const double alone = time_alone(std::min(worked, had), call.own_time, share_alone);
+    return Experience::Duration(Experience::Clock::rep(alone / (call.size - 1)) - call.took.count());
 }
 
 }  // namespace qtm

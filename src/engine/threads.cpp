@@ -221,6 +221,21 @@ void add_borrowed(ThreadPool& crew, Clock::duration gained) {
     borrows = crew.borrowed_experience().most(2, now) == 2;
 }
 
+// On the calling thread. While helpers stay away, what share of a processor it gets is what they will be held against.
+void run_alone(const std::function<int64_t(int)>& work) {
+    ThreadPool* crew = current_pool.load(std::memory_order_acquire);
+    const auto begin = Clock::now();
+    if (crew == nullptr || !crew->experience().is_away(begin)) {
+        work(0);
+        return;
+    }
+    const auto had_at_first = time_of_processor();
+    work(0);
+    const auto had = time_of_processor() - had_at_first;
+    const auto end = Clock::now();
+    crew->experience().add_alone(end, end - begin, had);
+}
+
 // As `run_in_parallel`, on threads of PyTorch.
 void run_borrowed(ThreadPool& crew, int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
     CallInPieces call{{}, {}, total, 0, 1};
@@ -244,7 +259,9 @@ TeamResult run_as_borrowed_team(ThreadPool& crew, const TeamSize& wanted,
     Barrier barrier(wanted.most, false);
     TeamResult result;
     Clock::time_point own_end{};
+    Clock::duration own_time{};
     const auto begin = Clock::now();
+    const auto had_at_first = time_of_processor();
     run_on_openmp([&](int rank, int most) {
         const int size = std::min(most, wanted.most);
         if (size < wanted.least || rank >= size) return;
@@ -254,13 +271,15 @@ TeamResult run_as_borrowed_team(ThreadPool& crew, const TeamSize& wanted,
         work({rank, &barrier, barrier.place(rank)});
         if (rank > 0) return;
         own_end = Clock::now();
+        own_time = time_of_processor() - had_at_first;
         result.size = size;
     });
     const auto end = Clock::now();
     if (result.size == 0) return {};
     result.size_at_end = barrier.place(0)->size;
     if (result.size > 1) {
-        const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), result.size, result.size_at_end};
+        const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), own_time - barrier.spun(), result.size,
+                              result.size_at_end};
         add_borrowed(crew, time_gained(call));
     }
     return result;
@@ -281,10 +300,7 @@ bool borrows_threads() { return borrows || forces_openmp(); }
 
 void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
     num_threads = std::min(worthwhile_threads(num_threads), most_threads);
-    if (num_threads <= 1) {
-        work(0);
-        return;
-    }
+    if (num_threads <= 1) return run_alone(work);
     ThreadPool& crew = pool();
     const std::unique_lock<std::mutex> owner(crew.owner(), std::try_to_lock);
     if (!owner.owns_lock()) {
@@ -313,7 +329,7 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
     crew.experience().forget_absences();
     if (is_passed_over) return;
     const CallInPieces call{end - begin, had, total, own_pieces, num_helpers + 1};
-    crew.experience().add(end, time_gained(call), num_helpers);
+    crew.experience().add(end, time_gained(call, crew.experience().share_alone(end)), num_helpers);
     if (is_slow(call, num_threads)) look_for_company(end);
 }
 
@@ -338,6 +354,7 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
     const int num_helpers = crew.open(most - 1, help);
     const auto have_come = [&] { return crew.num_joined() >= num_helpers; };
     const auto begin = Clock::now();
+    const auto had_at_first = time_of_processor();
     // Who has to be given this processor to come is no help.
     if (!spin_alone(wanted.patience, have_come))
         while (wanted.is_fixed && !have_come()) std::this_thread::yield();
@@ -353,11 +370,12 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
     barrier.begin(size);
     work({0, &barrier, barrier.place(0)});
     const auto own_end = Clock::now();
+    const auto own_time = time_of_processor() - had_at_first;
     crew.wait_until_left();
     const int size_at_end = barrier.place(0)->size;
     const auto end = Clock::now();
-    const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), size, size_at_end};
-    crew.experience().add(end, time_gained(call), std::min(size_at_end, size - 1));
+    const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), own_time - barrier.spun(), size, size_at_end};
+    crew.experience().add(end, time_gained(call, crew.experience().share_alone(end)), std::min(size_at_end, size - 1));
     return {size, size_at_end};
 }
 

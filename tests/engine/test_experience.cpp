@@ -199,11 +199,43 @@ void a_call_is_slow_where_helpers_come_late() {
 }
 
 void a_team_is_held_against_one_member_less() {
-    CHECK(time_gained(CallOfTeam{6ms, 0ms, 2, 2}) == 4ms);
-    CHECK(time_gained(CallOfTeam{6ms, 3ms, 2, 2}) < 0ns);
-    CHECK(time_gained(CallOfTeam{6ms, 4ms, 2, 1}) == -4ms);
-    CHECK(time_gained(CallOfTeam{6ms, 0ms, 8, 8}) > 500us);
-    CHECK(time_gained(CallOfTeam{6ms, 1ms, 8, 8}) < 0ns);
+    CHECK(time_gained(CallOfTeam{6ms, 0ms, 6ms, 2, 2}) == 4ms);
+    CHECK(time_gained(CallOfTeam{6ms, 3ms, 6ms, 2, 2}) < 0ns);
+    CHECK(time_gained(CallOfTeam{6ms, 4ms, 6ms, 2, 1}) == -10ms);  // and what it has written on a tape
+    CHECK(time_gained(CallOfTeam{6ms, 0ms, 6ms, 8, 8}) > 500us);
+    CHECK(time_gained(CallOfTeam{6ms, 1ms, 6ms, 8, 8}) < 0ns);
+    CHECK(time_gained(CallOfTeam{6ms, 0ms, 2ms, 2, 2}) == -2ms);  // 4 ms alone
+}
+
+// Beside busy processes a thread without helpers has but a part of a processor either.
+void helpers_are_held_against_the_share_of_a_processor() {
+    World world;
+    CHECK(world.experience.share_alone(world.now) == 1.0);
+    CHECK(!world.experience.is_away(world.now));
+    world.lose(100ms);
+    CHECK(world.experience.is_away(world.now));
+    for (int i = 0; i < 100; ++i) world.experience.add_alone(world.now, 9ms, 6ms);
+    const double share = world.experience.share_alone(world.now);
+    CHECK(share > 0.66 && share < 0.67);
+    CHECK(time_gained(CallInPieces{12ms, 5ms, 8, 4, 2}, share) > 2ms);  // 15 ms alone
+    CHECK(time_gained(CallOfTeam{6ms, 0ms, 4ms, 2, 2}, 0.5) == 10ms);   // 16 ms
+    // Of short calls nothing is known but what they take of a processor.
+    CHECK(time_gained(CallInPieces{1ms, 400us, 2, 1, 2}, share) == -200us);
+}
+
+void a_share_of_a_processor_is_that_of_late() {
+    World world;
+    world.experience.add_alone(world.now, 1s, 250ms);
+    const double share = world.experience.share_alone(world.now);
+    CHECK(share > 0.25 && share < 0.3);
+    world.now += 4s;
+    CHECK(world.experience.share_alone(world.now) == share);
+    world.now += 2s;
+    CHECK(world.experience.share_alone(world.now) == 1.0);
+    world.experience.add_alone(world.now, 0ms, 0ms);  // too short for any clock
+    CHECK(world.experience.share_alone(world.now) == 1.0);
+    world.experience.add_alone(world.now, 1h, 0ms);
+    CHECK(world.experience.share_alone(world.now) == 0.25);
 }
 
 }  // namespace
@@ -217,5 +249,6 @@ int main() {
          TEST(a_hopeless_machine_costs_a_few_hundredths), TEST(a_machine_that_is_good_again_is_found_to_be_so),
          TEST(helpers_may_sleep_twice_in_a_row), TEST(absences_that_go_on_double_the_pause),
          TEST(pieces_are_held_against_the_time_of_the_processor), TEST(a_call_is_slow_where_helpers_come_late),
-         TEST(a_team_is_held_against_one_member_less)});
+         TEST(a_team_is_held_against_one_member_less), TEST(helpers_are_held_against_the_share_of_a_processor),
+         TEST(a_share_of_a_processor_is_that_of_late)});
 }
