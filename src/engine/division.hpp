@@ -25,8 +25,9 @@ struct Division {
 template <class Real>
 int64_t pieces_of_share(const Division<Real>& d, const Storage& storage) {
     if (d.is_team || d.num_threads == 1) return 1;
-    return std::clamp<int64_t>(storage.shares_prefix ? d.tiles() / tuning::least_tiles_of_bras : d.tiles(), 1,
-                               tuning::most_pieces);
+    const int64_t samples = d.tiles() * d.samples;
+    const int64_t most = storage.shares_prefix ? samples / tuning::least_samples_of_bras : samples;
+    return std::clamp<int64_t>(std::min(d.tiles(), most), 1, tuning::most_pieces);
 }
 
 // All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other.

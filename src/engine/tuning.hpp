@@ -19,8 +19,8 @@ inline constexpr double least_work_per_thread = 65536;
 inline constexpr double least_products_per_thread = 65536;
 // Threads share one state where each has at least so many amplitudes of it.
 inline constexpr unsigned least_amplitudes_per_thread = 2048;
-// A share is claimed in so many pieces at most, and of so many tiles at least where each has bras of its own.
-inline constexpr int64_t most_pieces = 4, least_tiles_of_bras = 4;
+// A share is claimed in so many pieces at most, and of so many samples at least where each has bras of its own.
+inline constexpr int64_t most_pieces = 4, least_samples_of_bras = 4;
 // What it costs to start a thread and to meet in a team (ns), and the share of its time that a team works; with kets on
 // a tape there is no forward pass in a backward call, and fewer meetings.
 inline constexpr double start = 2000, meeting = 2000, team_efficiency = 0.85, team_efficiency_with_kets = 0.93;
