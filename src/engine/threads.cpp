@@ -221,7 +221,8 @@ void add_borrowed(ThreadPool& crew, Clock::duration gained) {
     borrows = crew.borrowed_experience().most(2, now) == 2;
 }
 
-// On the calling thread. While helpers stay away, what share of a processor it gets is what they will be held against.
+// On the calling thread. While helpers stay away, what share of a processor it gets is what they will be held against,
+// in calls that are not short.
 void run_alone(const std::function<int64_t(int)>& work) {
     ThreadPool* crew = current_pool.load(std::memory_order_acquire);
     const auto begin = Clock::now();
@@ -229,11 +230,14 @@ void run_alone(const std::function<int64_t(int)>& work) {
         work(0);
         return;
     }
-    const auto had_at_first = time_of_processor();
+    thread_local Clock::duration last_call{0};
+    const bool asks = last_call >= Experience::short_call;
+    const auto had_at_first = asks ? time_of_processor() : Clock::duration(0);
     work(0);
-    const auto had = time_of_processor() - had_at_first;
+    const auto had = asks ? time_of_processor() - had_at_first : Clock::duration(0);
     const auto end = Clock::now();
-    crew->experience().add_alone(end, end - begin, had);
+    last_call = end - begin;
+    if (asks) crew->experience().add_alone(end, last_call, had);
 }
 
 // As `run_in_parallel`, on threads of PyTorch.
