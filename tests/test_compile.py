@@ -147,7 +147,7 @@ def nested_measurement():
         (opaque, "gate 'mystery' on qubits [0] is not supported"),
         (nested_measurement, "'measure' on qubits [0]: remove it"),
         (lambda: QuantumCircuit(0), "expected at least one qubit, got 0"),
-        (lambda: turned(31, of=40), "expected gates on 1 to 30 qubits, got gates on 31 of 40"),
+        (lambda: turned(31, of=40), "expected gates on 1 to 30 qubits, got gates on 31 of 40; leave out gates that"),
     ],
 )
 def test_refused_by_name(build, message):
@@ -205,5 +205,5 @@ def test_masks_of_any_width():
     assert hash(wide) == hash(again)
     assert pickle.loads(pickle.dumps(wide)) == wide
     for use in (engine_of, lambda program: choose(program, Task())):
-        with pytest.raises(ValueError, match="^circuit: expected gates on 1 to 30 qubits, got gates on 42 of 100$"):
+        with pytest.raises(ValueError, match=r"^circuit: .* on 42 of 100; leave out .* take an estimator"):
             use(wide)

@@ -57,7 +57,7 @@ def test_identity_blocks_start_as_the_identity():
     assert model.variational_0.abs().min() > 0
     with pytest.raises(ValueError, match="expected a positive even block_size, got 3"):
         initializers.identity_blocks(3)
-    with pytest.raises(ValueError, match="blocks of 6 do not divide 16 values"):
+    with pytest.raises(ValueError, match="values that block_size 6 divides, got 16; give a block_size that does"):
         QuantumModule(circuit, None, w, variational_params_initial=initializers.identity_blocks(6))
 
 

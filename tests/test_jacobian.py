@@ -153,7 +153,11 @@ TWO.ry(X2[1], 1)
     [
         (([TWO], ["ZZ"], [[0.1]]), ValueError, r"parameter_values\[0\]: expected 2 values, .* got shape \(1,\)"),
         (([TWO], ["ZZ"], [[0.1] * 3]), ValueError, r"parameter_values\[0\]: expected 2 values"),
-        (([TWO], ["Z"], [[0.1, 0.2]]), ValueError, r"observables\[0\]: expected 2 qubits as in its circuit, got 1"),
+        (
+            ([TWO], ["Z"], [[0.1, 0.2]]),
+            ValueError,
+            r"observables\[0\]: expected 2 qubits as in its circuit, got 1; pad it",
+        ),
         (([TWO] * 2, ["ZZ"], [[0.1, 0.2]]), ValueError, "got 2, 1 and 1"),
         (([], [], []), ValueError, "expected at least one circuit|got 0, 0 and 1"),
         (

@@ -200,7 +200,7 @@ def test_a_position_in_a_journal(tmp_path):
         ({"model": torch.nn.Linear(3, 2)}, r"run.qtm does not fit: .*size mismatch for weight.*; go on with the model"),
         (
             {"model": torch.nn.Linear(2, 2).double()},
-            r"model: (weight|bias) was saved as torch.float32, and now it is torch.f",
+            r"model: (weight|bias) was saved as torch.float32, and now it is torch.f.*; call model.to\(torch.float32\) first",
         ),
         ({"model": torch.nn.Bilinear(2, 2, 2)}, r"does not fit: .*; go on with"),
         (

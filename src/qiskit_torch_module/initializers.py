@@ -68,7 +68,10 @@ def identity_blocks(block_size: int) -> Callable[[torch.Tensor], torch.Tensor]:
 
 def _fill_with_blocks(values: torch.Tensor, block_size: int) -> torch.Tensor:
     if len(values) % block_size:
-        raise ValueError(f"blocks of {block_size} do not divide {len(values)} values")
+        raise ValueError(
+            f"identity_blocks: expected a number of values that block_size {block_size} divides, got {len(values)}; "
+            "give a block_size that does, or the parameters of other layers as a set of their own"
+        )
     blocks = values.view(-1, block_size)
     first = torch.nn.init.uniform_(torch.empty_like(blocks[:, : block_size // 2]), 0.0, 2 * pi)
     blocks.copy_(torch.cat([first, -first.flip(1)], dim=1))

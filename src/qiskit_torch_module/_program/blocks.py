@@ -126,7 +126,8 @@ class AmplitudeBlock:
         empty = np.flatnonzero(largest == 0.0)
         if len(empty):
             raise ValueError(
-                f"{self.name}: expected amplitudes that are not all zero, got only zeros in sample {empty[0]}"
+                f"{self.name}: expected amplitudes that are not all zero, got only zeros in sample {empty[0]}; "
+                "leave such samples out"
             )
         norms: Real = largest * np.linalg.norm(rows / largest, axis=1, keepdims=True)
         return norms

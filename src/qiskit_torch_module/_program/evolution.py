@@ -84,7 +84,11 @@ class Evolution:
         if self.num_qubits <= MAX_QUBITS:
             return None
         all_qubits = self.num_qubits if self.frame is None else len(self.frame)
-        return f"circuit: expected gates on 1 to {MAX_QUBITS} qubits, got gates on {self.num_qubits} of {all_qubits}"
+        return (
+            f"circuit: expected gates on 1 to {MAX_QUBITS} qubits, got gates on {self.num_qubits} of {all_qubits}; "
+            "leave out gates that nothing which is read depends on, as idle qubits do not count, or take an "
+            "estimator for so many, in a module by method=qtm.methods.Primitive(estimator)"
+        )
 
     @property
     def is_stepwise(self) -> bool:

@@ -121,7 +121,7 @@ class JobFile:
                 "share a journal share their method"
             )
         if self._connection is None:
-            raise ValueError(f"{self.path} is closed")
+            raise ValueError(f"{self.path} is closed; open it again by a new journal, in a new method")
         with self._reported():
             return self._connection.execute(statement, values)
 

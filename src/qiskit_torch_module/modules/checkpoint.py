@@ -199,4 +199,6 @@ def _require_same_tensors(saved: Mapping[str, Any], own: Mapping[str, Any]) -> N
     for name in saved.keys() & own.keys():
         old, new = saved[name], own[name]
         if isinstance(old, torch.Tensor) and type(new) in (torch.Tensor, torch.nn.Parameter) and old.dtype != new.dtype:
-            raise ValueError(f"model: {name} was saved as {old.dtype}, and now it is {new.dtype}")
+            raise ValueError(
+                f"model: {name} was saved as {old.dtype}, and now it is {new.dtype}; call model.to({old.dtype}) first"
+            )

@@ -198,5 +198,7 @@ def generator_on_cpu(generator: Any) -> torch.Generator | None:
     """
     found = generator_of(generator)
     if found is not None and found.device.type != "cpu":
-        raise ValueError(f"generator: expected one on the CPU, got one on {found.device}")
+        raise ValueError(
+            f"generator: expected one on the CPU, got one on {found.device}; give a seed, or torch.Generator()"
+        )
     return found

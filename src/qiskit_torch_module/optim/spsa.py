@@ -111,5 +111,8 @@ def _listed(params: Any) -> Any:
         return params
     found = [one for one in params.parameters() if one.requires_grad]
     if not found:
-        raise ValueError("params: expected a model with parameters that require gradients, got one without any")
+        raise ValueError(
+            "params: expected a model with parameters that require gradients, got one without any; call "
+            "requires_grad_() of those to be trained"
+        )
     return found

@@ -60,7 +60,10 @@ class ManyStarts(torch.nn.Module):
         self._model = (model,)  # not as a part: its own parameters are not trained
         self._names = [name for name, one in model.named_parameters() if one.requires_grad]
         if not self._names:
-            raise ValueError("model: expected parameters that require gradients, got none")
+            raise ValueError(
+                "model: expected parameters that require gradients, got none; call requires_grad_() of those "
+                "to be trained"
+            )
         size = sum(one.nbytes for one in model.parameters() if one.requires_grad)
         require_bytes(2 * self._count * size, f"k: the parameters of {self._count:,} starts", "use fewer")
         self._stacked = torch.nn.ParameterList(self._starts(generator))

@@ -80,7 +80,10 @@ class Columns(Output):
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (M,)."""
         if self.paulis.num_qubits != num_qubits:
-            raise ValueError(f"observables: expected {num_qubits} qubits, got {self.paulis.num_qubits}")
+            raise ValueError(
+                f"observables: expected {num_qubits} qubits as in the circuit, got {self.paulis.num_qubits}; pad them "
+                "with identities (apply_layout or tensor)"
+            )
         for output in self.outputs:
             shape = output.shape(num_qubits)
             if shape != ():

@@ -123,7 +123,8 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
         width = getattr(observable, "num_qubits", None)
         if width not in (None, circuit.num_qubits):
             raise ValueError(
-                f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}"
+                f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}; pad it "
+                "with identities (apply_layout or tensor)"
             )
     pairs = [
         (circuit, observable) if circuit.num_qubits else _widened(circuit, observable)
