@@ -14,13 +14,11 @@ from circuits_zoo import reuploading
 from qiskit_torch_module import (
     HybridModule,
     QuantumModule,
-    _engine,
     analysis,
     load,
     methods,
     outputs,
     save,
-    set_memory_budget,
     with_method,
 )
 from qiskit_torch_module.analysis.expressibility import _divergence, _log_haar
@@ -451,14 +449,11 @@ class TestLieAlgebra:
         assert 20 < found.dimension < whole.dimension
         assert found.growth == whole.growth[: len(found.growth)]
 
-    def test_no_more_memory_than_there_is(self):
+    def test_no_more_memory_than_there_is(self, own_budget):
         generators = [SparsePauliOp(chain(3, "XX", "X", "Z")), SparsePauliOp(chain(3, "ZZ"), range(1, 3))]
-        before = _engine.memory_budget()
-        set_memory_budget(10_000)
-        try:
-            found = analysis.dynamical_lie_algebra(generators)
-        finally:
-            set_memory_budget(before)
+        own_budget(10_000)
+        found = analysis.dynamical_lie_algebra(generators)
+        own_budget(None)
         assert not found.is_complete
         assert found.dimension < analysis.dynamical_lie_algebra(generators).dimension
 

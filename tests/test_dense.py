@@ -324,19 +324,16 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
 
 
 @pytest.mark.parametrize("gradient", [False, True])
-def test_memory_is_predicted_before_it_is_taken(gradient):
+def test_memory_is_predicted_before_it_is_taken(gradient, own_budget):
     circuit, x, w = dense_circuit(8, 8)
     model = QuantumModule(circuit, x, [w])
-    before = _engine.memory_budget()
     inputs = torch.rand(3, 8, requires_grad=gradient)
     needed = engine_of(model._program).schedule_float32(3, 1, gradient)["scratch_bytes"]
     assert needed > 2 * 8 * 4**8  # both matrices in single precision
-    try:
-        _engine.set_memory_budget(8 * 4**8)
-        with pytest.raises(ValueError, match=r"with matrices needs 1.0 MiB of memory, but the budget is 512.0 KiB"):
-            model(inputs)
-    finally:
-        _engine.set_memory_budget(before)
+    own_budget(8 * 4**8)
+    with pytest.raises(ValueError, match=r"with matrices needs 1.0 MiB of memory, but the budget is 512.0 KiB"):
+        model(inputs)
+    own_budget(None)
     assert torch.isfinite(model(inputs)).all()
 
 

@@ -115,22 +115,19 @@ def test_a_large_batch_shares_its_prefix(any_instruction_set):
 
 
 @pytest.mark.parametrize("n", [3, 9])
-def test_undoing_kets_equals_keeping_them(n):
+def test_undoing_kets_equals_keeping_them(n, own_budget):
     curve = Curve(program_of(reuploading(n, 5), random_observables(n, 2)), 5, 2)
-    kept, before, budgets = curve.found(), _engine.memory_budget(), iter(int(2**26 * 0.75**i) for i in range(100))
+    kept, budgets = curve.found(), iter(int(2**26 * 0.75**i) for i in range(100))
     undone = None
 
     def with_less_and_less():
         nonlocal undone
         for budget in budgets:
-            _engine.set_memory_budget(budget)
+            own_budget(budget)
             undone = curve.found()
 
-    try:
-        with pytest.raises(ValueError, match="budget"):
-            with_less_and_less()
-    finally:
-        _engine.set_memory_budget(before)
+    with pytest.raises(ValueError, match="budget"):
+        with_less_and_less()
     for one, other in zip(undone, kept, strict=True):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-11)
 

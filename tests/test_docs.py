@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from qiskit_torch_module import _engine, set_memory_budget
 from qiskit_torch_module._simulation import choose
 
 ROOT = Path(__file__).parent.parent
@@ -27,18 +26,17 @@ def test_every_test_named_on_a_page_exists(page):
 
 @pytest.mark.filterwarnings("ignore")  # other libraries' own
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch):
+def test_the_python_of_a_page_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch, own_budget):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(choose, "_known", choose.known())  # what a page registers is known to it alone
     for module in NEEDS.get(page.name, ()):
         pytest.importorskip(module)
-    before, threads = _engine.memory_budget(), torch.get_num_threads()
+    threads = torch.get_num_threads()
     try:
         for source, shown, printed in OUTPUTS["runs"](page.read_text(encoding="utf-8")):
             remedy = f"python docs/make_outputs.py docs/{page.name}"
             assert OUTPUTS["agree"](shown, printed), f"{source}prints:\n{printed}{remedy}"
     finally:
-        set_memory_budget(before)
         torch.set_num_threads(threads)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import QuantumModule, _engine, set_memory_budget
+from qiskit_torch_module import QuantumModule, _engine
 from qiskit_torch_module._simulation.engines import engine_of
 
 
@@ -100,18 +100,15 @@ def test_several_python_threads_at_once():
                 torch.testing.assert_close(found, expected[i % 4], atol=1e-6, rtol=0)
 
 
-def test_a_circuit_that_cannot_fit_says_what_it_needs():
+def test_a_circuit_that_cannot_fit_says_what_it_needs(own_budget):
     case = reuploading(14, 1)
     model = QuantumModule(case.circuit, case.encoding, case.variational, seed_init=0)
-    before = _engine.memory_budget()
-    set_memory_budget(50_000)
-    try:
-        with pytest.raises(
-            ValueError, match=r"14 qubits needs [\d.]+ [KM]iB of memory, but the budget is [\d.]+ [KM]iB; raise it"
-        ):
-            model(torch.rand(1, 14))
-    finally:
-        set_memory_budget(before)
+    own_budget(50_000)
+    with pytest.raises(
+        ValueError, match=r"14 qubits needs [\d.]+ [KM]iB of memory, but the budget is [\d.]+ [KM]iB; raise it"
+    ):
+        model(torch.rand(1, 14))
+    own_budget(None)
     assert torch.isfinite(model(torch.rand(1, 14))).all()
 
 

@@ -12,7 +12,7 @@ from qiskit.quantum_info import Statevector
 
 import reference
 from circuits_zoo import cases, fixed_and_free, qaoa, random_observables, reuploading
-from qiskit_torch_module import QuantumModule, _engine, compiler_passes
+from qiskit_torch_module import QuantumModule, compiler_passes
 from qiskit_torch_module._simulation import pytorch
 from qiskit_torch_module._simulation.engines import engine_of
 from test_values import FAMILIES, bound_rows, module_of
@@ -167,21 +167,17 @@ def test_batch_sums_and_threads(instruction_set, batch_size):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("n", [9, 12])  # a block in parts if batched; two sweeps a layer if spread
-def test_undoing_kets_equals_keeping_them(layout, n):
+def test_undoing_kets_equals_keeping_them(layout, n, own_budget):
     case, observables = reuploading(n, 6), random_observables(n, 2)
     model = module_of(case, observables)
     inputs, cotangent = torch.rand(5, n), torch.rand(5, len(observables))
     engine = engine_of(model._program)
-    before = _engine.memory_budget()
     model.set_num_threads_backward(1)
     assert engine.schedule_float64(5, 1, True)["keeps_kets"]
     kept = gradients(model, inputs, cotangent)
-    try:
-        while (plan := engine.schedule_float64(5, 1, True))["keeps_kets"]:
-            _engine.set_memory_budget(plan["scratch_bytes"] - 1)
-        undone = gradients(model, inputs, cotangent)
-    finally:
-        _engine.set_memory_budget(before)
+    while (plan := engine.schedule_float64(5, 1, True))["keeps_kets"]:
+        own_budget(plan["scratch_bytes"] - 1)
+    undone = gradients(model, inputs, cotangent)
     np.testing.assert_allclose(undone[0], kept[0], atol=1e-11)
     np.testing.assert_allclose(undone[1], kept[1], atol=1e-11)
 

@@ -72,7 +72,7 @@ def test_panels_larger_than_the_cache():
     np.testing.assert_allclose(found[..., 0] + 1j * found[..., 1], expected, atol=1e-14)
 
 
-def test_bad_arguments():
+def test_bad_arguments(own_budget):
     engine, width = engine_for(3)
     rows, none = np.zeros((6, width)), np.empty(0)
     for count in (0, -1, 4):
@@ -82,9 +82,6 @@ def test_bad_arguments():
         engine.gram(np.full((6, width), np.nan), none, 6, 1)
     with pytest.raises(ValueError, match="expected an engine that reads the state"):
         engine_for(3, observables="individualZ")[0].gram(rows, none, 6, 1)
-    _engine.set_memory_budget(4096)
-    try:
-        with pytest.raises((MemoryError, ValueError), match="inner products of 6 states of 3 qubits|a circuit of 3"):
-            engine.gram(rows, none, 6, 1)
-    finally:
-        _engine.set_memory_budget(None)
+    own_budget(4096)
+    with pytest.raises((MemoryError, ValueError), match="inner products of 6 states of 3 qubits|a circuit of 3"):
+        engine.gram(rows, none, 6, 1)

@@ -16,7 +16,7 @@ from qiskit.quantum_info import Statevector, partial_trace, random_statevector
 from torch.utils.flop_counter import FlopCounterMode
 
 import qiskit_torch_module as qtm
-from qiskit_torch_module import QuantumModule, _engine, methods
+from qiskit_torch_module import QuantumModule, methods
 from qiskit_torch_module._simulation import choose as _choose
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
@@ -362,19 +362,15 @@ def test_a_model_from_an_older_file_has_no_frame(page, monkeypatch):
         model(inputs())
 
 
-def test_a_method_that_cannot_is_refused_when_the_module_is_made(page):
+def test_a_method_that_cannot_is_refused_when_the_module_is_made(page, own_budget):
     big = QuantumCircuit(30)
     big.h(range(30))
-    budget = _engine.memory_budget()
-    qtm.set_memory_budget(2**20)
-    try:
-        take = "states of 30 qubits take 8 GiB in a batch of 1, more than the memory budget"
-        with pytest.raises(ValueError, match=f"method 'native': {take}"):
-            QuantumModule(big, None, None, observables=page["Purity"]((0,)), method="native")
-        with pytest.raises(ValueError, match=f"none can compute this circuit .native: {take}.*pytorch: states of 30"):
-            QuantumModule(big, None, None, observables=page["Purity"]((0,)))
-    finally:
-        qtm.set_memory_budget(budget)
+    own_budget(2**20)
+    take = "states of 30 qubits take 8 GiB in a batch of 1, more than the memory budget"
+    with pytest.raises(ValueError, match=f"method 'native': {take}"):
+        QuantumModule(big, None, None, observables=page["Purity"]((0,)), method="native")
+    with pytest.raises(ValueError, match=f"none can compute this circuit .native: {take}.*pytorch: states of 30"):
+        QuantumModule(big, None, None, observables=page["Purity"]((0,)))
 
 
 @dataclass

@@ -15,10 +15,8 @@ from circuits_zoo import Case, fixed_and_free, qaoa, random_observables, reuploa
 from qiskit_torch_module import (
     FastReverseEstimatorGradient,
     QuantumModule,
-    _engine,
     compiler_passes,
     explain,
-    set_memory_budget,
 )
 from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.passes import PASS_NAMES
@@ -130,19 +128,15 @@ def test_passes_on_every_instruction_set_and_layout(name, batch_size, instructio
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", CASES)
-def test_passes_where_kets_are_undone(name, layout):
+def test_passes_where_kets_are_undone(name, layout, own_budget):
     model = module_of(name, 8)
     expected = run(model, 5)
-    before = _engine.memory_budget()
     engine = engine_of(model._program)
-    try:
-        budget = engine.schedule_float64(5, 1, True)["scratch_bytes"]
-        while engine.schedule_float64(5, 1, True)["keeps_kets"]:
-            budget -= 64
-            set_memory_budget(budget)
-        found = run(model, 5)
-    finally:
-        set_memory_budget(before)
+    budget = engine.schedule_float64(5, 1, True)["scratch_bytes"]
+    while engine.schedule_float64(5, 1, True)["keeps_kets"]:
+        budget -= 64
+        own_budget(budget)
+    found = run(model, 5)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
 
@@ -150,7 +144,7 @@ def test_passes_where_kets_are_undone(name, layout):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("layout", ["batched"], indirect=True)
 @pytest.mark.parametrize("observables", ["individualZ", ["X" * 9, "YZX" * 3]])
-def test_kets_are_undone_down_to_a_shared_prefix(layout, observables):
+def test_kets_are_undone_down_to_a_shared_prefix(layout, observables, own_budget):
     """Data in the last layer only: every tile starts from the last ket of the prefix, and goes back no further."""
     n, depth = 9, 12
     x, w = ParameterVector("x", n), ParameterVector("w", n * depth)
@@ -163,20 +157,17 @@ def test_kets_are_undone_down_to_a_shared_prefix(layout, observables):
     for q in range(n):
         circuit.ry(x[q], q)
     model = QuantumModule(circuit, list(x), list(w), observables=observables, seed_init=2)
-    engine, before = engine_of(model._program), _engine.memory_budget()
+    engine = engine_of(model._program)
     expected = run(model, 40)
-    try:
-        budget = (plan := engine.schedule_float64(40, 1, True))["scratch_bytes"]
-        while plan["keeps_kets"]:
-            budget -= 64
-            set_memory_budget(budget)
-            plan = engine.schedule_float64(40, 1, True)
-        assert plan["shares_prefix"]
-        assert plan["prefix_layers"] == depth
-        model.set_num_threads_backward(1)
-        found = run(model, 40)
-    finally:
-        set_memory_budget(before)
+    budget = (plan := engine.schedule_float64(40, 1, True))["scratch_bytes"]
+    while plan["keeps_kets"]:
+        budget -= 64
+        own_budget(budget)
+        plan = engine.schedule_float64(40, 1, True)
+    assert plan["shares_prefix"]
+    assert plan["prefix_layers"] == depth
+    model.set_num_threads_backward(1)
+    found = run(model, 40)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
 

@@ -14,7 +14,7 @@ from qiskit.quantum_info import Statevector, random_statevector
 
 import qiskit_torch_module as qtm
 from circuits_zoo import reuploading
-from qiskit_torch_module import QuantumModule, _engine
+from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._storage.portable import from_text, to_text
 from qiskit_torch_module.outputs import Probabilities
 from test_states import built, call, mixed, states, variables
@@ -215,16 +215,13 @@ def test_what_does_not_fit_the_circuit_is_refused_when_the_module_is_made(output
         QuantumModule(QuantumCircuit(3), None, None, observables=output)
 
 
-def test_what_does_not_fit_the_memory_is_refused():
-    circuit, budget = QuantumCircuit(16), _engine.memory_budget()
+def test_what_does_not_fit_the_memory_is_refused(own_budget):
+    circuit = QuantumCircuit(16)
     circuit.h(range(16))
-    qtm.set_memory_budget(1 << 20)
-    try:
-        message = r"states of 16 qubits, and reading Probabilities\(.*\) from them, take 0.000977 GiB in a batch of 1"
-        with pytest.raises(ValueError, match=message):
-            QuantumModule(circuit, None, None, observables=Probabilities([0], parity, 2)).double()()
-    finally:
-        qtm.set_memory_budget(budget)
+    own_budget(1 << 20)
+    message = r"states of 16 qubits, and reading Probabilities\(.*\) from them, take 0.000977 GiB in a batch of 1"
+    with pytest.raises(ValueError, match=message):
+        QuantumModule(circuit, None, None, observables=Probabilities([0], parity, 2)).double()()
 
 
 @given(st.integers(1, 6), st.integers(0, 10**6))

@@ -15,7 +15,7 @@ from qiskit.quantum_info import Statevector
 
 from conftest import NIGHTLY
 from hooks import counting
-from qiskit_torch_module import FastSampler, set_memory_budget
+from qiskit_torch_module import FastSampler
 from qiskit_torch_module._reading import compat
 from qiskit_torch_module._simulation.draws import Streams, inversion, look_up, packed
 
@@ -332,16 +332,13 @@ def test_what_cannot_be_sampled_says_why(name):
 
 
 @needs_v2
-def test_states_beyond_the_budget_are_refused():
+def test_states_beyond_the_budget_are_refused(own_budget):
     circuit = QuantumCircuit(16)
     circuit.h(range(16))
     circuit.measure_all()
-    set_memory_budget(1 << 19)
-    try:
-        with pytest.raises(ValueError, match="states of 16 qubits take 0.000977 GiB in a batch of 1, more than the"):
-            FastSampler().run([circuit]).result()
-    finally:
-        set_memory_budget(None)
+    own_budget(1 << 19)
+    with pytest.raises(ValueError, match="states of 16 qubits take 0.000977 GiB in a batch of 1, more than the"):
+        FastSampler().run([circuit]).result()
 
 
 @pytest.mark.parametrize("shots", [0, -1])

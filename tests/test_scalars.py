@@ -24,7 +24,7 @@ from qiskit.quantum_info import (
 
 import qiskit_torch_module as qtm
 from conftest import NIGHTLY
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _engine
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule
 from qiskit_torch_module._storage.portable import from_text, to_text
 from qiskit_torch_module.outputs import DensityMatrix, Entropy, Fidelity, Output, Probabilities, Purity, State, Variance
 from test_states import built, call, mixed, states, variables
@@ -351,16 +351,12 @@ def test_primitives_read_expectation_values_alone(observables):
         FastReverseEstimatorGradient().jacobian(circuit, observables)
 
 
-def test_what_does_not_fit_the_memory_is_refused():
-    budget = _engine.memory_budget()
-    qtm.set_memory_budget(1 << 20)
-    try:
-        message = r"states of 12 qubits, and reading DensityMatrix\(.*\) from them, take 0.125 GiB in a batch of 1"
-        with pytest.raises(ValueError, match=message):
-            QuantumModule(QuantumCircuit(12), None, None, observables=DensityMatrix(range(12)))
-        QuantumModule(QuantumCircuit(12), None, None, observables=Purity(range(12)))
-    finally:
-        qtm.set_memory_budget(budget)
+def test_what_does_not_fit_the_memory_is_refused(own_budget):
+    own_budget(1 << 20)
+    message = r"states of 12 qubits, and reading DensityMatrix\(.*\) from them, take 0.125 GiB in a batch of 1"
+    with pytest.raises(ValueError, match=message):
+        QuantumModule(QuantumCircuit(12), None, None, observables=DensityMatrix(range(12)))
+    QuantumModule(QuantumCircuit(12), None, None, observables=Purity(range(12)))
 
 
 def test_targets_of_every_kind():

@@ -10,7 +10,7 @@ from torch.func import functional_call, jacrev, vjp, vmap
 
 from circuits_zoo import cases, fixed_and_free, qaoa, reuploading
 from conftest import NIGHTLY
-from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _engine, set_memory_budget
+from qiskit_torch_module import FastEstimator, FastReverseEstimatorGradient, QuantumModule, _engine
 from qiskit_torch_module._simulation import jacobian
 from qiskit_torch_module._simulation.engines import engine_of
 
@@ -104,18 +104,15 @@ def test_against_parameter_shift(kind):
 @pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("name", ["reuploading", "qaoa", "deep prefix"])
-def test_kets_are_kept_or_undone_again_and_again(name, keeps, halves, force_halves):
+def test_kets_are_kept_or_undone_again_and_again(name, keeps, halves, force_halves, own_budget):
     """Where no memory is left for all kets, every pass undoes the last one anew, with halves and without."""
     engine, inputs, weights, cotangents, wanted = engine_and_arguments(name, 8, 20, 5)
     needed = engine.schedule_float64(20, 1, True)["scratch_bytes"]
     force_halves(halves)
-    try:
-        expected = one_by_one(engine, inputs, weights, cotangents, wanted)
-        if not keeps:
-            set_memory_budget(int(0.9 * needed))
-        compare(engine.vector_jacobian_products(inputs, weights, cotangents, wanted, 1), expected)
-    finally:
-        set_memory_budget(None)
+    expected = one_by_one(engine, inputs, weights, cotangents, wanted)
+    if not keeps:
+        own_budget(int(0.9 * needed))
+    compare(engine.vector_jacobian_products(inputs, weights, cotangents, wanted, 1), expected)
 
 
 def engine_and_arguments(name, n, batch_size, count):

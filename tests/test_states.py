@@ -181,22 +181,18 @@ def test_a_team_shares_a_state(dtype, output, halves, layout):
 
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["kept", "undone"])
-def test_kets_kept_and_undone(keeps):
+def test_kets_kept_and_undone(keeps, own_budget):
     """A second backward call finds the kets of the tape spent."""
     case = reuploading(10, 2)
-    budget = _engine.memory_budget()
-    qtm.set_memory_budget(None if keeps else 300_000)
-    try:
-        check(case, 3)
-        rows, weights = variables(case, 3)
-        leaves = [leaf.requires_grad_() for leaf in (rows, *weights)]
-        found = call(built(case), *leaves)
-        cotangent = torch.ones_like(found) * (1 - 2j)
-        first, second = (torch.autograd.grad(found, leaves, cotangent, retain_graph=True) for _ in range(2))
-        for one, again in zip(first, second, strict=True):
-            torch.testing.assert_close(one, again)
-    finally:
-        qtm.set_memory_budget(budget)
+    own_budget(None if keeps else 300_000)
+    check(case, 3)
+    rows, weights = variables(case, 3)
+    leaves = [leaf.requires_grad_() for leaf in (rows, *weights)]
+    found = call(built(case), *leaves)
+    cotangent = torch.ones_like(found) * (1 - 2j)
+    first, second = (torch.autograd.grad(found, leaves, cotangent, retain_graph=True) for _ in range(2))
+    for one, again in zip(first, second, strict=True):
+        torch.testing.assert_close(one, again)
 
 
 @pytest.mark.parametrize(
@@ -364,15 +360,11 @@ def _written(traced):
     return buffer.getvalue()
 
 
-def test_states_that_do_not_fit_are_refused():
+def test_states_that_do_not_fit_are_refused(own_budget):
     case = mixed(8, 1)
-    budget = _engine.memory_budget()
-    qtm.set_memory_budget(8_000)
-    try:
-        with pytest.raises(ValueError, match="method 'native': states of 10 qubits take"):
-            built(case)
-    finally:
-        qtm.set_memory_budget(budget)
+    own_budget(8_000)
+    with pytest.raises(ValueError, match="method 'native': states of 10 qubits take"):
+        built(case)
 
 
 def test_the_engine_reads_no_state_of_what_it_does_not_know():
