@@ -57,6 +57,20 @@ Clock::duration time_of_processor() { return Clock::now().time_since_epoch(); }
 Clock::duration time_of_process() { return Clock::now().time_since_epoch(); }
 #endif
 
+// What this thread has of the processors from now on, if that is asked: the system takes its time to say it.
+class OwnTime {
+   public:
+    explicit OwnTime(bool is_asked) : is_asked_(is_asked), begin_(now()) {}
+    bool is_asked() const { return is_asked_; }
+    Clock::duration elapsed() const { return now() - begin_; }
+
+   private:
+    Clock::duration now() const { return is_asked_ ? time_of_processor() : Clock::duration(0); }
+
+    bool is_asked_;
+    Clock::duration begin_;
+};
+
 class ThreadPool {
    public:
     // One call at a time.
@@ -231,26 +245,25 @@ void run_alone(const std::function<int64_t(int)>& work) {
         return;
     }
     thread_local Clock::duration last_call{0};
-    const bool asks = last_call >= Experience::short_call;
-    const auto had_at_first = asks ? time_of_processor() : Clock::duration(0);
+    const OwnTime own(last_call >= Experience::short_call);
     work(0);
-    const auto had = asks ? time_of_processor() - had_at_first : Clock::duration(0);
+    const auto own_time = own.elapsed();
     const auto end = Clock::now();
     last_call = end - begin;
-    if (asks) crew->experience().add_alone(end, last_call, had);
+    if (own.is_asked()) crew->experience().add_alone(end, last_call, own_time);
 }
 
 // As `run_in_parallel`, on threads of PyTorch.
 void run_borrowed(ThreadPool& crew, int num_threads, int64_t total, const std::function<int64_t(int)>& work) {
     CallInPieces call{{}, {}, total, 0, 1};
     const auto begin = Clock::now();
-    const auto had_at_first = time_of_processor();
+    const OwnTime own(true);
     run_on_openmp([&](int rank, int size) {
         if (rank >= num_threads) return;
         const int64_t pieces = work(rank);
         if (rank > 0) return;
         call.own_pieces = pieces;
-        call.own_time = time_of_processor() - had_at_first;
+        call.own_time = own.elapsed();
         call.num_threads = std::min(size, num_threads);
     });
     call.took = Clock::now() - begin;
@@ -265,7 +278,7 @@ TeamResult run_as_borrowed_team(ThreadPool& crew, const TeamSize& wanted,
     Clock::time_point own_end{};
     Clock::duration own_time{};
     const auto begin = Clock::now();
-    const auto had_at_first = time_of_processor();
+    const OwnTime own(true);
     run_on_openmp([&](int rank, int most) {
         const int size = std::min(most, wanted.most);
         if (size < wanted.least || rank >= size) return;
@@ -275,7 +288,7 @@ TeamResult run_as_borrowed_team(ThreadPool& crew, const TeamSize& wanted,
         work({rank, &barrier, barrier.place(rank)});
         if (rank > 0) return;
         own_end = Clock::now();
-        own_time = time_of_processor() - had_at_first;
+        own_time = own.elapsed();
         result.size = size;
     });
     const auto end = Clock::now();
@@ -314,13 +327,12 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
     if (borrows_now(num_threads)) return run_borrowed(crew, num_threads, total, work);
     const std::function<void(int, int)> help = [&](int index, int) { work(index); };
     const bool is_passed_over = crew.experience().passes_over(crew.last_call());
-    const auto time = [&] { return is_passed_over ? Clock::duration(0) : time_of_processor(); };
     const auto begin = Clock::now();
     crew.open(num_threads - 1, help);
     const auto opened = Clock::now();
-    const auto had_at_first = time();
+    const OwnTime own(!is_passed_over);
     const int64_t own_pieces = work(0);
-    const auto had = time() - had_at_first;
+    const auto own_time = own.elapsed();
     const int num_helpers = crew.close();
     crew.wait_until_left();
     const auto end = Clock::now();
@@ -332,7 +344,7 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
     }
     crew.experience().forget_absences();
     if (is_passed_over) return;
-    const CallInPieces call{end - begin, had, total, own_pieces, num_helpers + 1};
+    const CallInPieces call{end - begin, own_time, total, own_pieces, num_helpers + 1};
     crew.experience().add(end, time_gained(call, crew.experience().share_alone(end)), num_helpers);
     if (is_slow(call, num_threads)) look_for_company(end);
 }
@@ -358,7 +370,7 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
     const int num_helpers = crew.open(most - 1, help);
     const auto have_come = [&] { return crew.num_joined() >= num_helpers; };
     const auto begin = Clock::now();
-    const auto had_at_first = time_of_processor();
+    const OwnTime own(crew.last_call() >= Experience::short_call);
     // Who has to be given this processor to come is no help.
     if (!spin_alone(wanted.patience, have_come))
         while (wanted.is_fixed && !have_come()) std::this_thread::yield();
@@ -374,11 +386,12 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
     barrier.begin(size);
     work({0, &barrier, barrier.place(0)});
     const auto own_end = Clock::now();
-    const auto own_time = time_of_processor() - had_at_first;
+    const auto worked = own.elapsed() - barrier.spun();
     crew.wait_until_left();
     const int size_at_end = barrier.place(0)->size;
     const auto end = Clock::now();
-    const CallOfTeam call{end - begin, barrier.lost() + (end - own_end), own_time - barrier.spun(), size, size_at_end};
+    const auto took = crew.last_call() = end - begin;
+    const CallOfTeam call{took, barrier.lost() + (end - own_end), own.is_asked() ? worked : took, size, size_at_end};
     crew.experience().add(end, time_gained(call, crew.experience().share_alone(end)), std::min(size_at_end, size - 1));
     return {size, size_at_end};
 }
