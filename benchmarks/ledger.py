@@ -16,6 +16,7 @@ import jacobians
 import kernel
 import kernels
 import memory
+import migration
 import passes
 import shallow
 import shots
@@ -30,6 +31,7 @@ MODULES: dict[str, ModuleType] = {
     "cores": cores,
     "shots": shots,
     "shallow": shallow,
+    "migration": migration,
     "workloads": workloads,
     "passes": passes,
     "geometry": geometry,

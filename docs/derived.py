@@ -321,6 +321,12 @@ def _small() -> str:
     return "\n".join(lines)
 
 
+def _small_engine() -> str:
+    """The engine's share of a step with a batch on 4 qubits, on one thread."""
+    first = next(iter(results("kernel")["sets"].values()))[0]
+    return f"{plain(first['gradient_ms'])} ms"
+
+
 def _jacobians() -> str:
     """Times of 1 to 32 observables in a batch, in units of one."""
     rows: dict[str, list[Mapping[str, Any]]] = {}
@@ -373,6 +379,20 @@ def _derivatives() -> str:
     return "\n".join(lines)
 
 
+def _swaps(kind: str) -> str:
+    """What swapping objects gains, and replacing the layer, by lines of Qiskit."""
+    import migration
+
+    return "\n".join(migration.swaps_table(results("migration"), kind))
+
+
+def _programs() -> str:
+    """What replacing the layer gains in the programs of the paper."""
+    import migration
+
+    return "\n".join(migration.programs_table(results("migration")))
+
+
 DERIVED: dict[str, Callable[..., str]] = {
     "step": _step,
     "claim": _claim,
@@ -389,6 +409,9 @@ DERIVED: dict[str, Callable[..., str]] = {
     "ideas": ideas.table,
     "machine": _machine,
     "small": _small,
+    "small-engine": _small_engine,
     "jacobians-table": _jacobians,
     "derivatives-table": _derivatives,
+    "swaps-table": _swaps,
+    "programs-table": _programs,
 }

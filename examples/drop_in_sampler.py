@@ -39,6 +39,25 @@ def reuploading(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterV
     return circuit, x, w
 
 
+def models(num_qubits: int, depth: int) -> dict[str, torch.nn.Module]:
+    """The network with its own sampler and gradient, with ours, and as a module; all with the same weights."""
+    circuit, x, w = reuploading(num_qubits, depth)
+
+    def network(**primitives: object) -> TorchConnector:
+        qnn = SamplerQNN(
+            circuit=circuit,
+            input_params=list(x),
+            weight_params=list(w),
+            interpret=parity,
+            output_shape=2,
+            **primitives,
+        )
+        return TorchConnector(qnn, initial_weights=np.linspace(-1, 1, len(w)))
+
+    swapped = network(sampler=FastSampler(), gradient=FastReverseSamplerGradient())
+    return {"stock": network(), "swapped": swapped, "QuantumModule.from_qnn": QuantumModule.from_qnn(swapped)}
+
+
 def training_step(
     model: torch.nn.Module, inputs: torch.Tensor, labels: torch.Tensor
 ) -> tuple[float, torch.Tensor, torch.Tensor]:
@@ -54,30 +73,16 @@ def training_step(
 
 def main(num_qubits: int = 4, depth: int = 2, batch: int = 8, repeats: int = 3) -> float:
     """Prints the times of all three; returns how many times faster the swap is."""
-    circuit, x, w = reuploading(num_qubits, depth)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(batch, num_qubits, generator=generator)
     labels = torch.randint(2, (batch,), generator=generator)
-
-    def network(**primitives: object) -> TorchConnector:
-        qnn = SamplerQNN(
-            circuit=circuit,
-            input_params=list(x),
-            weight_params=list(w),
-            interpret=parity,
-            output_shape=2,
-            **primitives,
-        )
-        return TorchConnector(qnn, initial_weights=np.linspace(-1, 1, len(w)))
-
-    swapped = network(sampler=FastSampler(), gradient=FastReverseSamplerGradient())
-    models = {"stock": network(), "swapped": swapped, "QuantumModule.from_qnn": QuantumModule.from_qnn(swapped)}
+    networks = models(num_qubits, depth)
     times, results = {}, {}
-    for model in models.values():
-        training_step(model, inputs[:1], labels[:1])  # what is compiled once
+    for network in networks.values():
+        training_step(network, inputs[:1], labels[:1])  # what is compiled once
     for _ in range(repeats):
-        for name, model in models.items():
-            seconds, *results[name] = training_step(model, inputs, labels)
+        for name, network in networks.items():
+            seconds, *results[name] = training_step(network, inputs, labels)
             times.setdefault(name, []).append(seconds)
     medians = {name: statistics.median(taken) for name, taken in times.items()}
     for name, seconds in medians.items():
