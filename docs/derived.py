@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -327,6 +327,27 @@ def _small_engine() -> str:
     return f"{plain(first['gradient_ms'])} ms"
 
 
+def _limits(what: str, precision: str) -> str:
+    """From 8 to 16 qubits, by the fastest kernels: operations a byte ("intensity"), or the share of a product's rate."""
+    measured = results("kernel")
+    rows = [
+        row
+        for row in next(iter(measured["sets"].values()))
+        if row["precision"] == precision and 8 <= row["qubits"] <= 16
+    ]
+    if what == "intensity":
+        return _range(*_ends(row["intensity"] for row in rows))
+    low, high = _ends(
+        row["gflops"] / measured["limits"][precision] for row in rows
+    )
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+def _ends(values: Iterable[float]) -> tuple[float, float]:
+    found = sorted(values)
+    return found[0], found[-1]
+
+
 def _jacobians() -> str:
     """Times of 1 to 32 observables in a batch, in units of one."""
     rows: dict[str, list[Mapping[str, Any]]] = {}
@@ -410,6 +431,7 @@ DERIVED: dict[str, Callable[..., str]] = {
     "machine": _machine,
     "small": _small,
     "small-engine": _small_engine,
+    "limits": _limits,
     "jacobians-table": _jacobians,
     "derivatives-table": _derivatives,
     "swaps-table": _swaps,
