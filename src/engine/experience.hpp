@@ -144,10 +144,9 @@ struct CallOfTeam {
     int size, size_at_end;
 };
 
-// The same for teams: what a member that left has written on a tape is lost as well. They never share their work quite
-// evenly: what that costs is the share of a third of a member.
+// The same for teams. They never share their work quite evenly: what that costs is the share of a third of a member.
 inline Experience::Duration time_gained(const CallOfTeam& call, double share_alone = 1.0) {
-    if (call.size_at_end < call.size) return -(call.lost + call.took);
+    if (call.size_at_end < call.size) return -call.lost;
     const double worked = double((call.took - call.lost).count()) * (call.size - 1.0 / 3),
                  had = double(call.own_time.count()) * call.size;
     const double alone = time_alone(std::min(worked, had), call.own_time, share_alone);
