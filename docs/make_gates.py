@@ -53,9 +53,9 @@ Applied as they are, not taken apart: `UnitaryGate`, also with controls, and `Ha
 parameter as time, on {MOST_APART + 1} qubits and more; `DiagonalGate` on more than {MAX_DIAGONAL_QUBITS};
 `StatePreparation` and `Initialize` of amplitudes on {MOST_APART_PREPARED + 1} qubits and more, and `Isometry`, where
 these are in |0>. Smaller ones, from {LEAST_QUBITS} qubits on, are where they outweigh the other gates: a circuit that
-holds a matrix runs step by step, which takes longer for each of its rotations. `qtm.explain` says so. Eight qubits then
-take 0.1 s to compile and some microseconds a sample, where Qiskit's decomposition takes 84 s and leaves 81,155 gates. A
-matrix has to be unitary, to the tolerance that Qiskit has.
+holds a matrix runs step by step, which takes longer for each of its rotations. `qtm.explain` says so. A unitary of
+eight qubits is then one product for each sample, where Qiskit's decomposition leaves 81,155 gates and takes far longer
+itself. A matrix has to be unitary, to the tolerance that Qiskit has.
 
 ## Gates of your own
 
