@@ -33,7 +33,10 @@ CHECKS = [ENGINE / name for name in ("require.hpp", "checks.cpp")]
 ENGINE_TESTS = ("test_dense.py", "test_halves.py", "test_unjoined.py", "test_engine.py")
 PLANNER = [ENGINE / name for name in ("plan.cpp", "sweeps.cpp", "phases.cpp", "steps.cpp")]
 TEXT_TESTS = ("test_portable.py",)
-TEXTS = [PACKAGE / "_storage" / "portable.py"]
+TEXTS = [
+    PACKAGE / "_storage" / name
+    for name in ("fields.py", "formulas.py", "kinds.py", "portable.py", "records.py", "soundness.py")
+]
 
 SECONDS = 600  # a mutant that takes longer never ends; the first build of the engine takes minutes
 

@@ -15,7 +15,9 @@ import gate_zoo
 from circuits_zoo import qaoa, reuploading
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, UnitaryGate
-from qiskit_torch_module._storage.blueprint import MAX_QUBITS, CannotBuildError, SavedCircuit, blueprint, circuit_of
+from qiskit_torch_module._storage.blueprint import SavedCircuit, blueprint, circuit_of
+from qiskit_torch_module._storage.cannot_build import CannotBuildError
+from qiskit_torch_module._storage.kinds import WIDEST
 
 W = ParameterVector("w", 3)
 
@@ -174,7 +176,7 @@ WRONG = {
     "no number of qubits": plan(num_qubits=True),
     "a huge register": plan(registers=[["a", 10**9]]),
     "registers of other qubits": plan(registers=[["a", 1]]),
-    "many definitions of many qubits": plan(definitions=[gate([], MAX_QUBITS)] * 50),
+    "many definitions of many qubits": plan(definitions=[gate([], WIDEST)] * 50),
     "a field more": plan(more=1),
     "a row of nothing": plan(data=[[]]),
     "an unknown gate": plan(data=[["exec", [0]]]),

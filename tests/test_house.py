@@ -86,7 +86,7 @@ ONE_PLACE = {
         "_reading/measurements.py",
         "_reading/parameters.py",
         "_reading/walk.py",
-        "_storage/blueprint.py",
+        "_storage/operations.py",
         "methods/device.py",
         "modules/explain.py",
     },

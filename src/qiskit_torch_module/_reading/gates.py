@@ -48,7 +48,7 @@ class Gate:
 
     def matches(self, operation: Any) -> bool:
         """Whether a gate of this class is taken natively: all its controls closed, and not too many of them."""
-        if isinstance(operation, ControlledGate) and operation.ctrl_state != (1 << operation.num_ctrl_qubits) - 1:
+        if not are_controls_closed(operation):
             return False
         if self.num_qubits is None and operation.num_qubits > MAX_DIAGONAL_QUBITS:
             return False
@@ -58,6 +58,11 @@ class Gate:
         """Steps of an operation (or an instruction of a circuit), its angles read by a function."""
         angles = [read(angle) for angle in operation.params]
         return self.steps(*angles) if self.num_qubits is not None else self.steps(operation.num_qubits, *angles)
+
+
+def are_controls_closed(operation: Any) -> bool:
+    """Whether an operation acts where all its controls are 1, if it has any."""
+    return not isinstance(operation, ControlledGate) or operation.ctrl_state == (1 << operation.num_ctrl_qubits) - 1
 
 
 def _rx(angle: Polynomial, qubit: int = 0) -> Step:

@@ -24,9 +24,10 @@ from .._reading.measurements import read_measurements, without_measurements, wri
 from .._simulation.choose import AUTO, known, method_of
 from .._simulation.columns import with_derived_columns
 from .._simulation.native import Native
-from .._storage.blueprint import MAX_QUBITS, SavedCircuit, blueprint, circuit_of
+from .._storage.blueprint import SavedCircuit, blueprint, circuit_of
 from .._storage.checkpoint import read_checkpoint, write_checkpoint
 from .._storage.container import encoded
+from .._storage.kinds import WIDEST
 from .._storage.old_files import is_old
 from .._storage.portable import from_text, to_text
 from ..outputs.columns import as_output
@@ -257,8 +258,8 @@ def _model(content: Mapping[str, Any]) -> QuantumModule:
     if len(parameters) != num_inputs + num_weights:
         raise ValueError(f"{len(parameters)} parameters for {num_inputs} inputs, {num_weights} weights")
     num_qubits, threads, gradients = content["num_qubits"], content["num_threads"], content["encoding_gradients_flag"]
-    if type(num_qubits) is not int or not program.evolution.num_qubits <= num_qubits <= MAX_QUBITS:
-        raise ValueError(f"expected {program.evolution.num_qubits} to {MAX_QUBITS} qubits")
+    if type(num_qubits) is not int or not program.evolution.num_qubits <= num_qubits <= WIDEST:
+        raise ValueError(f"expected {program.evolution.num_qubits} to {WIDEST} qubits")
     if len(threads) != 2 or any(type(count) is not int or not 0 <= count <= MOST_THREADS for count in threads):
         raise ValueError(f"expected two numbers of threads from 0 to {MOST_THREADS}")
     if gradients not in (None, True, False):
