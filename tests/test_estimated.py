@@ -16,7 +16,7 @@ import gate_zoo
 import qiskit_torch_module as qtm
 from qiskit_torch_module import methods
 from qiskit_torch_module._program.rotations import varying
-from qiskit_torch_module.methods import plans
+from qiskit_torch_module._simulation import room
 from test_random_circuits import PARAMETERS, circuits
 
 # Hamiltonians of many energies, by class and number of arguments: no rotations of Paulis.
@@ -209,11 +209,11 @@ def test_only_what_is_wanted_is_shifted():
 
 
 def test_angles_that_do_not_fit_are_refused(monkeypatch):
-    monkeypatch.setattr(plans, "_LEAST_ASKED", 0)
-    monkeypatch.setattr(plans, "memory_budget", lambda: 1000)
+    monkeypatch.setattr(room, "LEAST_ASKED", 0)
+    monkeypatch.setattr(room, "memory_budget", lambda: 1000)
     model, inputs, method = model_of(methods.ParameterShift())
     with pytest.raises(
-        ValueError, match="gradient: the angles of 84 circuits take .* use smaller batches, or gradient"
+        ValueError, match="gradient: the angles of 84 circuits take .* use smaller batches, gradient='spsa', or raise"
     ):
         model(inputs)
     assert method.calls == []
