@@ -16,7 +16,7 @@ from qiskit.circuit import Barrier, CircuitInstruction, Delay, Parameter, librar
 
 from .._reading.compat import UnitaryGate
 from .._reading.controls import has_parameters
-from .._reading.gates import Gate, Step
+from .._reading.gates import ROTATION_GATES, Gate, Step
 from .._reading.matrices import DenseOperation, DenseStep
 from .._reading.measurements import without_measurements
 from .._reading.operations import Matrix, Reading
@@ -24,16 +24,6 @@ from .compile import Steps
 from .evolution import Evolution
 from .reader import Reader
 
-# Rotations that Qiskit has gates for; of "XZ" and the like, its qubits the other way round.
-_GATES: dict[str, Any] = {
-    "X": library.RXGate,
-    "Y": library.RYGate,
-    "Z": library.RZGate,
-    "XX": library.RXXGate,
-    "YY": library.RYYGate,
-    "ZZ": library.RZZGate,
-    "ZX": library.RZXGate,
-}
 _RELABELLINGS: dict[str, Any] = {"cx": library.CXGate, "swap": library.SwapGate, "x": library.XGate}
 
 
@@ -227,8 +217,8 @@ def _rotate(circuit: QuantumCircuit, name: str, qubits: Sequence[int], angle: An
         return
     if name == "XZ":
         name, qubits = "ZX", qubits[::-1]
-    if name in _GATES:
-        circuit.append(_GATES[name](angle), qubits)
+    if name in ROTATION_GATES:
+        circuit.append(ROTATION_GATES[name](angle), qubits)
         return
     ladder = QuantumCircuit(circuit.num_qubits)
     for letter, qubit in zip(name, qubits, strict=True):

@@ -7,7 +7,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -26,6 +26,17 @@ Step = tuple[str, tuple[int, ...], Polynomial]
 
 # A diagonal on k qubits is a product of 2^k - 1 rotations; beyond this Qiskit's definition takes over.
 MAX_DIAGONAL_QUBITS = 8
+
+# Rotations that Qiskit has gates for, by their Pauli words; of "XZ" and the like, its qubits the other way round.
+ROTATION_GATES: Mapping[str, Any] = {
+    "X": library.RXGate,
+    "Y": library.RYGate,
+    "Z": library.RZGate,
+    "XX": library.RXXGate,
+    "YY": library.RYYGate,
+    "ZZ": library.RZZGate,
+    "ZX": library.RZXGate,
+}
 
 _NO_ANGLE = Polynomial()
 

@@ -11,20 +11,11 @@ from qiskit.circuit import Barrier, Delay, Gate, Instruction, Reset, library
 from qiskit.quantum_info import SparsePauliOp
 
 from .._reading.compat import UnitaryGate
+from .._reading.gates import ROTATION_GATES
 from .cannot_build import CannotBuildError
 
 LONGEST_NAME = 1 << 12  # of a circuit or gate; a longer one is cut
 UNITS = ("dt", "s", "ms", "us", "ns", "ps")  # of delays
-
-_ROTATIONS = {
-    "X": library.RXGate,
-    "Y": library.RYGate,
-    "Z": library.RZGate,
-    "XX": library.RXXGate,
-    "YY": library.RYYGate,
-    "ZZ": library.RZZGate,
-    "ZX": library.RZXGate,
-}
 
 
 def rotation(letters: str, num_qubits: int, angle: Any) -> Any:
@@ -35,8 +26,8 @@ def rotation(letters: str, num_qubits: int, angle: Any) -> Any:
     """
     if len(letters) != num_qubits or not letters or not set(letters) <= set("XYZ"):
         raise ValueError("circuit: expected a letter X, Y or Z for every qubit of a rotation")
-    if letters in _ROTATIONS:
-        return _ROTATIONS[letters](angle)
+    if letters in ROTATION_GATES:
+        return ROTATION_GATES[letters](angle)
     return library.PauliEvolutionGate(SparsePauliOp(letters[::-1]), 0.5 * angle)
 
 
