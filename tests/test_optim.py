@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from circuits_zoo import cases, random_observables
+from circuits_zoo import cases, encoded, random_observables
 from conftest import NIGHTLY
 from qiskit_torch_module import HybridModule, QuantumModule, analysis, methods, optim, outputs, with_method
 from qiskit_torch_module.optim.curve import Curve
@@ -623,6 +623,14 @@ def no_frequencies(angle):
     return QuantumModule(circuit, x, w, "weights").double()
 
 
+def nearly_equal():
+    a, circuit = Parameter("a"), QuantumCircuit(1)
+    circuit.ry(a, 0)
+    circuit.h(0)
+    circuit.ry(1.0001 * a, 0)
+    return QuantumModule(circuit, None, [a])
+
+
 class Own(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -659,7 +667,16 @@ WRONG = {
     "QNSPSA of a linear layer": (lambda: optim.QNSPSA(torch.nn.Linear(2, 2)), TypeError, "NaturalGradient"),
     "QNSPSA without its input": (lambda: optim.QNSPSA(with_input()), ValueError, "rows the metric"),
     "QNSPSA with an input too many": (lambda: optim.QNSPSA(vqe(), input=torch.ones(2)), ValueError, "none"),
-    "QNSPSA of frozen sets": (lambda: optim.QNSPSA(vqe().requires_grad_(False)), ValueError, "requires gradients"),
+    "QNSPSA of frozen sets": (
+        lambda: optim.QNSPSA(vqe().requires_grad_(False)),
+        ValueError,
+        r"requires gradients, got none of 'weights'; call requires_grad_\(\) of those",
+    ),
+    "QNSPSA without sets": (
+        lambda: optim.QNSPSA(QuantumModule(encoded(1, [x := Parameter("x")]), [x], None), input=torch.ones(1, 1)),
+        ValueError,
+        "got no set; give variational_params",
+    ),
     "QNSPSA by no seed": (lambda: optim.QNSPSA(vqe(), generator=-1), ValueError, "a seed from 0"),
     "QNSPSA within rounding": (lambda: optim.QNSPSA(vqe(), perturbation=1e-9), ValueError, "at least 1e-08, got 1e-09"),
     "Rotosolve without a closure": (lambda: optim.Rotosolve(vqe()).step(), TypeError, "closure"),
@@ -667,7 +684,18 @@ WRONG = {
     "Rotosolve of another's": (lambda: optim.Rotosolve(vqe(), vqe().parameters()), ValueError, "none of them"),
     "Rotosolve of a set in two modules": (lambda: optim.Rotosolve(shared()), ValueError, "'1.weights'"),
     "Rotosolve of numbers": (lambda: optim.Rotosolve(vqe(), [1.0]), TypeError, "float at 0"),
-    "Rotosolve of nothing": (lambda: optim.Rotosolve(vqe(), []), ValueError, "at least one"),
+    "Rotosolve of nothing": (lambda: optim.Rotosolve(vqe(), []), ValueError, "at least one .* leave params out"),
+    "Rotosolve of frozen sets": (
+        lambda: optim.Rotosolve(vqe().requires_grad_(False)),
+        ValueError,
+        r"got none; call requires_grad_\(\) of those",
+    ),
+    "Rotosolve of frequencies that differ little": (
+        lambda: optim.Rotosolve(nearly_equal()),
+        ValueError,
+        r"'a' \(variational\[0\]\): frequencies: expected some that can be told apart, got 0.0001, 1, 1.0001, 2.0001; "
+        "round the factors of the parameter .* leave 'variational' out",
+    ),
     "Rotosolve of a linear layer": (
         lambda: optim.Rotosolve(HybridModule(*_small(), 2, 1)),
         ValueError,

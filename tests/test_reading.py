@@ -244,6 +244,17 @@ def test_what_only_bind_evaluates_is_differentiated_like_all_else():
         to_text(model._program)
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:`torch.jit")
+@pytest.mark.usefixtures("unreadable")
+@pytest.mark.parametrize("trace", [torch.export.export, torch.jit.trace])
+def test_what_only_bind_evaluates_is_not_traced(trace):
+    """Its values would stay those of the example."""
+    model = QuantumModule(circuit_of((X - Y).sin() * X), [X], [Y])
+    message = r"\(x - y\).*: expected an angle that can be traced, .* evaluates; write it with functions of Param"
+    with pytest.raises(NotImplementedError, match=message):
+        trace(model, (torch.zeros(1, 1),))
+
+
 @pytest.mark.usefixtures("unreadable")
 def test_a_gradient_that_is_wrong_is_not_taken():
     """That of ((1 + p) / y)**2 lacks a factor in Qiskit 2.1 to 2.5."""

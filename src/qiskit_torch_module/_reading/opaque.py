@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from qiskit.circuit import Parameter
 
+from .._core.plain import is_tracing
 from .._core.transforms import is_forward_twice
 
 _LONGEST_TEXT = 200
@@ -110,7 +111,23 @@ class Opaque:
                 f"{self}: Qiskit tells neither how it is made nor its gradient, so that there are first "
                 "derivatives only, which are numerical; write it with functions that ParameterExpression.gradient knows"
             )
-        return _on_rows(lambda row: self.difference(index, row), variables)
+        return self.on_rows(lambda row: self.difference(index, row), variables)
+
+    def on_rows(self, function: Callable[[Sequence[float]], float], variables: Sequence[torch.Tensor]) -> torch.Tensor:
+        """A function of a point at every point of tensors of one shape.
+
+        Raises:
+            NotImplementedError: they are traced.
+        """
+        if torch.compiler.is_compiling() or is_tracing():
+            raise NotImplementedError(
+                f"{self}: expected an angle that can be traced, got one that only ParameterExpression.bind evaluates; "
+                "write it with functions of ParameterExpression, or trace the model without this circuit"
+            )
+        shape = variables[0].shape
+        rows = torch.stack([variable.detach().reshape(-1) for variable in variables], 1).cpu().double().numpy()
+        values = np.fromiter(map(function, rows), dtype=np.float64, count=len(rows))
+        return torch.from_numpy(values.reshape(shape)).to(variables[0])
 
 
 def bound(expression: Any, point: Mapping[Parameter, float]) -> float:
@@ -127,7 +144,7 @@ class _Values(torch.autograd.Function):
 
     @staticmethod
     def forward(opaque: Opaque, *variables: torch.Tensor) -> torch.Tensor:
-        return _on_rows(opaque.value, variables)
+        return opaque.on_rows(opaque.value, variables)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -159,12 +176,3 @@ class _Values(torch.autograd.Function):
             for variable, dim in zip(variables, in_dims[1:], strict=True)
         ]
         return opaque(*moved), 0
-
-
-def _on_rows(function: Any, variables: Sequence[torch.Tensor]) -> torch.Tensor:
-    if torch.compiler.is_compiling():
-        raise NotImplementedError("an angle that only ParameterExpression.bind can evaluate cannot be traced")
-    shape = variables[0].shape
-    rows = torch.stack([variable.detach().reshape(-1) for variable in variables], 1).cpu().double().numpy()
-    values = np.fromiter(map(function, rows), dtype=np.float64, count=len(rows))
-    return torch.from_numpy(values.reshape(shape)).to(variables[0])

@@ -27,6 +27,9 @@ class Curve:
         frequencies: Ascending and positive, shape (R,).
         shifts: Where values are wanted: one more than there are unknowns, so that what is left tells whether they are
             such a sum at all; shape (2 R + 2,).
+
+    Raises:
+        ValueError: some lie too close together.
     """
 
     def __init__(self, frequencies: tuple[float, ...]) -> None:
@@ -41,7 +44,11 @@ class Curve:
             self.shifts = self._scattered()
         design = self._design(self.shifts)
         if np.linalg.cond(design) > _WORST_CONDITION:
-            raise ValueError(f"frequencies that lie too close together: {frequencies}")
+            listed = ", ".join(f"{one:.10g}" for one in frequencies)
+            raise ValueError(
+                f"frequencies: expected some that can be told apart, got {listed}; round the factors of the parameter "
+                "in its gates, so that those that differ little are equal"
+            )
         self._inverse = np.linalg.pinv(design)
         self._designed = design
 

@@ -93,7 +93,12 @@ def chosen_parameters(model: torch.nn.Module, params: Iterable[torch.Tensor] | N
                 )
             chosen[names[parameter]] = parameter
     if not chosen:
-        raise ValueError("params: expected at least one parameter of the model that requires gradients, got none")
+        raise ValueError(
+            "params: expected at least one parameter of the model that requires gradients, got none; call "
+            "requires_grad_() of those to be trained"
+            if params is None
+            else "params: expected at least one parameter of the model, got none; leave params out to train all"
+        )
     return chosen
 
 

@@ -171,8 +171,11 @@ class NaturalGradient(Shown):
         label = ", ".join(f"{prefix}.{name}" if prefix else name for name in names)
         input = self._input(label, module)
         gradient = torch.cat([one.detach().reshape(-1) for one in gradients]).to(input)
-        if not torch.isfinite(gradient).all():
-            raise ValueError(f"model: expected finite gradients of {label}, got some that are not")
+        if not (is_finite := torch.isfinite(gradient)).all():
+            raise ValueError(
+                f"model: expected finite gradients of {label}, got {int((~is_finite).sum())} of {len(gradient)} that "
+                "are not; leave out the step where the loss is not finite, or take a smaller learning rate"
+            )
         tolerance = self._tolerance
         if tolerance is None:
             tolerance = torch.finfo(gradients[0].dtype).eps ** 0.5
@@ -207,12 +210,17 @@ class NaturalGradient(Shown):
 
 def _require_sets(model: torch.nn.Module, modules: Mapping[str, QuantumModule]) -> None:
     if not quantum_sets(model) and not modules:
-        raise ValueError("model: expected a QuantumModule with variational parameters in it, got none")
+        raise ValueError(
+            "model: expected a QuantumModule with variational parameters in it, got none; name them by "
+            "variational_params, or take the optimizer alone"
+        )
     for prefix, module in modules.items():
         for name in module.variational_names:
             if name not in module._parameters:
                 full = f"{prefix}.{name}" if prefix else name
                 raise ValueError(
                     f"model: expected sets that are parameters themselves, got '{full}', "
-                    "which is parametrized; the gradient of what is behind it is no gradient of angles"
+                    "which is parametrized, so that the gradient of what is behind it is no gradient of angles; take "
+                    "the parametrization off (torch.nn.utils.parametrize.remove_parametrizations), or the optimizer "
+                    "alone"
                 )

@@ -83,7 +83,13 @@ class QNSPSA(Copied):
         sets = zip(model.variational_names, model.variational_, strict=True)
         self._named = {name: one for name, one in sets if one.requires_grad}
         if not self._named:
-            raise ValueError("model: expected at least one variational set that requires gradients, got none")
+            names = ", ".join(map(repr, model.variational_names))
+            got = (
+                f"none of {names}; call requires_grad_() of those to be trained"
+                if names
+                else "no set; give variational_params"
+            )
+            raise ValueError(f"model: expected at least one variational set that requires gradients, got {got}")
         self._states = as_states(model)
         defaults = {
             "lr": finite_number(lr, "lr", 0.0),
