@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import SparsePauliOp
 
 import qiskit_torch_module as qtm
 from qiskit_torch_module import QuantumModule
+from qiskit_torch_module._reading import compat
 from qiskit_torch_module.outputs import DensityMatrix, Entropy, Fidelity, Probabilities, Purity, State, Variance
 
 W = ParameterVector("w", 4)
@@ -81,3 +83,84 @@ def test_what_reads_all_qubits_is_refused(width, observables):
     message = "target: expected a state of" if isinstance(observables, Fidelity) else "states of .* take .* GiB"
     with pytest.raises(ValueError, match=message):
         QuantumModule(circuit(PLACES, width), None, W, observables=observables)
+
+
+def too_wide(*gates):
+    """A circuit that is narrow enough, and one on 31 qubits."""
+    made = []
+    for width in (1, 31):
+        one = QuantumCircuit(width)
+        one.ry(Parameter("a"), range(width))
+        for gate in gates:
+            getattr(one, gate)()
+        made.append(one)
+    return made
+
+
+def of_estimator(narrow, wide):
+    return qtm.FastEstimator().run([(narrow, "Z", [0.1]), (wide, "Z" * 31, [0.1])] * 2)
+
+
+def of_estimator_after_a_reset(narrow, wide):
+    random = QuantumCircuit(1)
+    random.h(0)
+    random.reset(0)
+    return qtm.FastEstimator().run([(random, "Z"), (wide, "Z" * 31, [0.1])])
+
+
+def of_sampler(narrow, wide):
+    return qtm.FastSampler(default_shots=5).run([(one, [0.1]) for one in (narrow, wide, wide)])
+
+
+def of_estimator_gradient(narrow, wide):
+    return qtm.FastReverseEstimatorGradient().run([narrow, wide], ["Z", "Z" * 31], [[0.1]] * 2)
+
+
+def of_sampler_gradient(narrow, wide):
+    return qtm.FastReverseSamplerGradient().run([narrow, wide], [[0.1]] * 2)
+
+
+def of_tensors(narrow, wide):
+    return qtm.FastQGT().run([narrow, wide], [[0.1]] * 2)
+
+
+def of_estimator_by_version_1(narrow, wide):
+    return qtm.FastEstimator().run([narrow, wide], ["Z", "Z" * 31], [[0.1]] * 2)
+
+
+def of_sampler_by_version_1(narrow, wide):
+    return qtm.FastSampler().run([narrow, wide], [[0.1]] * 2)
+
+
+V1 = pytest.mark.skipif(compat.SamplerResult is None, reason="this Qiskit has no V1 primitives")
+V2 = pytest.mark.skipif(compat.SamplerPub is None, reason="this Qiskit has no V2 primitives")
+EXPECTED, STATES = "expected gates on 1 to 30 qubits, got gates on 31 of 31", "states of 31 qubits take"
+
+
+@pytest.mark.parametrize(
+    ("run", "gates", "argument", "message"),
+    [
+        pytest.param(of_estimator, [], "pubs", EXPECTED, marks=V2),
+        pytest.param(of_estimator_after_a_reset, [], "pubs", EXPECTED, marks=V2),
+        pytest.param(of_sampler, ["measure_all"], "pubs", STATES, marks=V2),
+        pytest.param(of_estimator_by_version_1, [], "circuits", EXPECTED, marks=V1),
+        pytest.param(of_sampler_by_version_1, ["measure_all"], "circuits", STATES, marks=V1),
+        (of_estimator_gradient, [], "circuits", EXPECTED),
+        (of_sampler_gradient, ["measure_all"], "circuits", STATES),
+        (of_tensors, [], "circuits", f"the geometry of {STATES}"),
+    ],
+)
+def test_of_several_circuits_the_one_that_is_too_wide_is_named(run, gates, argument, message, own_budget):
+    own_budget(1 << 30)
+    with pytest.raises(ValueError, match=rf"^{argument}\[1\]: {message}"):
+        run(*too_wide(*gates)).result()
+
+
+@V2
+def test_a_circuit_that_cannot_be_sampled_is_named_among_several():
+    narrow, refused = QuantumCircuit(1, 1), QuantumCircuit(1, 1)
+    narrow.measure(0, 0)
+    refused.measure(0, 0)
+    refused.h(0)
+    with pytest.raises(QiskitError, match=r"^pubs\[2\]: .*measure"):
+        qtm.FastSampler().run([narrow, narrow, refused]).result()

@@ -10,6 +10,7 @@ import numpy as np
 from .._simulation.states import MOST_AMPLITUDES
 from .measured import Measured, Rows
 from .pubs import pub_rows
+from .refusals import position_named
 
 # Position of a PUB, its first row in question, and an array with one row for that and each after it.
 Part = tuple[int, int, Rows]
@@ -42,10 +43,13 @@ def _evaluated(
     works: Mapping[int, Measured],
     num_threads: int,
 ) -> Iterator[Part]:
-    parts: dict[int, list[Rows]] = {}
-    for position, _, rows in waiting:
-        parts.setdefault(id(pubs[position].circuit), []).append(rows)
-    tables = {key: works[key].probabilities(np.concatenate(rows), num_threads) for key, rows in parts.items()}
+    parts: dict[int, list[Part]] = {}
+    for part in waiting:
+        parts.setdefault(id(pubs[part[0]].circuit), []).append(part)
+    tables = {}
+    for key, several in parts.items():
+        with position_named("pubs", several[0][0], len(pubs)):
+            tables[key] = works[key].probabilities(np.concatenate([rows for *_, rows in several]), num_threads)
     begins = dict.fromkeys(tables, 0)
     for position, first, rows in waiting:
         key = id(pubs[position].circuit)

@@ -21,6 +21,7 @@ from .._simulation.columns import explained, with_derived_columns
 from .._simulation.engines import engine_of
 from .._simulation.threads import engine_threads
 from .pubs import AT_ONCE, amount, pub_values, readable
+from .refusals import position_named
 from .rows import Columns, parameters_and_rows
 from .settings import PrimitiveSettings
 from .triples import Triples, triples, values_and_squares
@@ -188,8 +189,15 @@ class FastEstimator(PrimitiveSettings, compat.BaseEstimatorV2):  # type: ignore[
         try:
             values = pub_values(self.expectation_values, pubs)
         except ResetError:
-            return [self._drawn(pubs[0])] if len(pubs) == 1 else [self._results([pub])[0] for pub in pubs]
+            return [self._drawn(pubs[0])] if len(pubs) == 1 else self._one_by_one(pubs)
         return [self._result(pub, array) for pub, array in zip(pubs, values, strict=True)]
+
+    def _one_by_one(self, pubs: Sequence[Any]) -> list[Any]:
+        results = []
+        for position, pub in enumerate(pubs):
+            with position_named("pubs", position, len(pubs)):
+                results += self._results([pub])
+        return results
 
     def _result(self, pub: Any, values: npt.NDArray[np.float64]) -> Any:
         if pub.precision and self._is_noisy:

@@ -25,6 +25,7 @@ from .._simulation.jacobian import engine_jacobian
 from .._simulation.threads import engine_threads
 from .estimator import FastEstimator
 from .pubs import AT_ONCE
+from .refusals import position_named
 from .rows import Columns, parameters_and_rows
 from .settings import GradientSettings
 from .triples import Triples, triples
@@ -192,7 +193,8 @@ class FastReverseEstimatorGradient(GradientSettings):
         for group in checked.groups():
             union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
             column = {parameter: index for index, parameter in enumerate(union)}
-            derivatives = self._derivatives(group.circuit, group.observables, group.rows, union)
+            with position_named("circuits", group.positions[0], len(wanted)):
+                derivatives = self._derivatives(group.circuit, group.observables, group.rows, union)
             for position, row, observable in zip(group.positions, group.row_index, group.observable_index, strict=True):
                 chosen = [column[parameter] for parameter in wanted[position]]
                 gradients[position] = derivatives[row, observable, chosen]

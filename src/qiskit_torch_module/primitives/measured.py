@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, Parameter
-from qiskit.exceptions import QiskitError
 
 from .._program.cache import cached_program
 from .._program.evolution import Evolution
@@ -24,6 +23,7 @@ from .._reading.measurements import Measurements, without_measurements
 from .._simulation.draws import look_up, packed
 from .._simulation.outcomes import Outcomes, probabilities
 from .._simulation.room import require_states
+from .refusals import CircuitRefusedError, position_named
 from .rows import with_a_qubit
 
 Rows = npt.NDArray[np.float64]
@@ -125,32 +125,40 @@ class Measured:
         return spread
 
 
-class CircuitRefusedError(QiskitError, ValueError):  # type: ignore[misc]
-    """A circuit that cannot be sampled: an error of the kind that Qiskit's samplers raise, and of ours."""
-
-    def __str__(self) -> str:
-        return str(self.message)  # Qiskit would quote it
-
-
 def measured_works(
-    circuits: Iterable[QuantumCircuit], exact_evolution: bool = False, order: Sequence[Parameter] | None = None
+    circuits: Sequence[QuantumCircuit], argument: str, exact_evolution: bool = False
 ) -> dict[int, Measured]:
-    """The circuits, compiled, by their identity.
+    """The circuits of a call, compiled, by their identity.
 
     Args:
-        circuits: Their parameters are all inputs.
+        circuits: Their parameters are all inputs, in the order of ``circuit.parameters``.
+        argument: Which holds them, for errors.
+        exact_evolution: As for `FastEstimator`.
+
+    Raises:
+        CircuitRefusedError: one cannot be compiled; the message names its position, the operation and a remedy.
+    """
+    works: dict[int, Measured] = {}
+    for position, circuit in enumerate(circuits):
+        if id(circuit) not in works:
+            with position_named(argument, position, len(circuits)):
+                works[id(circuit)] = measured_work(circuit, exact_evolution)
+    return works
+
+
+def measured_work(
+    circuit: QuantumCircuit, exact_evolution: bool = False, order: Sequence[Parameter] | None = None
+) -> Measured:
+    """A circuit, compiled.
+
+    Args:
+        circuit: Its parameters are all inputs.
         exact_evolution: As for `FastEstimator`.
         order: Of the parameters; None: that of ``circuit.parameters``.
 
     Raises:
-        TypeError: not a circuit.
-        CircuitRefusedError: one cannot be compiled; the message names the operation and a remedy.
+        CircuitRefusedError: it cannot be compiled; the message names the operation and a remedy.
     """
-    distinct = {id(circuit): circuit for circuit in circuits}
-    return {key: _measured(circuit, exact_evolution, order) for key, circuit in distinct.items()}
-
-
-def _measured(circuit: QuantumCircuit, exact_evolution: bool, order: Sequence[Parameter] | None) -> Measured:
     try:
         unmeasured, measurements = without_measurements(circuit)
         _require_straight(circuit)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 
+from .refusals import position_named
 from .rows import Evaluate, with_a_qubit
 
 # A job that asks for fewer amplitudes and shots is done sooner than a thread could start.
@@ -59,7 +60,8 @@ def pub_values(evaluate: Evaluate, pubs: Sequence[Any]) -> list[npt.NDArray[np.f
     for task in tasks.values():
         table = np.zeros((len(task.rows), len(task.sums)))
         if table.size:
-            table = task.values(evaluate)
+            with position_named("pubs", task.places[0][0], len(pubs)):
+                table = task.values(evaluate)
         for position, row_index, sum_index in task.places:
             values[position] = np.asarray(table[row_index, sum_index])  # of no dimension: a scalar otherwise
     return [values[position] for position in range(len(pubs))]

@@ -23,6 +23,7 @@ from .._simulation.choose import Runners, method_of
 from .gradient import columns_of, part_of, wanted_parameters
 from .pairs import Pairs
 from .pubs import AT_ONCE
+from .refusals import position_named
 from .rows import Columns, parameters_and_rows
 from .settings import GradientSettings
 from .triples import circuit_list, require_fitting_row, row_list
@@ -187,7 +188,8 @@ class FastQGT(GradientSettings):
             order = list(group.circuit.parameters)
             union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
             place = {parameter: index for index, parameter in enumerate(union)}
-            found = self._tensors(group.circuit, order, group.rows, columns_of(group.circuit, order, union))
+            with position_named("circuits", group.positions[0], len(wanted)):
+                found = self._tensors(group.circuit, order, group.rows, columns_of(group.circuit, order, union))
             for position, row in zip(group.positions, group.row_index, strict=True):
                 chosen = [place[parameter] for parameter in wanted[position]]
                 tensors[position] = found[row][np.ix_(chosen, chosen)]

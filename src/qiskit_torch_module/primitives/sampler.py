@@ -16,9 +16,10 @@ from .._reading import compat
 from .._simulation.draws import Streams
 from .batches import batches
 from .bits import Shots, require_room_for_bits, require_room_for_tables
-from .measured import CircuitRefusedError, Measured, measured_works
+from .measured import Measured, measured_work, measured_works
 from .pairs import Pairs, pairs
 from .pubs import AT_ONCE, amount, readable
+from .refusals import CircuitRefusedError, position_named
 from .rows import Columns, parameters_and_rows
 from .settings import PrimitiveSettings
 
@@ -120,7 +121,7 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
             ValueError: an argument cannot be used; the message names it and a remedy.
         """
         order, rows = parameters_and_rows(circuit, parameter_values)
-        [work] = measured_works([circuit], self.exact_evolution, order).values()
+        work = measured_work(circuit, self.exact_evolution, order)
         work.require_measurements()
         return work.spread(work.probabilities(rows, self.num_threads))
 
@@ -191,7 +192,7 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
         """V2: the result of PUBs, in the thread of a job. V1: a job."""
         if parameter_values is not None:
             checked = pairs(pubs, parameter_values)
-            works = measured_works(checked.circuits, self.exact_evolution)
+            works = measured_works(checked.circuits, "circuits", self.exact_evolution)
             for position, circuit in enumerate(checked.circuits):
                 _require_every_bit(works[id(circuit)], position)
             small = checked.amount < AT_ONCE
@@ -205,7 +206,7 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
 
     def _results(self, pubs: Sequence[Any]) -> list[Any]:
         """The results of PUBs; the rows of all that share a circuit are evaluated together."""
-        works = measured_works([pub.circuit for pub in pubs], self.exact_evolution)
+        works = measured_works([pub.circuit for pub in pubs], "pubs", self.exact_evolution)
         exact = [self._has_exact_counts(pub) for pub in pubs]
         require_room_for_tables([pub for pub, is_exact in zip(pubs, exact, strict=True) if is_exact], works)
         shots = [Shots(works[id(pub.circuit)], pub, is_exact) for pub, is_exact in zip(pubs, exact, strict=True)]
@@ -221,10 +222,12 @@ class FastSampler(PrimitiveSettings, compat.BaseSamplerV2):  # type: ignore[misc
         found: dict[int, dict[int, float]] = {}
         for group in checked.groups():
             work = works[id(group.circuit)]
+            with position_named("circuits", group.positions[0], len(checked.circuits)):
+                probabilities = work.probabilities(group.rows, self.num_threads)  # first, as it looks for room
             numbers = work.numbers_of(np.arange(work.outcomes.count))
             order = np.argsort(numbers)
             # To as many digits as Qiskit's own sampler, which leaves out what is 0 then.
-            table = work.probabilities(group.rows, self.num_threads)[:, order].round(16)
+            table = probabilities[:, order].round(16)
             for position, row in zip(group.positions, table[group.row_index], strict=True):
                 some = np.flatnonzero(row)
                 found[position] = dict(zip(numbers[order[some]].tolist(), row[some].tolist(), strict=True))

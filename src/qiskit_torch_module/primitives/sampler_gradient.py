@@ -16,9 +16,10 @@ from .._core.arguments import flag
 from .._reading import compat
 from .._simulation.outcomes import slopes
 from .gradient import columns_of, wanted_parameters
-from .measured import Measured, measured_works
+from .measured import Measured, measured_work, measured_works
 from .pairs import Pairs, pairs
 from .pubs import AT_ONCE
+from .refusals import position_named
 from .rows import Columns, parameters_and_rows
 from .settings import GradientSettings
 
@@ -87,7 +88,7 @@ class FastReverseSamplerGradient(GradientSettings):
         """
         order, rows = parameters_and_rows(circuit, parameter_values)
         columns = columns_of(circuit, order, parameters)
-        [work] = measured_works([circuit], self.exact_evolution, order).values()
+        work = measured_work(circuit, self.exact_evolution, order)
         work.require_measurements()
         derivatives = self._derivatives(work, rows, columns)
         return work.spread(derivatives.swapaxes(1, 2)).swapaxes(1, 2)
@@ -130,13 +131,14 @@ class FastReverseSamplerGradient(GradientSettings):
         return compat.submitted(self._run, checked, wanted, chosen, at_once=checked.amount < AT_ONCE)
 
     def _run(self, checked: Pairs, wanted: list[list[Parameter]], options: Any) -> SamplerGradientResult:
-        works = measured_works(checked.circuits, self.exact_evolution)
+        works = measured_works(checked.circuits, "circuits", self.exact_evolution)
         gradients: dict[int, list[dict[int, float]]] = {}
         for group in checked.groups():
             work, order = works[id(group.circuit)], list(group.circuit.parameters)
             union = list(dict.fromkeys(parameter for i in group.positions for parameter in wanted[i]))
             place = {parameter: index for index, parameter in enumerate(union)}
-            derivatives = self._derivatives(work, group.rows, columns_of(group.circuit, order, union))
+            with position_named("circuits", group.positions[0], len(wanted)):
+                derivatives = self._derivatives(work, group.rows, columns_of(group.circuit, order, union))
             numbers = work.numbers_of(np.arange(work.outcomes.count)).tolist()
             for position, row in zip(group.positions, group.row_index, strict=True):
                 chosen = [place[parameter] for parameter in wanted[position]]

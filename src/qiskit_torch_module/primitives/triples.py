@@ -12,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
+from .refusals import position_named
 from .rows import Evaluate, real_array, with_a_qubit
 
 Row = npt.NDArray[np.float64]
@@ -84,7 +85,8 @@ def values_and_squares(evaluate: Evaluate, checked: Triples, squared: bool) -> t
     values, squares = np.empty(len(checked.circuits)), np.zeros(len(checked.circuits))
     for group in checked.groups():
         sums = [*group.observables, *([square(observable) for observable in group.observables] if squared else [])]
-        table = evaluate(group.circuit, sums, group.rows)
+        with position_named("circuits", group.positions[0], len(values)):
+            table = evaluate(group.circuit, sums, group.rows)
         values[group.positions] = table[group.row_index, group.observable_index]
         if squared:
             squares[group.positions] = table[group.row_index, np.add(group.observable_index, len(group.observables))]
