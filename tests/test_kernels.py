@@ -699,9 +699,11 @@ def test_mistakes_are_explained(case):
         call()
 
 
-def test_a_matrix_larger_than_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("qiskit_torch_module.kernels.room.memory_budget", lambda: 1 << 26)
-    with pytest.raises(
-        ValueError, match=r"10000 x 5000 numbers, which take 0.186 GiB; .* out=.*'float32', \(10000, 5000\)"
-    ):
+def test_a_matrix_larger_than_memory_is_refused(own_budget):
+    own_budget(1 << 26)
+    message = (
+        r"^x, y: the 10,000 x 5,000 numbers of a kernel matrix take 0.186 GiB, more than the memory budget of 0.0625 "
+        r"GiB; give a file .* out=.*'float32', \(10000, 5000\)\), or fewer samples, or raise it with set_memory_budget$"
+    )
+    with pytest.raises(ValueError, match=message):
         kernel_of()(torch.zeros(10_000, N), torch.zeros(5_000, N))

@@ -108,6 +108,9 @@ def test_room_is_looked_for_where_it_matters(own_budget):
     require_bytes((1 << 20) - 1, "five", "take four")  # for less, the budget is not asked for
     with pytest.raises(ValueError, match="^five take 0.000977 GiB, more than .*; take four, or raise it with"):
         require_bytes(1 << 20, "five", "take four")
+    require_bytes((1 << 26) - 1, "five", "take four", 1 << 26)
+    with pytest.raises(ValueError, match="^five take 0.0625 GiB"):
+        require_bytes(1 << 26, "five", "take four", 1 << 26)
     own_budget(1 << 20)
     require_bytes(1 << 20, "five", "take four")
     assert gibibytes(3 << 30) == "3 GiB"

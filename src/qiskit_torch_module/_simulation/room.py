@@ -9,18 +9,19 @@ LEAST_ASKED = 1 << 20
 _MOST = 1 << 900  # few enough for a float
 
 
-def require_bytes(size: float, what: str, remedy: str) -> None:
+def require_bytes(size: float, what: str, remedy: str, least: int = LEAST_ASKED) -> None:
     """Checks that so many bytes fit the memory budget.
 
     Args:
         size: Bytes.
         what: What takes them, in the plural, behind the argument that says how many: "shots: 5 shots of 2 rows".
         remedy: What helps besides a larger budget.
+        least: Fewer bytes fit.
 
     Raises:
         ValueError: they do not fit.
     """
-    if size >= LEAST_ASKED and size > (budget := memory_budget()):
+    if size >= least and size > (budget := memory_budget()):
         raise ValueError(
             f"{what} take {gibibytes(size)}, more than the memory budget of {gibibytes(budget)}; {remedy}, or raise it "
             "with set_memory_budget"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._engine import memory_budget
+from .._simulation.room import require_bytes
 
-# Fewer bytes fit: to ask for the budget takes a third of a millisecond.
+# Fewer bytes fit: to ask for the budget takes a tenth of the time of a kernel matrix of a MiB.
 LEAST_ASKED = 1 << 26
 DTYPES: Mapping[np.dtype[Any], torch.dtype] = {np.dtype("f4"): torch.float32, np.dtype("f8"): torch.float64}
 
@@ -28,14 +28,14 @@ def require_room(shape: tuple[int, int], dtype: torch.dtype) -> None:
     Raises:
         ValueError: it does not.
     """
-    size = shape[0] * shape[1] * dtype.itemsize
-    if size >= LEAST_ASKED and size > (budget := memory_budget()):
-        name = str(dtype).removeprefix("torch.")
-        raise ValueError(
-            f"x, y: expected a kernel matrix that fits the memory budget of {budget / 2**30:.3g} GiB, got {shape[0]} x "
-            f"{shape[1]} numbers, which take {size / 2**30:.3g} GiB; give a file to write to, such as "
-            f"out=numpy.lib.format.open_memmap('kernel.npy', 'w+', '{name}', {shape}), or fewer samples"
-        )
+    name = str(dtype).removeprefix("torch.")
+    require_bytes(
+        shape[0] * shape[1] * dtype.itemsize,
+        f"x, y: the {shape[0]:,} x {shape[1]:,} numbers of a kernel matrix",
+        "give a file to write to, such as "
+        f"out=numpy.lib.format.open_memmap('kernel.npy', 'w+', '{name}', {shape}), or fewer samples",
+        LEAST_ASKED,
+    )
 
 
 def writable(out: Any, shape: tuple[int, int], samples: torch.Tensor) -> torch.Tensor:
