@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module._simulation.states import states_of
 from qiskit_torch_module._storage import fields
+from qiskit_torch_module._storage.formulas import require_expression
 from qiskit_torch_module._storage.kinds import VERSION
 from qiskit_torch_module._storage.portable import from_text, to_text
 from qiskit_torch_module._storage.records import Record
@@ -309,10 +311,49 @@ def test_an_expression_that_only_qiskit_evaluates_is_not_written():
         to_text(Program(dataclasses.replace(PROGRAMS[2].evolution, derived_inputs=(derived,)), PROGRAMS[2].output))
 
 
-def test_a_newer_version_says_so():
-    text = to_text(PROGRAMS[0]).replace(f'"version":{VERSION}', f'"version":{VERSION + 1}')
-    with pytest.raises(ValueError, match=rf"version {VERSION + 1}, .* up to {VERSION}; update"):
+# As version 4 wrote `recorded`. Where what is written changes, raise VERSION, have this read still, and record the new.
+RECORDED = (Path(__file__).parent / "data" / "program-4.json").read_text().strip()
+
+
+def recorded():
+    x, w, circuit = Parameter("x"), Parameter("w"), QuantumCircuit(3)
+    circuit.ry(2 * x * w, 0)
+    circuit.rx(x.sin(), 1)
+    circuit.cx(0, 1)
+    circuit.unitary(1j * np.eye(8)[[3, 1, 2, 0, 4, 7, 6, 5]], range(3))
+    circuit.rz(w + 0.5, 1)
+    return compile_program(circuit, ["ZXI", {"III": 0.25, "YII": -0.5}], [x], [[w]])
+
+
+def test_a_recorded_text_is_read():
+    assert from_text(RECORDED) == recorded()
+
+
+def test_a_text_is_what_was_recorded_of_its_version():
+    assert to_text(recorded()) == RECORDED
+    assert f'"version":{VERSION},' in RECORDED
+
+
+@pytest.mark.parametrize("version", [5, 1 << 30])
+def test_a_newer_version_says_so(version):
+    text = RECORDED.replace('"version":4', f'"version":{version}')
+    with pytest.raises(ValueError, match=rf"text: it has version {version}, .* versions up to 4; update"):
         from_text(text)
+
+
+@pytest.mark.parametrize("version", [0, -1, 4.0, "4", None])
+def test_a_version_that_never_was_is_refused(version):
+    content = json.loads(RECORDED)
+    with pytest.raises(ValueError, match="version: expected an integer from 1 to"):
+        from_text(json.dumps({**content, "version": version}))
+
+
+def test_an_expression_of_a_circuit_has_so_many_steps_at_most():
+    """Which are counted before any of them is looked at."""
+    with pytest.raises(ValueError, match="^expression: expected 1 to 1048576 steps of expressions"):
+        require_expression([None] * 1_048_577)
+    with pytest.raises(ValueError, match="^expression: expected a list"):
+        require_expression([None] * 1_048_576)
 
 
 def test_a_number_that_is_not_finite_is_not_written():
