@@ -100,25 +100,41 @@ NATIVE = Rates(call=4.7e-5, step=8.4e-8, amplitude=2.3e-10, kept=3)
 
 def native_cost(program: Program, task: Task) -> Cost:
     """That of the engine, which may read expectation values and first derivatives from halves of the qubits."""
-    unjoined = program.unjoined if task.order < 2 else None
-    share, numbers = 1.0, 2.0**program.evolution.num_qubits
+    evolution, unjoined = program.evolution, program.unjoined if task.order < 2 else None
+    share, numbers = 1.0, 2.0**evolution.num_qubits
     if unjoined is not None and unjoined.halves.relative_cost < 1:
         halves = unjoined.halves
         share, numbers = halves.relative_cost, 2.0**halves.low.num_qubits + 2.0**halves.high.num_qubits
-    return Cost(NATIVE.of(program.evolution, task, share).seconds, _bytes_in_tiles(numbers, task))
+        last_kets = 0.0
+    else:
+        last_kets = _bytes_of_last_kets(evolution, task)
+    return Cost(NATIVE.of(evolution, task, share).seconds, _bytes_in_tiles(numbers, last_kets, task))
 
 
 # A tile has a vector of samples where their states stay in a cache, else one. Each has some states in the scratch of a
 # thread, and on a tape while that is small (src/engine/tuning.hpp).
 _VECTOR, _MOST_OF_TILE, _MOST_OF_TAPE = 64, 1 << 20, 1 << 24
 _STATES_OF_TILE, _STATES_OF_VALUES, _STATES_ON_TAPE = 5.0, 2.0, 3.0
+# Large states are undone, where those of all layers take more than the caches. The last ones are then kept for the way
+# back while those of a batch take no more than a share of the memory budget.
+_LEAST_LARGE_STATE, _MOST_OF_LAYERS, _SHARE_OF_LAST_KETS = 1 << 19, 5e6, 1 / 8
 
 
-def _bytes_in_tiles(amplitudes: float, task: Task) -> float:
+def _bytes_of_last_kets(evolution: Evolution, task: Task) -> float:
+    """Those that a call with gradients leaves for the way back in place of a small tape; 0: there are none."""
+    state = 2.0 ** (evolution.num_qubits + (4 if task.dtype == torch.float64 else 3))
+    if task.order != 1 or state < _LEAST_LARGE_STATE or evolution.taken_steps is not None:
+        return 0.0
+    size = task.batch_size * state
+    layers = evolution.layers if evolution.halves is None else evolution.halves.rest
+    is_undone = state * len(layers) > _MOST_OF_LAYERS
+    return size if is_undone and size <= _SHARE_OF_LAST_KETS * memory_budget() else 0.0
+
+
+def _bytes_in_tiles(amplitudes: float, last_kets: float, task: Task) -> float:
     """Memory of states of so many amplitudes as the engine holds them, roughly; `explain` asks the engine itself.
 
-    A thread has scratch for one tile and takes one tile after the other: a batch matters by its tape alone. Where large
-    states are undone, the engine may keep the last ones, within a share of the memory budget, which is left out.
+    A thread has scratch for one tile and takes one tile after the other: a batch matters by its tape alone.
     """
     real = 8 if task.dtype == torch.float64 else 4
     state = 2.0 * real * amplitudes * min(max(task.order, 1), 3)  # with its derivatives along a direction
@@ -126,7 +142,7 @@ def _bytes_in_tiles(amplitudes: float, task: Task) -> float:
     threads = max(1, min(task.num_threads, task.batch_size))
     scratch = threads * samples * state * (_STATES_OF_TILE if task.order else _STATES_OF_VALUES)
     tape = task.batch_size * state * _STATES_ON_TAPE if task.order == 1 else 0.0
-    return scratch + min(tape, _MOST_OF_TAPE)
+    return scratch + (last_kets or min(tape, _MOST_OF_TAPE))
 
 
 # By operations and bytes of an H100, and not measured: steps take as long as their launches at least.
