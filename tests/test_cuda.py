@@ -20,11 +20,12 @@ from qiskit.quantum_info import SparsePauliOp
 import cuda_twin
 import gate_zoo
 import qiskit_torch_module as qtm
-from circuits_zoo import Case, cases, random_observables
+from circuits_zoo import Case, cases, random_observables, reuploading
 from conftest import NIGHTLY
 from cuda_twin import COMPILER, Twin
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._cuda.card import CARDS, H100
+from qiskit_torch_module._cuda.choice import plan_of
 from qiskit_torch_module._cuda.circuit import Circuit
 from qiskit_torch_module._cuda.counts import work_of
 from qiskit_torch_module._cuda.launches import Layout, Plan, Pointers
@@ -33,6 +34,8 @@ from qiskit_torch_module._cuda.passes import Tile
 from qiskit_torch_module._cuda.shapes import Shape, shape_of, shapes
 from qiskit_torch_module._cuda.sources import KERNELS, source
 from qiskit_torch_module._program.gf2 import Basis, echelon, sum_of
+from qiskit_torch_module._simulation.cuda import Cuda
+from qiskit_torch_module._simulation.method import Task
 from test_halves import phases_apart
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
@@ -359,6 +362,20 @@ def test_waves_and_tapes():
         assert_close(computed(plan, given), expected, 1e-11)
     with pytest.raises(MemoryError, match=r"bytes for 8 qubits and 3 samples, got 1,000; take fewer samples"):
         Plan.of(circuit, BATCH, True, card_of(memory_bytes=1000), shape)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("num_qubits", [8, 12, 16, 20, 24])
+def test_memory_that_is_told_before_a_plan_is_about_that_of_the_plan(num_qubits, dtype):
+    """Of a batch in waves, too, and of one whose kets do not all fit."""
+    case = reuploading(num_qubits, 3)
+    program = QuantumModule(case.circuit, case.encoding, case.variational)._program
+    plans = [plan_of(Circuit.of(program), batch, dtype == torch.float64, H100) for batch in (64, 2000, 100_000)]
+    for plan in plans:
+        told = Cuda().cost(program, Task(plan.batch, dtype, "cuda")).bytes
+        assert 0.25 * plan.all_bytes < told < 1.2 * plan.all_bytes
+    assert plans[-1].wave < plans[-1].batch or plans[-1].layout.schedule.is_resident
+    assert plans[-1].keeps == (plans[-1].batch * plans[-1].state_bytes < H100.memory_bytes)
 
 
 def test_states_that_are_read_take_memory_as_well():

@@ -11,6 +11,7 @@ from .circuit import Circuit, Part
 from .groups import groups_of, padded, places_of
 from .joins import joined, numbers_of_parts, split
 from .layout import Layout, halved_layout_of, layout_of
+from .room import room_of
 from .schema import Bytes
 from .shapes import Shape, shape_of
 from .sources import KERNELS
@@ -99,7 +100,7 @@ class Plan:
         plan = Plan(layout, batch, card, batch, True)
         state = plan.state_bytes
         if not layout.schedule.is_resident:
-            room = card.l2_bytes // 2 if layout.shape.name == "wave" else card.memory_bytes // 4
+            room = room_of(layout.shape, card)
             most = max(1, room // (2 * state))
             plan = replace(plan, wave=-(-batch // -(-batch // most)))  # all of a size
             plan = replace(plan, waves_at_once=plan._most_waves(room))

@@ -66,7 +66,7 @@ class Cuda(Method):
         return Refusal(missing)
 
     def cost(self, program: Program, task: Task) -> Cost | Refusal:
-        """From the number of steps, by rates that are not measured yet."""
+        """From the number of steps, by rates that are not measured yet; on a card with the memory of an H100."""
         if task.device != self.computes_on:
             return Refusal(
                 f"it computes on GPUs of NVIDIA, not on '{task.device}'; use model.to('cuda'), or method='auto'",
@@ -79,7 +79,11 @@ class Cuda(Method):
         circuit = circuit_of(_computed(program))
         if isinstance(circuit, str):
             return Refusal(circuit)
-        return CUDA.of(program.evolution, task)
+        from .._cuda.card import H100
+        from .._cuda.room import bytes_of
+
+        size = bytes_of(circuit, task.batch_size, task.dtype is torch.float64, H100)
+        return Cost(CUDA.of(program.evolution, task).seconds, size)
 
     def prepare(self, program: Program) -> Runner:
         """Compiles nothing yet: kernels are made for the first values.
