@@ -9,7 +9,7 @@ from qiskit.quantum_info import random_unitary
 
 from qiskit_torch_module import HybridModule, QuantumModule, explain
 from qiskit_torch_module._reading.compat import UnitaryGate
-from qiskit_torch_module.modules.explain import _bytes
+from qiskit_torch_module.modules.wording import said_bytes
 
 x, w = ParameterVector("x", 2), ParameterVector("w", 2)
 
@@ -101,7 +101,7 @@ def test_it_speaks_of_the_precision_in_which_a_module_computes(own, given, preci
     [(0, "0 B"), (999, "999 B"), (1000, "0.977 KiB"), (1023 << 10, "0.999 MiB"), (1 << 20, "1 MiB"), (5e9, "4.66 GiB")],
 )
 def test_bytes_are_said_in_three_digits(count, text):
-    assert _bytes(count) == text
+    assert said_bytes(count) == text
 
 
 def test_matrices_are_no_rotations():

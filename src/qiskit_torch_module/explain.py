@@ -1,6 +1,7 @@
 """Where versions before had `explain`."""
 
 from ._simulation.costs import Work
-from .modules.explain import Explanation, explain
+from .modules.explain import explain
+from .modules.explanation import Explanation
 
 __all__ = ["Explanation", "Work", "explain"]

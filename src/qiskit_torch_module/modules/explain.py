@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ from qiskit.circuit import Parameter
 
 from .. import _engine
 from .._core.arguments import thread_count, whole_number
-from .._core.shown import card
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.dense import ControlledRotation, Step
@@ -29,195 +27,9 @@ from .._simulation.engines import engine_of, steps_of
 from .._simulation.method import Cost, Method, Refusal, Spending, Task
 from .._simulation.native import Native
 from .._simulation.states import states_of
+from .explanation import Explanation
 from .hybrid import HybridModule
 from .module import QuantumModule
-
-
-@dataclass(frozen=True, repr=False)
-class Explanation:
-    """What `explain` found, shown as a table.
-
-    Attributes:
-        num_qubits: Number of qubits of the circuit.
-        num_simulated_qubits: Those that gates act on, without those that symmetries settle; others stay in the ground
-            state and cost nothing.
-        num_settled_qubits: Those that symmetries of the circuit settle: fewer qubits hold its states.
-        gates: How often the circuit has each operation, composite ones unopened.
-        num_relabellings: CX, SWAP and X, of composite gates too, that only relabel basis states.
-        num_rotations: Rotations of Pauli words that are left.
-        runs_of_layers: Fused runs in each layer.
-        characters_of_phases: Diagonal factors in the phase after each layer.
-        sweeps_of_layers: Passes over the state that each layer takes; none for the first, which makes a product state,
-            or for the first ones, where it starts from halves.
-        halves: Qubits of the low half, of the high half, and of the glue, which are part of both, if the state starts
-            from halves in place of the first layers; else None.
-        words: If halves hold all layers but one that is absorbed, and are never joined: the number of Pauli words that
-            are read from them; else 0.
-        half_words: And how many half-words all of these have one of: each takes a Gram matrix.
-        prefix_layers: Layers that are the same for the whole batch.
-        absorbed_runs: Runs of the last layer that the observables absorb.
-        dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
-            step by step: it has no layers, and what is said of them is empty.
-        controls: Number of controls of each rotation, where those that flip the same bits are taken together as ones
-            that act on a part of the state. Where there are any, the circuit runs step by step; what is said of layers
-            holds for derivatives along directions.
-        encodings: What errors call each instruction that encodes amplitudes.
-        bound: And each gate that can be evaluated only with numbers: row by row, by Qiskit.
-        values: Work of one sample.
-        gradients: And that of its gradients, which does not repeat that of the values.
-        precision: "float32" or "float64".
-        instruction_set: That of the kernels.
-        batch_size: Number of samples.
-        schedule: How the engine would run the batch for gradients: layout, lanes, threads, bytes.
-        methods: What each method expects such a call to cost, with gradients, or why it refuses; seconds are those of a
-            machine with AVX-512, whichever is in use, and bytes of the engine those of the schedule. Kernels for GPUs
-            are left out where PyTorch sees none.
-        chosen: The method that is taken.
-        kernels: If these are the kernels for GPUs: their shape, and whether they start from halves, which they decide
-            by themselves; else nothing.
-        spending: What a training step of a method that estimates sends to a device, or samples here.
-
-    Example:
-        >>> circuit, x, w = qtm.circuits.incremental_data_uploading(2, 1)
-        >>> found = qtm.explain(circuit, x, batch_size=48)
-        >>> found.num_qubits, found.num_rotations, found.batch_size
-        (2, 12, 48)
-    """
-
-    num_qubits: int
-    num_simulated_qubits: int
-    num_settled_qubits: int
-    gates: dict[str, int]
-    num_relabellings: int
-    num_rotations: int
-    runs_of_layers: tuple[int, ...]
-    characters_of_phases: tuple[int, ...]
-    sweeps_of_layers: tuple[int, ...]
-    halves: tuple[int, int, int] | None
-    words: int
-    half_words: int
-    prefix_layers: int
-    absorbed_runs: int
-    dense_qubits: tuple[int, ...]
-    controls: tuple[int, ...]
-    encodings: tuple[str, ...]
-    bound: tuple[str, ...]
-    values: Work
-    gradients: Work
-    precision: str
-    instruction_set: str
-    batch_size: int
-    schedule: dict[str, Any]
-    methods: dict[str, Cost | Refusal]
-    chosen: str
-    kernels: str = ""
-    spending: Spending = field(default_factory=Spending)
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{name:<22} {text}" for name, text in self._rows())
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        return card("What the compiler makes of it", self._rows())
-
-    def _halves(self) -> str:
-        if self.halves is None:
-            return "none"
-        low, high, glue = self.halves
-        layers = self.sweeps_of_layers.count(0) - (self.words > 0 and self.absorbed_runs > 0)
-        found = f"{layers} layers on {low - glue} and {high - glue} qubits, a sum of {2**glue} products of states"
-        if not self.words:
-            return found
-        return f"{found}, never joined: {self.words} Pauli words by {_many(self.half_words, 'half-word')}"
-
-    def _rows(self) -> list[tuple[str, str]]:
-        gates = ", ".join(f"{count} {name}" for name, count in self.gates.items())
-        layers, samples = len(self.runs_of_layers), self.schedule["samples_in_a_tile"]
-        idle = self.num_qubits - self.num_simulated_qubits - self.num_settled_qubits
-        rotations = _many(self.num_rotations, "rotation")
-        qubits = _many(self.num_qubits, "qubit") + (f" ({idle} idle, not simulated)" if idle else "")
-        lanes = "amplitudes" if self.schedule["is_spread"] else "samples"
-        passes = [
-            ("fusion", f"{rotations}: {_many(sum(self.runs_of_layers), 'run')} in {_many(layers, 'layer')}"),
-            ("diagonal merging", f"{_many(sum(self.characters_of_phases), 'factor')} in {_many(layers, 'phase')}"),
-            ("product state", f"{_many(self.runs_of_layers[0] if layers else 0, 'run')} of the first layer"),
-            ("symmetry reduction", f"{_many(self.num_settled_qubits, 'qubit')} settled by symmetries"),
-            ("halved start", self._halves()),
-            ("shared prefix", f"{self.prefix_layers} of {_many(layers, 'layer')}"),
-            ("observable absorption", f"{_many(self.absorbed_runs, 'run')} of the last layer"),
-            ("sweeps", " + ".join(map(str, self.sweeps_of_layers)) or "none"),
-        ]
-        if self.dense_qubits:
-            passes = [
-                ("step by step", f"{rotations} and {_matrices(self.dense_qubits)}; a pass over the state for each")
-            ]
-        if self.controls:
-            together = f"{rotations} as {len(self.controls)} that act where controls say"
-            swept = sum(0.5**count for count in self.controls)
-            passes.insert(0, ("taken together", f"{together}: {swept:.3g} passes over the state"))
-            passes = passes[: 1 + bool(self.dense_qubits)]
-        rows = [
-            ("circuit", f"{qubits}, {_many(sum(self.gates.values()), 'gate')}" + (f": {gates}" if gates else "")),
-            ("permutation folding", f"{self.num_relabellings} CX, SWAP and X move no amplitude"),
-            *passes,
-            *[("amplitude encoding", f"{_short(name)}: a tree of rotations") for name in self.encodings],
-            *[("numbers only", f"{_short(name)}: {_BOUND}") for name in self.bound],
-            ("values of a sample", _work(self.values)),
-            ("its gradients", _work(self.gradients)),
-            ("engine", f"{self.instruction_set}, {self.precision}, {self.schedule['lanes']} {lanes} in a vector"),
-            ("batch", f"{self.batch_size} in tiles of {samples} on {_many(self.schedule['num_threads'], 'thread')}"),
-            ("kets", "kept" if self.schedule["keeps_kets"] else "undone along with the bra"),
-            ("memory", f"{_bytes(self.schedule['scratch_bytes'])} scratch, {_bytes(self.schedule['tape_bytes'])} tape"),
-            *[(f"method {name}", _said(offer, name == self.chosen)) for name, offer in self.methods.items()],
-            *([("kernels", self.kernels)] if self.kernels else []),
-            *([("a training step", _spent(self.spending))] if self.spending != Spending() else []),
-        ]
-        return rows
-
-
-_BOUND = "bound row by row; derivatives by the shift rule where it is exact, else central differences"
-
-
-def _said(offer: Cost | Refusal, is_chosen: bool) -> str:
-    if isinstance(offer, Refusal):
-        return f"refuses: {offer.reason}"
-    taken = ", chosen" if is_chosen else ""
-    if math.isinf(offer.seconds):
-        return f"takes as long as who computes elsewhere{taken}"
-    milliseconds = float(f"{1e3 * offer.seconds:.2g}")
-    return f"about {milliseconds:g} ms and {_bytes(offer.bytes)} a call with gradients{taken}"
-
-
-def _spent(spending: Spending) -> str:
-    counts = [("job", spending.jobs), ("PUB", spending.pubs), ("circuit", spending.circuits), ("shot", spending.shots)]
-    return ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts if count)
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("circuit: ")
-
-
-def _work_of_layers(
-    num_qubits: int,
-    schedule: dict[str, Any],
-    runs: tuple[int, ...],
-    sweeps: tuple[int, ...],
-    batch_size: int,
-    amplitude: int,
-) -> tuple[Work, Work]:
-    """Work of values and of gradients, on amplitudes of so many bytes."""
-    halves, products = schedule["halves"], schedule["products_of_phases"]
-    return work_of_layers(
-        num_qubits,
-        runs,
-        sweeps,
-        (*[0] * (len(runs) - len(schedule["sweeps_of_layers"])), *products),
-        schedule["measured_runs"],
-        amplitude,
-        schedule["prefix_layers"] if schedule["shares_prefix"] else 0,
-        batch_size,
-        None if halves is None else 2 ** halves[2],
-    )
 
 
 def explain(
@@ -309,6 +121,29 @@ def explain(
     )
 
 
+def _work_of_layers(
+    num_qubits: int,
+    schedule: dict[str, Any],
+    runs: tuple[int, ...],
+    sweeps: tuple[int, ...],
+    batch_size: int,
+    amplitude: int,
+) -> tuple[Work, Work]:
+    """Work of values and of gradients, on amplitudes of so many bytes."""
+    halves, products = schedule["halves"], schedule["products_of_phases"]
+    return work_of_layers(
+        num_qubits,
+        runs,
+        sweeps,
+        (*[0] * (len(runs) - len(schedule["sweeps_of_layers"])), *products),
+        schedule["measured_runs"],
+        amplitude,
+        schedule["prefix_layers"] if schedule["shares_prefix"] else 0,
+        batch_size,
+        None if halves is None else 2 ** halves[2],
+    )
+
+
 def _offers(model: QuantumModule, task: Task) -> tuple[dict[str, Cost | Refusal], Method]:
     """What the known methods, and that of the module, say of a task; and which is taken."""
     said = offers(model._program, task)
@@ -380,29 +215,3 @@ def _precision(given: Any) -> torch.dtype:
             f"dtype: expected torch.float32 or torch.float64, got {given!r}; halves are computed in torch.float32"
         )
     return torch.float32 if given is None else given
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _matrices(dense_qubits: Sequence[int]) -> str:
-    sizes = ", ".join(f"{count} on {_many(size, 'qubit')}" for size, count in sorted(Counter(dense_qubits).items()))
-    return f"{len(dense_qubits)} {'matrix' if len(dense_qubits) == 1 else 'matrices'} ({sizes})"
-
-
-def _work(work: Work) -> str:
-    return f"{_scaled(work.flops, 1000)}flop, {_bytes(work.bytes)} read and written"
-
-
-def _bytes(count: float) -> str:
-    return f"{_scaled(count, 1024, 'i')}B"
-
-
-def _scaled(value: float, base: int, binary: str = "") -> str:
-    for prefix in ("", "k", "M", "G", "T"):
-        if value < 999.5 or prefix == "T":  # three digits, whatever the base
-            break
-        value /= base
-    unit = prefix.upper() + binary if binary and prefix else prefix
-    return f"{value:.3g} {unit}"
