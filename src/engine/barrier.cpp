@@ -1,31 +1,18 @@
 #include "barrier.hpp"
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "spin.hpp"
-
-#if defined(__linux__)
-#include <sys/resource.h>
-#endif
+#include "usage.hpp"
 
 namespace qtm {
 namespace {
 
-// Shorter waits are a matter of the length of shares; and less in all is that of an interrupt.
-constexpr auto least_wait = std::chrono::microseconds(10), least_lost = std::chrono::microseconds(100);
-
-// How often this thread has lost its processor to another.
-long interruptions_of_this_thread() {
-#if defined(__linux__)
-    rusage usage{};
-    getrusage(RUSAGE_THREAD, &usage);
-    return usage.ru_nivcsw;
-#else
-    return 0;
-#endif
-}
+// Shorter waits are a matter of the length of shares; and less in all is that of an interrupt, or, where a thread alone
+// would lose its processor as well, of some time slices.
+constexpr std::chrono::nanoseconds least_wait = std::chrono::microseconds(10),
+                                   least_lost = std::chrono::microseconds(100), slices = std::chrono::milliseconds(60);
 
 }  // namespace
 
@@ -33,11 +20,17 @@ void meet(Barrier& barrier, int rank) { barrier.wait(rank); }
 
 void Barrier::begin(int size) {
     began_ = Clock::now();
-    interruptions_ = interruptions_of_this_thread();
+    interruptions_ = switches_of_thread().lost;
     size_ = size;
     for (int rank = 0; rank < size; ++rank) members_[size_t(rank)] = {{rank, size}, began_, {}};
     missing_.store(size, std::memory_order_relaxed);
     size_at_start_.store(size, std::memory_order_release);
+    sleepers_.wake();
+}
+
+int Barrier::size_when_begun() {
+    wait_until(sleepers_, [&] { return size_at_start_.load(std::memory_order_acquire) > 0; });
+    return size_at_start_.load(std::memory_order_relaxed);
 }
 
 void Barrier::wait(int rank) {
@@ -47,20 +40,26 @@ void Barrier::wait(int rank) {
         if (waits_in_.load(std::memory_order_acquire) == int64_t(round)) judge(rank);
         missing_.store(size_, std::memory_order_relaxed);
         round_.store(round + 1, std::memory_order_release);
+        sleepers_.wake();
         own.passed = Clock::now();
         return;
     }
     const auto passed = [&] { return round_.load(std::memory_order_acquire) != round; };
     const auto since = Clock::now();
-    // Before it offers its processor: it may come back after all have met.
+    auto asleep_since = since;
+    // Before it gives its processor away: it may come back after all have met.
     if (!spin_alone(least_wait, passed)) {
         waits_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
         worked_.store((since - own.passed).count(), std::memory_order_relaxed);
         waits_in_.store(int64_t(round), std::memory_order_release);
+        if (!spin_until(passed)) {
+            asleep_since = Clock::now();
+            sleepers_.sleep_until(passed);
+        }
     }
-    while (!spin_until(passed)) std::this_thread::yield();
     own.passed = Clock::now();
-    own.spun += std::min<Clock::duration>(own.passed - since, least_wait + alone_time);
+    const auto awake = (asleep_since > since ? asleep_since : own.passed) - since;
+    own.spun += std::min<Clock::duration>(awake, least_wait + alone_time);
 }
 
 // Whether waiting for the one who comes last has cost more than the help of a member is worth.
@@ -72,12 +71,16 @@ void Barrier::judge(int late) {
     if (is_fixed_ || lost < least_wait) return;
     if (late == 0) {
         // It does more than its share, which may be what the others wait for.
-        const long interruptions = interruptions_of_this_thread();
+        const long interruptions = switches_of_thread().lost;
         if (std::exchange(interruptions_, interruptions) == interruptions) return;
     }
     lost_ += lost;
-    // One member less takes longer by a part of `size`; but not all that is lost is seen here.
-    if (lost_ >= least_lost && 3 * lost_ * size_ > 2 * (now - began_)) dismiss(late > 0 ? late : -1);
+    // One member less takes longer by a part of `size`, and by what others take of its processor; but not all that is
+    // lost is seen here.
+    const double worth = share_alone_ * (1 - 2.0 / (3 * size_)), lost_so_far = double(lost_.count());
+    const double least = std::max(double(least_lost.count()), (1 - share_alone_) * double(slices.count()));
+    if (lost_so_far >= least && lost_so_far > (1 - worth) * double((now - began_).count()))
+        dismiss(late > 0 ? late : -1);
 }
 
 // The given member, or the last one, leaves.

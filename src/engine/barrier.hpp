@@ -6,22 +6,24 @@
 #include <cstdint>
 #include <vector>
 
+#include "sleepers.hpp"
 #include "team.hpp"
 
 namespace qtm {
 
-// Members spin, so all of them must be running: one that loses its processor keeps the others waiting for a time slice,
-// at every meeting. So where waiting has cost more than a member is worth, the one who is late leaves the team, and the
-// others go on with larger shares.
+// One that loses its processor keeps the others waiting for a time slice, at every meeting. So where waiting has cost
+// more than a member is worth, the one who is late leaves the team, and the others go on with larger shares.
 class Barrier {
    public:
-    // Of `most` members at most; where it is fixed, nobody leaves.
-    Barrier(int most, bool is_fixed) : is_fixed_(is_fixed), members_(size_t(most)) {}
+    // Of `most` members at most; where it is fixed, nobody leaves. Without the others, a thread would have such a share
+    // of a processor.
+    Barrier(int most, bool is_fixed, double share_alone = 1.0)
+        : is_fixed_(is_fixed), share_alone_(share_alone), members_(size_t(most)) {}
 
-    // Before the first meeting, by member 0; the others wait for it.
+    // Before the first meeting, by member 0.
     void begin(int size);
-    // Returns 0 as long as the team has not begun.
-    int size_at_start() const { return size_at_start_.load(std::memory_order_acquire); }
+    // How many they are, once member 0 has begun.
+    int size_when_begun();
 
     void wait(int rank);
 
@@ -45,6 +47,7 @@ class Barrier {
     void dismiss(int rank);
 
     const bool is_fixed_;
+    const double share_alone_;
     std::vector<Member> members_;
     // Of the one who arrives last, who hands them on to the next.
     Clock::time_point began_{};
@@ -52,7 +55,8 @@ class Barrier {
     long interruptions_ = 0;  // of member 0, up to now
     int size_ = 0;
 
-    std::atomic<int> size_at_start_{0};
+    Sleepers sleepers_;
+    alignas(64) std::atomic<int> size_at_start_{0};
     std::atomic<int> missing_{0};
     std::atomic<uint32_t> round_{0};
     // The last round that somebody waited in for so long that it counts, since when, and how long it had worked.

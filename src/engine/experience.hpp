@@ -22,8 +22,8 @@ class Experience {
     using Duration = Clock::duration;
     static constexpr int times_lost = 20;
     static constexpr Duration longest = std::chrono::seconds(2);
-    static constexpr Duration most_credit = std::chrono::milliseconds(10);  // a few time slices
-    static constexpr int times_granted = 128;                               // of a pause, what may be lost after it
+    static constexpr Duration most_credit = std::chrono::milliseconds(40);  // some time slices
+    static constexpr int times_granted = 64;                                // of a pause, what may be lost after it
     static constexpr Duration short_call = std::chrono::milliseconds(1);
     static constexpr int most_passed_over = 7;  // short calls between two that are looked at
 
@@ -66,8 +66,7 @@ class Experience {
     // Whether fewer threads are taken now than there are.
     bool is_away(Clock::time_point now) const { return most(std::numeric_limits<int>::max(), now) < 2; }
 
-    // By any thread that runs a call alone meanwhile: how long that took, and how much of it the thread had a
-    // processor.
+    // By any thread that runs calls alone meanwhile: for so long, in which it had a processor for so much of it.
     void add_alone(Clock::time_point now, Duration took, Duration own_time) {
         if (took <= Duration(0)) return;
         const double weight = double(took.count()) / double((took + memory_alone).count()),
@@ -82,7 +81,9 @@ class Experience {
     }
 
    private:
-    static constexpr Duration memory_alone = std::chrono::milliseconds(50), known_alone = std::chrono::seconds(5);
+    // In shorter times, shares are a matter of who was on which processor: half of one or three quarters of it in half
+    // a second, beside two busy processes on two processors.
+    static constexpr Duration memory_alone = std::chrono::milliseconds(500), known_alone = std::chrono::seconds(30);
     static constexpr double least_share = 0.25;
     static constexpr int most_absences = 3;
 
@@ -116,18 +117,12 @@ struct CallInPieces {
     int num_threads;
 };
 
-// How long a thread without helpers takes for what takes so much of a processor's time. Of short calls the least: what
-// helpers take from the calling thread between them, awake for the next one, is seen by nobody.
-inline double time_alone(double processor_time, Experience::Duration own_time, double share_alone) {
-    return own_time < Experience::short_call ? processor_time : processor_time / share_alone;
-}
-
 // By how much the last thread has made a call shorter. A thread that computes takes longer where a helper has its
 // processor: so it is the processor's time that all are held against.
 inline Experience::Duration time_gained(const CallInPieces& call, double share_alone = 1.0) {
     if (call.own_pieces == 0) return Experience::Duration(0);  // nobody knows how long they take
     const double all = double(call.own_time.count()) * double(call.pieces) / double(call.own_pieces);
-    const double alone = time_alone(all, call.own_time, share_alone);
+    const double alone = all / share_alone;
     return Experience::Duration(Experience::Clock::rep(alone / (call.num_threads - 1)) - call.took.count());
 }
 
@@ -147,9 +142,8 @@ struct CallOfTeam {
 // The same for teams. They never share their work quite evenly: what that costs is the share of a third of a member.
 inline Experience::Duration time_gained(const CallOfTeam& call, double share_alone = 1.0) {
     if (call.size_at_end < call.size) return -call.lost;
-    const double worked = double((call.took - call.lost).count()) * (call.size - 1.0 / 3),
-                 had = double(call.own_time.count()) * call.size;
-    const double alone = time_alone(std::min(worked, had), call.own_time, share_alone);
+    const double worked = double(std::min(call.took - call.lost, call.own_time).count()) * (call.size - 1.0 / 3);
+    const double alone = worked / share_alone;
     return Experience::Duration(Experience::Clock::rep(alone / (call.size - 1)) - call.took.count());
 }
 

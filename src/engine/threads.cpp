@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -13,7 +12,9 @@
 #include "barrier.hpp"
 #include "experience.hpp"
 #include "openmp.hpp"
+#include "sleepers.hpp"
 #include "spin.hpp"
+#include "usage.hpp"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -42,35 +43,6 @@ struct Call {
 };
 constexpr int most_threads = 1 << 15;
 
-#if defined(CLOCK_THREAD_CPUTIME_ID)
-Clock::duration time_by(clockid_t clock) {
-    timespec time{};
-    if (clock_gettime(clock, &time) != 0) return Clock::now().time_since_epoch();
-    return std::chrono::duration_cast<Clock::duration>(std::chrono::seconds(time.tv_sec) +
-                                                       std::chrono::nanoseconds(time.tv_nsec));
-}
-// What this thread, and the whole process, has had of the processors.
-Clock::duration time_of_processor() { return time_by(CLOCK_THREAD_CPUTIME_ID); }
-Clock::duration time_of_process() { return time_by(CLOCK_PROCESS_CPUTIME_ID); }
-#else
-Clock::duration time_of_processor() { return Clock::now().time_since_epoch(); }
-Clock::duration time_of_process() { return Clock::now().time_since_epoch(); }
-#endif
-
-// What this thread has of the processors from now on, if that is asked: the system takes its time to say it.
-class OwnTime {
-   public:
-    explicit OwnTime(bool is_asked) : is_asked_(is_asked), begin_(now()) {}
-    bool is_asked() const { return is_asked_; }
-    Clock::duration elapsed() const { return now() - begin_; }
-
-   private:
-    Clock::duration now() const { return is_asked_ ? time_of_processor() : Clock::duration(0); }
-
-    bool is_asked_;
-    Clock::duration begin_;
-};
-
 class ThreadPool {
    public:
     // One call at a time.
@@ -97,10 +69,19 @@ class ThreadPool {
             const Call next{uint16_t(before.number + 1), uint16_t(num_helpers), 0, 0};
             call_.store(next.word(), std::memory_order_release);
         }
-        started_.notify_all();
+        started_.wake();
         return num_alive;
     }
-    int num_joined() const { return Call::from(call_.load(std::memory_order_acquire)).joined; }
+    // For so many helpers, at the latest until the time is over.
+    void wait_until_joined(int count, Clock::duration longest) {
+        const auto have_come = [&] { return Call::from(call_.load(std::memory_order_acquire)).joined >= count; };
+        if (longest == Sleepers::forever) return wait_until(joined_, have_come);
+        // Who has to be given this processor to come is no help, unless others have had that as well.
+        if (!busy_machine.is_so(Clock::now()))
+            spin_alone(longest, have_come);
+        else if (!spin_alone(brief_time, have_come))
+            joined_.sleep_until(have_come, longest);
+    }
     // From now on nobody joins any more. Returns how many have.
     int close() {
         uint64_t word = call_.load(std::memory_order_relaxed);
@@ -111,10 +92,7 @@ class ThreadPool {
         }
     }
     void wait_until_left() {
-        const auto is_left = [&] { return Call::from(call_.load(std::memory_order_acquire)).is_left(); };
-        if (spin_until(is_left)) return;
-        std::unique_lock<std::mutex> lock(mutex_);
-        left_.wait(lock, is_left);
+        wait_until(left_, [&] { return Call::from(call_.load(std::memory_order_acquire)).is_left(); });
     }
 
    private:
@@ -144,9 +122,9 @@ class ThreadPool {
         auto had = Clock::duration(0);
         while (true) {
             const auto called = [&] { return Call::from(call_.load(std::memory_order_acquire)).number != seen; };
-            if (!spin_until(called)) {
-                std::unique_lock<std::mutex> lock(mutex_);
-                if (!started_.wait_for(lock, idle_life, called)) {
+            if (!spin_until(called) && !started_.sleep_until(called, idle_life)) {
+                const std::lock_guard<std::mutex> lock(mutex_);
+                if (!called()) {
                     alive_[size_t(index)] = false;
                     return;
                 }
@@ -157,7 +135,7 @@ class ThreadPool {
             if (rank == 0) continue;
             (*work_)(index, rank);
             leave();
-            const auto has = time_of_processor();
+            const auto has = time_of_thread();
             time_of_helpers_.fetch_add((has - std::exchange(had, has)).count(), std::memory_order_relaxed);
         }
     }
@@ -169,23 +147,23 @@ class ThreadPool {
             Call call = Call::from(word);
             if (call.number != number || call.is_closed() || index > call.wanted) return 0;
             ++call.joined;
-            if (call_.compare_exchange_weak(word, call.word(), std::memory_order_acq_rel)) return call.joined;
+            if (!call_.compare_exchange_weak(word, call.word(), std::memory_order_acq_rel)) continue;
+            joined_.wake();
+            return call.joined;
         }
     }
 
     void leave() {
         const Call call = Call::from(call_.fetch_add(1, std::memory_order_acq_rel) + 1);
-        if (!call.is_closed() || !call.is_left()) return;
-        const std::lock_guard<std::mutex> lock(mutex_);
-        left_.notify_one();
+        if (call.is_closed() && call.is_left()) left_.wake();
     }
 
     std::mutex owner_;
-    std::mutex mutex_;  // guards alive_ and the two conditions
-    std::condition_variable started_, left_;
+    std::mutex mutex_;  // guards alive_
+    Sleepers started_, joined_, left_;
     std::vector<bool> alive_;
     Clock::time_point next_try_{};
-    std::atomic<uint64_t> call_{0};
+    alignas(64) std::atomic<uint64_t> call_{0};
     std::atomic<Clock::rep> time_of_helpers_{0};
     const std::function<void(int, int)>* work_ = nullptr;
     Experience experience_, borrowed_experience_;
@@ -225,7 +203,7 @@ bool borrows_now(int num_threads) {
 void look_for_company(Clock::time_point now) {
     const auto time = now.time_since_epoch();
     if (watch.is_due(time) && openmp_threads() > 1)
-        borrows = watch.has_company(time, time_of_process(), time_of_processor() + pool().time_of_helpers());
+        borrows = watch.has_company(time, time_of_process(), time_of_thread() + pool().time_of_helpers());
 }
 
 // By the owner of the pool: a call has been so much shorter. Where they are no help either, they are given back.
@@ -235,22 +213,48 @@ void add_borrowed(ThreadPool& crew, Clock::duration gained) {
     borrows = crew.borrowed_experience().most(2, now) == 2;
 }
 
-// On the calling thread. While helpers stay away, what share of a processor it gets is what they will be held against,
-// in calls that are not short.
+// Sees, from time to time, what share of a processor the calling thread gets while helpers stay away.
+class AloneWatch {
+   public:
+    void look(Experience& experience) {
+        const auto now = Clock::now();
+        if (now - since_ < least) return;
+        const auto had = time_of_thread();
+        const long given = switches_of_thread().given;
+        // A thread that has slept might have had more.
+        if (has_begun_ && given == given_) experience.add_alone(now, now - since_, had - had_);
+        has_begun_ = true;
+        since_ = now;
+        had_ = had;
+        given_ = given;
+    }
+    // The thread has had helpers up to now. What these have taken of its processor is made good first.
+    void begin_anew(Clock::time_point now) {
+        has_begun_ = false;
+        since_ = now + settling_time;
+    }
+
+   private:
+    static constexpr auto least = std::chrono::milliseconds(1), settling_time = std::chrono::milliseconds(30);
+
+    bool has_begun_ = false;
+    Clock::time_point since_{};
+    Clock::duration had_{0};
+    long given_ = 0;
+};
+thread_local AloneWatch alone_watch;
+
+// On the calling thread. The share of a processor that it gets while helpers stay away is what they will be held
+// against.
 void run_alone(const std::function<int64_t(int)>& work) {
     ThreadPool* crew = current_pool.load(std::memory_order_acquire);
-    const auto begin = Clock::now();
-    if (crew == nullptr || !crew->experience().is_away(begin)) {
+    if (crew == nullptr || !crew->experience().is_away(Clock::now())) {
         work(0);
         return;
     }
-    thread_local Clock::duration last_call{0};
-    const OwnTime own(last_call >= Experience::short_call);
+    alone_watch.look(crew->experience());
     work(0);
-    const auto own_time = own.elapsed();
-    const auto end = Clock::now();
-    last_call = end - begin;
-    if (own.is_asked()) crew->experience().add_alone(end, last_call, own_time);
+    alone_watch.look(crew->experience());
 }
 
 // As `run_in_parallel`, on threads of PyTorch.
@@ -283,8 +287,7 @@ TeamResult run_as_borrowed_team(ThreadPool& crew, const TeamSize& wanted,
         const int size = std::min(most, wanted.most);
         if (size < wanted.least || rank >= size) return;
         if (rank == 0) barrier.begin(size);
-        const auto has_begun = [&] { return barrier.size_at_start() > 0; };
-        while (!spin_until(has_begun)) std::this_thread::yield();
+        barrier.size_when_begun();
         work({rank, &barrier, barrier.place(rank)});
         if (rank > 0) return;
         own_end = Clock::now();
@@ -343,6 +346,7 @@ void run_in_parallel(int num_threads, int64_t total, const std::function<int64_t
         return;
     }
     crew.experience().forget_absences();
+    alone_watch.begin_anew(end);
     if (is_passed_over) return;
     const CallInPieces call{end - begin, own_time, total, own_pieces, num_helpers + 1};
     crew.experience().add(end, time_gained(call, crew.experience().share_alone(end)), num_helpers);
@@ -361,19 +365,15 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
         if (borrowed.size > 0) return borrowed;
     }
     const int most = std::min(wanted.most, most_threads);
-    Barrier barrier(most, wanted.is_fixed);
+    Barrier barrier(most, wanted.is_fixed, crew.experience().share_alone(Clock::now()));
     const std::function<void(int, int)> help = [&](int, int rank) {
-        const auto has_begun = [&] { return barrier.size_at_start() > 0; };
-        while (!spin_until(has_begun)) std::this_thread::yield();
-        if (rank < barrier.size_at_start()) work({rank, &barrier, barrier.place(rank)});
+        if (rank < barrier.size_when_begun()) work({rank, &barrier, barrier.place(rank)});
     };
     const int num_helpers = crew.open(most - 1, help);
-    const auto have_come = [&] { return crew.num_joined() >= num_helpers; };
     const auto begin = Clock::now();
-    const OwnTime own(crew.last_call() >= Experience::short_call);
-    // Who has to be given this processor to come is no help.
-    if (!spin_alone(wanted.patience, have_come))
-        while (wanted.is_fixed && !have_come()) std::this_thread::yield();
+    const OwnTime own(crew.last_call() >= Experience::short_call || busy_machine.is_so(begin));
+    crew.wait_until_joined(num_helpers, wanted.patience);
+    if (wanted.is_fixed) crew.wait_until_joined(num_helpers, Sleepers::forever);
     const int size = crew.close() + 1;
     if (size < wanted.least) {
         barrier.begin(1);
@@ -383,6 +383,7 @@ TeamResult run_as_team(const TeamSize& wanted, const std::function<void(const Te
         return {};
     }
     crew.experience().forget_absences();
+    alone_watch.begin_anew(begin);
     barrier.begin(size);
     work({0, &barrier, barrier.place(0)});
     const auto own_end = Clock::now();
