@@ -9,7 +9,8 @@ namespace qtm {
 std::chrono::steady_clock::duration time_of_thread();
 std::chrono::steady_clock::duration time_of_process();
 
-// How often this thread has given its processor away, to sleep or as an offer, and how often it has lost it to another.
+// How often this thread has given its processor away to sleep, and how often it has lost it to another, which on Linux
+// is also how an offer (sched_yield) that was accepted counts.
 struct Switches {
     long given, lost;
 };

@@ -31,6 +31,22 @@ void who_is_not_woken_wakes_when_the_time_is_over() {
     CHECK(!sleepers.sleep_until([] { return false; }, 0ns));
 }
 
+// As if the other thread came in that moment.
+void who_is_woken_between_asking_and_sleeping_does_not_sleep() {
+    Sleepers sleepers;
+    bool is_open = false;
+    const auto begin = Sleepers::Clock::now();
+    CHECK(sleepers.sleep_until(
+        [&] {
+            if (is_open) return true;
+            is_open = true;
+            sleepers.wake();
+            return false;
+        },
+        long_enough));
+    CHECK(Sleepers::Clock::now() - begin < long_enough);
+}
+
 // Two threads that hand a number on to each other: each of them soon sleeps while the other wakes it.
 void no_waking_is_lost() {
     Sleepers sleepers;
@@ -89,6 +105,7 @@ void a_machine_is_busy_where_threads_are_long_without_processors_again_and_again
 
 int main() {
     return check::run({TEST(nobody_sleeps_who_need_not), TEST(who_is_not_woken_wakes_when_the_time_is_over),
-                       TEST(no_waking_is_lost), TEST(all_who_sleep_are_woken),
+                       TEST(who_is_woken_between_asking_and_sleeping_does_not_sleep), TEST(no_waking_is_lost),
+                       TEST(all_who_sleep_are_woken),
                        TEST(a_machine_is_busy_where_threads_are_long_without_processors_again_and_again)});
 }
