@@ -9,19 +9,19 @@ LEAST_ASKED = 1 << 20
 _MOST = 1 << 900  # few enough for a float
 
 
-def require_bytes(size: float, what: str, remedy: str, least: int = LEAST_ASKED) -> None:
+def require_bytes(size: float, what: str, remedy: str, least: int | None = None) -> None:
     """Checks that so many bytes fit the memory budget.
 
     Args:
         size: Bytes.
         what: What takes them, in the plural, behind the argument that says how many: "shots: 5 shots of 2 rows".
         remedy: What helps besides a larger budget.
-        least: Fewer bytes fit.
+        least: Fewer bytes fit; None: `LEAST_ASKED`.
 
     Raises:
         ValueError: they do not fit.
     """
-    if size >= least and size > (budget := memory_budget()):
+    if size >= (LEAST_ASKED if least is None else least) and size > (budget := memory_budget()):
         raise ValueError(
             f"{what} take {gibibytes(size)}, more than the memory budget of {gibibytes(budget)}; {remedy}, or raise it "
             "with set_memory_budget"
