@@ -140,10 +140,12 @@ struct CallOfTeam {
 };
 
 // The same for teams. They never share their work quite evenly: what that costs is the share of a third of a member.
+// Short calls are not held against a share of a processor: what members that are woken at every other meeting take from
+// the calling thread between calls is seen by nobody.
 inline Experience::Duration time_gained(const CallOfTeam& call, double share_alone = 1.0) {
     if (call.size_at_end < call.size) return -call.lost;
     const double worked = double(std::min(call.took - call.lost, call.own_time).count()) * (call.size - 1.0 / 3);
-    const double alone = worked / share_alone;
+    const double alone = call.own_time < Experience::short_call ? worked : worked / share_alone;
     return Experience::Duration(Experience::Clock::rep(alone / (call.size - 1)) - call.took.count());
 }
 

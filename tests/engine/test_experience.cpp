@@ -220,6 +220,7 @@ void helpers_are_held_against_the_share_of_a_processor() {
     CHECK(time_gained(CallInPieces{12ms, 5ms, 8, 4, 2}, share) > 2ms);  // 15 ms alone
     CHECK(time_gained(CallOfTeam{6ms, 0ms, 3ms, 2, 2}, 0.5) == 4ms);    // 10 ms
     CHECK(time_gained(CallInPieces{1ms, 400us, 2, 1, 2}, share) > 190us);
+    CHECK(time_gained(CallOfTeam{1ms, 0ms, 600us, 2, 2}, share) == 0us);  // of short calls of teams, 1 ms alone
 }
 
 void a_share_of_a_processor_is_that_of_late() {
