@@ -335,7 +335,7 @@ def test_integers_and_halves_take_the_dtype_of_the_parameters():
         (torch.rand(2, 4), ValueError, r"input: expected shape \(..., 3\), one column .* got \(2, 4\)"),
         (torch.tensor(1.0), ValueError, r"got \(\)"),
         (None, ValueError, "got None; the circuit has encoding parameters"),
-        (torch.zeros(2, 3, dtype=torch.complex64), TypeError, "expected float32 or float64"),
+        (torch.zeros(2, 3, dtype=torch.complex64), TypeError, "expected float32 or float64.* real and imaginary parts as"),
     ],
 )  # fmt: skip
 def test_bad_inputs_are_named(inputs, error, message):
@@ -348,7 +348,7 @@ def test_weights_that_are_not_finite_are_named():
     model = module()
     with torch.no_grad():
         model.variational_0[2] = float("inf")
-    with pytest.raises(ValueError, match=r"weights: expected finite values, got inf of parameter 'b\[2\]'"):
+    with pytest.raises(ValueError, match=r"weights: expected finite values, got inf of parameter 'b\[2\]'; look for"):
         model(torch.rand(1, 3))
 
 
@@ -362,6 +362,7 @@ def test_weights_that_are_not_finite_are_named():
         ({"variational_params_initial": "gaussian"}, "of 'variational_0': expected one of 'constant', 'uniform', 'normal'"),
         ({"variational_params_initial": ("normal", {"sigma": 1})}, r"'normal' takes \['mean', 'std'\], got \['sigma'\]"),
         ({"variational_params_initial": ["normal"] * 3}, "expected one entry for all sets or 2 entries, got 3"),
+        ({"variational_params_initial": "zeros"}, "or a function such as torch.nn.init.zeros_, got 'zeros'"),
         ({"variational_params_initial": [[0.0] * 12, [0.0] * 5]}, r"of 'variational_1': expected 6 values, got shape \(5,\)"),
         ({"variational_params_initial": [[0.0] * 12, [float("nan")] * 6]}, "expected finite values"),
         ({"num_threads_forward": -1}, "num_threads_forward: expected a number of threads"),
@@ -372,6 +373,13 @@ def test_bad_arguments_are_named_at_construction(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         module(**options)
     assert "\n" not in str(caught.value)
+
+
+def test_options_of_an_initializer_are_a_mapping():
+    circuit, angle = QuantumCircuit(1), Parameter("angle")
+    circuit.ry(angle, 0)
+    with pytest.raises(ValueError, match=r"one entry for the only set, got 2; .* as \('normal', {'std': 0\.1}\)$"):
+        QuantumModule(circuit, None, [angle], variational_params_initial=("normal", 0.1))
 
 
 def test_threads_can_be_set_later():

@@ -52,6 +52,12 @@ def test_accepted(observables, expected):
         ([3], TypeError, r"observables\[0\]: expected a Pauli label.* got int"),
         (SparsePauliOp(["ZZ", "XX"], [1, 1j]), ValueError, "expected a Hermitian operator"),
         ("iZZ", ValueError, "expected a Hermitian operator"),
+        (
+            {"ZZ": 1.0, "Z": 2.0},
+            ValueError,
+            r"observables\[0\]: expected a mapping from Pauli labels, a letter for each qubit",
+        ),
+        ({"ZZ": "a"}, ValueError, "such as .*, got {'ZZ': 'a'}"),
         (SparsePauliOp("ZZ", [float("nan")]), ValueError, "expected finite coefficients"),
     ],
 )

@@ -76,7 +76,8 @@ CIRCUIT = rotations([*X, *W])
         (X, ["w"], TypeError, r"variational_params\[0\]: expected qiskit Parameters, got str"),
         (X, [W, 3], TypeError, "expected qiskit Parameters, got int"),
         (X, [W[0], [W[1]]], TypeError, "a mixture of both"),
-        (["x"], W, TypeError, "encoding_params: expected qiskit Parameters, got str"),
+        (["x"], W, TypeError, r"encoding_params: expected qiskit Parameters, got str \('x'\)$"),
+        ([X], W, TypeError, "expected qiskit Parameters, got ParameterVector .*; give all of them in one sequence"),
         (X, [W, []], ValueError, r"variational_params\[1\]: expected at least one parameter"),
     ],
 )

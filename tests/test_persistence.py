@@ -307,6 +307,10 @@ def test_damaged_and_foreign_files_are_refused(tmp_path, capsys):
 def test_only_quantum_modules_are_saved(tmp_path):
     with pytest.raises(TypeError, match=r"expected a QuantumModule, got Linear; save its state_dict"):
         qtm.save(torch.nn.Linear(1, 1), tmp_path / "model")
+    with pytest.raises(
+        TypeError, match=r"path: expected the name of a file, got a QuantumModule; use save\(model, path"
+    ):
+        qtm.save(tmp_path / "model", next(models()))
 
 
 def test_whole_modules_and_spawned_workers(tmp_path):

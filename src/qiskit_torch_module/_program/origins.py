@@ -59,8 +59,9 @@ class Origins:
         for name, value in zip(self.names[self.num_inputs :], values[self.num_inputs :], strict=True):
             if not math.isfinite(value):
                 return (
-                    f"weights: expected finite values, got {value.item():.6g} of parameter '{name}'; a smaller "
-                    "learning rate may keep training stable"
+                    f"weights: expected finite values, got {value.item():.6g} of parameter '{name}'; look "
+                    "for an update with a gradient that is not finite, such as that of sqrt or log at 0 in a loss, or "
+                    "take a smaller learning rate"
                 )
         if not bool(torch.isfinite(own[0]).all()):
             return None  # the engine says which input

@@ -257,6 +257,11 @@ def _labelled(index: int, observable: Any) -> Any:
             return SparseObservable.from_list(list(observable.items()))
         return SparsePauliOp(list(observable.keys()), list(observable.values()))
     except Exception as error:
+        if isinstance(observable, Mapping):
+            raise ValueError(
+                f"observables[{index}]: expected a mapping from Pauli labels, a letter for each qubit, to numbers, "
+                f"such as {{'ZZ': 0.5, 'XI': 1.0}}, got {observable!r}"
+            ) from error
         raise ValueError(
             f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
             f"got {observable!r}{_OTHERS if isinstance(observable, str) and not observable.isupper() else ''}"

@@ -30,7 +30,11 @@ def parameter_list(parameters: Iterable[Parameter] | None, argument: str) -> lis
     listed = list(parameters)
     for parameter in listed:
         if not isinstance(parameter, Parameter):
-            raise TypeError(f"{argument}: expected qiskit Parameters, got {type(parameter).__name__} ({parameter!r})")
+            is_nested = isinstance(parameter, (ParameterVector, list, tuple))
+            remedy = "; give all of them in one sequence" if is_nested else ""
+            raise TypeError(
+                f"{argument}: expected qiskit Parameters, got {type(parameter).__name__} ({parameter!r}){remedy}"
+            )
     return listed
 
 

@@ -142,7 +142,10 @@ def initial_values(initial: Any, size: int, argument: str) -> torch.Tensor:
         name, options = initial
         if name not in _NAMED:
             expected = ", ".join(map(repr, _NAMED))
-            raise ValueError(f"{argument}: expected one of {expected} or explicit values, got {name!r}")
+            raise ValueError(
+                f"{argument}: expected one of {expected}, explicit values, or a function such as torch.nn.init.zeros_, "
+                f"got {name!r}"
+            )
         function, defaults = _NAMED[name]
         unknown = set(options) - set(defaults)
         if unknown:

@@ -91,9 +91,10 @@ def _promoted(dtypes: Sequence[torch.dtype]) -> torch.dtype:
     result = dtypes[0]
     for dtype in dtypes:
         if dtype not in _NATIVE_DTYPES and dtype not in _HALF_DTYPES:
+            remedy = "give real and imaginary parts as columns" if dtype.is_complex else "use .float() or .double()"
             raise TypeError(
                 "expected float32 or float64 for input and parameters, or float16 or bfloat16, which are computed in "
-                f"float32; got {dtype}; use .float() or .double()"
+                f"float32; got {dtype}; {remedy}"
             )
         result = torch.promote_types(result, dtype)
     return result

@@ -78,6 +78,8 @@ def save(model: QuantumModule, path: str | Path) -> None:
         >>> torch.equal(qtm.load("model.qtm").variational, model.variational)
         True
     """
+    if isinstance(path, torch.nn.Module):
+        raise TypeError(f"path: expected the name of a file, got a {type(path).__name__}; use save(model, path)")
     if type(model) is not QuantumModule:
         raise TypeError(
             f"model: expected a QuantumModule, got {type(model).__name__}; save its state_dict() with torch.save, and "

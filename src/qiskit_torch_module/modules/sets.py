@@ -61,8 +61,10 @@ def set_initials(initial: Any, count: int) -> list[Any]:
         return [initial] * count
     listed = list(initial)
     if len(listed) != count:
+        entries = "one entry for the only set" if count == 1 else f"one entry for all sets or {count} entries"
         raise ValueError(
-            f"variational_params_initial: expected one entry for all sets or {count} entries, got {len(listed)}"
+            f"variational_params_initial: expected {entries}, got {len(listed)}; an entry with options is a name and a "
+            "mapping, as ('normal', {'std': 0.1})"
         )
     return listed
 
