@@ -1,9 +1,10 @@
 """A ledger of what people train: operations and bytes expected, time found, share of the machine's limit.
 
-QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, and molecules: one
-training step, value and all gradients, without data, in single precision on one thread. Operations and bytes are
-those that the sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts them; bytes are counted
-without a cache, so that small states go beyond the rate of memory. The limits are measured in the same run.
+QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by random
+words, and molecules: one training step, value and all gradients, without data, in single precision on one thread.
+Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts
+them; bytes are counted without a cache, so that small states go beyond the rate of memory. The limits are measured in
+the same run.
 """
 
 from __future__ import annotations
@@ -125,6 +126,17 @@ def layered(n: int, depth: int, terms: int) -> Workload:
     return circuit, random_terms(n, terms)
 
 
+def words(n: int, count: int = 60) -> Workload:
+    """Evolution by a random word of three letters, again and again, with a weight each, after a layer of RY."""
+    rng, w, circuit = np.random.default_rng(n), ParameterVector("w", n + count), QuantumCircuit(n)
+    for qubit in range(n):
+        circuit.ry(w[qubit], qubit)
+    for number in range(count):
+        word = SparsePauliOp("".join(rng.choice(list("XYZ"), 3)))
+        circuit.append(PauliEvolutionGate(word, w[n + number]), rng.choice(n, 3, replace=False).tolist())
+    return circuit, [("Z", [qubit], 1.0) for qubit in range(n)]
+
+
 def of_molecule(name: str) -> Workload:
     """What qiskit-nature makes of a molecule, if it is installed."""
     circuit, energy = molecule(name)
@@ -142,6 +154,8 @@ WORKLOADS: Mapping[str, Callable[[], Workload]] = {
     "1,000 terms, 12 qubits": lambda: layered(12, 3, 1000),
     "1,000 terms, 16 qubits": lambda: layered(16, 3, 1000),
     "200 layers, 10 qubits": lambda: layered(10, 200, 10),
+    "60 words, 12 qubits": lambda: words(12),
+    "60 words, 18 qubits": lambda: words(18),
     "LiH, UCCSD, 12 qubits": lambda: of_molecule("LiH"),
     "H2O, UCCSD, 14 qubits": lambda: of_molecule("H2O"),
     "NH3, UCCSD, 16 qubits": lambda: of_molecule("NH3"),

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import UnitaryGate
-from qiskit.quantum_info import random_unitary
+from qiskit.circuit.library import PauliEvolutionGate, UnitaryGate
+from qiskit.quantum_info import SparsePauliOp, random_unitary
 
 from circuits_zoo import qaoa, reuploading
 from qiskit_torch_module import _engine
@@ -111,6 +111,19 @@ def _matrices() -> Program:
     return _program(circuit, x, [])
 
 
+def _words() -> Program:
+    """Rotations about random words: layers of few runs."""
+    random, x, w = np.random.default_rng(4), ParameterVector("x", 8), ParameterVector("w", 12)
+    circuit = QuantumCircuit(8)
+    for qubit in range(8):
+        circuit.ry(x[qubit], qubit)
+    for angle in w:
+        qubits = random.choice(8, 3, replace=False).tolist()
+        word = "".join(random.choice(list("XYZ"), 3))
+        circuit.append(PauliEvolutionGate(SparsePauliOp(word), angle), qubits)
+    return _program(circuit, x, [w])
+
+
 def _job(
     program: Program,
     *,
@@ -165,6 +178,7 @@ def jobs() -> Mapping[str, dict[str, Any]]:
         "states": _job(states, gradient=True, layout="batched"),
         "stepwise": _job(_matrices(), gradient=True, size=8),
         "angles": _job(_polynomials(), gradient=True, size=64),
+        "words": _job(_words(), gradient=True, layout="batched"),
     }
 
 

@@ -244,10 +244,11 @@ struct BraKet {
     template <class From>
     static void add_inner_moments(const ProgramView& p, Space& space, int s, From pair, Pair<Block> own, size_t place,
                                   Gathered& found) {
-        const int bits = p.sweep_bits[s];
+        const int bits = p.sweep_bits[s], turned = S::num_inner_runs(p, s);
         C *bra = own.bra.block, *ket = own.ket.block;
         V* folded = space.block_weight;
-        const int first = bits >= 2 ? 2 : 1;
+        // Where blocks are loaded, Z of a passive bit comes along for nothing; its moments would not.
+        const int first = (std::is_same_v<From, Pair<Block>> ? turned : bits) >= 2 ? 2 : 1;
         int done = 0;
         if constexpr (!std::is_same_v<From, Pair<Block>>) {
             if (first == 2)
@@ -271,7 +272,7 @@ struct BraKet {
             fold_signs(bits, first, folded, found.moments);
             if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = folded[0];
         }
-        add_passes(bits, done, bits, bra, ket, found);
+        add_passes(bits, done, turned, bra, ket, found);
         if (S::flips_lanes_only(p, s)) add_lane_moments(p, s, bra, ket, found.lane_moments);
     }
 

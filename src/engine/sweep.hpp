@@ -452,6 +452,12 @@ struct Sweep {
         return spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
     }
 
+    // Runs of sweep s on the bits of a part; the others, if any, are passive.
+    static int num_inner_runs(const ProgramView& p, int s) {
+        const int all = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+        return all < p.sweep_bits[s] ? all : p.sweep_bits[s];
+    }
+
     // RY of the runs of sweep s on inner or outer bits, or their inverses, from source to target by way of `block`; if
     // wanted, also of those that flip lanes only. By tangent, the amplitudes grow by 1 / product of cosines.
     template <bool inverse, bool outer, class Source, class Target>
@@ -459,8 +465,8 @@ struct Sweep {
                        C* block) {
         const int32_t* runs = p.sweep_run + p.sweep_run_begin[s];
         const int inner_bits = p.sweep_bits[s], bits = outer ? inner_bits + p.sweep_outer_bits[s] : inner_bits;
-        const int all_runs = p.sweep_run_begin[s + 1] - p.sweep_run_begin[s], begin = outer ? inner_bits : 0;
-        const int num_runs = (all_runs < bits ? all_runs : bits) - begin;
+        const int begin = outer ? inner_bits : 0;
+        const int num_runs = outer ? p.sweep_run_begin[s + 1] - p.sweep_run_begin[s] - begin : num_inner_runs(p, s);
         const int passes = num_runs == 0 ? 1 : (num_runs + bits_a_pass - 1) / bits_a_pass;
         const Block between{block};
         const bool flips_lanes = with_lanes && flips_lanes_only(p, s);

@@ -108,7 +108,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     }
     sweep_near_bits_.push_back(int32_t(flips.size()));
     for (int32_t r : runs) flips.push_back(given_.run_x[r]);
-    const size_t bits = flips.size(), filled = std::max(bits, runs.empty() ? part_runs : least_block_bits);
+    const size_t bits = flips.size(), filled = std::max(bits, part_runs);
     const size_t passive = std::min(rest.size(), filled - bits);
     flips.insert(flips.end(), rest.begin(), rest.begin() + ptrdiff_t(passive));
     std::vector<uint32_t> offsets{0};

@@ -72,8 +72,9 @@ inline constexpr double layers_of_step = 1.5;
 // --- Sweeps (see "Blocks" in README.md)
 // --------------------------------------------------------------------------------
 
-// Runs of a sweep. Blocks of bra and ket with 2^6 vectors of 64 bytes each fit half of a 32 KiB cache; up to 2^8 they
-// were measured to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
+// Runs of a sweep. Blocks of bra and ket with 2^6 vectors of 64 bytes each fit half of a 32 KiB cache; fewer runs have
+// as large ones, as what a coset takes before its first amplitude is worth dozens of them; up to 2^8 they were measured
+// to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
 // sweep and the second cache of a core takes most of it. Spread, tables for the parts of a single state would cost more
 // than they save; and a team shares cosets, which therefore must not be few.
 // A last layer that is measured, spread, is worth larger blocks: nothing is turned, and memory decides.

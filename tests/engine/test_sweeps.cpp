@@ -1,4 +1,5 @@
 // How sweeps visit the state: every amplitude once, whatever the width of vectors, for one thread or a team.
+#include <algorithm>
 #include <random>
 #include <set>
 #include <vector>
@@ -6,13 +7,14 @@
 #include "check.hpp"
 #include "parity.hpp"
 #include "plan.hpp"
+#include "tuning.hpp"
 
 using namespace qtm;
 
 namespace {
 
-// Layers of RY on virtual qubits that CX gates have mixed.
-ProgramArrays random_layers(int num_qubits, int num_layers, std::mt19937& random) {
+// Layers of RY on virtual qubits that CX gates have mixed, on so many of them at most.
+ProgramArrays random_layers(int num_qubits, int num_layers, int most_runs, std::mt19937& random) {
     ProgramArrays a;
     a.num_qubits = num_qubits, a.num_weights = 1;
     a.angle_constant = {0};
@@ -29,7 +31,7 @@ ProgramArrays random_layers(int num_qubits, int num_layers, std::mt19937& random
             x[control] ^= x[target];
             z[target] ^= z[control];
         }
-        for (int q = 0; q < num_qubits; ++q) {
+        for (int q = 0; q < std::min(most_runs, num_qubits); ++q) {
             if (q > 0 && random() % 4 == 0) continue;
             a.run_x.push_back(x[size_t(q)]), a.run_z.push_back(z[size_t(q)]);
             a.gate_axis.push_back(axis_y), a.gate_angle.push_back(0);
@@ -53,8 +55,9 @@ ProgramArrays random_layers(int num_qubits, int num_layers, std::mt19937& random
 // Every legal way to lay states of a circuit: lanes, absorption, teams.
 void every_sweep_visits_every_vector_once() {
     std::mt19937 random(2);
-    for (int num_qubits = 1; num_qubits <= 11; ++num_qubits) {
-        const Plan plan(random_layers(num_qubits, 3, random));
+    for (int number = 0; number < 22; ++number) {
+        const int num_qubits = 1 + number / 2, most_runs = number % 2 == 0 ? num_qubits : 2;
+        const Plan plan(random_layers(num_qubits, 3, most_runs, random));
         for (int lane_bits = 0; lane_bits <= most_lane_bits; ++lane_bits)
             for (const bool absorbs : {false, true})
                 for (const bool is_team : {false, true}) {
@@ -76,9 +79,11 @@ void every_sweep_visits_every_vector_once() {
                                  ++i)
                                 visited.insert((coset ^ view->sweep_offset[i]) >> lane_bits);
                         CHECK(visited.size() == size_t(1) << (num_qubits - lane_bits));
-                        CHECK(cosets.size() << (view->sweep_bits[sweep] + view->sweep_outer_bits[sweep]) ==
-                              visited.size());
-                        CHECK(view->sweep_bits[sweep] + view->sweep_outer_bits[sweep] <= view->max_block_bits);
+                        const int block_bits = view->sweep_bits[sweep] + view->sweep_outer_bits[sweep];
+                        CHECK(cosets.size() << block_bits == visited.size());
+                        CHECK(block_bits <= view->max_block_bits);
+                        // Few runs have blocks that are worth a visit, too.
+                        CHECK(block_bits >= std::min(int(tuning::part_runs), num_qubits - lane_bits));
                     }
                     CHECK(!view->in_order || (lane_bits == 0 && !is_team));
                 }
