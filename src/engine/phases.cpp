@@ -41,6 +41,17 @@ void Sweeps::add_phases() {
     phase_group_begin_.push_back(int32_t(group_table_begin_.size()));
 }
 
+// Characters of a phase that differ within a block in too many ways from coset to coset for the phase's table.
+size_t Sweeps::num_untabled(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& cosets, int phase) const {
+    Span variants(most_table_bits - std::min(most_table_bits, flips.size()));
+    size_t count = 0;
+    for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c) {
+        const uint32_t mask = given_.character_mask[c];
+        count += parities(mask, flips) != 0 && !variants.coordinates(parities(mask, cosets));
+    }
+    return count;
+}
+
 // Sorts the characters of a phase by what they do in the parts of the sweep that applies it.
 void Sweeps::add_phase(int phase) {
     // layer_sweep_begin[num_layers] is the additional sweep.

@@ -39,7 +39,7 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
         split_layer(layer, layer + 1 == num_layers ? measured_run : nullptr);
         layer_sweep_begin_.push_back(int32_t(sweep_bits_.size()));
     }
-    add_sweep({}, {}, 0);
+    add_sweep({}, {}, 0, num_layers);
     number_kets(measured_run != nullptr);
     order_product();
     add_phases();
@@ -88,10 +88,12 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     }
     for (size_t s = 0; s < sweeps.size(); ++s)
         add_sweep(sweeps[s], s + 1 == sweeps.size() ? lane_runs : std::vector<int32_t>{},
-                  is_measured ? most_near_bits : 0);
+                  is_measured ? most_near_bits : 0, s == 0 ? layer : 0);
 }
 
-void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near) {
+// `phase`: the one that is applied on the way in; 0: none.
+void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near,
+                       int phase) {
     std::vector<int32_t> turning = runs;
     turning.insert(turning.end(), lane_runs.begin(), lane_runs.end());
     Span reached;
@@ -108,8 +110,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     }
     sweep_near_bits_.push_back(int32_t(flips.size()));
     for (int32_t r : runs) flips.push_back(given_.run_x[r]);
-    const size_t bits = flips.size(), filled = std::max(bits, part_runs);
-    const size_t passive = std::min(rest.size(), filled - bits);
+    const size_t bits = flips.size(), passive = passive_bits(flips, rest, phase);
     flips.insert(flips.end(), rest.begin(), rest.begin() + ptrdiff_t(passive));
     std::vector<uint32_t> offsets{0};
     for (uint32_t flip : flips)
@@ -127,6 +128,24 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
     sweep_basis_.insert(sweep_basis_.end(), rest.begin() + ptrdiff_t(passive), rest.end());
     sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
+}
+
+// How many vectors of `rest`, which nothing turns, fill a block of these flips: as many as leave no character without a
+// table that has one in the smallest block. A phase by itself has blocks of one size.
+size_t Sweeps::passive_bits(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& rest, int phase) const {
+    const auto untabled = [&](size_t count) {
+        const auto middle = rest.begin() + ptrdiff_t(count);
+        std::vector<uint32_t> filled = flips;
+        filled.insert(filled.end(), rest.begin(), middle);
+        return num_untabled(filled, {middle, rest.end()}, phase);
+    };
+    const auto at_most = [&](size_t size) {
+        return std::min(rest.size(), std::max(flips.size(), size) - flips.size());
+    };
+    const size_t least = at_most(flips.empty() ? part_runs : least_block_bits);
+    size_t count = at_most(part_runs);
+    while (count > least && untabled(count) > untabled(least)) --count;
+    return count;
 }
 
 void Sweeps::order_product() {

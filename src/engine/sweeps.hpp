@@ -23,7 +23,9 @@ class Sweeps {
 
    private:
     void split_layer(int layer, const std::vector<uint8_t>* swept_run);
-    void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near);
+    void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near, int phase);
+    size_t passive_bits(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& rest, int phase) const;
+    size_t num_untabled(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& cosets, int phase) const;
     void number_kets(bool absorbs);
     void order_product();
     std::vector<uint32_t> columns(size_t sweep) const;

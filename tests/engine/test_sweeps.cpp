@@ -82,7 +82,7 @@ void every_sweep_visits_every_vector_once() {
                         const int block_bits = view->sweep_bits[sweep] + view->sweep_outer_bits[sweep];
                         CHECK(cosets.size() << block_bits == visited.size());
                         CHECK(block_bits <= view->max_block_bits);
-                        // Few runs have blocks that are worth a visit, too.
+                        // Few runs have blocks that are worth a visit, too: three characters leave room for tables.
                         CHECK(block_bits >= std::min(int(tuning::part_runs), num_qubits - lane_bits));
                     }
                     CHECK(!view->in_order || (lane_bits == 0 && !is_team));
