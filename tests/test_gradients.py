@@ -1,7 +1,7 @@
 """Gradients against central differences, the parameter-shift rule and torch.autograd.gradcheck."""
 
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -76,6 +76,51 @@ def test_phases_that_no_table_holds(layout):
     expected_gradients = torch.autograd.grad(plain, [inputs, weights], cotangent)
     np.testing.assert_allclose(by_inputs, expected_gradients[0].numpy(), atol=1e-10, rtol=0)
     np.testing.assert_allclose(by_weights, expected_gradients[1].numpy(), atol=1e-10, rtol=0)
+
+
+@lru_cache
+def few_runs(count, num_diagonals):
+    """Circuit of 9 qubits, `count` of which each layer turns, and as many random words of Z between two layers."""
+    n, layers, rng = 9, 3, np.random.default_rng(10 * count + num_diagonals)
+    w, circuit = ParameterVector("w", layers * (3 * count + num_diagonals)), QuantumCircuit(n)
+    free = iter(w)
+    circuit.h(range(n))
+    for _ in range(layers):
+        for number, q in enumerate(rng.permutation(n)[:count].tolist()):
+            circuit.ry(next(free), q)
+            if number % 2 == 0:
+                circuit.rz(next(free), q)
+                circuit.rx(next(free), q)
+        for q in range(n - 1):
+            circuit.cx(q, q + 1)
+        for _ in range(num_diagonals):
+            qubits = rng.permutation(n)[: rng.integers(1, n)].tolist()
+            chain = list(pairwise(qubits))
+            for pair in chain:
+                circuit.cx(*pair)
+            circuit.rz(next(free), qubits[-1])
+            for pair in reversed(chain):
+                circuit.cx(*pair)
+    return circuit, [parameter for parameter in w if parameter in circuit.parameters]
+
+
+@pytest.mark.usefixtures("instruction_set", "float64")
+@pytest.mark.parametrize("num_diagonals", [1, 20])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_blocks_that_few_runs_share(count, num_diagonals):
+    """Most bits of a block are passive; phases have few characters, and many."""
+    circuit, w = few_runs(count, num_diagonals)
+    observables = random_observables(circuit.num_qubits, count)[:3]
+    with compiler_passes(symmetry_reduction=False):
+        model = QuantumModule(circuit, None, w, observables=observables, seed_init=count)
+    inputs, cotangent = torch.zeros(1, 0), torch.tensor([[1.0, -0.4, 0.7]])
+    weights = model.variational_0.detach().clone().requires_grad_()
+    final = Statevector(circuit.assign_parameters(dict(zip(w, weights.tolist(), strict=True))))
+    expected = [final.expectation_value(observable).real for observable in observables]
+    np.testing.assert_allclose(model(inputs)[0].detach().numpy(), expected, atol=1e-10, rtol=0)
+    plain = pytorch.values(model._program, inputs, weights)
+    [expected_gradient] = torch.autograd.grad(plain, [weights], cotangent)
+    np.testing.assert_allclose(gradients(model, inputs, cotangent)[1], expected_gradient.numpy(), atol=1e-10, rtol=0)
 
 
 def assert_gradients_are_shifts(model, checked):
