@@ -240,6 +240,23 @@ def rows_of_jacobian(run, weights, inputs):
     return [torch.stack(parts).reshape(*values.shape, *parts[0].shape) for parts in zip(*rows, strict=True)]
 
 
+@pytest.mark.parametrize("batch_size", [1, 33])
+def test_circuits_without_inputs_have_jacobians(batch_size):
+    w = ParameterVector("w", 2)
+    circuit = QuantumCircuit(2)
+    circuit.ry(w[0], 0)
+    circuit.ry(w[1], 1)
+    model = QuantumModule(circuit, None, w, seed_init=0)
+    nothing, named = torch.zeros(batch_size, 0), dict(model.named_parameters())
+    assert jacrev(model)(nothing).shape == (batch_size, 2, batch_size, 0)
+    of_weights, of_inputs = jacrev(lambda named, nothing: functional_call(model, named, nothing), (0, 1))(
+        named, nothing
+    )
+    assert of_inputs.shape == (batch_size, 2, batch_size, 0)
+    expected = torch.diag(-torch.sin(model.variational.detach())).expand(batch_size, 2, 2)
+    torch.testing.assert_close(of_weights["variational"], expected)
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("observables", ["individualZ", ["XYZX", "YYII", "IIZZ", "XYZX", "IIIX"]])
 @pytest.mark.parametrize("batch_size", [1, 3, 20])

@@ -147,8 +147,10 @@ class NativeRunner(Runner):
         except ValueError as error:
             raise self._explained(error, inputs, weights) from None
         of_inputs, of_weights = (None if gradient is None else torch.from_numpy(gradient) for gradient in gradients)
-        sets = [None] * len(weights) if of_weights is None else torch.split(of_weights, widths[1:], dim=1)
-        parts = [of_inputs, *sets]
+        # None where no number is wanted; inputs of width 0 may be, all the same.
+        nothing = cotangents.new_zeros(len(cotangents), 0)
+        sets = [nothing] * len(weights) if of_weights is None else torch.split(of_weights, widths[1:], dim=1)
+        parts = [nothing[:, None].expand(-1, len(inputs), 0) if of_inputs is None else of_inputs, *sets]
         return [part if want else None for part, want in zip(parts, wants, strict=True)]
 
     @property
