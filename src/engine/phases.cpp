@@ -28,6 +28,9 @@ size_t cheapest_groups(size_t characters, size_t entries) {
     return best;
 }
 
+// Where the variants of a table for blocks of 2^bits vectors will be: as many as it has room for.
+Span no_variants(size_t bits) { return Span(most_table_bits - std::min(most_table_bits, bits)); }
+
 }  // namespace
 
 void Sweeps::add_phases() {
@@ -43,7 +46,7 @@ void Sweeps::add_phases() {
 
 // Characters of a phase that differ within a block in too many ways from coset to coset for the phase's table.
 size_t Sweeps::num_untabled(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& cosets, int phase) const {
-    Span variants(most_table_bits - std::min(most_table_bits, flips.size()));
+    Span variants = no_variants(flips.size());
     size_t count = 0;
     for (int32_t c = given_.phase_character_begin[phase]; c < given_.phase_character_begin[phase + 1]; ++c) {
         const uint32_t mask = given_.character_mask[c];
@@ -78,7 +81,7 @@ void Sweeps::add_phase(int phase) {
     const auto signs = [&](int32_t c) { return parities(given_.character_mask[c], basis); };
     std::stable_partition(differing.begin(), differing.end(), [&](int32_t c) { return signs(c) == 0; });
     // The functions of the coset that exchange the variants; each index of the table as a mask for the characters.
-    Span variants(most_table_bits - std::min(most_table_bits, bits));
+    Span variants = no_variants(bits);
     std::vector<uint32_t> tabled_rows;
     for (int32_t c : differing) {
         const auto variant = given_.merges_diagonals ? variants.coordinates(signs(c)) : std::nullopt;

@@ -144,7 +144,9 @@ size_t Sweeps::passive_bits(const std::vector<uint32_t>& flips, const std::vecto
     };
     const size_t least = at_most(flips.empty() ? part_runs : least_block_bits);
     size_t count = at_most(part_runs);
-    while (count > least && untabled(count) > untabled(least)) --count;
+    if (count == least) return count;
+    const size_t unavoidable = untabled(least);
+    while (count > least && untabled(count) > unavoidable) --count;
     return count;
 }
 
