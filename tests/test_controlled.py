@@ -287,12 +287,14 @@ def test_said_by_explain():
     with compiler_passes(symmetry_reduction=False):
         found = explain(circuit, observables="tensoredZ")
     assert found.controls == (3, 3, 3)
-    assert "rotations as 3 that act where controls say: 0.375 passes over the state" in str(found)
+    assert found.swept == 7 / 256  # the first ones touch what is reached from |0...0>
+    assert "rotations as 3 that act where controls say" in str(found)
+    assert "passes over the state" in str(found)
     for case in (reuploading(4, 2), fixed_and_free(4, 1)):
         assert not explain(case.circuit, case.encoding).controls
 
 
-def test_many_threads_share_a_state_by_layers():
+def test_threads_share_a_state_step_by_step():
     n, w = 17, ParameterVector("w", 16)
     circuit = QuantumCircuit(n)
     circuit.x(range(0, n, 2))
@@ -303,19 +305,20 @@ def test_many_threads_share_a_state_by_layers():
     alone = explain(model, num_threads=1)
     assert alone.schedule["by_steps"]
     assert alone.controls
+    assert not alone.schedule["is_team"]
     shared = explain(model, num_threads=8)
-    assert not shared.schedule["by_steps"]
+    assert shared.schedule["by_steps"]
     assert shared.schedule["is_team"]
-    assert not shared.controls
+    assert shared.controls == alone.controls
     results = []
-    for threads in (1, 8):
+    for threads in (1, 2, 8):
         model.set_num_threads_forward(threads)
         model.set_num_threads_backward(threads)
         model.zero_grad()
         values = model()
         values.sum().backward()
         results.append([values.detach(), *(one.grad.clone() for one in model.parameters())])
-    for found, expected in zip(*results, strict=True):
+    for found, expected in zip(results[1] + results[2], 2 * results[0], strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -305,13 +305,16 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
 
     engine()
     for name, array in steps.items():
+        if name == "layers_in_sweeps":
+            continue
         for broken in (np.append(array, array[-1:]), array[:-1], np.full_like(array, 99)):
             if (name in ("entries", "qubit_is_negative") and len(broken) == len(array)) or name == "z":
                 continue  # any number will do there; a Z may be any where the rotation flips nothing
             with pytest.raises(ValueError, match="inconsistent program"):
                 engine(**{name: broken})
-    with pytest.raises(ValueError, match="inconsistent program"):
-        engine(z=np.full_like(steps["z"], 1 << 6))
+    for broken in ({"z": np.full_like(steps["z"], 1 << 6)}, {"layers_in_sweeps": -1.0}, {"layers_in_sweeps": np.nan}):
+        with pytest.raises(ValueError, match="inconsistent program"):
+            engine(**broken)
     layers, _ = layers_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])
     with pytest.raises(ValueError, match="inconsistent program: steps beside layers"):
         _engine.Engine(
@@ -349,9 +352,9 @@ def test_explain_says_that_it_runs_step_by_step():
     found = explain(QuantumModule(circuit, x, [w]), batch_size=48)
     assert found.dense_qubits == (5, 5)
     assert found.runs_of_layers == found.sweeps_of_layers == ()
-    assert "step by step           12 rotations and 2 matrices (2 on 5 qubits); a pass over the state for each" in str(
-        found
-    )
+    said = f"12 rotations and 2 matrices (2 on 5 qubits): {found.swept:.3g} passes over the state"
+    assert f"step by step           {said}" in str(found)
+    assert 2 < found.swept < 14  # the first ones touch what is reached from |0...0>
     assert found.gradients.flops > found.values.flops > 2 * 8 * 32 * 2**6
 
 

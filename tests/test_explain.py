@@ -112,7 +112,7 @@ def test_matrices_are_no_rotations():
     circuit.append(UnitaryGate(random_unitary(16, seed=1)), range(1, 5))
     lines = dict(line.split("  ", 1) for line in str(explain(circuit)).splitlines())
     text = lines["step by step"].strip()
-    assert text == "6 rotations and 2 matrices (1 on 4 qubits, 1 on 5 qubits); a pass over the state for each"
+    assert text == "6 rotations and 2 matrices (1 on 4 qubits, 1 on 5 qubits): 3.97 passes over the state"
     one = QuantumCircuit(5)
     one.append(UnitaryGate(random_unitary(32, seed=1)), range(5))
-    assert "0 rotations and 1 matrix (1 on 5 qubits); a pass over the state for each" in str(explain(one))
+    assert "0 rotations and 1 matrix (1 on 5 qubits): 1 passes over the state" in str(explain(one))

@@ -23,19 +23,25 @@ Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purp
     return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
 }
 
-// Whether a call runs step by step. Teams share states by layers alone, so that many threads of a large state may be
-// faster by these, where there are both; a step takes longer than a layer, as it leaves no tape. Imaginary derivatives
-// see phases, of which layers leave out others than steps do: where there are both, callers add those of layers.
+// Whether a call runs step by step. A team that shares a state by layers meets less often and moves fewer bytes between
+// its caches; so does a state that no cache holds. Imaginary derivatives see phases, of which layers leave out others
+// than steps do: where there are both, callers add those of layers.
 template <class Real>
 bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Derivative derivative = Derivative::real) {
-    if (plan.steps() == nullptr) return false;
-    if (plan.view().num_layers == 0) return true;
+    const Steps* steps = plan.steps();
+    if (steps == nullptr) return false;
+    const ProgramView& view = plan.view();
+    if (view.num_layers == 0) return true;
     if (derivative == Derivative::imaginary) return false;
     if (forces_steps()) return true;
     if (batch_size == 0) return false;
     const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
-    const int team = how.storage.is_team ? how.num_threads : 1;
-    return tuning::layers_of_step * team * plan.steps()->products(1) < plan.view().num_layers;
+    double swept = steps->products(1), by_layers = steps->layers_in_sweeps();
+    if (how.storage.shares_prefix) by_layers *= double(view.num_layers - how.view->prefix_layers) / view.num_layers;
+    if (2 * sizeof(Real) << view.num_qubits >= tuning::least_streamed) swept *= tuning::sweep_from_memory;
+    if (how.storage.is_team)
+        swept *= useful_step_team(plan, num_threads) > 1 ? tuning::sweep_of_team : double(how.num_threads);
+    return swept < by_layers;
 }
 
 inline void require_no_matrices(const Plan& plan) {

@@ -13,7 +13,7 @@ template <class Real>
 TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const Tape<Real>* tape, Real* values) {
     const int64_t num_values = how.view->num_values;
     const bool adds_up = how.view->output == Output::expectation_values;
-    Sums<Real> sums(how, values, batch.size * num_values, adds_up);
+    Sums<Real> sums(members(how), values, batch.size * num_values, adds_up);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
         tile.values = sums.of(part) + sample * num_values;
         kernel.values(tile);
@@ -39,10 +39,7 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
 template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
-    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads)) {
-        qtm::values(plan, batch, values);
-        return nullptr;
-    }
+    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads)) return step_record(plan, batch, values);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::recorded_gradient);
     if (how.tape_bytes == 0) {
         qtm::values(plan, batch, values);

@@ -33,25 +33,14 @@ void vector_jacobian_products(const Plan& plan, const Batch<Real>& batch, int64_
                               Derivative derivative, const uint8_t* wanted_variable, Real* input_gradient,
                               Real* weight_gradient);
 
-// How a batch of a circuit that holds matrices will be run: step by step, every thread with tiles of its own.
-template <class Real>
-struct StepSchedule {
-    const Kernel<Real>* kernel;
-    int num_threads;
-    size_t scratch_bytes;  // of each thread
-    size_t matrix_bytes;   // which the circuit keeps
-};
-
-// Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
-template <class Real>
-StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Mode mode);
-
 // As their namesakes above, for a plan with steps.
 template <class Real>
 void step_values(const Plan& plan, const Batch<Real>& batch, Real* values);
 template <class Real>
+std::unique_ptr<Tape<Real>> step_record(const Plan& plan, const Batch<Real>& batch, Real* values);
+template <class Real>
 void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
-                                  Derivative derivative, const uint8_t* wanted_variable, Real* input_gradient,
-                                  Real* weight_gradient);
+                                  Derivative derivative, const uint8_t* wanted_variable, const Tape<Real>* tape,
+                                  Real* input_gradient, Real* weight_gradient);
 
 }  // namespace qtm

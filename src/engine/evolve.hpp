@@ -578,6 +578,7 @@ struct Evolve {
         if constexpr (!is_jet<Real>) {
             using Steps = Stepwise<Real, lanes, spread>;
             kernel.step_scratch_bytes = Steps::scratch_bytes;
+            kernel.step_shared_bytes = Steps::shared_bytes;
             kernel.step_values = Steps::values;
             kernel.step_vector_jacobian_product = Steps::vector_jacobian_product;
         }
@@ -586,5 +587,5 @@ struct Evolve {
     static_assert(L::lane_bits <= most_lane_bits);
     static constexpr Kernel<Real> kernel =
         with_steps({lanes, L::lane_bits, scratch_bytes, tape_bytes, shared_bytes, shared_tape_bytes, values,
-                    vector_jacobian_products, prefix_gradient, nullptr, nullptr, nullptr});
+                    vector_jacobian_products, prefix_gradient, nullptr, nullptr, nullptr, nullptr});
 };

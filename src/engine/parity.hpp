@@ -20,6 +20,32 @@ inline uint32_t parities(uint32_t mask, const std::vector<uint32_t>& vectors) {
     return found;
 }
 
+// Independent masks that are even on all vectors: as many as they leave of the first `bits` bits.
+inline std::vector<uint32_t> even_masks(const std::vector<uint32_t>& vectors, int bits) {
+    std::vector<uint32_t> rows, pivots;  // of the vectors, no pivot in two rows
+    for (uint32_t rest : vectors) {
+        for (size_t i = 0; i < rows.size(); ++i)
+            if (rest & pivots[i]) rest ^= rows[i];
+        if (rest == 0) continue;
+        const uint32_t pivot = rest & (0 - rest);
+        for (uint32_t& row : rows)
+            if (row & pivot) row ^= rest;
+        rows.push_back(rest);
+        pivots.push_back(pivot);
+    }
+    std::vector<uint32_t> found;
+    for (int bit = 0; bit < bits; ++bit) {
+        const uint32_t unit = uint32_t(1) << bit;
+        uint32_t mask = unit;
+        for (size_t i = 0; i < rows.size(); ++i) {
+            if (pivots[i] == unit) mask = 0;
+            if (rows[i] & unit) mask |= mask == 0 ? 0 : pivots[i];
+        }
+        if (mask != 0) found.push_back(mask);
+    }
+    return found;
+}
+
 // A space over GF(2), with coordinates in a basis of the vectors themselves, which grows as they come.
 class Span {
    public:

@@ -126,7 +126,7 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
                                      DoubleOf<Real>(0.0));  // weight gradients of each part
     const typename Tile<Real>::Strides strides{batch.size * view.num_values, batch.size * view.num_inputs,
                                                int64_t(stride), prefix.stride()};
-    Sums<Real> inputs(how, asked.input_gradient, asked.count * strides.input_gradient);
+    Sums<Real> inputs(members(how), asked.input_gradient, asked.count * strides.input_gradient);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
         tile.wanted = &selection.wanted;
         tile.derivative = asked.derivative;
@@ -177,9 +177,11 @@ template <class Real>
 void run_together(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked) {
     if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, asked.derivative)) {
         const ProgramView& view = plan.view();
+        std::vector<Real> values(size_t(batch.size * view.num_values));
+        const auto tape = asked.count > 1 ? step_record(plan, batch, values.data()) : nullptr;
         for (int64_t c = 0; c < asked.count; ++c)
             step_vector_jacobian_product<Real>(plan, batch, asked.cotangent + c * batch.size * view.num_values,
-                                               asked.derivative, asked.wanted_variable,
+                                               asked.derivative, asked.wanted_variable, tape.get(),
                                                advanced(asked.input_gradient, c * batch.size * view.num_inputs),
                                                advanced(asked.weight_gradient, c * view.num_weights));
         return;
@@ -240,15 +242,16 @@ template <class Real>
 void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent, Derivative derivative,
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient) {
+    if (derivative == Derivative::imaginary) tape = nullptr;
     if constexpr (is_jet<Real>)
         require_no_matrices(plan);
-    else if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, derivative))
-        return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, input_gradient,
+    else if (tape != nullptr ? tape->by_steps.kernel != nullptr
+                             : runs_by_steps<Real>(plan, batch.size, batch.num_threads, derivative))
+        return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, tape, input_gradient,
                                             weight_gradient);
     const Products<Real> asked{1, cotangent, derivative, wanted_variable, input_gradient, weight_gradient};
     clear(plan, batch, asked);
     if (batch.size == 0) return;
-    if (derivative == Derivative::imaginary) tape = nullptr;
     const auto purpose = derivative == Derivative::imaginary ? Purpose::imaginary_gradient : Purpose::gradient;
     auto how = tape != nullptr ? tape->how : schedule_of_call<Real>(plan, batch, purpose);
     const bool undoes_tape =

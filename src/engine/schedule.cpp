@@ -73,13 +73,6 @@ int useful_threads(const Plan& plan, int64_t batch_size, int num_threads, int64_
     return std::max(1, int(most));
 }
 
-// Threads that may share one state.
-int useful_team(const Plan& plan, int num_threads) {
-    return useful_threads(plan, std::numeric_limits<int32_t>::max(), num_threads) < num_threads
-               ? 1
-               : std::min(num_threads, int((1u << plan.view().num_qubits) / tuning::least_amplitudes_per_thread));
-}
-
 // Ways of storing states, best first, for a thread that runs `tiles` tiles. A single tile shares nothing.
 std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t tiles, bool is_team) {
     std::vector<Storage> found;
@@ -101,7 +94,7 @@ std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t 
 template <class Real>
 void choose_tape(Schedule<Real>& how, size_t budget) {
     if (how.storage.mode == Mode::values) return;
-    const bool is_large = !how.view->in_order && 2 * sizeof(Real) << how.view->num_qubits >= tuning::least_large_ket;
+    const size_t ket_bytes = how.view->in_order ? 0 : 2 * sizeof(Real) << how.view->num_qubits;
     const int preferred = preferred_storage.load();
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
         if (preferred >= 0 && taped > legal_storages[size_t(preferred)].taped) continue;
@@ -111,9 +104,7 @@ void choose_tape(Schedule<Real>& how, size_t budget) {
         const size_t own = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads);
         const size_t bytes = (own + shared) * size_t(how.tiles);
         const bool is_last_ket = taped == Taped::all && storage.mode == Mode::gradient_undoing_kets;
-        if (bytes >
-            (is_last_ket && is_large ? budget / tuning::ket_share : std::min(tuning::most_tape_bytes, budget / 4)))
-            continue;
+        if (bytes > most_taped(is_last_ket ? ket_bytes : 0, budget)) continue;
         how.storage.taped = taped;
         how.tape_bytes = bytes;
         how.shared_tape_bytes = shared;
@@ -226,6 +217,23 @@ void force_halving(Halving halving) { forced_halving.store(halving); }
 
 void force_steps(bool forces) { forced_steps.store(forces); }
 bool forces_steps() { return forced_steps.load(std::memory_order_relaxed); }
+
+int useful_team(const Plan& plan, int num_threads) {
+    return useful_threads(plan, std::numeric_limits<int32_t>::max(), num_threads) < num_threads
+               ? 1
+               : std::min(num_threads, int((1u << plan.view().num_qubits) / tuning::least_amplitudes_per_thread));
+}
+
+int useful_step_team(const Plan& plan, int num_threads) {
+    if (plan.steps()->hold_matrices()) return 1;
+    return std::min(useful_team(plan, num_threads),
+                    int((1u << plan.view().num_qubits) / tuning::least_amplitudes_of_step));
+}
+
+size_t most_taped(size_t ket_bytes, size_t budget) {
+    const bool is_large = ket_bytes >= tuning::least_large_ket;
+    return is_large ? budget / tuning::ket_share : std::min(tuning::most_tape_bytes, budget / 4);
+}
 
 void prefer_storage(int number) {
     require(number >= -1 && number < int(num_legal_storages), "a storage by its number");

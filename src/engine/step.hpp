@@ -1,4 +1,5 @@
-// A circuit that holds matrices, as the kernels see it: steps in the order of time (see "Step by step" in README.md).
+// A circuit that runs step by step, as the kernels see it: steps in the order of time (see "Step by step" in
+// README.md).
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,9 @@ struct StepView {
     const Real* energies;  // of a diagonal: [2^bits]
 };
 
-// Controls of a rotation: those that the number of a vector settles are settled by which vectors are visited, one of
-// each pair; the others leave the rotation to some of the lanes.
+// Controls of a rotation, and, of the first ones, that nothing else can be reached from |0> yet: all of the rest is
+// zero in the ket, and nobody asks for it in the bra. Those that the number of a vector settles are settled by which
+// vectors are visited, one of each pair; the others leave the rotation to some of the lanes.
 struct ControlsView {
     uint32_t first;        // number of the first vector
     uint32_t count;        // of vectors
@@ -47,7 +49,7 @@ struct ControlsView {
 template <class Real>
 struct StepsView {
     const StepView<Real>* step;
-    const ControlsView* controls;  // [num_steps]: of rotations that have some
+    const ControlsView* controls;  // [num_steps]: of rotations that have some; the others visit none
     int32_t num_steps;
     int32_t most_rows;  // of a matrix
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <type_traits>
 
 #include "parity.hpp"
@@ -31,6 +32,7 @@ void Steps::check_sizes(size_t num_angles) const {
     require(a.angle.size() == num_steps() && a.x.size() == num_steps() && a.z.size() == num_steps() &&
                 a.columns.size() == num_steps(),
             "steps");
+    require(a.layers_in_sweeps >= 0, "layers_in_sweeps");
     require_ranges(a.qubit_begin, num_steps(), a.qubit_flip.size(), "qubit_begin");
     require(a.qubit_sign.size() == a.qubit_flip.size() && a.qubit_is_negative.size() == a.qubit_flip.size(), "qubits");
     require_ranges(a.entry_begin, num_steps(), a.entries.size(), "entry_begin");
@@ -168,6 +170,7 @@ namespace {
 struct Conditions {
     std::vector<uint32_t> mask, pivot;
     std::vector<bool> is_odd;
+    bool contradict = false;
 
     void add(uint32_t next, bool next_is_odd) {
         for (size_t i = 0; i < mask.size(); ++i)
@@ -175,6 +178,10 @@ struct Conditions {
                 next ^= mask[i];
                 next_is_odd = next_is_odd != is_odd[i];
             }
+        if (next == 0) {
+            contradict |= next_is_odd;
+            return;
+        }
         const uint32_t lowest = next & (0 - next);
         for (size_t i = 0; i < mask.size(); ++i)
             if (mask[i] & lowest) {
@@ -226,17 +233,33 @@ ControlsView visited(const Conditions& conditions, uint32_t flip, int num_qubits
 std::unique_ptr<Steps::Controls> Steps::controls(int lane_bits) const {
     auto found = std::make_unique<Controls>();
     std::vector<size_t> begin;
+    Span reached;
     for (size_t s = 0; s < num_steps(); ++s) {
         begin.push_back(found->next.size());
         found->of_step.push_back({});
-        if (is_dense(given_.kind[s]) || bits(s) == 0) continue;
+        reach(s, reached);
+        if (is_dense(given_.kind[s])) continue;
         Conditions conditions;
         for (auto q = size_t(given_.qubit_begin[s]); q < size_t(given_.qubit_begin[s + 1]); ++q)
             conditions.add(given_.qubit_sign[q], given_.qubit_is_negative[q] != 0);
+        if (int(reached.dimension()) < num_qubits_)
+            for (uint32_t mask : even_masks(reached.basis(), num_qubits_)) conditions.add(mask, false);
+        if (conditions.mask.empty()) continue;
         found->of_step[s] = visited(conditions, given_.x[s], num_qubits_, lane_bits, found->next);
+        if (conditions.contradict) found->of_step[s].count = 0;
     }
-    for (size_t s = 0; s < num_steps(); ++s) found->of_step[s].next = found->next.data() + begin[s];
+    begin.push_back(found->next.size());
+    for (size_t s = 0; s < num_steps(); ++s)
+        if (begin[s] < begin[s + 1]) found->of_step[s].next = found->next.data() + begin[s];
     return found;
+}
+
+// What is reached from |0> after a step, if it was so before it.
+void Steps::reach(size_t s, Span& reached) const {
+    if (int(reached.dimension()) == num_qubits_) return;
+    if (!is_dense(given_.kind[s])) reached.add_if_independent(given_.x[s]);
+    for (auto q = size_t(given_.qubit_begin[s]); is_dense(given_.kind[s]) && q < size_t(given_.qubit_begin[s + 1]); ++q)
+        reached.add_if_independent(given_.qubit_flip[q]);
 }
 
 template <class Real>
@@ -266,12 +289,15 @@ int Steps::most_rows() const {
 double Steps::products(int cosets) const {
     if (cosets == 1 && products_one_by_one_ > 0) return products_one_by_one_;
     double count = 0;
+    Span reached;
     for (size_t s = 0; s < num_steps(); ++s) {
+        reach(s, reached);
         const double unused = double(cosets) / std::min(double(cosets), double(1 << (num_qubits_ - bits(s))));
-        // Rotations that are controlled touch some of the amplitudes.
+        // Rotations that are controlled touch some of the amplitudes, those that come first what is reached.
+        const int unreached = num_qubits_ - int(reached.dimension());
         count += given_.kind[s] == step_matrix     ? given_.columns[s] * unused
                  : given_.kind[s] == step_diagonal ? 4
-                                                   : 1.0 / double(1 << bits(s));
+                                                   : std::ldexp(1.0, -bits(s) - unreached);
     }
     return count;
 }

@@ -1,4 +1,4 @@
-// The owner of the steps of a circuit that holds matrices: checks them and lays them out for the kernels.
+// The owner of the steps of a circuit: checks them and lays them out for the kernels.
 #pragma once
 
 #include <array>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "derived.hpp"
+#include "parity.hpp"
 #include "step.hpp"
 
 namespace qtm {
@@ -16,6 +17,7 @@ struct StepArrays {
 #define QTM_ARRAY(Scalar, name) std::vector<Scalar> name;
     QTM_STEP_ARRAYS(QTM_ARRAY)
 #undef QTM_ARRAY
+    double layers_in_sweeps;
 };
 
 class Steps {
@@ -33,6 +35,8 @@ class Steps {
 
     int most_rows() const;       // of a matrix
     bool hold_matrices() const;  // or diagonals
+    // Passes over the state that take as long as the circuit's layers.
+    double layers_in_sweeps() const { return given_.layers_in_sweeps; }
 
     // Complex products that the steps take for an amplitude, where `cosets` of a matrix are done at once.
     double products(int cosets) const;
@@ -62,6 +66,7 @@ class Steps {
     void check_sizes(size_t num_angles) const;
     void check_step(size_t step) const;
     void derive_cosets(size_t step);
+    void reach(size_t step, Span& reached) const;
 
     StepArrays given_;
     int num_qubits_;

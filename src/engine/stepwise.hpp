@@ -1,4 +1,4 @@
-// A tile of a circuit that holds matrices: one step after the other, over the whole state. Included by isa/*.cpp.
+// A tile of a circuit that runs step by step: one step after the other, over the whole state. Included by isa/*.cpp.
 
 template <class Real, int lanes, bool spread>
 struct Stepwise {
@@ -9,6 +9,7 @@ struct Stepwise {
     using Out = Outputs<Real, lanes, spread>;
     using W = Walsh<Real, lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
+    using R = Rotations<Real, lanes, spread>;
     using Step = StepView<Real>;
     using Steps = StepsView<Real>;
 
@@ -19,13 +20,16 @@ struct Stepwise {
     // Cosets in a vector.
     static constexpr int cosets_at_once = spread ? lanes : 1;
 
-    static size_t scratch_bytes(const ProgramView& p, const Steps& steps, Mode mode) {
-        return panel_begin(p, mode) + size_t(steps.most_rows) * most_columns * sizeof(C);
+    static size_t scratch_bytes(const ProgramView& p, const Steps& steps, const Storage& storage) {
+        return space_bytes(p, storage) + panel_size(steps) * sizeof(C) + size_t(p.num_angles) * sizeof(V);
+    }
+    static size_t shared_bytes(const ProgramView& p, const Storage& storage) {
+        return Space(p, storage, nullptr, nullptr, nullptr, nullptr).shared_bytes;
     }
 
     static void values(const Tile<Real>& tile, const Steps& steps) {
         Space space(tile);
-        C* ket = forward(tile, steps, space);
+        C* ket = forward(tile, steps, Room(tile, steps), space);
         Out::read(tile, space, ket);
     }
 
@@ -34,222 +38,112 @@ struct Stepwise {
         const ProgramView& p = *tile.program;
         if (first_step == steps.num_steps && !Out::has_gradient(tile)) return;
         Space space(tile);
-        C* ket = forward(tile, steps, space);
-        for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
+        const Room room(tile, steps);
+        C* ket = forward(tile, steps, room, space);
+        for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = room.moments[a] = V{};
         Out::seed(tile, space, ket, space.bra);
+        space.team.meet();
+        Undoing undoing;
         for (int s = steps.num_steps; s-- > first_step;) {
             const Step& step = steps.step[s];
-            if (step.kind == step_matrix) {
-                multiply<true>(p, step, panel(tile), {ket, space.bra});
-                continue;
-            }
-            const V moment = step.kind == step_diagonal ? undo_diagonal(tile, space, step, ket)
-                                                        : undo_rotation(p, space, {step, steps.controls[s]}, ket);
-            if (tile.wanted->angle[step.angle]) space.angle_gradient[step.angle] += W::sum_over_state(moment);
+            if (step.kind == step_matrix)
+                multiply<true>(p, step, room.panel, {ket, space.bra});
+            else if (step.kind == step_diagonal)
+                room.moments[step.angle] += undoing.weight() * undo_diagonal(tile, space, step, ket);
+            else
+                room.moments[step.angle] +=
+                    undoing.undo(rotation(p, steps, s, space), space.half[step.angle], ket, space.bra);
+            space.team.meet();
         }
+        for (int a = 0; a < p.num_angles; ++a)
+            if (tile.wanted->angle[a]) space.angle_gradient[a] += W::sum_over_state(room.moments[a]);
         A::pull_back(tile, space);
     }
 
    private:
-    static size_t panel_begin(const ProgramView& p, Mode mode) {
-        const Storage storage{mode, false, Taped::nothing, false};
+    static size_t space_bytes(const ProgramView& p, const Storage& storage) {
         return (Space(p, storage, nullptr, nullptr, nullptr, nullptr).bytes + 63) / 64 * 64;
     }
-    static C* panel(const Tile<Real>& tile) {
-        return reinterpret_cast<C*>(static_cast<char*>(tile.scratch) + panel_begin(*tile.program, tile.storage.mode));
-    }
+    static size_t panel_size(const Steps& steps) { return size_t(steps.most_rows) * most_columns; }
+    // What a tile has beside its space.
+    struct Room {
+        C* panel;
+        V* moments;  // [num_angles]: each lane its share
 
-    // The ket after all steps.
-    static C* forward(const Tile<Real>& tile, const Steps& steps, Space& space) {
+        Room(const Tile<Real>& tile, const Steps& steps)
+            : panel(reinterpret_cast<C*>(static_cast<char*>(tile.scratch) + space_bytes(*tile.program, tile.storage))),
+              moments(reinterpret_cast<V*>(panel + panel_size(steps))) {}
+    };
+
+    // The ket after all steps, which stays on the tape if there is one.
+    static C* forward(const Tile<Real>& tile, const Steps& steps, const Room& room, Space& space) {
         const ProgramView& p = *tile.program;
         A::load_inputs(tile, space);
         if (tile.first) A::compute(tile, space, false);
         A::compute(tile, space, true);
+        const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
+        const size_t bytes = (end - begin) * sizeof(C);
         C* ket = space.ket(0);
-        __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
-        if constexpr (spread)
-            ket[0].re[0] = 1;
-        else
-            ket[0].re = broadcast<Real, lanes>(1);
-        for (const Step* step = steps.step; step < steps.step + steps.num_steps; ++step) {
-            if (step->kind == step_matrix)
-                multiply<false>(p, *step, panel(tile), {ket, nullptr});
-            else if (step->kind == step_diagonal)
-                turn_diagonal(tile, space, *step, ket);
+        if (tile.recorded) {
+            __builtin_memcpy(static_cast<void*>(ket + begin), static_cast<const C*>(tile.tape) + begin, bytes);
+            space.team.meet();
+            return ket;
+        }
+        if (tile.tape != nullptr) ket = static_cast<C*>(tile.tape);
+        __builtin_memset(static_cast<void*>(ket + begin), 0, bytes);
+        if (begin < end && begin == 0) {
+            if constexpr (spread)
+                ket[0].re[0] = 1;
             else
-                rotate(p, {*step, steps.controls[step - steps.step]}, space.half[step->angle], ket);
+                ket[0].re = broadcast<Real, lanes>(1);
+        }
+        space.team.meet();
+        for (int s = 0; s < steps.num_steps; ++s) {
+            const Step& step = steps.step[s];
+            if (step.kind == step_matrix)
+                multiply<false>(p, step, room.panel, {ket, nullptr});
+            else if (step.kind == step_diagonal)
+                turn_diagonal(tile, space, step, ket);
+            else
+                R::apply(rotation(p, steps, s, space), space.half[step.angle], ket);
+            space.team.meet();
         }
         return ket;
     }
 
-    struct Controlled {
-        const Step& step;
-        const ControlsView& controls;
-    };
-
-    static C flipped(C amplitude, uint32_t flip) {
-        if constexpr (spread)
-            return {flip_lanes<Real, lanes>(amplitude.re, flip), flip_lanes<Real, lanes>(amplitude.im, flip)};
-        else
-            return amplitude;
+    static typename R::Controlled rotation(const ProgramView& p, const Steps& steps, int s, const Space& space) {
+        return {steps.step[s], steps.controls[s], L::vectors(p.num_qubits), space.team};
     }
 
-    // factor * (-1)^{z.i} in the lanes of a vector, by the parity of its number with `high`.
-    struct Signed {
-        uint32_t high;
-        V factor[2];
+    // Undoes rotations on ket and bra: by tangent, as long as that is safe. It leaves the cosine out of both, which
+    // therefore are larger than they should be, and so is what is found there, by the square.
+    class Undoing {
+       public:
+        // Of what is found next.
+        V weight() const { return left_out_ * left_out_; }
 
-        Signed(uint32_t z, V positive) : high(z >> L::lane_bits) {
-            const V even = spread ? positive * lane_signs<Real, lanes>(z & L::lane_mask) : positive;
-            factor[0] = even;
-            factor[1] = -even;
+        // Returns Im<b|P|k> before.
+        V undo(const typename R::Controlled& rotation, const SineCosine<Real, lanes>& half, C* ket, C* bra) {
+            const V before = weight();
+            return before * R::undo(rotation, inverse(rotation, half), ket, bra);
         }
-        V operator()(uint32_t vector) const { return factor[parity(vector & high)]; }
-    };
 
-    // What exp(-i angle/2 P) makes of an amplitude and its partner's, where P takes that one to it: the sine is signed
-    // for Y and Z.
-    template <int kind>
-    static C turned(C own, C partner, V cosine, V sine) {
-        if constexpr (kind == step_y)
-            return {cosine * own.re + sine * partner.re, cosine * own.im + sine * partner.im};
-        else
-            return {cosine * own.re + sine * partner.im, cosine * own.im - sine * partner.re};
-    }
-
-    // Share of Im<b|P|k> of one amplitude of the bra and the partner of the ket's.
-    template <int kind>
-    static V moment(C bra, C partner, V sign) {
-        if constexpr (kind == step_y) return sign * (bra.re * partner.re + bra.im * partner.im);
-        return sign * (bra.re * partner.im - bra.im * partner.re);
-    }
-
-    // 1 in the lanes of a vector that controls leave the rotation to, 0 in the others.
-    template <bool controlled>
-    struct Active {
-        int bits;
-        uint32_t high[most_lane_bits], negative;
-        V mask[size_t(1) << (controlled ? L::lane_bits : 0)];
-
-        explicit Active(const ControlsView& controls) : bits(controls.bits), negative(controls.negative) {
-            mask[0] = broadcast<Real, lanes>(1);
-            if constexpr (!controlled || !spread) return;
-            for (int i = 0; i < bits; ++i) {
-                high[i] = controls.high[i];
-                const V signs = Real(0.5) * lane_signs<Real, lanes>(controls.lane[i]);
-                for (uint32_t row = 0; row < uint32_t(1) << i; ++row) {
-                    mask[row | uint32_t(1) << i] = mask[row] * (Real(0.5) - signs);
-                    mask[row] *= Real(0.5) + signs;
-                }
+       private:
+        typename R::Factors inverse(const typename R::Controlled& rotation, const SineCosine<Real, lanes>& half) {
+            const auto [sine, cosine] = half;
+            if (rotation.is_controlled()) return {cosine, -sine};
+            if (!any((cosine * cosine < Real(tuning::least_cosine_square)) |
+                     (weight() < Real(tuning::least_left_out)))) {
+                left_out_ *= cosine;
+                return {V{}, -sine / cosine, true};
             }
+            const V before = left_out_;
+            left_out_ = broadcast<Real, lanes>(1);
+            return {before * cosine, -(before * sine)};
         }
-        V operator()(uint32_t vector) const {
-            if constexpr (!controlled || !spread) return mask[0];
-            uint32_t row = negative;
-            for (int i = 0; i < bits; ++i) row ^= uint32_t(parity(vector & high[i])) << i;
-            return mask[row];
-        }
+
+        V left_out_ = broadcast<Real, lanes>(1);
     };
-
-    // Calls visit(vector, partner) for every vector that the rotation acts on, or, where it pairs vectors, for every
-    // pair.
-    template <bool controlled, class Visit>
-    static void for_each_pair(const ProgramView& p, const Controlled& rotation, Visit visit) {
-        const uint32_t high = rotation.step.x >> L::lane_bits, pivot = high & (0 - high);
-        if constexpr (controlled) {
-            const ControlsView& controls = rotation.controls;
-            uint32_t vector = controls.first;
-            for (uint32_t c = 1; c <= controls.count; ++c) {
-                visit(vector, vector ^ high);
-                vector ^= controls.next[__builtin_ctz(c)];
-            }
-            return;
-        }
-        const uint32_t count = uint32_t(L::vectors(p.num_qubits)) >> (high != 0);
-        for (uint32_t number = 0; number < count; ++number) {
-            // A zero inserted at the pivot.
-            const uint32_t below = pivot == 0 ? ~uint32_t(0) : pivot - 1;
-            const uint32_t vector = pivot == 0 ? number : (number & ~below) << 1 | (number & below);
-            visit(vector, vector ^ high);
-        }
-    }
-
-    // Calls visit(kind, whether it is controlled), which are constants to the compiler.
-    template <class Visit>
-    static auto with_kind(const Step& step, Visit visit) {
-        using std::bool_constant, std::integral_constant;
-        if (step.kind == step_z) return visit(integral_constant<int, step_z>{}, bool_constant<false>{});
-        if (step.kind == step_x)
-            return step.bits > 0 ? visit(integral_constant<int, step_x>{}, bool_constant<true>{})
-                                 : visit(integral_constant<int, step_x>{}, bool_constant<false>{});
-        return step.bits > 0 ? visit(integral_constant<int, step_y>{}, bool_constant<true>{})
-                             : visit(integral_constant<int, step_y>{}, bool_constant<false>{});
-    }
-
-    static void rotate(const ProgramView& p, const Controlled& rotation, const SineCosine<Real, lanes>& half,
-                       C* state) {
-        with_kind(rotation.step, [&](auto kind, auto controlled) {
-            rotate_about<kind.value, controlled.value>(p, rotation, half, state);
-        });
-    }
-
-    // The sign of Y is that of the partner's index, which is the opposite of its own.
-    template <int kind>
-    static Signed signs(const Step& step, V factor) {
-        return Signed(kind == step_x ? 0 : step.z, kind == step_y ? -factor : factor);
-    }
-
-    template <int kind, bool controlled>
-    static void rotate_about(const ProgramView& p, const Controlled& rotation, const SineCosine<Real, lanes>& half,
-                             C* state) {
-        const Signed sines = signs<kind>(rotation.step, half.sine);
-        const Active<controlled> active(rotation.controls);
-        const uint32_t lane_flip = rotation.step.x & L::lane_mask;
-        for_each_pair<controlled>(p, rotation, [&](uint32_t i, uint32_t j) {
-            const V acts = active(i), cosine = acting<controlled>(acts, half.cosine), sine = acts * sines(i);
-            const C own = state[i], partner = flipped(state[j], lane_flip);
-            state[i] = turned<kind>(own, partner, cosine, sine);
-            if (i == j) return;
-            state[j] = flipped(turned<kind>(partner, own, cosine, kind == step_y ? -sine : sine), lane_flip);
-        });
-    }
-
-    // 1 in lanes where the rotation does not act.
-    template <bool controlled>
-    static V acting(V acts, V cosine) {
-        return controlled && spread ? acts * cosine + (Real(1) - acts) : cosine;
-    }
-
-    static V undo_rotation(const ProgramView& p, Space& space, const Controlled& rotation, C* ket) {
-        return with_kind(rotation.step, [&](auto kind, auto controlled) {
-            return undo_rotation_about<kind.value, controlled.value>(p, space, rotation, ket);
-        });
-    }
-
-    template <int kind, bool controlled>
-    static V undo_rotation_about(const ProgramView& p, const Space& space, const Controlled& rotation, C* ket) {
-        const Step& step = rotation.step;
-        const auto [s, c] = space.half[step.angle];
-        const Signed sines = signs<kind>(step, -s), units = signs<kind>(step, broadcast<Real, lanes>(1));
-        const Active<controlled> active(rotation.controls);
-        const uint32_t lane_flip = step.x & L::lane_mask;
-        C* bra = space.bra;
-        V sum{};
-        for_each_pair<controlled>(p, rotation, [&, c = c](uint32_t i, uint32_t j) {
-            const V acts = active(i), cosine = acting<controlled>(acts, c);
-            const V sine = acts * sines(i), unit = acts * units(i);
-            const C k = ket[i], other_k = flipped(ket[j], lane_flip), b = bra[i], other_b = flipped(bra[j], lane_flip);
-            sum += moment<kind>(b, other_k, unit);
-            ket[i] = turned<kind>(k, other_k, cosine, sine);
-            bra[i] = turned<kind>(b, other_b, cosine, sine);
-            if (i == j) return;
-            sum += moment<kind>(other_b, k, kind == step_y ? -unit : unit);
-            const V other = kind == step_y ? -sine : sine;
-            ket[j] = flipped(turned<kind>(other_k, k, cosine, other), lane_flip);
-            bra[j] = flipped(turned<kind>(other_b, b, cosine, other), lane_flip);
-        });
-        return sum;
-    }
 
     // Calls visit(row, vector, energy) for all vectors; spread, the energy differs from lane to lane and the row says
     // nothing. Otherwise all vectors of a row come one after the other.

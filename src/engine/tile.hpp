@@ -53,8 +53,9 @@ struct Kernel {
     void (*vector_jacobian_products)(const Tile<Real>&);
     // The rest of the adjoint pass, from tile.prefix_bra down.
     void (*prefix_gradient)(const Tile<Real>&);
-    // Of a circuit that holds matrices. The adjoint pass goes down to step number `first_step`.
-    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<Real>&, Mode);
+    // Step by step: all of a tape is the last ket. The adjoint pass goes down to step number `first_step`.
+    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<Real>&, const Storage&);
+    size_t (*step_shared_bytes)(const ProgramView&, const Storage&);
     void (*step_values)(const Tile<Real>&, const StepsView<Real>&);
     void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<Real>&, int first_step);
 };

@@ -139,9 +139,9 @@ class Tiles {
 template <class Real>
 class Sums {
    public:
-    Sums(const Schedule<Real>& how, Real* target, int64_t count, bool adds_up = true)
-        : target_(target), count_(size_t(count)) {
-        if (how.storage.is_team && target != nullptr && adds_up) own_.assign(count_ * size_t(how.num_threads), Real(0));
+    // Of so many members; 0: there is no team.
+    Sums(int members, Real* target, int64_t count, bool adds_up = true) : target_(target), count_(size_t(count)) {
+        if (target != nullptr && adds_up) own_.assign(count_ * size_t(members), Real(0));
     }
     Real* of(int64_t rank) { return own_.empty() ? target_ : own_.data() + count_ * size_t(rank); }
     void finish() {

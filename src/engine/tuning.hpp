@@ -19,6 +19,8 @@ inline constexpr double least_work_per_thread = 65536;
 inline constexpr double least_products_per_thread = 65536;
 // Threads share one state where each has at least so many amplitudes of it.
 inline constexpr unsigned least_amplitudes_per_thread = 2048;
+// Likewise step by step, where they meet after every pass of some 10 us.
+inline constexpr unsigned least_amplitudes_of_step = 32768;
 // A share is claimed in so many pieces at most, and of so many samples at least where each has bras of its own.
 inline constexpr int64_t most_pieces = 4, least_samples_of_bras = 4;
 // What it costs to start a thread and to meet in a team (ns), and the share of its time that a team works; with kets on
@@ -66,8 +68,11 @@ inline constexpr int least_deep_layers = 4;
 // Steps that hold matrices: spread, amplitudes come together one by one; half a vector has as much to load for half the
 // arithmetic.
 inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.65;
-// Time of a step that goes over the whole state, to that of a layer: its ket is undone, and there is no tape.
-inline constexpr double layers_of_step = 1.5;
+// A step's pass over a state, to one of one thread whose caches hold it, in units of what layers take likewise: by a
+// team, and from memory.
+inline constexpr double sweep_of_team = 1.4, sweep_from_memory = 1.7;
+// Rotations are undone by tangent where no cosine is smaller, and all that were left out are not, in squares.
+inline constexpr double least_cosine_square = 0.25, least_left_out = 0x1p-40;
 
 // --- Sweeps (see "Blocks" in README.md)
 // --------------------------------------------------------------------------------

@@ -177,12 +177,24 @@ inline bool any(const Mask& mask) {
 
 inline int parity(uint32_t bits) { return __builtin_parity(bits); }
 
+template <class Real, int lanes>
+struct SignsOfLanes {
+    alignas(64) Real of[lanes][lanes];
+
+    constexpr SignsOfLanes() : of() {
+        for (uint32_t mask = 0; mask < lanes; ++mask)
+            for (uint32_t i = 0; i < lanes; ++i) of[mask][i] = __builtin_parity(mask & i) ? Real(-1) : Real(1);
+    }
+};
+template <class Real, int lanes>
+inline constexpr SignsOfLanes<Real, lanes> signs_of_lanes;
+
 // (-1)^{mask.i} in lane i.
 template <class Real, int lanes>
     requires(!is_jet<Real>)
 inline Vector<Real, lanes> lane_signs(uint32_t mask) {
     Vector<Real, lanes> signs;
-    for (int i = 0; i < lanes; ++i) signs[i] = parity(mask & uint32_t(i)) ? Real(-1) : Real(1);
+    __builtin_memcpy(&signs, signs_of_lanes<Real, lanes>.of[mask % uint32_t(lanes)], sizeof signs);
     return signs;
 }
 

@@ -65,6 +65,7 @@ std::optional<StepArrays> steps_of(const std::optional<nb::dict>& arrays) {
 #define QTM_ASSIGN(Scalar, name) assign(given.name, known, #name);
     QTM_STEP_ARRAYS(QTM_ASSIGN)
 #undef QTM_ASSIGN
+    given.layers_in_sweeps = nb::cast<double>(known[key::layers_in_sweeps]);
     known.finish();
     return given;
 }

@@ -34,17 +34,19 @@ nb::dict step_schedule(const Plan& plan, int64_t batch_size, int num_threads, bo
     const StepSchedule<Real> how = qtm::step_schedule<Real>(plan, batch_size, num_threads, mode);
     nb::dict result;
     for (const char* name : {"sweeps_of_layers", "products_of_phases"}) result[name] = std::vector<int>{};
-    for (const char* name : {"measured_runs", "prefix_layers", "tape_bytes"}) result[name] = 0;
+    for (const char* name : {"measured_runs", "prefix_layers"}) result[name] = 0;
     result["lanes"] = how.kernel->lanes;
     result["is_spread"] = how.kernel->lane_bits > 0;
     result["samples_in_a_tile"] = how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes;
     result["num_threads"] = how.num_threads;
-    for (const char* name : {"keeps_kets", "shares_prefix", "absorbs_observables", "is_team", "tape_holds_kets"})
-        result[name] = false;
+    for (const char* name : {"keeps_kets", "shares_prefix", "absorbs_observables"}) result[name] = false;
+    result["is_team"] = how.storage.is_team;
+    result["tape_bytes"] = how.tape_bytes;
+    result["tape_holds_kets"] = how.tape_bytes > 0;
     result["by_steps"] = true;
     result["halves"] = nb::none();
     result["words"] = 0;
-    result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.matrix_bytes;
+    result["scratch_bytes"] = how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.matrix_bytes;
     return result;
 }
 

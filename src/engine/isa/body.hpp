@@ -29,6 +29,7 @@ namespace {
 #include "../observable.hpp"
 #include "../amplitudes.hpp"
 #include "../outputs.hpp"
+#include "../rotations.hpp"
 #include "../stepwise.hpp"
 #include "../outer.hpp"
 #include "../join.hpp"

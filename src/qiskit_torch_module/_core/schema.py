@@ -159,7 +159,7 @@ class HalvedArrays(TypedDict):
 
 
 class StepArrays(TypedDict):
-    """The steps of a circuit that holds matrices, one entry a step; those that a kind has no use for are 0."""
+    """The steps of a circuit, one entry a step; those that a kind has no use for are 0."""
 
     kind: Ints
     angle: Ints
@@ -172,3 +172,4 @@ class StepArrays(TypedDict):
     columns: Ints
     entry_begin: Longs  # [steps + 1] into entries: of a matrix (real, imaginary) by rows, of a diagonal its energies
     entries: Doubles
+    layers_in_sweeps: float  # passes of steps over the state that take as long as its layers

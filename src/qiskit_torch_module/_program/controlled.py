@@ -34,9 +34,24 @@ def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
     return [step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group])]
 
 
-def sweeps(steps: Iterable[Step]) -> float:
-    """How many passes over the state they take; one that touches a part of it counts as that part."""
-    return sum(0.5 ** len(step.controls) if isinstance(step, ControlledRotation) else 1.0 for step in steps)
+def sweeps(steps: Iterable[Step], num_qubits: int = 0) -> float:
+    """How many passes over the state they take; one that touches a part of it counts as that part.
+
+    From |0...0> of so many qubits, the first ones touch no more than what has been reached.
+    """
+    reached, count = Basis(()), 0.0
+    for step in steps:
+        for flip in _flipped(step) if len(reached) < num_qubits else ():
+            reached.add(flip)
+        controls = len(step.controls) if isinstance(step, ControlledRotation) else 0
+        count += 0.5 ** (controls + max(num_qubits - len(reached), 0))
+    return count
+
+
+def _flipped(step: Step) -> Sequence[int]:
+    if isinstance(step, ControlledRotation):
+        return (step.rotation.x,)
+    return (step.x,) if isinstance(step, Rotation) else step.qubits.flips
 
 
 @dataclass

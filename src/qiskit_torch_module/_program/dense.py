@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -138,8 +139,11 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
     return steps
 
 
-def step_arrays(steps: Sequence[Step], angles: AngleTable) -> StepArrays:
-    """What the engine takes of them; their angles go into the table."""
+def step_arrays(steps: Sequence[Step], angles: AngleTable, layers_in_sweeps: float = inf) -> StepArrays:
+    """What the engine takes of them; their angles go into the table.
+
+    And how many passes over the state its layers take as long as; by default, it has none.
+    """
     qubits = [_qubits(step) for step in steps]
     entries = [_numbers(step) for step in steps]
     plain_steps = [step.rotation if isinstance(step, ControlledRotation) else step for step in steps]
@@ -157,6 +161,7 @@ def step_arrays(steps: Sequence[Step], angles: AngleTable) -> StepArrays:
         "columns": np.asarray([step.columns if isinstance(step, Matrix) else 0 for step in steps], dtype=np.int32),
         "entry_begin": np.cumsum([0, *map(len, entries)], dtype=np.int64),
         "entries": np.concatenate([np.empty(0), *entries]),
+        "layers_in_sweeps": layers_in_sweeps,
     }
 
 

@@ -146,11 +146,19 @@ class Evolution:
     def taken_steps(self) -> tuple[Step, ...] | None:
         """The steps that it runs by, up to a global phase, taken together where that pays; None: layers are faster."""
         apart = tuple(self.steps) if self.is_stepwise else None
-        if not self.passes.fusion or not (self.is_stepwise or _may_be_taken_together(self.rotations, len(self.layers))):
+        if not self.passes.fusion or not (self.is_stepwise or _may_be_taken_together(self.rotations, self.layers)):
             return apart
         together = tuple(taken_together(self.steps))
-        most = sweeps(apart) if apart is not None else _SWEEPS_OF_LAYER * len(self.layers)
-        return together if sweeps(together) < most else apart
+        swept = sweeps(together, self.num_qubits)
+        if apart is not None:
+            return together if swept < sweeps(apart, self.num_qubits) else apart
+        return together if swept < _sweeps_of(self.layers) and swept < self.layers_in_sweeps else None
+
+    @property
+    def layers_in_sweeps(self) -> float:
+        """Passes of steps over the state that take as long as its layers, from halves where that is faster."""
+        relative = 1.0 if self.halves is None else min(1.0, self.halves.relative_cost)
+        return relative * _sweeps_of(self.layers)
 
     @cached_property
     def unshared(self) -> Evolution:
@@ -229,18 +237,25 @@ class Evolution:
         return {name: value for name, value in self.__dict__.items() if name not in _MADE_AGAIN}
 
 
-# A layer is one pass over the state, with the diagonals after it, and most hold many rotations.
-_SWEEPS_OF_LAYER = 0.5
-_MOST_ROTATIONS_OF_LAYER = 4
+# A layer, with the phase after it, and each of its runs take as long as so many passes of steps, which multiply by no
+# phases: one thread, 8 to 18 qubits (benchmarks/README.md). A first layer is a product state.
+_SWEEPS_OF_LAYER, _SWEEPS_OF_RUN = 2.2, 0.6
+_MOST_ROTATIONS_OF_LAYER = 16
 _FIRST_ROTATIONS = 1 << 10
 
 
-def _may_be_taken_together(rotations: Sequence[Rotation], num_layers: int) -> bool:
-    """Whether it is worth looking: layers are not full of rotations, and the first of many join."""
-    if sum(map(_varies, rotations)) > _MOST_ROTATIONS_OF_LAYER * num_layers:
+def _sweeps_of(layers: Sequence[Layer]) -> float:
+    return _SWEEPS_OF_LAYER * (len(layers) - 1) + _SWEEPS_OF_RUN * sum(len(layer.runs) for layer in layers[1:])
+
+
+def _may_be_taken_together(rotations: Sequence[Rotation], layers: Sequence[Layer]) -> bool:
+    """Whether it is worth looking: layers are not full of rotations, and the first of many are fast."""
+    varying = sum(map(_varies, rotations))
+    if varying > _MOST_ROTATIONS_OF_LAYER * len(layers):
         return False
     first = rotations[:_FIRST_ROTATIONS]
-    return len(first) == len(rotations) or sweeps(taken_together(first)) < _SWEEPS_OF_LAYER * sum(map(_varies, first))
+    share = sum(map(_varies, first)) / max(varying, 1)
+    return len(first) == len(rotations) or sweeps(taken_together(first)) < share * _sweeps_of(layers)
 
 
 def _varies(rotation: Rotation) -> bool:

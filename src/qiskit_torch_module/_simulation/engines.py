@@ -14,6 +14,7 @@ from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
 from .._program.arrays import AngleTable, engine_arrays, no_phases
+from .._program.controlled import sweeps
 from .._program.dense import Step, step_arrays
 from .._program.halves import Halves
 from .._program.layers import Layer
@@ -46,10 +47,14 @@ def steps_of(program: Program) -> tuple[Step, ...] | None:
 
     Steps that are taken together leave constant phases out, which states show.
     """
-    evolution = program.evolution
-    if not isinstance(program.output, State):
-        return evolution.taken_steps
-    return tuple(evolution.steps) if evolution.is_stepwise else None
+    evolution, unjoined = program.evolution, program.unjoined
+    if isinstance(program.output, State):
+        return tuple(evolution.steps) if evolution.is_stepwise else None
+    steps = evolution.taken_steps
+    if steps is None or unjoined is None:
+        return steps
+    swept = sweeps(steps, evolution.num_qubits)
+    return steps if swept < unjoined.halves.relative_cost * evolution.layers_in_sweeps else None
 
 
 Program.make_engine = _made
@@ -71,7 +76,7 @@ def _layered_engine(program: Program) -> Engine:
         engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved, apart)
     else:
         # All arrays: series, along directions, run by layers.
-        in_steps = step_arrays(steps, angles)
+        in_steps = step_arrays(steps, angles, evolution.layers_in_sweeps)
         all_arrays = {**arrays, **angles.arrays()}
         engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, steps=dict(in_steps))
         stopwatch.stage(f"or taken together in {len(steps):,} steps")

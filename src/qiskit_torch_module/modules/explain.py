@@ -15,6 +15,7 @@ from .. import _engine
 from .._core.arguments import thread_count, whole_number
 from .._program.arrays import AngleTable, characters_of
 from .._program.blocks import AmplitudeBlock, BoundBlock
+from .._program.controlled import sweeps
 from .._program.dense import ControlledRotation, Step
 from .._program.layers import Rotation
 from .._program.symmetries import without_settled
@@ -78,14 +79,14 @@ def explain(
         said[Native.name] = replace(said[Native.name], bytes=taken)
     runs = tuple(len(layer.runs) for layer in evolution.layers)
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
-    sweeps = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
+    of_layers = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     unjoined = program.unjoined if schedule["words"] else None
     steps, amplitude = steps_of(program), 16 if dtype == torch.float64 else 8
     if unjoined is not None:
-        sweeps = (0,) * len(runs)
+        of_layers = (0,) * len(runs)
         values, gradients = work_of_halves(unjoined, amplitude)
     elif steps is None or not schedule["by_steps"]:
-        values, gradients = _work_of_layers(evolution.num_qubits, schedule, runs, sweeps, batch_size, amplitude)
+        values, gradients = _work_of_layers(evolution.num_qubits, schedule, runs, of_layers, batch_size, amplitude)
     else:
         values, gradients = work_of_steps(evolution.num_qubits, steps, amplitude)
     blocks = [*evolution.input_blocks, *evolution.weight_blocks]
@@ -98,7 +99,7 @@ def explain(
         num_rotations=len(model._program.evolution.rotations),
         runs_of_layers=runs,
         characters_of_phases=tuple(map(len, characters_of(evolution.layers, AngleTable()))),
-        sweeps_of_layers=sweeps,
+        sweeps_of_layers=of_layers,
         halves=schedule["halves"],
         words=schedule["words"],
         half_words=0 if unjoined is None else len(unjoined.grams),
@@ -106,6 +107,7 @@ def explain(
         absorbed_runs=schedule["measured_runs"],
         dense_qubits=tuple(len(step.qubits) for step in evolution.steps if not isinstance(step, Rotation)),
         controls=_controls(steps if steps and schedule["by_steps"] else ()),
+        swept=sweeps(steps, evolution.num_qubits) if steps and schedule["by_steps"] else 0.0,
         encodings=tuple(block.name for block in blocks if isinstance(block, AmplitudeBlock)),
         bound=tuple(block.name for block in blocks if isinstance(block, BoundBlock)),
         values=values,
@@ -170,10 +172,9 @@ def _spending(model: QuantumModule, batch_size: int) -> Spending:
 
 
 def _controls(steps: Sequence[Step]) -> tuple[int, ...]:
-    """Of each rotation, if any has some."""
+    """Of each rotation."""
     rotations = [step for step in steps if isinstance(step, (Rotation, ControlledRotation))]
-    counts = tuple(len(step.controls) if isinstance(step, ControlledRotation) else 0 for step in rotations)
-    return counts if any(counts) else ()
+    return tuple([len(step.controls) if isinstance(step, ControlledRotation) else 0 for step in rotations])
 
 
 def _own(model: QuantumModule) -> torch.Tensor:

@@ -36,9 +36,10 @@ class Explanation:
         absorbed_runs: Runs of the last layer that the observables absorb.
         dense_qubits: Qubits of each matrix and diagonal that is applied as it is. Where there are any, the circuit runs
             step by step: it has no layers, and what is said of them is empty.
-        controls: Number of controls of each rotation, where those that flip the same bits are taken together as ones
-            that act on a part of the state. Where there are any, the circuit runs step by step; what is said of layers
-            holds for derivatives along directions.
+        controls: If it runs step by step, the number of controls of each rotation: those that flip the same bits are
+            taken together as ones that act on a part of the state. What is said of layers holds for derivatives along
+            directions.
+        swept: And how many passes over the state all steps take; one that touches a part of it counts as that part.
         encodings: What errors call each instruction that encodes amplitudes.
         bound: And each gate that can be evaluated only with numbers: row by row, by Qiskit.
         values: Work of one sample.
@@ -78,6 +79,7 @@ class Explanation:
     absorbed_runs: int
     dense_qubits: tuple[int, ...]
     controls: tuple[int, ...]
+    swept: float
     encodings: tuple[str, ...]
     bound: tuple[str, ...]
     values: Work

@@ -34,13 +34,12 @@ def rows_of(found: Explanation) -> list[tuple[str, str]]:
         ("observable absorption", f"{_many(found.absorbed_runs, 'run')} of the last layer"),
         ("sweeps", " + ".join(map(str, found.sweeps_of_layers)) or "none"),
     ]
-    if found.dense_qubits:
-        passes = [("step by step", f"{rotations} and {_matrices(found.dense_qubits)}; a pass over the state for each")]
-    if found.controls:
+    if found.controls or found.dense_qubits:
+        dense = f" and {_matrices(found.dense_qubits)}" if found.dense_qubits else ""
+        passes = [("step by step", f"{rotations}{dense}: {found.swept:.3g} passes over the state")]
+    if any(found.controls):
         together = f"{rotations} as {len(found.controls)} that act where controls say"
-        swept = sum(0.5**count for count in found.controls)
-        passes.insert(0, ("taken together", f"{together}: {swept:.3g} passes over the state"))
-        passes = passes[: 1 + bool(found.dense_qubits)]
+        passes.insert(0, ("taken together", together))
     rows = [
         ("circuit", f"{qubits}, {_many(sum(found.gates.values()), 'gate')}" + (f": {gates}" if gates else "")),
         ("permutation folding", f"{found.num_relabellings} CX, SWAP and X move no amplitude"),
