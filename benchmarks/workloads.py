@@ -1,7 +1,7 @@
 """A ledger of what people train: operations and bytes expected, time found, share of the machine's limit.
 
 QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by random
-words, and molecules: one training step, value and all gradients, without data, in single precision on one thread.
+words, rings of controlled rotations, Givens rotations, and molecules: one training step, value and all gradients, without data, in single precision on one thread.
 Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts
 them; bytes are counted without a cache, so that small states go beyond the rate of memory. The limits are measured in
 the same run.
@@ -22,7 +22,7 @@ from kernel import THREADS, best_time, limits
 from molecules import IS_POSSIBLE, MOLECULES, molecule
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression, ParameterVector
-from qiskit.circuit.library import PauliEvolutionGate
+from qiskit.circuit.library import PauliEvolutionGate, XXPlusYYGate
 from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 
@@ -137,6 +137,29 @@ def words(n: int, count: int = 60) -> Workload:
     return circuit, [("Z", [qubit], 1.0) for qubit in range(n)]
 
 
+def ring(n: int, depth: int) -> Workload:
+    """RY of every qubit and a ring of CRX, a weight each."""
+    w, circuit = iter(ParameterVector("w", 2 * n * depth)), QuantumCircuit(n)
+    for _ in range(depth):
+        for qubit in range(n):
+            circuit.ry(next(w), qubit)
+        for qubit in range(n):
+            circuit.crx(next(w), qubit, (qubit + 1) % n)
+    return circuit, [("Z", [qubit], 1.0) for qubit in range(n)]
+
+
+def givens(n: int, depth: int) -> Workload:
+    """Givens rotations of neighbours, as bricks, and RZ of every qubit, a weight each; hopping is read."""
+    w, circuit = iter(ParameterVector("w", (2 * n - 1) * depth)), QuantumCircuit(n)
+    circuit.x(range(n // 2))
+    for _ in range(depth):
+        for first in (*range(0, n - 1, 2), *range(1, n - 1, 2)):
+            circuit.append(XXPlusYYGate(next(w)), [first, first + 1])
+        for qubit in range(n):
+            circuit.rz(next(w), qubit)
+    return circuit, [(letters, [qubit, qubit + 1], 1.0) for qubit in range(n - 1) for letters in ("XX", "YY", "ZZ")]
+
+
 def of_molecule(name: str) -> Workload:
     """What qiskit-nature makes of a molecule, if it is installed."""
     circuit, energy = molecule(name)
@@ -156,6 +179,8 @@ WORKLOADS: Mapping[str, Callable[[], Workload]] = {
     "200 layers, 10 qubits": lambda: layered(10, 200, 10),
     "60 words, 12 qubits": lambda: words(12),
     "60 words, 18 qubits": lambda: words(18),
+    "ring of CRX, 16 qubits, 3 layers": lambda: ring(16, 3),
+    "Givens, 16 qubits, 6 layers": lambda: givens(16, 6),
     "LiH, UCCSD, 12 qubits": lambda: of_molecule("LiH"),
     "H2O, UCCSD, 14 qubits": lambda: of_molecule("H2O"),
     "NH3, UCCSD, 16 qubits": lambda: of_molecule("NH3"),

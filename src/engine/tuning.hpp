@@ -67,10 +67,10 @@ inline constexpr double undoes_all = 1.2, undoes_deep = 0.88, keeps_on_tape = 0.
 inline constexpr int least_deep_layers = 4;
 // Steps that hold matrices: spread, amplitudes come together one by one; half a vector has as much to load for half the
 // arithmetic.
-inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.65;
+inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.6;
 // A step's pass over a state, to one of one thread whose caches hold it, in units of what layers take likewise: by a
 // team, and from memory.
-inline constexpr double sweep_of_team = 1.4, sweep_from_memory = 1.7;
+inline constexpr double sweep_of_team = 1.2, sweep_from_memory = 1.5;
 // Rotations are undone by tangent where no cosine is smaller, and all that were left out are not, in squares.
 inline constexpr double least_cosine_square = 0.25, least_left_out = 0x1p-40;
 

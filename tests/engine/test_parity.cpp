@@ -14,6 +14,27 @@ void parities_of_masks() {
     CHECK(parities(5, {}) == 0);
 }
 
+void even_masks_are_all_there_are() {
+    std::mt19937 random(2);
+    for (int trial = 0; trial < 200; ++trial) {
+        const int bits = int(random() % 8) + 1;
+        std::vector<uint32_t> vectors;
+        Span span;
+        for (size_t i = 0, count = random() % 8; i < count; ++i) {
+            vectors.push_back(random() % (uint32_t(1) << bits));
+            span.add_if_independent(vectors.back());
+        }
+        const std::vector<uint32_t> masks = even_masks(vectors, bits);
+        CHECK(masks.size() + span.dimension() == size_t(bits));
+        Span found;
+        for (uint32_t mask : masks) {
+            CHECK(found.add_if_independent(mask) && mask >> bits == 0);
+            CHECK(parities(mask, vectors) == 0);
+        }
+    }
+    CHECK(even_masks({}, 3) == (std::vector<uint32_t>{1, 2, 4}) && even_masks({1, 3}, 2).empty());
+}
+
 void coordinates_lead_back_to_the_vector() {
     std::mt19937 random(1);
     for (int trial = 0; trial < 200; ++trial) {
@@ -44,6 +65,6 @@ void a_basis_grows_no_further_than_it_may() {
 }  // namespace
 
 int main() {
-    return check::run({TEST(parities_of_masks), TEST(coordinates_lead_back_to_the_vector),
-                       TEST(a_basis_grows_no_further_than_it_may)});
+    return check::run({TEST(parities_of_masks), TEST(even_masks_are_all_there_are),
+                       TEST(coordinates_lead_back_to_the_vector), TEST(a_basis_grows_no_further_than_it_may)});
 }

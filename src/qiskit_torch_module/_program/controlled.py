@@ -9,7 +9,7 @@ arXiv:2104.05695, Eq. 4.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .._reading.polynomials import Polynomial
@@ -35,17 +35,18 @@ def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
 
 
 def sweeps(steps: Iterable[Step], num_qubits: int = 0) -> float:
-    """How many passes over the state they take; one that touches a part of it counts as that part.
+    """How many passes over the state they take; one that touches a part of it counts as that part."""
+    return sum(parts(steps, num_qubits))
 
-    From |0...0> of so many qubits, the first ones touch no more than what has been reached.
-    """
-    reached, count = Basis(()), 0.0
+
+def parts(steps: Iterable[Step], num_qubits: int = 0) -> Iterator[float]:
+    """What each touches of the state: what controls leave; from |0...0> of so many qubits, no more than is reached."""
+    reached = Basis(())
     for step in steps:
         for flip in _flipped(step) if len(reached) < num_qubits else ():
             reached.add(flip)
         controls = len(step.controls) if isinstance(step, ControlledRotation) else 0
-        count += 0.5 ** (controls + max(num_qubits - len(reached), 0))
-    return count
+        yield 0.5 ** (controls + max(num_qubits - len(reached), 0))
 
 
 def _flipped(step: Step) -> Sequence[int]:

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from .._engine import memory_budget
-from .._program.controlled import sweeps
+from .._program.controlled import parts, sweeps
 from .._program.dense import Matrix, Step
 from .._program.evolution import Evolution
+from .._program.layers import Rotation
 from .._program.output import Output
 from .._program.program import Program
 from .._program.unjoined import Unjoined
@@ -123,11 +124,14 @@ _LEAST_LARGE_STATE, _MOST_OF_LAYERS, _SHARE_OF_LAST_KETS = 1 << 19, 5e6, 1 / 8
 def _bytes_of_last_kets(evolution: Evolution, task: Task) -> float:
     """Those that a call with gradients leaves for the way back in place of a small tape; 0: there are none."""
     state = 2.0 ** (evolution.num_qubits + (4 if task.dtype == torch.float64 else 3))
-    if task.order != 1 or state < _LEAST_LARGE_STATE or evolution.taken_steps is not None:
+    if task.order != 1 or state < _LEAST_LARGE_STATE:
         return 0.0
     size = task.batch_size * state
-    layers = evolution.layers if evolution.halves is None else evolution.halves.rest
-    is_undone = state * len(layers) > _MOST_OF_LAYERS
+    if evolution.taken_steps is None:
+        layers = evolution.layers if evolution.halves is None else evolution.halves.rest
+        is_undone = state * len(layers) > _MOST_OF_LAYERS
+    else:
+        is_undone = True
     return size if is_undone and size <= _SHARE_OF_LAST_KETS * memory_budget() else 0.0
 
 
@@ -165,9 +169,9 @@ class Work:
     bytes: float
 
 
-# Real operations on an amplitude: a complex product, RY by its tangent, moments X and Y of a run.
-# And a product of amplitudes of two halves, added up.
-_PRODUCT, _ROTATION, _MOMENTS, _JOINED = 6, 4, 8, 8
+# Real operations on an amplitude: a complex product, or a rotation by cosine and sine; one by its tangent; moments X
+# and Y of a run, or the one of a step. And a product of amplitudes of two halves, added up.
+_PRODUCT, _ROTATION, _MOMENTS, _MOMENT, _JOINED = 6, 4, 8, 4, 8
 
 
 def work_of_layers(
@@ -230,15 +234,16 @@ def work_of_halves(unjoined: Unjoined, amplitude: int) -> tuple[Work, Work]:
 
 
 def work_of_steps(num_qubits: int, steps: Sequence[Step], amplitude: int) -> tuple[Work, Work]:
-    """As above: a step passes over its part of the state, on the way back over ket and bra, after one way forward."""
-    flops = moments = 0.0
-    for step in steps:
-        is_matrix = isinstance(step, Matrix)
-        flops += sweeps([step]) * (8 * step.columns if isinstance(step, Matrix) else _PRODUCT)
-        moments += 0 if is_matrix else sweeps([step]) * _ROTATION
+    """As above: a step passes over its part of the state, on the way back over ket and bra, from the last ket on."""
+    forward = backward = 0.0
+    for step, part in zip(steps, parts(steps, num_qubits), strict=True):
+        product = 8 * step.columns if isinstance(step, Matrix) else _PRODUCT
+        undone = _ROTATION if isinstance(step, Rotation) else product
+        forward += part * product
+        backward += part * (2 * undone + (0 if isinstance(step, Matrix) else _MOMENT))
     size = float(2**num_qubits)
-    passes = 2 * amplitude * sweeps(steps) * size
-    return Work(flops * size, passes), Work((3 * flops + moments) * size, 3 * passes)
+    passes = 2 * amplitude * sweeps(steps, num_qubits) * size
+    return Work(forward * size, passes), Work(backward * size, 2 * passes)
 
 
 # Terms that go through the state together; real operations on an amplitude: a product of two, added up; its sign and
