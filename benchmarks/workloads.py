@@ -1,7 +1,8 @@
 """A ledger of what people train: operations and bytes expected, time found, share of the machine's limit.
 
-QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by random
-words, rings of controlled rotations, Givens rotations, and molecules: one training step, value and all gradients, without data, in single precision on one thread.
+QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by
+random words, rings of controlled rotations, Givens rotations, and molecules: one training step, value and all
+gradients, without data, in single precision on one thread.
 Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts
 them; bytes are counted without a cache, so that small states go beyond the rate of memory. The limits are measured in
 the same run.

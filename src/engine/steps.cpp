@@ -8,6 +8,7 @@
 #include "parity.hpp"
 #include "program.hpp"
 #include "require.hpp"
+#include "tuning.hpp"
 
 namespace qtm {
 namespace {
@@ -293,10 +294,13 @@ double Steps::products(int cosets) const {
     for (size_t s = 0; s < num_steps(); ++s) {
         reach(s, reached);
         const double unused = double(cosets) / std::min(double(cosets), double(1 << (num_qubits_ - bits(s))));
-        // Rotations that are controlled touch some of the amplitudes, those that come first what is reached.
+        // Rotations that are controlled touch some of the amplitudes, those that come first what is reached; rotations
+        // about Z in a row are one pass.
         const int unreached = num_qubits_ - int(reached.dimension());
+        const bool is_next = s > 0 && given_.kind[s] == step_z && given_.kind[s - 1] == step_z && unreached == 0;
         count += given_.kind[s] == step_matrix     ? given_.columns[s] * unused
                  : given_.kind[s] == step_diagonal ? 4
+                 : is_next                         ? tuning::next_diagonal
                                                    : std::ldexp(1.0, -bits(s) - unreached);
     }
     return count;

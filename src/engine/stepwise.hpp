@@ -10,6 +10,7 @@ struct Stepwise {
     using W = Walsh<Real, lanes, spread>;
     using Space = Workspace<Real, lanes, spread>;
     using R = Rotations<Real, lanes, spread>;
+    using D = Diagonals<Real, lanes, spread>;
     using Step = StepView<Real>;
     using Steps = StepsView<Real>;
 
@@ -21,7 +22,8 @@ struct Stepwise {
     static constexpr int cosets_at_once = spread ? lanes : 1;
 
     static size_t scratch_bytes(const ProgramView& p, const Steps& steps, const Storage& storage) {
-        return space_bytes(p, storage) + panel_size(steps) * sizeof(C) + size_t(p.num_angles) * sizeof(V);
+        return space_bytes(p, storage) + panel_size(steps) * sizeof(C) + size_t(p.num_angles) * sizeof(V) +
+               D::Tables::bytes(L::vectors(p.num_qubits));
     }
     static size_t shared_bytes(const ProgramView& p, const Storage& storage) {
         return Space(p, storage, nullptr, nullptr, nullptr, nullptr).shared_bytes;
@@ -46,7 +48,11 @@ struct Stepwise {
         Undoing undoing;
         for (int s = steps.num_steps; s-- > first_step;) {
             const Step& step = steps.step[s];
-            if (step.kind == step_matrix)
+            if (const int begin = begin_of_diagonals(steps, s, first_step); begin < s) {
+                D::undo(diagonals(p, steps, begin, s + 1, space, room), ket, space.bra,
+                        [&](const Step& one, V sum) { room.moments[one.angle] += undoing.weight() * sum; });
+                s = begin;
+            } else if (step.kind == step_matrix)
                 multiply<true>(p, step, room.panel, {ket, space.bra});
             else if (step.kind == step_diagonal)
                 room.moments[step.angle] += undoing.weight() * undo_diagonal(tile, space, step, ket);
@@ -69,10 +75,12 @@ struct Stepwise {
     struct Room {
         C* panel;
         V* moments;  // [num_angles]: each lane its share
+        typename D::Tables tables;
 
         Room(const Tile<Real>& tile, const Steps& steps)
             : panel(reinterpret_cast<C*>(static_cast<char*>(tile.scratch) + space_bytes(*tile.program, tile.storage))),
-              moments(reinterpret_cast<V*>(panel + panel_size(steps))) {}
+              moments(reinterpret_cast<V*>(panel + panel_size(steps))),
+              tables(moments + tile.program->num_angles, L::vectors(tile.program->num_qubits)) {}
     };
 
     // The ket after all steps, which stays on the tape if there is one.
@@ -100,7 +108,10 @@ struct Stepwise {
         space.team.meet();
         for (int s = 0; s < steps.num_steps; ++s) {
             const Step& step = steps.step[s];
-            if (step.kind == step_matrix)
+            if (const int end = end_of_diagonals(steps, s); end > s + 1) {
+                D::apply(diagonals(p, steps, s, end, space, room), ket);
+                s = end - 1;
+            } else if (step.kind == step_matrix)
                 multiply<false>(p, step, room.panel, {ket, nullptr});
             else if (step.kind == step_diagonal)
                 turn_diagonal(tile, space, step, ket);
@@ -109,6 +120,26 @@ struct Stepwise {
             space.team.meet();
         }
         return ket;
+    }
+
+    // Rotations about Z from step s on, or down to it, that are one pass.
+    static int end_of_diagonals(const Steps& steps, int s) {
+        for (int mixed = 0; s < steps.num_steps && is_diagonal(steps, s); ++s)
+            if (D::is_mixed(steps.step[s]) && ++mixed > D::most_mixed) break;
+        return s;
+    }
+    static int begin_of_diagonals(const Steps& steps, int s, int first_step) {
+        int begin = s + 1;
+        for (int mixed = 0; begin > first_step && is_diagonal(steps, begin - 1); --begin)
+            if (D::is_mixed(steps.step[begin - 1]) && ++mixed > D::most_mixed) break;
+        return begin;
+    }
+    static bool is_diagonal(const Steps& steps, int s) {
+        return steps.step[s].kind == step_z && steps.controls[s].next == nullptr;
+    }
+    static typename D::Run diagonals(const ProgramView& p, const Steps& steps, int begin, int end, const Space& space,
+                                     const Room& room) {
+        return {steps.step, begin, end, space.half, L::vectors(p.num_qubits), space.team, room.tables};
     }
 
     static typename R::Controlled rotation(const ProgramView& p, const Steps& steps, int s, const Space& space) {

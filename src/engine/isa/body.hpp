@@ -30,6 +30,7 @@ namespace {
 #include "../amplitudes.hpp"
 #include "../outputs.hpp"
 #include "../rotations.hpp"
+#include "../diagonals.hpp"
 #include "../stepwise.hpp"
 #include "../outer.hpp"
 #include "../join.hpp"

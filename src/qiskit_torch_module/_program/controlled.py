@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from .._reading.polynomials import Polynomial
 from .dense import ControlledRotation, Diagonal, Matrix, PlainStep, Step, VirtualQubits
 from .gf2 import Basis, is_odd, solution
-from .layers import Rotation, X, Y, rotations_about
+from .layers import Rotation, X, Y, Z, rotations_about
 from .words import Word, words_of
 
 _FARTHEST = 24  # groups that a rotation passes on its way to one that it joins
@@ -31,12 +32,45 @@ def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
             _add(groups, word)
         else:
             groups.append(word)
-    return [step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group])]
+    return _side_by_side(step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group]))
+
+
+def _side_by_side(steps: Iterable[Step]) -> list[Step]:
+    """The same with rotations about words of Z next to each other, where they commute with what is in between."""
+    found: list[Step] = []
+    for step in steps:
+        found.insert(_place(found, step), step)
+    return found
+
+
+def _place(steps: Sequence[Step], new: Step) -> int:
+    """Of another step: after the latest rotation about a word of Z, if it is one, or after all."""
+    if not _is_diagonal(new):
+        return len(steps)
+    for place in range(len(steps), max(len(steps) - _FARTHEST, 0), -1):
+        before = steps[place - 1]
+        if _is_diagonal(before):
+            return place
+        if any(is_odd(flip & new.z) for flip in _flipped(before)):
+            break
+    return len(steps)
+
+
+def _is_diagonal(step: Step) -> TypeGuard[Rotation]:
+    return isinstance(step, Rotation) and step.axis == Z
+
+
+# What another rotation about a word of Z takes of a pass, next to one.
+_NEXT_DIAGONAL = 0.1
 
 
 def sweeps(steps: Iterable[Step], num_qubits: int = 0) -> float:
     """How many passes over the state they take; one that touches a part of it counts as that part."""
-    return sum(parts(steps, num_qubits))
+    count, after_diagonal = 0.0, False
+    for step, part in zip(steps := list(steps), parts(steps, num_qubits), strict=True):
+        count += min(part, _NEXT_DIAGONAL) if _is_diagonal(step) and after_diagonal else part
+        after_diagonal = _is_diagonal(step)
+    return count
 
 
 def parts(steps: Iterable[Step], num_qubits: int = 0) -> Iterator[float]:
