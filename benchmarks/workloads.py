@@ -29,7 +29,7 @@ from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, explain
 from qiskit_torch_module._program.symmetries import without_settled
-from qiskit_torch_module._simulation.costs import work_of_terms
+from qiskit_torch_module._simulation.costs import Work, work_of_terms
 from qiskit_torch_module.reproduce.store import described, machine, plain
 
 Terms = list[tuple[str, list[int], float]]  # letters, on qubits, coefficient
@@ -202,7 +202,8 @@ def _point(name: str) -> dict[str, Any]:
     said = explain(model, num_threads=THREADS)
     output = without_settled(model._program).expectation_values
     assert output is not None
-    read, seeded = work_of_terms(said.num_simulated_qubits, output.terms, 8)
+    # Halves that are never joined have it among their own.
+    read, seeded = (Work(0, 0), Work(0, 0)) if said.words else work_of_terms(said.num_simulated_qubits, output.terms, 8)
     parts = [said.values, said.gradients]
     return {
         "name": name,
