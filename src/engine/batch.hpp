@@ -29,7 +29,6 @@ struct Tape {
     mutable std::atomic<bool> is_spent = false;  // a backward call has undone the kets
     int team_size = 0;  // threads that shared every state, each with what it saw of it here; 0: nothing yet
     std::vector<Real> inputs{}, weights{};  // of the batch: nobody has to look at them again
-    StepSchedule<Real> by_steps{};          // if it has a kernel: the memory holds the last ket of every tile
 };
 
 }  // namespace qtm

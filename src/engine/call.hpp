@@ -12,27 +12,16 @@
 
 namespace qtm {
 
-// How a call will be run: by no more threads than processors, and by a team only as large as was worth it lately.
-template <class Real>
-Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose,
-                                int64_t num_cotangents = 1) {
-    const auto how = schedule<Real>(plan, batch.size, batch.num_threads, purpose, num_cotangents);
-    if (how.num_threads == 1 || batch.is_fixed) return how;
-    int most = usable_threads(how.num_threads);
-    if (how.storage.is_team) most = worthwhile_threads(most);
-    return most < how.num_threads ? schedule<Real>(plan, batch.size, most, purpose, num_cotangents) : how;
-}
-
 // Whether a call runs step by step. A team that shares a state by layers meets less often and moves fewer bytes between
 // its caches; so does a state that no cache holds. Imaginary derivatives see phases, of which layers leave out others
 // than steps do: where there are both, callers add those of layers.
 template <class Real>
-bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Derivative derivative = Derivative::real) {
+bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose = Purpose::gradient) {
     const Steps* steps = plan.steps();
     if (steps == nullptr) return false;
     const ProgramView& view = plan.view();
     if (view.num_layers == 0) return true;
-    if (derivative == Derivative::imaginary) return false;
+    if (purpose == Purpose::imaginary_gradient || purpose == Purpose::several_imaginary_gradients) return false;
     if (forces_steps()) return true;
     if (batch_size == 0) return false;
     const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
@@ -42,6 +31,23 @@ bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Deriva
     if (how.storage.is_team)
         swept *= useful_step_team(plan, num_threads) > 1 ? tuning::sweep_of_team : double(how.num_threads);
     return swept < by_layers;
+}
+
+// How a call will be run: by no more threads than processors, and by a team only as large as was worth it lately.
+template <class Real>
+Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose,
+                                int64_t num_cotangents = 1) {
+    const auto schedule_for = [&](int num_threads) {
+        if constexpr (!is_jet<Real>)
+            if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, purpose))
+                return step_schedule<Real>(plan, batch.size, num_threads, purpose);
+        return schedule<Real>(plan, batch.size, num_threads, purpose, num_cotangents);
+    };
+    const auto how = schedule_for(batch.num_threads);
+    if (how.num_threads == 1 || batch.is_fixed) return how;
+    int most = usable_threads(how.num_threads);
+    if (how.storage.is_team) most = worthwhile_threads(most);
+    return most < how.num_threads ? schedule_for(most) : how;
 }
 
 inline void require_no_matrices(const Plan& plan) {

@@ -16,6 +16,8 @@ TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const
     Sums<Real> sums(members(how), values, batch.size * num_values, adds_up);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
         tile.values = sums.of(part) + sample * num_values;
+        if constexpr (!is_jet<Real>)
+            if (how.by_steps) return kernel.step_values(tile, how.plan->steps()->template view<Real>(kernel.lane_bits));
         kernel.values(tile);
     };
     const TeamResult team = Tiles(how, batch, tape, work).run();
@@ -28,10 +30,7 @@ TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
-    if constexpr (is_jet<Real>)
-        require_no_matrices(plan);
-    else if (runs_by_steps<Real>(plan, batch.size, batch.num_threads))
-        return step_values(plan, batch, values);
+    if constexpr (is_jet<Real>) require_no_matrices(plan);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::values);
     if (run_values<Real>(how, batch, nullptr, values).size == 0) qtm::values(plan, alone(batch), values);
 }
@@ -39,7 +38,6 @@ void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
 template <class Real>
 std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return nullptr;
-    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads)) return step_record(plan, batch, values);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::recorded_gradient);
     if (how.tape_bytes == 0) {
         qtm::values(plan, batch, values);
@@ -47,7 +45,7 @@ std::unique_ptr<Tape<Real>> record(const Plan& plan, const Batch<Real>& batch, R
     }
     std::unique_ptr<Tape<Real>> tape(new Tape<Real>{how, plan.number(), batch.size, Scratch(how.tape_bytes), {}, {}});
     Schedule<Real> forward = how;
-    if (how.storage.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
+    if (how.by_steps || how.storage.taped == Taped::all_but_kets) forward.storage.mode = Mode::values;
     const TeamResult team = run_values<Real>(forward, batch, tape.get(), values);
     if (team.size == 0) return record(plan, alone(batch), values);
     // A team that lost a member will not come together again soon.

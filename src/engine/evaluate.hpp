@@ -33,14 +33,4 @@ void vector_jacobian_products(const Plan& plan, const Batch<Real>& batch, int64_
                               Derivative derivative, const uint8_t* wanted_variable, Real* input_gradient,
                               Real* weight_gradient);
 
-// As their namesakes above, for a plan with steps.
-template <class Real>
-void step_values(const Plan& plan, const Batch<Real>& batch, Real* values);
-template <class Real>
-std::unique_ptr<Tape<Real>> step_record(const Plan& plan, const Batch<Real>& batch, Real* values);
-template <class Real>
-void step_vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const Real* cotangent,
-                                  Derivative derivative, const uint8_t* wanted_variable, const Tape<Real>* tape,
-                                  Real* input_gradient, Real* weight_gradient);
-
 }  // namespace qtm

@@ -30,13 +30,12 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
     // The state is read with the phases that layers lack.
     require(common_.num_layers == 0 || (!steps_->hold_matrices() && common_.output != Output::state),
             "steps beside layers");
-}
-
-ProgramView Plan::stepwise_view(int lane_bits) const {
-    ProgramView view = common_;
-    view.lane_bits = lane_bits;
-    view.num_layers = view.num_runs = view.prefix_layers = 0;
-    return view;
+    for (int lane_bits = 0; lane_bits <= most_lane_bits; ++lane_bits) {
+        ProgramView& view = stepwise_[size_t(lane_bits)];
+        view = common_;
+        view.lane_bits = lane_bits;
+        view.num_layers = view.num_runs = view.prefix_layers = 0;
+    }
 }
 
 void Plan::check_halves() const {

@@ -50,7 +50,7 @@ class Plan {
 
     // The steps of a circuit that runs step by step, or null; what else kernels read of it.
     const Steps* steps() const { return steps_.get(); }
-    ProgramView stepwise_view(int lane_bits) const;
+    const ProgramView& stepwise_view(int lane_bits) const { return stepwise_[size_t(lane_bits)]; }
 
     // Runs, layers and phases that hold an angle depending on a wanted variable.
     struct Selection {
@@ -83,6 +83,7 @@ class Plan {
     std::vector<uint8_t> run_is_measured_;
     bool can_absorb_ = false;
     ProgramView common_{};
+    std::array<ProgramView, most_lane_bits + 1> stepwise_{};  // by lane bits
     std::array<Derived<Geometry>, 2 * 2 * (most_lane_bits + 1)> geometry_;
 };
 

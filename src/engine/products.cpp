@@ -126,6 +126,7 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
                                      DoubleOf<Real>(0.0));  // weight gradients of each part
     const typename Tile<Real>::Strides strides{batch.size * view.num_values, batch.size * view.num_inputs,
                                                int64_t(stride), prefix.stride()};
+    const int first_step = how.by_steps ? how.plan->steps()->first_wanted(selection.angle.data()) : 0;
     Sums<Real> inputs(members(how), asked.input_gradient, asked.count * strides.input_gradient);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
         tile.wanted = &selection.wanted;
@@ -136,6 +137,10 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
         if (asked.weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(part) * num_weights;
         if (asked.input_gradient != nullptr) tile.input_gradient = inputs.of(part) + sample * view.num_inputs;
         tile.prefix_bra = prefix.of(part);
+        if constexpr (!is_jet<Real>)
+            if (how.by_steps)
+                return kernel.step_vector_jacobian_product(
+                    tile, how.plan->steps()->template view<Real>(kernel.lane_bits), first_step);
         kernel.vector_jacobian_products(tile);
     };
     if (Tiles(how, batch, tape, work).run().size == 0) return false;
@@ -172,21 +177,24 @@ Purpose purpose_of_several(Derivative derivative) {
     return derivative == Derivative::imaginary ? Purpose::several_imaginary_gradients : Purpose::several_gradients;
 }
 
+// Each from the same last kets, if these are worth a tape.
+template <class Real>
+void run_one_by_one(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked) {
+    const ProgramView& view = plan.view();
+    std::vector<Real> values(size_t(batch.size * view.num_values));
+    const auto tape = asked.count > 1 ? record(plan, batch, values.data()) : nullptr;
+    for (int64_t c = 0; c < asked.count; ++c)
+        vector_jacobian_product<Real>(plan, batch, asked.cotangent + c * batch.size * view.num_values, asked.derivative,
+                                      asked.wanted_variable, tape.get(),
+                                      advanced(asked.input_gradient, c * batch.size * view.num_inputs),
+                                      advanced(asked.weight_gradient, c * view.num_weights));
+}
+
 // From one way forward, with the samples as they are.
 template <class Real>
 void run_together(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked) {
-    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, asked.derivative)) {
-        const ProgramView& view = plan.view();
-        std::vector<Real> values(size_t(batch.size * view.num_values));
-        const auto tape = asked.count > 1 ? step_record(plan, batch, values.data()) : nullptr;
-        for (int64_t c = 0; c < asked.count; ++c)
-            step_vector_jacobian_product<Real>(plan, batch, asked.cotangent + c * batch.size * view.num_values,
-                                               asked.derivative, asked.wanted_variable, tape.get(),
-                                               advanced(asked.input_gradient, c * batch.size * view.num_inputs),
-                                               advanced(asked.weight_gradient, c * view.num_weights));
-        return;
-    }
     const auto how = schedule_of_call<Real>(plan, batch, purpose_of_several(asked.derivative), asked.count);
+    if (how.by_steps) return run_one_by_one(plan, batch, asked);
     if (!run_products<Real>(how, batch, nullptr, asked)) run_together(plan, alone(batch), asked);
 }
 
@@ -194,7 +202,7 @@ void run_together(const Plan& plan, const Batch<Real>& batch, const Products<Rea
 template <class Real>
 int64_t best_copies(const Plan& plan, const Batch<Real>& batch, const Products<Real>& asked) {
     if (asked.weight_gradient != nullptr) return 1;
-    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, asked.derivative))
+    if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, purpose_of_several(asked.derivative)))
         return std::clamp<int64_t>(tuning::most_rows_of_steps / batch.size, 1, asked.count);
     int64_t best = 1;
     double least = std::numeric_limits<double>::infinity();
@@ -243,12 +251,7 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient) {
     if (derivative == Derivative::imaginary) tape = nullptr;
-    if constexpr (is_jet<Real>)
-        require_no_matrices(plan);
-    else if (tape != nullptr ? tape->by_steps.kernel != nullptr
-                             : runs_by_steps<Real>(plan, batch.size, batch.num_threads, derivative))
-        return step_vector_jacobian_product(plan, batch, cotangent, derivative, wanted_variable, tape, input_gradient,
-                                            weight_gradient);
+    if constexpr (is_jet<Real>) require_no_matrices(plan);
     const Products<Real> asked{1, cotangent, derivative, wanted_variable, input_gradient, weight_gradient};
     clear(plan, batch, asked);
     if (batch.size == 0) return;

@@ -118,6 +118,7 @@ struct Question {
     int num_threads = 0;
     Purpose purpose{};
     int64_t num_cotangents = 1;
+    bool by_steps = false;
     Layouts allowed{};
     Halving halving{};
     int preferred_storage = -1;
@@ -243,8 +244,7 @@ void prefer_storage(int number) {
 namespace {
 
 template <class Real>
-Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
-                               int64_t num_cotangents) {
+Schedule<Real> schedule_within(size_t limit, const Plan& plan, Question asked) {
     // To try all ways takes some 10 us; a training loop asks for the same few again and again.
     struct Known {
         Question asked;
@@ -252,15 +252,34 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
     };
     thread_local std::array<Known, 8> known;
     thread_local size_t next = 0;
-    const Question asked{plan.number(),  batch_size,        num_threads,           purpose,
-                         num_cotangents, allowed_layouts(), forced_halving.load(), preferred_storage.load(),
-                         limit,          &implementation()};
+    asked.plan = plan.number();
+    asked.allowed = allowed_layouts();
+    asked.halving = forced_halving.load();
+    asked.preferred_storage = preferred_storage.load();
+    asked.limit = limit;
+    asked.implementation = &implementation();
     for (const Known& one : known)
         if (one.asked == asked) return one.how;
-    known[next] = {asked, answer<Real>(plan, asked)};
-    const Schedule<Real>& found = known[next].how;
+    Schedule<Real>& found = known[next].how;
+    known[next].asked = {};
+    if constexpr (is_jet<Real>)
+        found = answer<Real>(plan, asked);
+    else
+        found = asked.by_steps
+                    ? step_schedule_within<Real>(limit, plan, asked.batch_size, asked.num_threads, asked.purpose)
+                    : answer<Real>(plan, asked);
+    known[next].asked = asked;
     next = (next + 1) % known.size();
     return found;
+}
+
+template <class Real>
+Schedule<Real> schedule_within_budget(const Plan& plan, const Question& asked) {
+    return within_budget([&](size_t limit) { return schedule_within<Real>(limit, plan, asked); },
+                         [](const Schedule<Real>& how) {
+                             return how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes +
+                                    how.tape_bytes + how.matrix_bytes;
+                         });
 }
 
 }  // namespace
@@ -268,14 +287,26 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, int64_t batch_siz
 template <class Real>
 Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
                         int64_t num_cotangents) {
-    return within_budget(
-        [&](size_t limit) {
-            return schedule_within<Real>(limit, plan, batch_size, num_threads, purpose, num_cotangents);
-        },
-        [](const Schedule<Real>& how) {
-            return how.scratch_bytes * size_t(how.num_threads) + how.shared_bytes + how.prefix_bytes + how.tape_bytes;
-        });
+    Question asked;
+    asked.batch_size = batch_size;
+    asked.num_threads = num_threads;
+    asked.purpose = purpose;
+    asked.num_cotangents = num_cotangents;
+    return schedule_within_budget<Real>(plan, asked);
 }
+
+template <class Real>
+Schedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
+    Question asked;
+    asked.batch_size = batch_size;
+    asked.num_threads = num_threads;
+    asked.purpose = purpose;
+    asked.by_steps = true;
+    return schedule_within_budget<Real>(plan, asked);
+}
+
+template Schedule<float> step_schedule(const Plan&, int64_t, int, Purpose);
+template Schedule<double> step_schedule(const Plan&, int64_t, int, Purpose);
 
 #define QTM_INSTANTIATE(Real)                                     \
     template std::pair<const Kernel<Real>*, int> kernels<Real>(); \

@@ -40,6 +40,8 @@ struct Schedule {
     size_t tape_bytes;         // for all tiles,
     size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
     double cost;               // by which it was chosen, of one adjoint pass
+    bool by_steps = false;     // step by step: the tape, if there is one, holds the last ket of every tile
+    size_t matrix_bytes = 0;   // of its matrices, which the plan keeps
 };
 
 // Of its team; 0: there is none.
@@ -64,6 +66,14 @@ template <class Real>
 Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
                         int64_t num_cotangents = 1);
 
+// The same step by step, for plans that have steps.
+template <class Real>
+Schedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose);
+// Without asking how much memory there is.
+template <class Real>
+Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads,
+                                    Purpose purpose);
+
 // Threads that may share one state.
 int useful_team(const Plan& plan, int num_threads);
 // Likewise step by step: threads meet after every step.
@@ -71,22 +81,6 @@ int useful_step_team(const Plan& plan, int num_threads);
 
 // Bytes that a tape may take, which holds last kets of a size (0: it holds others as well), within a budget.
 size_t most_taped(size_t ket_bytes, size_t budget);
-
-// How a batch will be run step by step.
-template <class Real>
-struct StepSchedule {
-    const Kernel<Real>* kernel;
-    int num_threads;
-    Storage storage;
-    size_t scratch_bytes;  // of each thread
-    size_t shared_bytes;   // of the team, if all threads evaluate every tile together
-    size_t matrix_bytes;   // which the circuit keeps
-    size_t tape_bytes;     // of the last kets, for all tiles; 0: a backward call runs all steps anew
-};
-
-// Throws std::length_error, naming the bytes needed, where no way of running the batch fits the memory budget.
-template <class Real>
-StepSchedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Mode mode);
 
 // For tests: batches are stored in this one of `legal_storages` wherever they can be, or as is fastest (-1).
 void prefer_storage(int number);

@@ -91,13 +91,13 @@ struct Stepwise {
         A::compute(tile, space, true);
         const auto [begin, end] = space.team.share(L::vectors(p.num_qubits));
         const size_t bytes = (end - begin) * sizeof(C);
-        C* ket = space.ket(0);
+        C *ket = space.ket(0), *tape = static_cast<C*>(tile.storage.is_team ? tile.shared_tape : tile.tape);
         if (tile.recorded) {
-            __builtin_memcpy(static_cast<void*>(ket + begin), static_cast<const C*>(tile.tape) + begin, bytes);
+            __builtin_memcpy(static_cast<void*>(ket + begin), tape + begin, bytes);
             space.team.meet();
             return ket;
         }
-        if (tile.tape != nullptr) ket = static_cast<C*>(tile.tape);
+        if (tape != nullptr) ket = tape;
         __builtin_memset(static_cast<void*>(ket + begin), 0, bytes);
         if (begin < end && begin == 0) {
             if constexpr (spread)

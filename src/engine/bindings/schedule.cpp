@@ -30,14 +30,14 @@ std::vector<int> products_of_phases(const ProgramView& view) {
 // The same keys as below.
 template <class Real>
 nb::dict step_schedule(const Plan& plan, int64_t batch_size, int num_threads, bool gradient) {
-    const auto mode = gradient ? Mode::gradient_undoing_kets : Mode::values;
-    const StepSchedule<Real> how = qtm::step_schedule<Real>(plan, batch_size, num_threads, mode);
+    const auto purpose = gradient ? Purpose::recorded_gradient : Purpose::values;
+    const Schedule<Real> how = qtm::step_schedule<Real>(plan, batch_size, num_threads, purpose);
     nb::dict result;
     for (const char* name : {"sweeps_of_layers", "products_of_phases"}) result[name] = std::vector<int>{};
     for (const char* name : {"measured_runs", "prefix_layers"}) result[name] = 0;
     result["lanes"] = how.kernel->lanes;
     result["is_spread"] = how.kernel->lane_bits > 0;
-    result["samples_in_a_tile"] = how.kernel->lane_bits > 0 ? 1 : how.kernel->lanes;
+    result["samples_in_a_tile"] = how.samples;
     result["num_threads"] = how.num_threads;
     for (const char* name : {"keeps_kets", "shares_prefix", "absorbs_observables"}) result[name] = false;
     result["is_team"] = how.storage.is_team;

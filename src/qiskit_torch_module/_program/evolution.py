@@ -239,7 +239,7 @@ class Evolution:
 
 # A layer, with the phase after it, and each of its runs take as long as so many passes of steps, which multiply by no
 # phases: one thread, 8 to 18 qubits (benchmarks/README.md). A first layer is a product state.
-_SWEEPS_OF_LAYER, _SWEEPS_OF_RUN = 2.2, 0.6
+_SWEEPS_OF_LAYER, _SWEEPS_OF_RUN = 2.1, 0.55
 _MOST_ROTATIONS_OF_LAYER = 16
 _FIRST_ROTATIONS = 1 << 10
 
