@@ -17,7 +17,7 @@ struct StepArrays {
 #define QTM_ARRAY(Scalar, name) std::vector<Scalar> name;
     QTM_STEP_ARRAYS(QTM_ARRAY)
 #undef QTM_ARRAY
-    double layers_in_sweeps;
+    double layers_in_sweeps = 0;
 };
 
 class Steps {

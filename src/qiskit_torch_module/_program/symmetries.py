@@ -27,7 +27,7 @@ from .program import Program
 from .words import QuarterTurns, Word
 
 # Of a layer, or a step, beside what it does to every amplitude: in amplitudes; and of its diagonal: in rotations.
-_COST_OF_LAYER, _COST_OF_PHASE, _COST_OF_SWEEP = 256, 6, 1.5
+_COST_OF_LAYER, _COST_OF_PHASE, _COST_OF_STEP, _COST_OF_SWEEP = 256, 6, 48, 1.5
 # Of reading the terms of an observable that flip the same bits: in rotations of all amplitudes.
 _COST_OF_FLIP = 0.35
 
@@ -174,7 +174,7 @@ def _cost(program: Program) -> float:
 def _cost_of_way(evolution: Evolution) -> float:
     steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
     if steps is not None:
-        return _COST_OF_LAYER * len(steps) + _COST_OF_SWEEP * sweeps(steps, evolution.num_qubits) * amplitudes
+        return _COST_OF_STEP * len(steps) + _COST_OF_SWEEP * sweeps(steps, evolution.num_qubits) * amplitudes
     cost = _cost_of_layers(evolution)
     return cost if evolution.halves is None else cost * min(1.0, evolution.halves.relative_cost)
 
