@@ -96,8 +96,9 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
         }
     }
     if (best.kernel == nullptr)
-        throw over_budget<Real>("a circuit of " + std::to_string(num_qubits) + " qubits with matrices", least_bytes,
-                                limit);
+        throw over_budget<Real>("a circuit of " + std::to_string(num_qubits) + " qubits" +
+                                    (plan.steps()->hold_matrices() ? " with matrices" : ""),
+                                least_bytes, limit);
     return best;
 }
 
