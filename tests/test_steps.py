@@ -14,20 +14,23 @@ from circuits_zoo import random_observables, reuploading
 from conftest import NIGHTLY
 from judgement import Judgement
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
+from qiskit_torch_module._program import evolution
 from reference import batch_values
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 5
 
 
 @pytest.fixture
-def step_by_step():
-    """Wherever there are steps."""
+def step_by_step(monkeypatch):
+    """Whatever circuit it is."""
+    monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
+    monkeypatch.setattr(evolution, "_MOST_ROTATIONS_OF_LAYER", float("inf"))
     _engine.force_steps(True)
     yield
     _engine.force_steps(False)
 
 
-def evolution(num_qubits, seed, length=12, most_letters=3):
+def by_words(num_qubits, seed, length=12, most_letters=3):
     """By random words, whose angles are up to several turns, or a quarter or half of one; some depend on nothing."""
     rng = np.random.default_rng(seed)
     x, w = ParameterVector("x", NUM_INPUTS), ParameterVector("w", NUM_WEIGHTS)
@@ -47,7 +50,7 @@ def opened_values(circuit, *arguments):
 
 @cache
 def judged(num_qubits, seed):
-    return Judgement(*evolution(num_qubits, seed), seed, opened_values)
+    return Judgement(*by_words(num_qubits, seed), seed, opened_values)
 
 
 @pytest.mark.parametrize("seed", range(60) if NIGHTLY else range(3))
@@ -77,7 +80,7 @@ def by_steps_and_by_layers(circuit, x, w, observables, dtype, rows):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_cosines_that_are_left_out_of_hundreds_of_rotations(dtype, layout, step_by_step):
-    circuit, x, w = evolution(6, seed=1, length=900)
+    circuit, x, w = by_words(6, seed=1, length=900)
     observables = random_observables(6, 1)
     found, expected = by_steps_and_by_layers(circuit, x, w, observables, dtype, torch.rand(3, NUM_INPUTS, dtype=dtype))
     for one, other in zip(found, expected, strict=True):
@@ -88,9 +91,29 @@ def test_cosines_that_are_left_out_of_hundreds_of_rotations(dtype, layout, step_
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("num_qubits", [10, 12])
 def test_large_states_agree_with_layers(num_qubits, dtype, layout, step_by_step):
-    circuit, x, w = evolution(num_qubits, seed=2, length=30)
+    circuit, x, w = by_words(num_qubits, seed=2, length=30)
     observables = random_observables(num_qubits, 2)
     rows = torch.rand(5, NUM_INPUTS, dtype=dtype)
+    tolerance = 2e-4 if dtype is torch.float32 else 1e-11
+    for one, other in zip(*by_steps_and_by_layers(circuit, x, w, observables, dtype, rows), strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_forty_words_of_z_in_a_row(dtype, layout, step_by_step):
+    """Of neighbours in a vector, of vectors in a row, of rows, and of all of these."""
+    rng, n = np.random.default_rng(6), 11
+    x, w = ParameterVector("x", NUM_INPUTS), ParameterVector("w", NUM_WEIGHTS)
+    circuit = QuantumCircuit(n)
+    for _ in range(2):
+        for qubit in range(n):
+            circuit.ry(0.3 + 0.1 * qubit, qubit)
+        for number in range(40):
+            on = sorted(int(q) for q in rng.choice(n, rng.integers(1, 5), replace=False))
+            angle = [*x, *w][number % (NUM_INPUTS + NUM_WEIGHTS)]
+            circuit.append(PauliEvolutionGate(SparsePauliOp("Z" * len(on)), rng.normal() * angle), on)
+    observables = random_observables(n, 6)
+    rows = torch.rand(3, NUM_INPUTS, dtype=dtype)
     tolerance = 2e-4 if dtype is torch.float32 else 1e-11
     for one, other in zip(*by_steps_and_by_layers(circuit, x, w, observables, dtype, rows), strict=True):
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
@@ -99,7 +122,7 @@ def test_large_states_agree_with_layers(num_qubits, dtype, layout, step_by_step)
 @pytest.mark.parametrize("budget", [None, 60_000])
 def test_backward_calls_of_one_graph_and_rows_of_a_jacobian(budget, own_budget, step_by_step, float64):
     """From one last ket on a tape, or, where there is no room for one, from a way forward of their own."""
-    circuit, x, w = evolution(8, seed=3, length=20)
+    circuit, x, w = by_words(8, seed=3, length=20)
     model = QuantumModule(circuit, x, w, observables=random_observables(8, 3), seed_init=0)
     rows = torch.rand(4, NUM_INPUTS)
     if budget is not None:
@@ -167,7 +190,7 @@ def ring(num_qubits, depth):
 def test_who_runs_step_by_step():
     few = ring(12, 3)
     assert explain(few).schedule["by_steps"]
-    circuit, x, _ = evolution(12, seed=0, length=60)
+    circuit, x, _ = by_words(12, seed=0, length=60)
     assert explain(circuit, x, batch_size=48).schedule["by_steps"]
     full = reuploading(10, 3)
     assert not explain(full.circuit, full.encoding, batch_size=48).schedule["by_steps"]
