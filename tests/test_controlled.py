@@ -41,7 +41,6 @@ HOPPING = {"XX": 1, "YY": 1}
 def all_together(monkeypatch):
     """Whatever circuit it is."""
     monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
-    monkeypatch.setattr(evolution, "_MOST_ROTATIONS_OF_LAYER", float("inf"))
     _engine.force_steps(True)
     yield
     _engine.force_steps(False)

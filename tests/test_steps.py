@@ -24,7 +24,6 @@ NUM_INPUTS, NUM_WEIGHTS = 2, 5
 def step_by_step(monkeypatch):
     """Whatever circuit it is."""
     monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
-    monkeypatch.setattr(evolution, "_MOST_ROTATIONS_OF_LAYER", float("inf"))
     _engine.force_steps(True)
     yield
     _engine.force_steps(False)

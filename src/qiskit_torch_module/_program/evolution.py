@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from qiskit.circuit import Parameter
@@ -240,7 +241,6 @@ class Evolution:
 # A layer, with the phase after it, and each of its runs take as long as so many passes of steps, which multiply by no
 # phases: one thread, 8 to 18 qubits (benchmarks/README.md). A first layer is a product state.
 _SWEEPS_OF_LAYER, _SWEEPS_OF_RUN = 2.1, 0.55
-_MOST_ROTATIONS_OF_LAYER = 16
 _FIRST_ROTATIONS = 1 << 10
 
 
@@ -250,12 +250,17 @@ def _sweeps_of(layers: Sequence[Layer]) -> float:
 
 def _may_be_taken_together(rotations: Sequence[Rotation], layers: Sequence[Layer]) -> bool:
     """Whether it is worth looking: layers are not full of rotations, and the first of many are fast."""
-    varying = sum(map(_varies, rotations))
-    if varying > _MOST_ROTATIONS_OF_LAYER * len(layers):
+    if _least_sweeps(rotations) > _sweeps_of(layers):
         return False
     first = rotations[:_FIRST_ROTATIONS]
-    share = sum(map(_varies, first)) / max(varying, 1)
+    share = sum(map(_varies, first)) / max(sum(map(_varies, rotations)), 1)
     return len(first) == len(rotations) or sweeps(taken_together(first)) < share * _sweeps_of(layers)
+
+
+def _least_sweeps(rotations: Sequence[Rotation]) -> float:
+    """About as few passes as they can take: words of the same flips in a row leave each other parts of the state."""
+    flips = [rotation.x for rotation in rotations if rotation.x and _varies(rotation)]
+    return sum(1 / len(list(words)) for _, words in groupby(flips))
 
 
 def _varies(rotation: Rotation) -> bool:
