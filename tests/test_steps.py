@@ -145,7 +145,7 @@ def test_what_is_reached_from_zero_is_all_that_is_touched():
     for qubit in range(9):
         circuit.rx(w[qubit], qubit)
         for other in range(qubit):
-            circuit.append(PauliEvolutionGate(SparsePauliOp("ZX"), w[qubit]), [other, qubit])
+            circuit.append(PauliEvolutionGate(SparsePauliOp("ZX"), w[qubit]), [qubit, other])
     with compiler_passes(symmetry_reduction=False, unjoined_halves=False):
         model = QuantumModule(circuit, None, w, observables=["Z" * 9, "Y" * 9])
         found = explain(model)
