@@ -7,6 +7,7 @@ import torch
 from hypothesis import settings
 
 from qiskit_torch_module import _engine
+from qiskit_torch_module._program import evolution
 
 # The same hundred examples each time, or thousands of new ones: HYPOTHESIS_PROFILE=nightly.
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -59,6 +60,15 @@ def force_halves():
     """Forces circuits to start from halves, or not to; by itself the engine chooses again afterwards."""
     yield _engine.force_halves
     _engine.force_halves(False)
+
+
+@pytest.fixture
+def step_by_step(monkeypatch):
+    """Circuits run step by step, whatever they are."""
+    monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
+    _engine.force_steps(True)
+    yield
+    _engine.force_steps(False)
 
 
 @pytest.fixture

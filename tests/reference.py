@@ -63,6 +63,11 @@ def batch_values(circuit, observables, columns, rows) -> np.ndarray:
     )
 
 
+def opened_values(circuit, observables, columns, rows) -> np.ndarray:
+    """The same of a circuit with evolutions, which would be taken for matrices to exponentiate."""
+    return batch_values(circuit.decompose(["PauliEvolution"]), observables, columns, rows)
+
+
 def central_differences(function, point: np.ndarray, step: float = 0.02, order: int = 8) -> np.ndarray:
     """Derivative of `function` with respect to each entry of `point`: shape (P, ...), exact to step^(2 order)."""
     k = np.arange(1, order + 1)

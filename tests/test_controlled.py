@@ -17,7 +17,6 @@ from circuits_zoo import fixed_and_free, random_observables, reuploading
 from conftest import NIGHTLY
 from judgement import Judgement
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine, compiler_passes, explain
-from qiskit_torch_module._program import evolution
 from qiskit_torch_module._program.arrays import AngleTable, engine_arrays
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.controlled import sweeps, taken_together
@@ -27,7 +26,7 @@ from qiskit_torch_module._program.layers import Rotation, X, Y, Z
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation.engines import NO_STATE, NO_WORDS, observable_arrays
 from qiskit_torch_module.outputs import State
-from reference import batch_values, central_differences, state
+from reference import central_differences, opened_values, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 4
 
@@ -35,15 +34,6 @@ NUM_INPUTS, NUM_WEIGHTS = 2, 4
 DOUBLE = {"XXXY": 1, "XXYX": 1, "XYXX": -1, "YXXX": -1, "YYYX": -1, "YYXY": -1, "YXYY": 1, "XYYY": 1}
 SINGLE = {"XY": 1, "YX": -1}
 HOPPING = {"XX": 1, "YY": 1}
-
-
-@pytest.fixture
-def all_together(monkeypatch):
-    """Whatever circuit it is."""
-    monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
-    _engine.force_steps(True)
-    yield
-    _engine.force_steps(False)
 
 
 def rotate(circuit, word, angle, qubits, as_ladder):
@@ -94,11 +84,6 @@ def chemistry(num_qubits, seed, length=9):
     return circuit, x, w
 
 
-def opened_values(circuit, *arguments):
-    """Of the dense simulator, which takes an evolution for a matrix to exponentiate."""
-    return batch_values(circuit.decompose(["PauliEvolution"]), *arguments)
-
-
 @cache
 def judged(num_qubits, seed):
     return Judgement(*chemistry(num_qubits, seed), seed, opened_values)
@@ -106,13 +91,13 @@ def judged(num_qubits, seed):
 
 @pytest.mark.parametrize("seed", range(60) if NIGHTLY else range(3))
 @pytest.mark.parametrize("num_qubits", [1, 2, 4, 6])
-def test_values_and_gradients(num_qubits, seed, instruction_set, all_together, float64):
+def test_values_and_gradients(num_qubits, seed, instruction_set, step_by_step, float64):
     judged(num_qubits, seed).assert_agrees()
 
 
 @pytest.mark.parametrize("num_qubits", [9, 11])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_large_states_agree_with_layers(num_qubits, dtype, layout, all_together):
+def test_large_states_agree_with_layers(num_qubits, dtype, layout, step_by_step):
     circuit, x, w = chemistry(num_qubits, seed=7, length=24)
     observables = random_observables(num_qubits, 7)
     rows = torch.rand(5, NUM_INPUTS, dtype=dtype)
@@ -131,7 +116,7 @@ def test_large_states_agree_with_layers(num_qubits, dtype, layout, all_together)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch.func.jvp of new versions
-def test_derivatives_of_all_kinds(all_together, float64):
+def test_derivatives_of_all_kinds(step_by_step, float64):
     circuit, x, w = chemistry(4, seed=3)
     observables = random_observables(4, 3)
     model = QuantumModule(circuit, x, w, observables=observables, seed_init=1)
@@ -154,7 +139,7 @@ def test_derivatives_of_all_kinds(all_together, float64):
 
 
 @pytest.mark.parametrize("angle", [0.0, np.pi / 2, np.pi, 2 * np.pi])
-def test_at_angles_where_nothing_or_all_moves(angle, instruction_set, all_together, float64):
+def test_at_angles_where_nothing_or_all_moves(angle, instruction_set, step_by_step, float64):
     circuit, w = QuantumCircuit(5), ParameterVector("w", 2)
     circuit.x([0, 1])
     for word, sign in DOUBLE.items():
@@ -352,7 +337,7 @@ def test_a_team_of_three_cuts_the_bra_alike(derivative):
         np.testing.assert_allclose(gradient, alone, atol=1e-10)
 
 
-def test_imaginary_derivatives_see_phases_once(all_together, float64):
+def test_imaginary_derivatives_see_phases_once(step_by_step, float64):
     circuit, w = QuantumCircuit(6), ParameterVector("w", 3)
     circuit.x([0, 1])
     circuit.rz(w[2], 0)  # a phase on |0>, and on |1>
@@ -383,7 +368,7 @@ def test_states_of_circuits_with_matrices_keep_their_phases(float64):
     np.testing.assert_allclose(model().detach().numpy(), expected, atol=1e-12)
 
 
-def test_beside_matrices(all_together, float64):
+def test_beside_matrices(step_by_step, float64):
     circuit, x, w = chemistry(6, seed=5)
     again = circuit.copy()
     circuit.append(HamiltonianGate(random_hermitian(32, seed=1), 0.3), range(5))
@@ -422,7 +407,7 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
     assert not angles.rows
 
 
-def test_states_are_read_with_their_phases(all_together, float64):
+def test_states_are_read_with_their_phases(step_by_step, float64):
     circuit, x, w = chemistry(4, seed=2)
     model = QuantumModule(circuit, x, w, observables=State(), seed_init=0)
     rows = torch.rand(1, NUM_INPUTS)

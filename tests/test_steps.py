@@ -13,20 +13,10 @@ from qiskit.quantum_info import SparsePauliOp
 from circuits_zoo import random_observables, reuploading
 from conftest import NIGHTLY
 from judgement import Judgement
-from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
-from qiskit_torch_module._program import evolution
-from reference import batch_values
+from qiskit_torch_module import QuantumModule, compiler_passes, explain
+from reference import opened_values
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 5
-
-
-@pytest.fixture
-def step_by_step(monkeypatch):
-    """Whatever circuit it is."""
-    monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
-    _engine.force_steps(True)
-    yield
-    _engine.force_steps(False)
 
 
 def by_words(num_qubits, seed, length=12, most_letters=3):
@@ -41,10 +31,6 @@ def by_words(num_qubits, seed, length=12, most_letters=3):
         angle = angles[number] if number < NUM_INPUTS + NUM_WEIGHTS else angles[rng.integers(len(angles))]
         circuit.append(PauliEvolutionGate(SparsePauliOp(label), angle), on)
     return circuit, x, w
-
-
-def opened_values(circuit, *arguments):
-    return batch_values(circuit.decompose(["PauliEvolution"]), *arguments)
 
 
 @cache

@@ -37,10 +37,11 @@ bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Purpos
 template <class Real>
 Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose,
                                 int64_t num_cotangents = 1) {
+    bool by_steps = false;
+    if constexpr (!is_jet<Real>) by_steps = runs_by_steps<Real>(plan, batch.size, batch.num_threads, purpose);
     const auto schedule_for = [&](int num_threads) {
         if constexpr (!is_jet<Real>)
-            if (runs_by_steps<Real>(plan, batch.size, batch.num_threads, purpose))
-                return step_schedule<Real>(plan, batch.size, num_threads, purpose);
+            if (by_steps) return step_schedule<Real>(plan, batch.size, num_threads, purpose);
         return schedule<Real>(plan, batch.size, num_threads, purpose, num_cotangents);
     };
     const auto how = schedule_for(batch.num_threads);

@@ -20,29 +20,52 @@ inline uint32_t parities(uint32_t mask, const std::vector<uint32_t>& vectors) {
     return found;
 }
 
+// Conditions on the bits of an index: parities with masks are even, or odd. Each mask has a bit that no other has, its
+// lowest as it came.
+struct Conditions {
+    std::vector<uint32_t> mask, pivot;
+    std::vector<bool> is_odd;
+    bool contradict = false;
+
+    void add(uint32_t next, bool next_is_odd) {
+        for (size_t i = 0; i < mask.size(); ++i)
+            if (next & pivot[i]) {
+                next ^= mask[i];
+                next_is_odd = next_is_odd != is_odd[i];
+            }
+        if (next == 0) {
+            contradict |= next_is_odd;
+            return;
+        }
+        const uint32_t lowest = next & (0 - next);
+        for (size_t i = 0; i < mask.size(); ++i)
+            if (mask[i] & lowest) {
+                mask[i] ^= next;
+                is_odd[i] = is_odd[i] != next_is_odd;
+            }
+        mask.push_back(next);
+        pivot.push_back(lowest);
+        is_odd.push_back(next_is_odd);
+    }
+
+    // A bit that is no pivot and the pivots which have to change along with it: all parities stay as they are.
+    uint32_t kept_by(uint32_t unit) const {
+        uint32_t flip = unit;
+        for (size_t i = 0; i < mask.size(); ++i)
+            if (mask[i] & unit) flip |= pivot[i];
+        return flip;
+    }
+};
+
 // Independent masks that are even on all vectors: as many as they leave of the first `bits` bits.
 inline std::vector<uint32_t> even_masks(const std::vector<uint32_t>& vectors, int bits) {
-    std::vector<uint32_t> rows, pivots;  // of the vectors, no pivot in two rows
-    for (uint32_t rest : vectors) {
-        for (size_t i = 0; i < rows.size(); ++i)
-            if (rest & pivots[i]) rest ^= rows[i];
-        if (rest == 0) continue;
-        const uint32_t pivot = rest & (0 - rest);
-        for (uint32_t& row : rows)
-            if (row & pivot) row ^= rest;
-        rows.push_back(rest);
-        pivots.push_back(pivot);
-    }
+    Conditions even;
+    uint32_t pivots = 0;
+    for (uint32_t vector : vectors) even.add(vector, false);
+    for (uint32_t pivot : even.pivot) pivots |= pivot;
     std::vector<uint32_t> found;
-    for (int bit = 0; bit < bits; ++bit) {
-        const uint32_t unit = uint32_t(1) << bit;
-        uint32_t mask = unit;
-        for (size_t i = 0; i < rows.size(); ++i) {
-            if (pivots[i] == unit) mask = 0;
-            if (rows[i] & unit) mask |= mask == 0 ? 0 : pivots[i];
-        }
-        if (mask != 0) found.push_back(mask);
-    }
+    for (int bit = 0; bit < bits; ++bit)
+        if (const uint32_t unit = uint32_t(1) << bit; !(unit & pivots)) found.push_back(even.kept_by(unit));
     return found;
 }
 

@@ -287,22 +287,15 @@ Schedule<Real> schedule_within_budget(const Plan& plan, const Question& asked) {
 template <class Real>
 Schedule<Real> schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose,
                         int64_t num_cotangents) {
-    Question asked;
-    asked.batch_size = batch_size;
-    asked.num_threads = num_threads;
-    asked.purpose = purpose;
-    asked.num_cotangents = num_cotangents;
-    return schedule_within_budget<Real>(plan, asked);
+    return schedule_within_budget<Real>(
+        plan,
+        {.batch_size = batch_size, .num_threads = num_threads, .purpose = purpose, .num_cotangents = num_cotangents});
 }
 
 template <class Real>
 Schedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threads, Purpose purpose) {
-    Question asked;
-    asked.batch_size = batch_size;
-    asked.num_threads = num_threads;
-    asked.purpose = purpose;
-    asked.by_steps = true;
-    return schedule_within_budget<Real>(plan, asked);
+    return schedule_within_budget<Real>(
+        plan, {.batch_size = batch_size, .num_threads = num_threads, .purpose = purpose, .by_steps = true});
 }
 
 template Schedule<float> step_schedule(const Plan&, int64_t, int, Purpose);

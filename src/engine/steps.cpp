@@ -166,35 +166,6 @@ std::unique_ptr<Steps::Laid<Real>> Steps::laid() const {
 
 namespace {
 
-// Conditions on the bits of an index: parities with masks are even, or odd. Each mask has a bit that no other has, its
-// lowest as it came.
-struct Conditions {
-    std::vector<uint32_t> mask, pivot;
-    std::vector<bool> is_odd;
-    bool contradict = false;
-
-    void add(uint32_t next, bool next_is_odd) {
-        for (size_t i = 0; i < mask.size(); ++i)
-            if (next & pivot[i]) {
-                next ^= mask[i];
-                next_is_odd = next_is_odd != is_odd[i];
-            }
-        if (next == 0) {
-            contradict |= next_is_odd;
-            return;
-        }
-        const uint32_t lowest = next & (0 - next);
-        for (size_t i = 0; i < mask.size(); ++i)
-            if (mask[i] & lowest) {
-                mask[i] ^= next;
-                is_odd[i] = is_odd[i] != next_is_odd;
-            }
-        mask.push_back(next);
-        pivot.push_back(lowest);
-        is_odd.push_back(next_is_odd);
-    }
-};
-
 // The lowest bits of an index are in the lanes: only conditions that have none of them are settled by the vector.
 ControlsView visited(const Conditions& conditions, uint32_t flip, int num_qubits, int lane_bits,
                      std::vector<uint32_t>& next) {
@@ -216,11 +187,9 @@ ControlsView visited(const Conditions& conditions, uint32_t flip, int num_qubits
     uint32_t all = 0;
     found.count = 1;
     for (int bit = lane_bits; bit < num_qubits; ++bit) {
-        uint32_t step = uint32_t(1) << bit;
-        if (step & (settled | left_out)) continue;
-        for (size_t i = 0; i < conditions.mask.size(); ++i)
-            if (!(conditions.pivot[i] & lanes) && conditions.mask[i] >> bit & 1) step |= conditions.pivot[i];
-        all ^= step;
+        const uint32_t unit = uint32_t(1) << bit;
+        if (unit & (settled | left_out)) continue;
+        all ^= conditions.kept_by(unit);
         next.push_back(all >> lane_bits);
         found.count *= 2;
     }
@@ -258,8 +227,11 @@ std::unique_ptr<Steps::Controls> Steps::controls(int lane_bits) const {
 // What is reached from |0> after a step, if it was so before it.
 void Steps::reach(size_t s, Span& reached) const {
     if (int(reached.dimension()) == num_qubits_) return;
-    if (!is_dense(given_.kind[s])) reached.add_if_independent(given_.x[s]);
-    for (auto q = size_t(given_.qubit_begin[s]); is_dense(given_.kind[s]) && q < size_t(given_.qubit_begin[s + 1]); ++q)
+    if (!is_dense(given_.kind[s])) {
+        reached.add_if_independent(given_.x[s]);
+        return;
+    }
+    for (auto q = size_t(given_.qubit_begin[s]); q < size_t(given_.qubit_begin[s + 1]); ++q)
         reached.add_if_independent(given_.qubit_flip[q]);
 }
 

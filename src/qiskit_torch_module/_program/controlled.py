@@ -60,7 +60,7 @@ def _is_diagonal(step: Step) -> TypeGuard[Rotation]:
     return isinstance(step, Rotation) and step.axis == Z
 
 
-# What another rotation about a word of Z takes of a pass, next to one.
+# What another rotation about a word of Z takes of a pass, next to one: as `next_diagonal` in src/engine/tuning.hpp.
 _NEXT_DIAGONAL = 0.1
 
 

@@ -47,14 +47,14 @@ def steps_of(program: Program) -> tuple[Step, ...] | None:
 
     Steps that are taken together leave constant phases out, which states show.
     """
-    evolution, unjoined = program.evolution, program.unjoined
+    evolution = program.evolution
     if isinstance(program.output, State):
         return tuple(evolution.steps) if evolution.is_stepwise else None
     steps = evolution.taken_steps
-    if steps is None or unjoined is None:
+    if steps is None or program.unjoined is None:
         return steps
-    swept = sweeps(steps, evolution.num_qubits)
-    return steps if swept < unjoined.halves.relative_cost * evolution.layers_in_sweeps else None
+    by_halves = program.unjoined.halves.relative_cost * evolution.layers_in_sweeps
+    return steps if sweeps(steps, evolution.num_qubits) < by_halves else None
 
 
 Program.make_engine = _made

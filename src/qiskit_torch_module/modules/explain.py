@@ -81,11 +81,12 @@ def explain(
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     of_layers = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     unjoined = program.unjoined if schedule["words"] else None
-    steps, amplitude = steps_of(program), 16 if dtype == torch.float64 else 8
+    steps: Sequence[Step] = (steps_of(program) or ()) if schedule["by_steps"] else ()
+    amplitude = 16 if dtype == torch.float64 else 8
     if unjoined is not None:
         of_layers = (0,) * len(runs)
         values, gradients = work_of_halves(unjoined, amplitude)
-    elif steps is None or not schedule["by_steps"]:
+    elif not schedule["by_steps"]:
         values, gradients = _work_of_layers(evolution.num_qubits, schedule, runs, of_layers, batch_size, amplitude)
     else:
         values, gradients = work_of_steps(evolution.num_qubits, steps, amplitude)
@@ -106,8 +107,8 @@ def explain(
         prefix_layers=schedule["prefix_layers"],
         absorbed_runs=schedule["measured_runs"],
         dense_qubits=tuple(len(step.qubits) for step in evolution.steps if not isinstance(step, Rotation)),
-        controls=_controls(steps if steps and schedule["by_steps"] else ()),
-        swept=sweeps(steps, evolution.num_qubits) if steps and schedule["by_steps"] else 0.0,
+        controls=_controls(steps),
+        swept=sweeps(steps, evolution.num_qubits),
         encodings=tuple(block.name for block in blocks if isinstance(block, AmplitudeBlock)),
         bound=tuple(block.name for block in blocks if isinstance(block, BoundBlock)),
         values=values,
