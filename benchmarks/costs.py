@@ -1,7 +1,8 @@
 """What calls of each method take, and the rates in `_simulation/costs.py` that expect it: `method="auto"` goes by them.
 
-Training steps of a module, in single precision on one thread, over qubits, samples and steps of a program; the three
-rates of a method make the squared logarithms of measured to expected times as small as they can be.
+Training steps of a module, in single precision on one thread, over qubits, samples and steps of a program, and what
+else people train (`workloads`); the three rates of a method make the logarithms of measured to expected times as small
+as they can be.
 """
 
 from __future__ import annotations
@@ -9,27 +10,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import record
 import torch
+import workloads
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 from scipy.optimize import least_squares
 
 from qiskit_torch_module import QuantumModule
-from qiskit_torch_module._simulation.costs import NATIVE, PYTORCH, Rates, num_steps
+from qiskit_torch_module._simulation.costs import NATIVE, PYTORCH, Rates, by_steps, by_sweeps
+from qiskit_torch_module._simulation.method import Task
 from qiskit_torch_module.reproduce.runners.workload import Spec
 from qiskit_torch_module.reproduce.store import described, machine
 
 RATES = {"native": NATIVE, "pytorch": PYTORCH}
-QUBITS, BATCHES, DEPTHS = (2, 6, 10, 14), (1, 8, 64), (0, 1, 4, 16)
+COUNTS = {"native": by_sweeps, "pytorch": by_steps}
+QUBITS, BATCHES, DEPTHS = (2, 6, 10, 14, 18), (1, 8, 64), (0, 1, 4, 16)
 QUICK_QUBITS, QUICK_BATCHES, QUICK_DEPTHS = (2, 8), (1, 8), (0, 1, 4)
-# Amplitudes times steps: what PyTorch keeps for the way back fits in memory.
-MOST = 10_000_000
+# Amplitudes that are gone through: half a second; what PyTorch keeps for the way back fits in memory.
+MOST = {"native": 1e9, "pytorch": 1e7}
 
 
 Circuit = tuple[QuantumCircuit, list[Parameter], list[Parameter]]
@@ -57,38 +63,52 @@ CIRCUITS: dict[str, Callable[[int, int], Circuit]] = {"reference": _reference, "
 LEAST_DEPTH = {"reference": 1, "neighbours": 0}
 
 
-def _points(quick: bool) -> Iterator[dict[str, Any]]:
-    """Measured times (s)."""
+def _models(quick: bool) -> Iterator[tuple[str, Callable[[str], QuantumModule], Sequence[int]]]:
+    """Names, modules by their method, and numbers of samples."""
     for name, make in CIRCUITS.items():
         for qubits in QUICK_QUBITS if quick else QUBITS:
             for depth in QUICK_DEPTHS if quick else DEPTHS:
-                if depth < LEAST_DEPTH[name]:
-                    continue
-                circuit, x, w = make(qubits, depth)
-                for method in RATES:
-                    model = QuantumModule(circuit, x, w, method=method, seed_init=0)
-                    evolution = model._program.evolution
-                    simulated, steps = evolution.num_qubits, num_steps(evolution)
-                    for batch in QUICK_BATCHES if quick else BATCHES:
-                        if steps * batch << simulated <= MOST:
-                            point = {"circuit": name, "qubits": simulated, "steps": steps, "batch": batch}
-                            yield {**point, "method": method, "seconds": _seconds(model, batch)}
+                if depth >= LEAST_DEPTH[name]:
+                    title, made = f"{name}, {qubits} qubits, {depth} layers", make(qubits, depth)
+                    yield title, partial(_module, *made, "individualZ"), QUICK_BATCHES if quick else BATCHES
+    for name in workloads.QUICK if quick else workloads.possible():
+        circuit, terms = workloads.WORKLOADS[name]()
+        observable = SparsePauliOp.from_sparse_list(terms, circuit.num_qubits)
+        yield name, partial(_module, circuit, [], list(circuit.parameters), observable), (1,)
+
+
+def _module(
+    circuit: QuantumCircuit, x: list[Parameter], w: list[Parameter], observables: Any, method: str
+) -> QuantumModule:
+    return QuantumModule(circuit, x, w, observables=observables, method=method, seed_init=0)
+
+
+def _points(quick: bool) -> Iterator[dict[str, Any]]:
+    """Measured times (s)."""
+    for name, make, batches in _models(quick):
+        for method, count in COUNTS.items():
+            model = make(method)
+            for batch in batches:
+                steps, amplitudes = count(model._program, Task(batch))
+                if amplitudes <= MOST[method]:
+                    point = {"circuit": name, "batch": batch, "steps": steps, "amplitudes": amplitudes}
+                    yield {**point, "method": method, "seconds": _seconds(model, batch)}
 
 
 def _seconds(model: QuantumModule, batch: int) -> float:
     """The shortest of many training steps: processor time, of which others on the machine take none."""
-    inputs = torch.rand(batch, len(model.encoding_parameters))
-    model(inputs).sum().backward()
+    inputs = [torch.rand(batch, len(model.encoding_parameters))] if model.encoding_parameters else []
+    model(*inputs).sum().backward()
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 0.1 and len(times) < 300):
         start = time.process_time()
-        model(inputs).sum().backward()
+        model(*inputs).sum().backward()
         times.append(time.process_time() - start)
     return min(times)
 
 
 def _expected(rates: Rates, point: dict[str, Any]) -> float:
-    return rates.seconds(point["steps"], point["batch"] * 2.0 ** point["qubits"])
+    return rates.seconds(point["steps"], point["amplitudes"])
 
 
 def _fit(points: Sequence[dict[str, Any]], start: Rates) -> Rates:
@@ -135,7 +155,7 @@ def markdown(results: dict[str, Any]) -> str:
         "# What methods take",
         "",
         f"{described(results)}; float32, values and gradients. Rates in seconds: of a call, of a step, and of an "
-        "amplitude of a sample in a step; and the largest factor between expected and measured times, either way.",
+        "amplitude that is gone through; and the largest factor between expected and measured times, either way.",
         "",
         "| method | rates | call | step | amplitude | factor |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
@@ -146,11 +166,11 @@ def markdown(results: dict[str, Any]) -> str:
             lines.append(f"| {method} | {name} | {numbers} | {one['factor']:.1f} |")
     lines += [
         "",
-        "| circuit | qubits | steps | batch | method | measured, ms | expected, ms |",
-        "| --- | ---: | ---: | ---: | --- | ---: | ---: |",
+        "| circuit | batch | method | steps | amplitudes | measured, ms | expected, ms |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     for point in results["points"]:
-        where = " | ".join(str(point[key]) for key in ("circuit", "qubits", "steps", "batch", "method"))
+        where = " | ".join(str(point[key]) for key in ("circuit", "batch", "method", "steps"))
         expected = _expected(RATES[point["method"]], point)
-        lines.append(f"| {where} | {1e3 * point['seconds']:.3g} | {1e3 * expected:.3g} |")
+        lines.append(f"| {where} | {point['amplitudes']:.3g} | {1e3 * point['seconds']:.3g} | {1e3 * expected:.3g} |")
     return "\n".join(lines) + "\n"

@@ -3,7 +3,7 @@
 QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by
 random words, rings of controlled rotations, Givens rotations, and molecules: one training step, value and all
 gradients, without data, in single precision on one thread.
-Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.costs` counts
+Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.work` counts
 them; bytes are counted without a cache, so that small states go beyond the rate of memory. The limits are measured in
 the same run.
 """
@@ -28,8 +28,7 @@ from qiskit.quantum_info import SparsePauliOp
 from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, explain
-from qiskit_torch_module._program.symmetries import without_settled
-from qiskit_torch_module._simulation.costs import Work, work_of_terms
+from qiskit_torch_module._simulation.work import Work, work_of_terms
 from qiskit_torch_module.reproduce.store import described, machine, plain
 
 Terms = list[tuple[str, list[int], float]]  # letters, on qubits, coefficient
@@ -189,6 +188,11 @@ WORKLOADS: Mapping[str, Callable[[], Workload]] = {
 QUICK = ("QAOA, 12 qubits, 8 layers", "UCCSD, 12 qubits, 500 terms")
 
 
+def possible() -> list[str]:
+    """Names of workloads that can be had: molecules need qiskit-nature."""
+    return [name for name in WORKLOADS if IS_POSSIBLE or name.split(",")[0] not in MOLECULES]
+
+
 def _point(name: str) -> dict[str, Any]:
     circuit, terms = WORKLOADS[name]()
     observable = SparsePauliOp.from_sparse_list(terms, circuit.num_qubits)
@@ -200,7 +204,7 @@ def _point(name: str) -> dict[str, Any]:
         model().sum().backward()
 
     said = explain(model, num_threads=THREADS)
-    output = without_settled(model._program).expectation_values
+    output = model._program.simulated.expectation_values
     assert output is not None
     # Halves that are never joined have it among their own.
     read, seeded = (Work(0, 0), Work(0, 0)) if said.words else work_of_terms(said.num_simulated_qubits, output.terms, 8)
@@ -219,10 +223,9 @@ def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
     """Measures every workload; writes JSON and a table."""
     results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "limits": limits()}
     results["workloads"] = []
-    for name in QUICK if quick else WORKLOADS:
-        if name.split(",")[0] in MOLECULES and not IS_POSSIBLE:
-            console.print(name, "is left out: pip install qiskit-nature", highlight=False)
-            continue
+    if not (quick or IS_POSSIBLE):
+        console.print("molecules are left out: pip install qiskit-nature", highlight=False)
+    for name in QUICK if quick else possible():
         results["workloads"].append(_point(name))
         console.print(name, f"{results['workloads'][-1]['ms']:.3g} ms", highlight=False)
     return record.write(folder, "workloads", results, markdown(results))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import settings
 
 from qiskit_torch_module import _engine
-from qiskit_torch_module._program import evolution
+from qiskit_torch_module._program import effort
 
 # The same hundred examples each time, or thousands of new ones: HYPOTHESIS_PROFILE=nightly.
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -65,7 +65,7 @@ def force_halves():
 @pytest.fixture
 def step_by_step(monkeypatch):
     """Circuits run step by step, whatever they are."""
-    monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", float("inf"))
+    monkeypatch.setattr(effort, "_OF_LAYER", float("inf"))
     _engine.force_steps(True)
     yield
     _engine.force_steps(False)

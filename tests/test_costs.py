@@ -1,5 +1,6 @@
 """What methods are expected to take."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,8 +10,11 @@ from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
 from qiskit_torch_module._program.evolution import Evolution
 from qiskit_torch_module._program.layers import Rotation, Y
+from qiskit_torch_module._program.output import ExpectationValues
+from qiskit_torch_module._program.program import Program
+from qiskit_torch_module._reading.paulis import PauliTerms
 from qiskit_torch_module._reading.polynomials import Polynomial
-from qiskit_torch_module._simulation.costs import NATIVE, PYTORCH, num_steps
+from qiskit_torch_module._simulation.costs import native_cost, num_steps, plain_cost
 from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module._simulation.method import Task
 from qiskit_torch_module._simulation.native import Native
@@ -32,24 +36,38 @@ def evolutions(draw):
     return Evolution(num_qubits, 0, 0, tuple(rotations), Polynomial())
 
 
-@given(evolutions(), tasks)
-def test_the_engine_is_the_cheaper_one_wherever_it_can_compute(evolution, task):
-    native, pytorch = NATIVE.of(evolution, task), PYTORCH.of(evolution, task)
-    assert 0 < native.seconds < pytorch.seconds
+METHODS = {"native": native_cost, "pytorch": plain_cost}
 
 
-@given(evolutions(), tasks, st.sampled_from([NATIVE, PYTORCH]))
-def test_more_work_takes_no_less(evolution, task, rates):
-    whole = rates.of(evolution, task)
+@st.composite
+def programs(draw):
+    evolution = draw(evolutions())
+    masks = st.integers(0, (1 << evolution.num_qubits) - 1)
+    strings = draw(st.lists(st.tuples(masks, masks), max_size=20))
+    x, z = (np.array(part, dtype=np.uint32) for part in (zip(*strings, strict=True) if strings else ((), ())))
+    count = len(strings)
+    terms = PauliTerms(np.zeros(count, dtype=np.int32), x, z, np.ones(count))
+    return Program(evolution, ExpectationValues((0.0,), terms))
+
+
+@given(programs(), tasks)
+def test_the_engine_is_the_cheaper_one_wherever_it_can_compute(program, task):
+    assert 0 < native_cost(program, task).seconds < plain_cost(program, task).seconds
+
+
+@given(programs(), tasks, st.sampled_from(sorted(METHODS)))
+def test_more_work_takes_no_less(program, task, method):
+    cost = METHODS[method]
+    whole = cost(program, task)
     for one in (
         Task(2 * task.batch_size, task.dtype, order=task.order, num_threads=task.num_threads),
         Task(task.batch_size, torch.float64, order=task.order, num_threads=task.num_threads),
         Task(task.batch_size, task.dtype, order=task.order + 1, num_threads=task.num_threads),
     ):
-        more = rates.of(evolution, one)
-        assert more.seconds >= whole.seconds - 1e-12
-        assert more.bytes >= whole.bytes or task.order == 0
-    assert num_steps(evolution) == len(evolution.rotations)
+        more = cost(program, one)
+        assert more.seconds >= whole.seconds * (1 - 1e-12)
+        assert more.bytes >= whole.bytes or task.order == 0 or method == "native"
+    assert num_steps(program.evolution) == len(program.evolution.rotations)
 
 
 MIB = 2**20

@@ -9,7 +9,7 @@ from qiskit.circuit import ParameterVector
 import reference
 from circuits_zoo import Case, qaoa, random_observables, reuploading
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
-from qiskit_torch_module._program import evolution
+from qiskit_torch_module._program import effort
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.halves import halves_of
 from qiskit_torch_module._program.layers import layers_of
@@ -326,8 +326,8 @@ def crossing(n):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("n", [12, 13, 14])
 def test_halves_of_several_blocks_end_in_the_order_in_which_they_are_joined(n, layout, monkeypatch):
-    monkeypatch.setattr(evolution, "_SWEEPS_OF_RUN", 0.0)  # else it runs step by step
-    monkeypatch.setattr(evolution, "_SWEEPS_OF_LAYER", 0.0)
+    monkeypatch.setattr(effort, "_OF_RUN", 0.0)  # else it runs step by step
+    monkeypatch.setattr(effort, "_OF_LAYER", 0.0)
     case = crossing(n)
     with compiler_passes(symmetry_reduction=False):
         halved, whole = module_of(case), module_of(case, halved=False)

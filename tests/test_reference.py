@@ -15,7 +15,7 @@ import typer
 from qiskit import QuantumCircuit
 
 import qiskit_torch_module as qtm
-from qiskit_torch_module._simulation.costs import Work
+from qiskit_torch_module._simulation.work import Work
 from qiskit_torch_module.cli import app
 from qiskit_torch_module.explain import Explanation
 

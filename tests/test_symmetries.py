@@ -17,20 +17,20 @@ from circuits_zoo import qaoa
 from conftest import NIGHTLY
 from judgement import Judgement
 from qiskit_torch_module import FastReverseEstimatorGradient, QuantumModule, _engine
-from qiskit_torch_module._program import cache, symmetries
-from qiskit_torch_module._program.symmetries import without_settled
+from qiskit_torch_module._program import cache
+from qiskit_torch_module._program.program import Program
 from reference import batch_values
 
 
 @pytest.fixture(params=["flips", "turned back"])
 def wherever_possible(request, monkeypatch):
     """Whatever it costs; and the other way round where quarter turns were moved."""
-    prefers = 1 if request.param == "flips" else -1
-    monkeypatch.setattr(
-        symmetries,
-        "_cost",
-        lambda program: (program.evolution.num_qubits, prefers * len(program.evolution.rotations)),
-    )
+    prefers = 1e-6 if request.param == "flips" else -1e-6
+
+    def amplitudes(program, in_series=False):
+        return program.evolution.num_qubits + prefers * len(program.evolution.rotations)
+
+    monkeypatch.setattr(Program, "amplitudes", amplitudes)
     monkeypatch.setattr(cache, "_programs", OrderedDict())  # others have their engines already
 
 
@@ -125,7 +125,7 @@ def test_symmetries_that_are_found(case, settled, wherever_possible, instruction
         with qtm.compiler_passes(symmetry_reduction=acts):
             model = QuantumModule(circuit, None, weights, observables=observable, variational_params_initial=initial)
         program = model._program
-        assert program.evolution.num_qubits - without_settled(program).evolution.num_qubits == acts * settled
+        assert program.evolution.num_qubits - program.simulated.evolution.num_qubits == acts * settled
         for dtype in (torch.float32, torch.float64):
             at = model.variational.detach().to(dtype).requires_grad_()
 
@@ -150,7 +150,7 @@ def test_data_in_a_sector(wherever_possible):
         inputs = torch.linspace(-1, 1, 3 * 11, dtype=torch.float64).reshape(11, 3).requires_grad_()
         one(inputs).sin().sum().backward()
         found.append([inputs.grad, *(set_.grad for set_ in one.parameters())])
-    assert without_settled(model._program).evolution.num_qubits == 2
+    assert model._program.simulated.evolution.num_qubits == 2
     for own, expected in zip(*found, strict=True):
         torch.testing.assert_close(own, expected)
 
@@ -159,13 +159,13 @@ def test_one_rotation_breaks_them():
     circuit, weights, observable = chain(9)
     circuit.rz(weights[0], 4)
     model = QuantumModule(circuit, None, weights, observables=observable)
-    assert without_settled(model._program) is model._program
+    assert model._program.simulated is model._program
 
 
 def test_few_qubits_are_fewer_yet():
     circuit, weights, observable = chain(3)
     model = QuantumModule(circuit, None, weights, observables=observable)
-    assert without_settled(model._program).evolution.num_qubits == 2
+    assert model._program.simulated.evolution.num_qubits == 2
 
 
 def ring(n):
@@ -190,7 +190,7 @@ def test_diagonals_that_are_read_stay_diagonals(case):
     n = circuit.num_qubits
     observable = SparsePauliOp.from_sparse_list([("ZZ", [*pair], 1.0) for pair in pairs], n)
     program = QuantumModule(circuit, None, weights, observables=observable)._program
-    assert without_settled(program) is program
+    assert program.simulated is program
     assert not program.expectation_values.terms.x.any()
 
 
@@ -234,7 +234,7 @@ def test_a_module_keeps_what_its_passes_were(tmp_path):
     with qtm.compiler_passes(symmetry_reduction=False):
         model = QuantumModule(circuit, None, weights, observables=observable)
     qtm.save(model, tmp_path / "model.qtm")
-    assert without_settled(qtm.load(tmp_path / "model.qtm")._program).evolution.num_qubits == 12
+    assert qtm.load(tmp_path / "model.qtm")._program.simulated.evolution.num_qubits == 12
 
 
 def test_a_phase_of_few_angles_is_summed_over_energies(instruction_set):

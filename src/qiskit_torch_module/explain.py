@@ -1,6 +1,6 @@
 """Where versions before had `explain`."""
 
-from ._simulation.costs import Work
+from ._simulation.work import Work
 from .modules.explain import explain
 from .modules.explanation import Explanation
 

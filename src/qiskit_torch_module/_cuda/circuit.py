@@ -17,7 +17,6 @@ from .._program.arrays import AngleTable, engine_arrays
 from .._program.layers import Layer
 from .._program.output import ExpectationValues, State
 from .._program.program import Program
-from .._program.symmetries import without_settled
 from .._reading.polynomials import Polynomial
 from .absorption import Moment, absorbed
 from .slots import Slot
@@ -174,7 +173,7 @@ def by_key(pairs: Sequence[tuple[int, Any]], count: int) -> tuple[list[int], lis
 
 @lru_cache(maxsize=64)
 def _made(program: Program) -> Circuit:
-    program = without_settled(program)
+    program = program.simulated
     evolution, output = program.evolution, program.output
     read = output if isinstance(output, ExpectationValues) else Amplitudes.of(evolution)
     return part_of(program, evolution.num_qubits, evolution.layers or (Layer(),), read, Part.WHOLE)

@@ -17,6 +17,7 @@ from .._reading.polynomials import Polynomial
 from .blocks import Block
 from .controlled import sweeps, taken_together
 from .dense import Diagonal, Matrix, PlainStep, Step, VirtualQubits, in_order
+from .effort import sweeps_of_layers
 from .halves import Halves, halves_of
 from .layers import Layer, Rotation, layers_of
 from .origins import Given, Origins
@@ -153,13 +154,17 @@ class Evolution:
         swept = sweeps(together, self.num_qubits)
         if apart is not None:
             return together if swept < sweeps(apart, self.num_qubits) else apart
-        return together if swept < _sweeps_of(self.layers) and swept < self.layers_in_sweeps else None
+        return together if swept < sweeps_of_layers(self.layers) and swept < self.layers_in_sweeps else None
 
     @property
     def layers_in_sweeps(self) -> float:
         """Passes of steps over the state that take as long as its layers, from halves where that is faster."""
-        relative = 1.0 if self.halves is None else min(1.0, self.halves.relative_cost)
-        return relative * _sweeps_of(self.layers)
+        return self.share_of_joined * sweeps_of_layers(self.layers)
+
+    @property
+    def share_of_joined(self) -> float:
+        """Time of its layers where they start from halves that are joined, to that without halves."""
+        return 1.0 if self.halves is None else min(1.0, self.halves.relative_cost)
 
     @cached_property
     def unshared(self) -> Evolution:
@@ -238,23 +243,16 @@ class Evolution:
         return {name: value for name, value in self.__dict__.items() if name not in _MADE_AGAIN}
 
 
-# A layer, with the phase after it, and each of its runs take as long as so many passes of steps, which multiply by no
-# phases: one thread, 8 to 18 qubits (benchmarks/README.md). A first layer is a product state.
-_SWEEPS_OF_LAYER, _SWEEPS_OF_RUN = 2.1, 0.55
 _FIRST_ROTATIONS = 1 << 10
-
-
-def _sweeps_of(layers: Sequence[Layer]) -> float:
-    return _SWEEPS_OF_LAYER * (len(layers) - 1) + _SWEEPS_OF_RUN * sum(len(layer.runs) for layer in layers[1:])
 
 
 def _may_be_taken_together(rotations: Sequence[Rotation], layers: Sequence[Layer]) -> bool:
     """Whether it is worth looking: layers are not full of rotations, and the first of many are fast."""
-    if _least_sweeps(rotations) > _sweeps_of(layers):
+    if _least_sweeps(rotations) > sweeps_of_layers(layers):
         return False
     first = rotations[:_FIRST_ROTATIONS]
     share = sum(map(_varies, first)) / max(sum(map(_varies, rotations)), 1)
-    return len(first) == len(rotations) or sweeps(taken_together(first)) < share * _sweeps_of(layers)
+    return len(first) == len(rotations) or sweeps(taken_together(first)) < share * sweeps_of_layers(layers)
 
 
 def _least_sweeps(rotations: Sequence[Rotation]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,12 +14,15 @@ import numpy.typing as npt
 from .._core.collector import without_collections
 from .._core.shown import Rows, Shown, angle
 from .angle_map import AngleMap
+from .dense import Step
+from .effort import BESIDE_LAYER, BESIDE_STEP, sweeps_of_layers, sweeps_of_reading, sweeps_of_steps
 from .evolution import Evolution
 from .halves import LEAST_QUBITS
 from .layers import Rotation, X, Z
 from .output import ExpectationValues, Output, State, distinct
 from .rotations import apart, felt, varying
 from .settings import Setting, settings_of
+from .symmetries import settled
 from .unjoined import Unjoined, unjoined_of
 
 _MOST_SHOWN = 40  # rotations in a notebook
@@ -140,8 +143,66 @@ class Program(Shown):
             return None
         if output is None or evolution.is_stepwise or not (passes.halved_start and passes.unjoined_halves):
             return None
-        joined = 1.0 if evolution.halves is None else min(1.0, evolution.halves.relative_cost)
-        return unjoined_of(evolution.layers, evolution.num_qubits, output, passes.observable_absorption, joined)
+        may_absorb, joined = passes.observable_absorption, evolution.share_of_joined
+        return unjoined_of(evolution.layers, evolution.num_qubits, output, may_absorb, joined)
+
+    @property
+    def simulated(self) -> Program:
+        """The same expectation values from as few qubits as hold the state, where that is faster; else itself."""
+        return self._settled or self
+
+    @cached_property
+    @without_collections
+    def _settled(self) -> Program | None:
+        evolution, output = self.evolution, self.expectation_values
+        if output is None or evolution.is_stepwise or not evolution.passes.symmetry_reduction:
+            return None
+        fastest = min([self, *(Program(*one) for one in settled(evolution, output))], key=Program.amplitudes)
+        return None if fastest is self else fastest
+
+    @property
+    def taken_steps(self) -> tuple[Step, ...] | None:
+        """The steps in which the engine runs it; None: it runs by layers.
+
+        Steps that are taken together leave constant phases out, which states show.
+        """
+        evolution = self.evolution
+        if isinstance(self.output, State):
+            return tuple(evolution.steps) if evolution.is_stepwise else None
+        steps = evolution.taken_steps
+        if steps is None or self.unjoined is None:
+            return steps
+        return steps if self._swept_by(steps) < self._swept_by_halves(self.unjoined) else None
+
+    def amplitudes(self, in_series: bool = False) -> float:
+        """Those that the engine takes as long for as for a sample, one sweep each (`effort`).
+
+        Args:
+            in_series: Along directions, where it runs by layers, and halves are joined.
+        """
+        evolution, steps, unjoined = self.evolution, self.taken_steps, self.unjoined
+        if in_series and not evolution.is_stepwise:
+            steps = unjoined = None
+        if steps is not None:
+            sweeps, beside = self._swept_by(steps), BESIDE_STEP * len(steps)
+        else:
+            sweeps, beside = evolution.layers_in_sweeps + self._swept_by_reading, BESIDE_LAYER * len(evolution.layers)
+            if unjoined is not None:
+                sweeps = min(sweeps, self._swept_by_halves(unjoined))
+        return sweeps * 2.0**evolution.num_qubits + beside
+
+    def _swept_by(self, steps: Sequence[Step]) -> float:
+        return sweeps_of_steps(steps, self.evolution.num_qubits) + self._swept_by_reading
+
+    def _swept_by_halves(self, unjoined: Unjoined) -> float:
+        evolution = self.evolution
+        whole = sweeps_of_layers(evolution.layers) + self._swept_by_reading / evolution.share_of_joined
+        return unjoined.halves.relative_cost * whole
+
+    @cached_property
+    def _swept_by_reading(self) -> float:
+        output = self.expectation_values
+        return 0.0 if output is None else sweeps_of_reading(output.terms, self.evolution.num_qubits)
 
     @cached_property
     def felt(self) -> tuple[bool, ...]:

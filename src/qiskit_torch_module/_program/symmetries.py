@@ -17,35 +17,24 @@ import numpy as np
 
 from .._reading.paulis import PauliTerms, parity
 from .._reading.polynomials import Polynomial
-from .controlled import sweeps
 from .evolution import Evolution
 from .gf2 import Basis, is_odd
 from .halves import Index
-from .layers import Layer, Rotation, Y, rotations_about
+from .layers import Rotation, Y, rotations_about
 from .output import ExpectationValues
-from .program import Program
 from .words import QuarterTurns, Word
 
-# Of a layer, or a step, beside what it does to every amplitude: in amplitudes; and of its diagonal: in rotations.
-_COST_OF_LAYER, _COST_OF_PHASE, _COST_OF_STEP, _COST_OF_SWEEP = 256, 6, 48, 1.5
-# Of reading the terms of an observable that flip the same bits: in rotations of all amplitudes.
-_COST_OF_FLIP = 0.35
 
-
-def without_settled(program: Program) -> Program:
-    """The same expectation values from as few qubits as hold the state, where that is faster; else the program."""
-    evolution, output = program.evolution, program.expectation_values
-    if output is None or evolution.is_stepwise or not evolution.passes.symmetry_reduction:
-        return program
+def settled(evolution: Evolution, output: ExpectationValues) -> list[tuple[Evolution, ExpectationValues]]:
+    """Evolutions of fewer qubits with observables of the same values; none where nothing is settled."""
     sector = _sector(evolution)
     if sector is None:
-        return program
+        return []
     moved = _moved(output, sector.turns, sector.index)
-    candidates = [Program(sector.flipping, moved)]
+    found = [(sector.flipping, moved)]
     if sector.turned is not None:
-        candidates.append(Program(sector.turned, _exchanged(moved)))
-    best = min(candidates, key=_cost)
-    return best if _cost(best) < _cost(program) else program
+        found.append((sector.turned, _exchanged(moved)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -159,29 +148,3 @@ def _exchanged(output: ExpectationValues) -> ExpectationValues:
     terms = output.terms
     coefficient = np.where(terms.is_imaginary, -terms.coefficient, terms.coefficient)
     return ExpectationValues(output.constants, PauliTerms(terms.observable, terms.z, terms.x, coefficient))
-
-
-def _cost(program: Program) -> float:
-    """Of a way there and of reading the observables, in amplitudes that are rotated once."""
-    terms = program.output.terms if isinstance(program.output, ExpectationValues) else PauliTerms.none()
-    amplitudes = 1 << program.evolution.num_qubits
-    joined = _cost_of_way(program.evolution) + _COST_OF_FLIP * amplitudes * len(np.unique(terms.x))
-    if program.unjoined is None:
-        return joined
-    return min(joined, program.unjoined.halves.relative_cost * _cost_of_layers(program.evolution))
-
-
-def _cost_of_way(evolution: Evolution) -> float:
-    steps, amplitudes = evolution.taken_steps, 1 << evolution.num_qubits
-    if steps is not None:
-        return _COST_OF_STEP * len(steps) + _COST_OF_SWEEP * sweeps(steps, evolution.num_qubits) * amplitudes
-    cost = _cost_of_layers(evolution)
-    return cost if evolution.halves is None else cost * min(1.0, evolution.halves.relative_cost)
-
-
-def _cost_of_layers(evolution: Evolution) -> float:
-    return sum(_COST_OF_LAYER + (1 << evolution.num_qubits) * _work(layer) for layer in evolution.layers)
-
-
-def _work(layer: Layer) -> int:
-    return len(layer.runs) + _COST_OF_PHASE

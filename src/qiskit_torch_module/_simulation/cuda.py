@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .._program.program import Program
-from .costs import CUDA
+from .costs import CUDA, by_steps
 from .method import Cost, Method, Refusal, Runner, Task
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Cuda(Method):
         from .._cuda.room import bytes_of
 
         size = bytes_of(circuit, task.batch_size, task.dtype is torch.float64, H100)
-        return Cost(CUDA.of(program.evolution, task).seconds, size)
+        return Cost(CUDA.seconds(*by_steps(program, task), task.order), size)
 
     def prepare(self, program: Program) -> Runner:
         """Compiles nothing yet: kernels are made for the first values.

@@ -14,14 +14,12 @@ from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
 from .._program.arrays import AngleTable, engine_arrays, no_phases
-from .._program.controlled import sweeps
-from .._program.dense import Step, step_arrays
+from .._program.dense import step_arrays
 from .._program.halves import Halves
 from .._program.layers import Layer
 from .._program.output import ExpectationValues, State, grouped
 from .._program.passes import Passes
 from .._program.program import Program
-from .._program.symmetries import without_settled
 from .._program.unjoined import NO_WORDS, Unjoined
 
 
@@ -38,23 +36,8 @@ def engine_of(program: Program) -> Engine:
 def _made(program: Program) -> Engine:
     if (reason := program.evolution.too_wide) is not None:
         raise ValueError(reason)
-    program = without_settled(program)
+    program = program.simulated
     return _stepwise_engine(program) if program.evolution.is_stepwise else _layered_engine(program)
-
-
-def steps_of(program: Program) -> tuple[Step, ...] | None:
-    """The steps in which the engine runs a program; None: it runs by layers.
-
-    Steps that are taken together leave constant phases out, which states show.
-    """
-    evolution = program.evolution
-    if isinstance(program.output, State):
-        return tuple(evolution.steps) if evolution.is_stepwise else None
-    steps = evolution.taken_steps
-    if steps is None or program.unjoined is None:
-        return steps
-    by_halves = program.unjoined.halves.relative_cost * evolution.layers_in_sweeps
-    return steps if sweeps(steps, evolution.num_qubits) < by_halves else None
 
 
 Program.make_engine = _made
@@ -67,7 +50,7 @@ def _layered_engine(program: Program) -> Engine:
     layers = evolution.layers
     stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(layers):,} layers")
     num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
-    angles, steps = AngleTable(), steps_of(program)
+    angles, steps = AngleTable(), program.taken_steps
     arrays = arrays_of(layers, evolution.passes, output, angles)
     if steps is None:
         halves, unjoined = evolution.halves, program.unjoined
@@ -90,7 +73,7 @@ def _layered_engine(program: Program) -> Engine:
 def _stepwise_engine(program: Program) -> Engine:
     evolution, angles = program.evolution, AngleTable()
     arrays = arrays_of((), evolution.passes, _native_output(program), angles)
-    steps = step_arrays(steps_of(program) or (), angles)
+    steps = step_arrays(program.taken_steps or (), angles)
     num_inputs, num_weights = evolution.num_all_inputs, evolution.num_all_weights
     return Engine(evolution.num_qubits, num_inputs, num_weights, {**arrays, **angles.arrays()}, steps=dict(steps))
 

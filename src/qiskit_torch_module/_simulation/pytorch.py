@@ -27,7 +27,7 @@ from .._reading.polynomials import Polynomial
 from ..outputs.paulis import flip_table, parts_of, sign_table
 from ..outputs.paulis import values as values_of_paulis
 from .columns import variables_for
-from .costs import PYTORCH, refused_states
+from .costs import plain_cost, refused_states
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import joined
 from .reading import read
@@ -52,7 +52,7 @@ class PyTorch(Method):
         """From the number of steps. Refused if there is no memory even for values."""
         if (reason := program.evolution.too_wide) is not None:
             return Refusal(reason)
-        least, budget = PYTORCH.of(program.evolution, replace(task, order=0)).bytes, memory_budget()
+        least, budget = plain_cost(program, replace(task, order=0)).bytes, memory_budget()
         if least > budget:
             return Refusal(
                 f"states of {program.evolution.num_qubits} qubits take {least / 2**30:.3g} GiB, more than the memory "
@@ -60,7 +60,7 @@ class PyTorch(Method):
             )
         if (refusal := refused_states(program, task)) is not None:
             return refusal
-        return PYTORCH.of(program.evolution, task)
+        return plain_cost(program, task)
 
     def prepare(self, program: Program) -> PyTorchRunner:
         """A runner without a state of its own."""

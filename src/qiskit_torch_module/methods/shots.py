@@ -15,7 +15,7 @@ from .._core.arguments import whole_number
 from .._program.program import Program
 from .._program.rotations import varying
 from .._program.settings import Setting
-from .._simulation.costs import NATIVE, refused_states
+from .._simulation.costs import native_seconds, refused_states
 from .._simulation.engines import engine_of
 from .._simulation.method import Cost, Method, Optional, Refusal, Runner, Spending, Task
 from .._simulation.native import Native
@@ -120,15 +120,15 @@ class Shots(Method):
         rows *= len(program.settings)
         threads = max(1, min(task.num_threads, rows))
         amplitudes = 2.0**program.evolution.num_qubits
-        evolved = NATIVE.of(program.evolution, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
+        evolved = native_seconds(states, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
         counts = _counts_outcomes(self.n, program.evolution.num_qubits)
         drawn = rows * amplitudes * _SECONDS_OF_COUNT
         if not counts:
             drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
-        exact = NATIVE.of(program.evolution, task).seconds if self.rule is None and task.order else 0.0
+        exact = native_seconds(program, task) if self.rule is None and task.order else 0.0
         fixed = _SECONDS_OF_CALL + len(program.evolution.rotations) * _SECONDS_OF_ROTATION
         memory = _BYTES_COUNTED if counts else _BYTES_ONE_BY_ONE * threads
-        return Cost(fixed + evolved.seconds + drawn + exact, memory * amplitudes)
+        return Cost(fixed + evolved + drawn + exact, memory * amplitudes)
 
     @property
     def _dtype(self) -> torch.dtype:

@@ -18,16 +18,16 @@ from .._program.blocks import AmplitudeBlock, BoundBlock
 from .._program.controlled import sweeps
 from .._program.dense import ControlledRotation, Step
 from .._program.layers import Rotation
-from .._program.symmetries import without_settled
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
 from .._simulation.choose import choose, offers
-from .._simulation.costs import Work, state_bytes, work_of_halves, work_of_layers, work_of_steps
+from .._simulation.costs import state_bytes
 from .._simulation.cuda import Cuda
-from .._simulation.engines import engine_of, steps_of
+from .._simulation.engines import engine_of
 from .._simulation.method import Cost, Method, Refusal, Spending, Task
 from .._simulation.native import Native
 from .._simulation.states import states_of
+from .._simulation.work import Work, work_of_halves, work_of_layers, work_of_steps
 from .explanation import Explanation
 from .hybrid import HybridModule
 from .module import QuantumModule
@@ -68,7 +68,7 @@ def explain(
     dtype = _precision(model if dtype is None and isinstance(circuit, torch.nn.Module) else dtype)
     task = Task(batch_size, dtype, _own(model).device.type, 1, threads)
     said, chosen = _offers(model, task)
-    program = without_settled(model._program)
+    program = model._program.simulated
     if program.expectation_values is None and not program.reads_probabilities:
         program = states_of(program)
     evolution, engine = program.evolution, engine_of(program)
@@ -81,7 +81,7 @@ def explain(
     before = len(runs) - len(schedule["sweeps_of_layers"])  # layers of halves but for the last one, which joins them
     of_layers = (*[0] * (before + 1), *schedule["sweeps_of_layers"][1:]) if runs else ()
     unjoined = program.unjoined if schedule["words"] else None
-    steps: Sequence[Step] = (steps_of(program) or ()) if schedule["by_steps"] else ()
+    steps: Sequence[Step] = (program.taken_steps or ()) if schedule["by_steps"] else ()
     amplitude = 16 if dtype == torch.float64 else 8
     if unjoined is not None:
         of_layers = (0,) * len(runs)

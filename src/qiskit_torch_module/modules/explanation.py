@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.shown import card
-from .._simulation.costs import Work
 from .._simulation.method import Cost, Refusal, Spending
+from .._simulation.work import Work
 from .wording import rows_of
 
 

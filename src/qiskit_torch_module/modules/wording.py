@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .._simulation.costs import Work
 from .._simulation.method import Cost, Refusal, Spending
+from .._simulation.work import Work
 
 if TYPE_CHECKING:
     from .explanation import Explanation
