@@ -44,10 +44,11 @@ _MOST_ONE_BY_ONE, _MOST_OF_OUTCOME = 10**6, 4
 _AMPLITUDES_AT_ONCE, _MOST_QUBITS_OF_THREAD = 1 << 15, 21
 # Angles of so many periods lose as many digits in single precision as a state of many gates does.
 _MOST_TURNS = 4
-# Seconds of a call, of each rotation in PyTorch, to add up the probability of an amplitude, and to draw a shot, or how
-# often an outcome is found.
-_SECONDS_OF_CALL, _SECONDS_OF_ROTATION, _SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 5e-4, 8e-5, 1.5e-9, 7e-9
-_SECONDS_OF_COUNT = 1.5e-7
+# Seconds of a call with gradients, of each rotation in PyTorch, and the share of these that values take; to add up the
+# probability of an amplitude, and to draw a shot, or how often an outcome is found, and all of a row.
+_SECONDS_OF_CALL, _SECONDS_OF_ROTATION, _SHARE_OF_VALUES = 6e-4, 2.5e-5, 0.4
+_SECONDS_OF_AMPLITUDE, _SECONDS_OF_SHOT = 1.5e-9, 7e-9
+_SECONDS_OF_COUNT, _SECONDS_OF_COUNTED = 1.5e-7, 6e-5
 # Bytes of an amplitude whose probability is drawn from, one by one or counted.
 _BYTES_ONE_BY_ONE, _BYTES_COUNTED = 24.0, 72.0
 
@@ -122,12 +123,13 @@ class Shots(Method):
         amplitudes = 2.0**program.evolution.num_qubits
         evolved = native_seconds(states, Task(max(rows, 1), self._dtype, order=0, num_threads=threads))
         counts = _counts_outcomes(self.n, program.evolution.num_qubits)
-        drawn = rows * amplitudes * _SECONDS_OF_COUNT
+        drawn = rows * (amplitudes * _SECONDS_OF_COUNT + _SECONDS_OF_COUNTED)
         if not counts:
             drawn = rows * (amplitudes * _SECONDS_OF_AMPLITUDE + self.n * _SECONDS_OF_SHOT) / threads
         exact = native_seconds(program, task) if self.rule is None and task.order else 0.0
         fixed = _SECONDS_OF_CALL + len(program.evolution.rotations) * _SECONDS_OF_ROTATION
         memory = _BYTES_COUNTED if counts else _BYTES_ONE_BY_ONE * threads
+        fixed *= 1 if task.order else _SHARE_OF_VALUES
         return Cost(fixed + evolved + drawn + exact, memory * amplitudes)
 
     @property
