@@ -8,8 +8,9 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import PauliEvolutionGate
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp, Statevector
 
+import qiskit_torch_module as qtm
 from circuits_zoo import random_observables, reuploading
 from conftest import NIGHTLY
 from judgement import Judgement
@@ -42,6 +43,40 @@ def judged(num_qubits, seed):
 @pytest.mark.parametrize("num_qubits", [1, 2, 3, 5, 7])
 def test_values_and_gradients(num_qubits, seed, instruction_set, layout, step_by_step, float64):
     judged(num_qubits, seed).assert_agrees()
+
+
+def with_turns(num_qubits, seed):
+    """Words with gates in between that turn by quarters, about words and qubits, forward and backward, many times."""
+    rng = np.random.default_rng(seed)
+    circuit, _, w = by_words(num_qubits, seed, length=0)
+    gates = ("h", "s", "sdg", "x", "y", "z", "sx", "sxdg", "t")
+    for number in range(25):
+        label, on = "".join(rng.choice(list("IXYZ"), num_qubits)), range(num_qubits)
+        if number % 3 == 0:
+            circuit.append(PauliEvolutionGate(SparsePauliOp(label), w[number % NUM_WEIGHTS]), on)
+        elif number % 3 == 1:
+            circuit.append(PauliEvolutionGate(SparsePauliOp(label), rng.integers(-9, 10) * np.pi / 4), on)
+        else:
+            getattr(circuit, gates[rng.integers(len(gates))])(int(rng.integers(num_qubits)))
+    circuit.global_phase = 0.3
+    return circuit, list(w)
+
+
+@pytest.mark.parametrize("seed", range(60) if NIGHTLY else range(4))
+@pytest.mark.parametrize("num_qubits", [2, 3, 5, 7])
+def test_states_have_the_phases_of_all_turns(num_qubits, seed, instruction_set, layout, step_by_step, float64):
+    circuit, weights = with_turns(num_qubits, seed)
+    model = QuantumModule(circuit, None, weights, observables=qtm.outputs.State(), seed_init=seed)
+    assert explain(model).schedule["by_steps"]
+    (parameter,) = model.parameters()
+    values = dict(zip(weights, parameter.tolist(), strict=True))
+    expected = Statevector(circuit.decompose(["PauliEvolution"]).assign_parameters(values)).data
+    np.testing.assert_allclose(model().detach().numpy(), expected, rtol=0, atol=1e-12)
+
+    def state(at):
+        return torch.view_as_real(torch.func.functional_call(model, {model.variational_names[0]: at}, ()))
+
+    assert torch.autograd.gradcheck(state, parameter.detach().clone().requires_grad_())
 
 
 def results(model, rows):

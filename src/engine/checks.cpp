@@ -70,7 +70,7 @@ void check_amplitudes(const ProgramArrays& a) {
     for (size_t q = 0; q < size_t(a.num_qubits); ++q)
         require(reached.add_if_independent(a.state_flip[q]), "bits of the state must be independent");
     for (uint32_t mask : a.state_flip) require(mask >> a.num_qubits == 0, "state_flip");
-    require(a.state_phase.size() <= 1, "state_phase");
+    require(a.state_phase.empty() || a.state_phase.size() == 2, "state_phase");
     require_indices(a.state_phase, a.angle_constant.size(), "state_phase");
 }
 

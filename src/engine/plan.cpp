@@ -27,14 +27,13 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
     if (!steps) return;
     require(halved_ == nullptr && unjoined_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
     steps_ = std::make_unique<const Steps>(std::move(*steps), given_.num_qubits, given_.angle_constant.size());
-    // The state is read with the phases that layers lack.
-    require(common_.num_layers == 0 || (!steps_->hold_matrices() && common_.output != Output::state),
-            "steps beside layers");
+    require(common_.num_layers == 0 || !steps_->hold_matrices(), "steps beside layers");
     for (int lane_bits = 0; lane_bits <= most_lane_bits; ++lane_bits) {
         ProgramView& view = stepwise_[size_t(lane_bits)];
         view = common_;
         view.lane_bits = lane_bits;
         view.num_layers = view.num_runs = view.prefix_layers = 0;
+        if (common_.output == Output::state) view.state_phase = given_.state_phase.data() + 1;
     }
 }
 

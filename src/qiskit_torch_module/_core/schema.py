@@ -104,7 +104,7 @@ class StateArrays(TypedDict):
     """The final state as what is read, or, without a phase, its probabilities; both are empty where neither is."""
 
     state_flip: Masks  # [num_qubits + 1]: what bit q of an index flips in the engine's own; that of index 0
-    state_phase: Ints  # [1] or [0]: the angle that is twice the global phase; rotations bring their own phases
+    state_phase: Ints  # [2] or [0]: the angle that is twice the global phase, by layers and by steps, beside their own
 
 
 class WordArrays(TypedDict):

@@ -200,7 +200,7 @@ def part_of(
     evolution, angles = program.evolution, AngleTable()
     if isinstance(output, Amplitudes):
         num_values = 2 << num_qubits
-        [state_phase] = output.arrays(angles)["state_phase"].tolist()
+        state_phase, _ = output.arrays(angles)["state_phase"].tolist()
     else:
         num_values = len(output.constants)
         state_phase = angles.row(Polynomial.constant(0.0)) if has_phase else -1

@@ -25,12 +25,13 @@ class Amplitudes:
     Attributes:
         flips: What each bit of an index flips on the basis states of the evolution.
         base: The basis state of index 0.
-        phase: Global phase, beside that of the rotations; None: their squares are read, which have none.
+        phase: Global phase, beside that of the rotations, and beside that of the steps where it runs by these; None:
+            their squares are read, which have none.
     """
 
     flips: tuple[int, ...]
     base: int
-    phase: Polynomial | None
+    phase: tuple[Polynomial, Polynomial] | None
 
     @staticmethod
     def of(evolution: Evolution) -> Amplitudes:
@@ -42,7 +43,8 @@ class Amplitudes:
         frame = evolution.known_frame
         base = sum_of(flip for flip, negative in zip(frame.flips, frame.negatives, strict=True) if negative)
         flips = tuple(flip for flip in frame.flips if flip)
-        return Amplitudes(flips or (1,), base, evolution.whole_phase)  # one qubit is simulated where none is live
+        phase = evolution.whole_phase, evolution.phase_of_steps
+        return Amplitudes(flips or (1,), base, phase)  # one qubit is simulated where none is live
 
     @property
     def squared(self) -> Amplitudes:
@@ -55,7 +57,7 @@ class Amplitudes:
 
     def arrays(self, angles: AngleTable) -> StateArrays:
         """As the engine takes them."""
-        phases = () if self.phase is None else (angles.row(2.0 * self.phase),)
+        phases = [angles.row(2.0 * phase) for phase in self.phase or ()]
         return {
             "state_flip": np.asarray([*self.flips, self.base], dtype=np.uint32),
             "state_phase": np.asarray(phases, dtype=np.int32),

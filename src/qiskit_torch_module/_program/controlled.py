@@ -24,15 +24,21 @@ _MOST_CONTROLS = 8
 _ROUNDING = 1e-14  # of coefficients that cancel, relative to their sizes
 
 
-def taken_together(steps: Sequence[PlainStep]) -> list[Step]:
-    """The same steps, in an order of time that is as good, in groups where these are fewer."""
+def taken_together(steps: Sequence[PlainStep]) -> tuple[list[Step], int]:
+    """The same steps, in an order of time that is as good, in groups where these are fewer.
+
+    Returns:
+        These steps, and the power of i that their state lacks.
+    """
     groups: list[_Group | Matrix | Diagonal] = []
-    for word in words_of(steps):
+    words, power = words_of(steps)
+    for word in words:
         if isinstance(word, Word):
             _add(groups, word)
         else:
             groups.append(word)
-    return _side_by_side(step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group]))
+    taken = (step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group]))
+    return _side_by_side(taken), power
 
 
 def _side_by_side(steps: Iterable[Step]) -> list[Step]:

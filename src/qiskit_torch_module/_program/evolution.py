@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
+from math import pi
 from typing import Any
 
 from qiskit.circuit import Parameter
@@ -143,18 +144,28 @@ class Evolution:
         """Rotations, matrices and diagonals in order of time."""
         return in_order(self.rotations, [*self.matrices, *self.diagonals])
 
+    @property
+    def taken_steps(self) -> tuple[Step, ...] | None:
+        """The steps that it runs by, taken together where that pays; None: layers are faster."""
+        return self._taken[0]
+
+    @property
+    def phase_of_steps(self) -> Polynomial:
+        """The global phase that these leave out."""
+        return self.phase + Polynomial.constant(self._taken[1] * pi / 2) if self._taken[1] else self.phase
+
     @cached_property
     @without_collections
-    def taken_steps(self) -> tuple[Step, ...] | None:
-        """The steps that it runs by, up to a global phase, taken together where that pays; None: layers are faster."""
+    def _taken(self) -> tuple[tuple[Step, ...] | None, int]:
+        """The steps, and the power of i that they leave out."""
         apart = tuple(self.steps) if self.is_stepwise else None
         if not self.passes.fusion or not (self.is_stepwise or _may_be_taken_together(self.rotations, self.layers)):
-            return apart
-        together = tuple(taken_together(self.steps))
+            return apart, 0
+        together, power = taken_together(self.steps)
         swept = sweeps(together, self.num_qubits)
-        if apart is not None:
-            return together if swept < sweeps(apart, self.num_qubits) else apart
-        return together if swept < sweeps_of_layers(self.layers) and swept < self.layers_in_sweeps else None
+        most = sweeps(apart, self.num_qubits) if apart is not None else sweeps_of_layers(self.layers)
+        is_faster = swept < most and (apart is not None or swept < self.layers_in_sweeps)
+        return (tuple(together), power) if is_faster else (apart, 0)
 
     @property
     def layers_in_sweeps(self) -> float:
@@ -252,7 +263,7 @@ def _may_be_taken_together(rotations: Sequence[Rotation], layers: Sequence[Layer
         return False
     first = rotations[:_FIRST_ROTATIONS]
     share = sum(map(_varies, first)) / max(sum(map(_varies, rotations)), 1)
-    return len(first) == len(rotations) or sweeps(taken_together(first)) < share * sweeps_of_layers(layers)
+    return len(first) == len(rotations) or sweeps(taken_together(first)[0]) < share * sweeps_of_layers(layers)
 
 
 def _least_sweeps(rotations: Sequence[Rotation]) -> float:
@@ -266,7 +277,7 @@ def _varies(rotation: Rotation) -> bool:
 
 
 # Not worth pickling; the circuit, which may hold what cannot be, is pickled by whoever owns it.
-_MADE_AGAIN = ("unshared", "underived", "taken_steps", "_layers", "halves", "_sector", "circuit")
+_MADE_AGAIN = ("unshared", "underived", "_taken", "_layers", "halves", "_sector", "circuit")
 
 # Until they have their numbers, variables of blocks are counted from here.
 FIRST_OF_BLOCKS = 1 << 30

@@ -162,14 +162,8 @@ class Program(Shown):
 
     @property
     def taken_steps(self) -> tuple[Step, ...] | None:
-        """The steps in which the engine runs it; None: it runs by layers.
-
-        Steps that are taken together leave constant phases out, which states show.
-        """
-        evolution = self.evolution
-        if isinstance(self.output, State):
-            return tuple(evolution.steps) if evolution.is_stepwise else None
-        steps = evolution.taken_steps
+        """The steps in which the engine runs it; None: it runs by layers."""
+        steps = self.evolution.taken_steps
         if steps is None or self.unjoined is None:
             return steps
         return steps if self._swept_by(steps) < self._swept_by_halves(self.unjoined) else None

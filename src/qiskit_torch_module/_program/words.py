@@ -38,10 +38,13 @@ class Word:
         return is_odd(self.x & z) == is_odd(x & self.z)
 
 
-def words_of(steps: Iterable[PlainStep]) -> list[Word | Matrix | Diagonal]:
+def words_of(steps: Iterable[PlainStep]) -> tuple[list[Word | Matrix | Diagonal], int]:
     """Rotations as words, in an order of time that is as good, with quarter turns moved behind them until they cancel.
 
     So the ladder of a rotation about a word, between Hadamard gates and back, is that rotation.
+
+    Returns:
+        The words, and the power of i that their state lacks.
     """
     words: list[Word | Matrix | Diagonal] = []
     turns = QuarterTurns()
@@ -52,17 +55,24 @@ def words_of(steps: Iterable[PlainStep]) -> list[Word | Matrix | Diagonal]:
             words += [*turns.taken(), step]
     signs = turns.signs_on_zero()
     if signs and all(isinstance(word, Word) for word in words):
-        return [word.negated() if isinstance(word, Word) and is_odd(word.x & signs) else word for word in words]
-    return [*words, *turns.taken()]
+        words = [word.negated() if isinstance(word, Word) and is_odd(word.x & signs) else word for word in words]
+        return words, turns.power % 4
+    return [*words, *turns.taken()], turns.power % 4
 
 
 def _split(angle: Polynomial) -> tuple[Polynomial, int]:
-    """The angle without a constant of a few whole quarter turns, and their number modulo 4; else the angle, and 0."""
+    """The angle without a constant of a few whole quarter turns, and their number; else the angle, and 0."""
     constant = angle.constant_value
     quarters = round(constant / _QUARTER)
     if not 0 < abs(quarters) <= _MOST_QUARTERS or abs(constant - quarters * _QUARTER) > 1e-15 * abs(constant):
         return angle, 0
-    return Polynomial(tuple(term for term in angle.terms if term[0])), quarters % 4
+    return Polynomial(tuple(term for term in angle.terms if term[0])), quarters
+
+
+def _power_of_product(x: int, z: int, other_x: int, other_z: int) -> int:
+    """The power of i that the product of two Hermitian words has, the first one to the left, beside such a word."""
+    power = is_odd(x & z) + is_odd(other_x & other_z) - is_odd((x ^ other_x) & (z ^ other_z))
+    return power + 2 * is_odd(z & other_x)
 
 
 class QuarterTurns:
@@ -70,10 +80,12 @@ class QuarterTurns:
 
     Attributes:
         quarters: Their masks x and z, and whether they go the other way.
+        power: Of i, by which what they all are, and those that were taken, have to be multiplied.
     """
 
     def __init__(self) -> None:
         self.quarters: list[tuple[int, int, bool]] = []
+        self.power = 0
         self._half = (0, 0)
 
     def passed_by(self, rotation: Rotation) -> Iterator[Word]:
@@ -88,16 +100,23 @@ class QuarterTurns:
                 yield from self.taken()
 
     def add(self, x: int, z: int, quarters: int) -> None:
-        """One to three quarters about a word, up to a global sign."""
+        """Some quarters about a word: of four, -1 is left, of two, -i times the word."""
+        self.power += 2 * (quarters // 4 % 2)
+        quarters %= 4
+        if quarters == 0:
+            return
         if quarters == 2:
+            self.power += 3 + _power_of_product(x, z, *self._half)
             self._turn_half(x, z)
             return
+        self.power += 2 * (quarters == 3)  # one quarter back, for three forward
         word, backwards = Word(x, z, Polynomial()), (quarters == 3) != self._anticommutes(x, z)
         for place in reversed(range(len(self.quarters))):
             other_x, other_z, other_backwards = self.quarters[place]
             if (other_x, other_z) == (x, z):
                 del self.quarters[place]
                 if other_backwards == backwards:
+                    self.power += (1 if backwards else 3) + _power_of_product(*self._half, x, z)
                     self._move_to_the_end(x, z, place)
                 return
             if not word.commutes(other_x, other_z):
@@ -139,6 +158,7 @@ class QuarterTurns:
         for x, z, backwards in self.quarters:
             yield Word(x, z, Polynomial.constant(-_QUARTER if backwards else _QUARTER))
         if any(self._half):
+            self.power += 1
             yield Word(*self._half, Polynomial.constant(2 * _QUARTER))
         self.quarters, self._half = [], (0, 0)
 

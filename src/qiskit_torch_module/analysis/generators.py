@@ -137,7 +137,7 @@ def _of_evolution(evolution: Evolution, num_first: int) -> Iterator[_Sum]:
         )
     opened: list[_Open] = []
     fixed: list[Word] = []
-    for word in words_of(evolution.steps):
+    for word in words_of(evolution.steps)[0]:
         assert isinstance(word, Word)
         if any(variable < num_first for variables, _ in word.angle.terms for variable in variables):
             continue
