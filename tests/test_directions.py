@@ -6,16 +6,18 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit.library import XXPlusYYGate
 from qiskit.quantum_info import SparsePauliOp, random_unitary
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
 from circuits_zoo import cases, random_observables, reuploading
 from conftest import NIGHTLY
-from qiskit_torch_module import QuantumModule, _engine
+from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
 from qiskit_torch_module._differentiation import operators
 from qiskit_torch_module._differentiation.second import twice
 from qiskit_torch_module._simulation import pytorch
 from qiskit_torch_module._simulation.native import Native
+from test_steps import by_words
 
 # Forward-mode differentiation of PyTorch warns of its own future.
 pytestmark = [pytest.mark.usefixtures("float64"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -147,6 +149,46 @@ def test_where_runs_have_entries_that_vanish(any_instruction_set, at, dtype, tol
         circuit.cx(0, 1)
     program = QuantumModule(circuit, [x], w, observables=["XZ", "YI"])._program
     Curve(program, 3, 2, at=at, dtype=dtype).assert_agrees(tolerance=tolerance)
+
+
+def stepwise_program(n, seed=0):
+    """Words, diagonals, turns, and rotations that controls leave to a part of the state."""
+    circuit, x, w = by_words(n, seed, length=10)
+    for first in range(n - 1):
+        circuit.rzz(w[first % 5], first, first + 1)
+        circuit.append(XXPlusYYGate(x[first % 2] + w[0]), [first, first + 1])
+        circuit.crx(w[1], first + 1, first)
+    model = QuantumModule(circuit, x, w, observables=random_observables(n, seed + 2))
+    assert explain(model).schedule["by_steps"]
+    return model._program
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("n", [2, 3, 6])
+@pytest.mark.parametrize("seed", range(10) if NIGHTLY else range(2))
+def test_step_by_step(any_instruction_set, n, order, seed, step_by_step):
+    for batch_size in (1, 5, 17):
+        Curve(stepwise_program(n, seed), batch_size, order).assert_agrees()
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 3])
+def test_step_by_step_on_threads(num_threads, step_by_step):
+    for batch_size in (1, 4):
+        Curve(stepwise_program(9), batch_size, 2).assert_agrees(num_threads)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.float64, 1e-10)])
+def test_step_by_step_as_by_layers(any_instruction_set, dtype, tolerance):
+    """Which it is, the engine is told by the passes: without fusion there are no steps."""
+    circuit, x, w = by_words(11, 3, length=40)
+    found = []
+    for fusion in (True, False):
+        with compiler_passes(fusion=fusion):
+            model = QuantumModule(circuit, x, w, observables=random_observables(11, 1))
+            assert bool(explain(model).schedule["by_steps"]) == fusion
+            found.append(Curve(model._program, 3, 1, dtype=dtype).found())
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
 
 
 def test_single_precision(any_instruction_set):

@@ -27,7 +27,8 @@ bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Purpos
     const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
     double swept = steps->products(1), by_layers = steps->layers_in_sweeps();
     if (how.storage.shares_prefix) by_layers *= double(view.num_layers - how.view->prefix_layers) / view.num_layers;
-    if (2 * sizeof(Real) << view.num_qubits >= tuning::least_streamed) swept *= tuning::sweep_from_memory;
+    if (ket_bytes(*how.kernel, view.num_qubits) >= tuning::least_streamed)
+        swept *= is_jet<Real> ? tuning::sweep_of_series_from_memory : tuning::sweep_from_memory;
     if (how.storage.is_team)
         swept *= useful_step_team(plan, num_threads) > 1 ? tuning::sweep_of_team : double(how.num_threads);
     return swept < by_layers;
@@ -37,11 +38,9 @@ bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Purpos
 template <class Real>
 Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purpose purpose,
                                 int64_t num_cotangents = 1) {
-    bool by_steps = false;
-    if constexpr (!is_jet<Real>) by_steps = runs_by_steps<Real>(plan, batch.size, batch.num_threads, purpose);
+    const bool by_steps = runs_by_steps<Real>(plan, batch.size, batch.num_threads, purpose);
     const auto schedule_for = [&](int num_threads) {
-        if constexpr (!is_jet<Real>)
-            if (by_steps) return step_schedule<Real>(plan, batch.size, num_threads, purpose);
+        if (by_steps) return step_schedule<Real>(plan, batch.size, num_threads, purpose);
         return schedule<Real>(plan, batch.size, num_threads, purpose, num_cotangents);
     };
     const auto how = schedule_for(batch.num_threads);

@@ -14,6 +14,11 @@ namespace qtm {
 
 inline constexpr double most_penalty = 1.5;
 
+// What a batched tile waits for memory beyond its work, to that, by the bytes of a ket.
+inline double memory_penalty(double ket_bytes) {
+    return std::clamp((ket_bytes - 256e3) / tuning_costs().bytes_of_penalty, 0.0, most_penalty);
+}
+
 // Narrower vectors of jets are those of an older instruction set: as many instructions for fewer samples, unless all
 // wait for memory.
 inline double older_vector(int widest, int lanes, double penalty) {
@@ -34,7 +39,7 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
     if (view.lane_bits == 0) {
         const double kets = view.is_unjoined ? 2.0 * double(1u << view.half[1]->num_qubits) : amplitudes;
         const double ket_bytes = kets * lanes * double(2 * sizeof(Real));
-        const double penalty = std::clamp((ket_bytes - 256e3) / costs.bytes_of_penalty, 0.0, most_penalty);
+        const double penalty = memory_penalty(ket_bytes);
         cost = (storage.is_team ? tuning::lane_of_team : tuning::lane) * (lanes + 1) * (1 + penalty);
         if (lanes < widest) cost *= is_jet<Real> ? older_vector(widest, lanes, penalty) : costs.half_vector;
     }

@@ -7,10 +7,11 @@
 
 template <class Real, int lanes, bool spread>
 struct Diagonals {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
-    using Step = StepView<Real>;
+    using Step = StepView<Number>;
     using Half = SineCosine<Real, lanes>;
 
     static constexpr int place_bits = 6, most_mixed = 16;
@@ -87,7 +88,7 @@ struct Diagonals {
                 bra[vector] = product<true, Real, lanes>(turned, b);
                 tables.found_by_place[place] += here;
                 of_all += here;
-                for (int i = 0; i < run.num_mixed; ++i) of_mixed[i] += parity(run.mask[i] & vector) ? -here : here;
+                for (int i = 0; i < run.num_mixed; ++i) of_mixed[i] += parity(run.mask[i] & vector) ? V(-here) : here;
             }
             tables.found_by_row[row] = of_all;
         });
@@ -100,15 +101,15 @@ struct Diagonals {
     }
 
    private:
-    static V signs_of_lanes_of(const Step& step) {
-        return spread ? lane_signs<Real, lanes>(step.z & L::lane_mask) : broadcast<Real, lanes>(1);
+    static Vector<Number, lanes> signs_of_lanes_of(const Step& step) {
+        return spread ? lane_signs<Real, lanes>(step.z & L::lane_mask) : broadcast<Number, lanes>(1);
     }
 
     // What exp(-i angle/2 Z^z) makes of an amplitude where the parity with z is even, but for lanes, or odd.
     static C factor_of(const Run& run, const Step& step, bool is_odd) {
         const Half& half = run.half[step.angle];
         const V sine = signs_of_lanes_of(step) * half.sine;
-        return {half.cosine, is_odd ? sine : -sine};
+        return {half.cosine, is_odd ? sine : V(-sine)};
     }
 
     static void fill_tables(const Run& run) {
@@ -153,12 +154,12 @@ struct Diagonals {
         V sum{};
         if (z < places) {
             for (uint32_t place = 0; place < run.row_places(); ++place)
-                sum += parity(place & z) ? -run.tables.found_by_place[place] : run.tables.found_by_place[place];
+                sum += parity(place & z) ? V(-run.tables.found_by_place[place]) : run.tables.found_by_place[place];
             return sum;
         }
         const auto [begin, end] = rows(run);
         for (uint64_t row = begin; row < end; ++row)
-            sum += parity(uint32_t(row) & z / places) ? -run.tables.found_by_row[row] : run.tables.found_by_row[row];
+            sum += parity(uint32_t(row) & z / places) ? V(-run.tables.found_by_row[row]) : run.tables.found_by_row[row];
         return sum;
     }
 };

@@ -16,8 +16,8 @@ TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const
     Sums<Real> sums(members(how), values, batch.size * num_values, adds_up);
     const auto work = [&](const Kernel<Real>& kernel, Tile<Real>& tile, int64_t part, int64_t sample) {
         tile.values = sums.of(part) + sample * num_values;
-        if constexpr (!is_jet<Real>)
-            if (how.by_steps) return kernel.step_values(tile, how.plan->steps()->template view<Real>(kernel.lane_bits));
+        if (how.by_steps)
+            return kernel.step_values(tile, how.plan->steps()->template view<NumberOf<Real>>(kernel.lane_bits));
         kernel.values(tile);
     };
     const TeamResult team = Tiles(how, batch, tape, work).run();

@@ -573,19 +573,19 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    // Matrices have no jets.
-    static constexpr Kernel<Real> with_steps(Kernel<Real> kernel) {
-        if constexpr (!is_jet<Real>) {
-            using Steps = Stepwise<Real, lanes, spread>;
-            kernel.step_scratch_bytes = Steps::scratch_bytes;
-            kernel.step_shared_bytes = Steps::shared_bytes;
-            kernel.step_values = Steps::values;
-            kernel.step_vector_jacobian_product = Steps::vector_jacobian_product;
-        }
-        return kernel;
-    }
+    using Steps = Stepwise<Real, lanes, spread>;
     static_assert(L::lane_bits <= most_lane_bits);
-    static constexpr Kernel<Real> kernel =
-        with_steps({lanes, L::lane_bits, scratch_bytes, tape_bytes, shared_bytes, shared_tape_bytes, values,
-                    vector_jacobian_products, prefix_gradient, nullptr, nullptr, nullptr, nullptr});
+    static constexpr Kernel<Real> kernel{lanes,
+                                         L::lane_bits,
+                                         scratch_bytes,
+                                         tape_bytes,
+                                         shared_bytes,
+                                         shared_tape_bytes,
+                                         values,
+                                         vector_jacobian_products,
+                                         prefix_gradient,
+                                         Steps::scratch_bytes,
+                                         Steps::shared_bytes,
+                                         Steps::values,
+                                         Steps::vector_jacobian_product};
 };

@@ -137,10 +137,9 @@ bool run_products(const Schedule<Real>& how, const Batch<Real>& batch, const Tap
         if (asked.weight_gradient != nullptr) tile.weight_gradient = sums.data() + size_t(part) * num_weights;
         if (asked.input_gradient != nullptr) tile.input_gradient = inputs.of(part) + sample * view.num_inputs;
         tile.prefix_bra = prefix.of(part);
-        if constexpr (!is_jet<Real>)
-            if (how.by_steps)
-                return kernel.step_vector_jacobian_product(
-                    tile, how.plan->steps()->template view<Real>(kernel.lane_bits), first_step);
+        if (how.by_steps)
+            return kernel.step_vector_jacobian_product(
+                tile, how.plan->steps()->template view<NumberOf<Real>>(kernel.lane_bits), first_step);
         kernel.vector_jacobian_products(tile);
     };
     if (Tiles(how, batch, tape, work).run().size == 0) return false;

@@ -2,12 +2,14 @@
 
 template <class Real, int lanes, bool spread>
 struct Rotations {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
+    using Value = Vector<Number, lanes>;
 
     struct Controlled {
-        const StepView<Real>& step;
+        const StepView<Number>& step;
         const ControlsView& controls;
         size_t vectors;  // of a state
         const Team& team;
@@ -32,14 +34,14 @@ struct Rotations {
     // share.
     static V undo(const Controlled& rotation, const Factors& inverse, C* ket, C* bra) {
         return with_kind(rotation, [&](auto kind, auto controlled) {
-            if constexpr (!controlled.value)
+            if constexpr (!controlled.value && !is_jet<Real>)
                 if (inverse.by_tangent) return undo_about<kind.value, false, true>(rotation, inverse, ket, bra);
             return undo_about<kind.value, controlled.value, false>(rotation, inverse, ket, bra);
         });
     }
 
    private:
-    static C flipped(C amplitude, uint32_t flip) {
+    static C flipped(const C& amplitude, uint32_t flip) {
         if constexpr (spread)
             return {flip_lanes<Real, lanes>(amplitude.re, flip), flip_lanes<Real, lanes>(amplitude.im, flip)};
         else
@@ -47,28 +49,29 @@ struct Rotations {
     }
 
     // factor * (-1)^{z.i} in the lanes of a vector, by the parity of its number with `high`.
+    template <class Factor>
     struct Signed {
         uint32_t high;
-        V factor[2];
+        Factor factor[2];
 
-        Signed(uint32_t z, V positive) : high(z >> L::lane_bits) {
-            const V even = spread ? positive * lane_signs<Real, lanes>(z & L::lane_mask) : positive;
-            factor[0] = even;
-            factor[1] = -even;
+        Signed(uint32_t z, Factor positive) : high(z >> L::lane_bits) {
+            if constexpr (spread) positive *= lane_signs<Real, lanes>(z & L::lane_mask);
+            factor[0] = positive;
+            factor[1] = -positive;
         }
-        V operator()(uint32_t vector) const { return factor[parity(vector & high)]; }
+        const Factor& operator()(uint32_t vector) const { return factor[parity(vector & high)]; }
     };
 
     // The sign of Y is that of the partner's index, which is the opposite of its own.
-    template <int kind>
-    static Signed signs(const Controlled& rotation, V factor) {
-        return Signed(kind == step_x ? 0 : rotation.step.z, kind == step_y ? -factor : factor);
+    template <int kind, class Factor>
+    static Signed<Factor> signs(const Controlled& rotation, const Factor& factor) {
+        return {kind == step_x ? 0 : rotation.step.z, kind == step_y ? Factor(-factor) : factor};
     }
 
     // What exp(-i angle/2 P) makes of an amplitude and its partner's, where P takes that one to it: the sine is signed
     // for Y and Z. By tangent, the cosine is 1.
     template <int kind, bool by_tangent = false>
-    static C turned(C own, C partner, V cosine, V sine) {
+    static C turned(const C& own, const C& partner, const V& cosine, const V& sine) {
         const C kept = by_tangent ? own : C{cosine * own.re, cosine * own.im};
         if constexpr (kind == step_y)
             return {kept.re + sine * partner.re, kept.im + sine * partner.im};
@@ -78,7 +81,7 @@ struct Rotations {
 
     // Share of Im<b|P|k>, but for the sign, of one amplitude of the bra and the partner of the ket's.
     template <int kind>
-    static V moment(C bra, C partner) {
+    static V moment(const C& bra, const C& partner) {
         if constexpr (kind == step_y) return bra.re * partner.re + bra.im * partner.im;
         return bra.re * partner.im - bra.im * partner.re;
     }
@@ -87,20 +90,20 @@ struct Rotations {
     template <bool controlled>
     struct Active {
         const ControlsView& controls;
-        V mask[controlled && spread ? size_t(lanes) : 1];
+        Value mask[controlled && spread ? size_t(lanes) : 1];
 
         explicit Active(const ControlsView& given) : controls(given) {
-            mask[0] = broadcast<Real, lanes>(1);
+            mask[0] = broadcast<Number, lanes>(1);
             if constexpr (!controlled || !spread) return;
             for (int i = 0; i < controls.bits; ++i) {
-                const V signs = Real(0.5) * lane_signs<Real, lanes>(controls.lane[i]);
+                const Value signs = Number(0.5) * lane_signs<Real, lanes>(controls.lane[i]);
                 for (uint32_t row = 0; row < uint32_t(1) << i; ++row) {
-                    mask[row | uint32_t(1) << i] = mask[row] * (Real(0.5) - signs);
-                    mask[row] *= Real(0.5) + signs;
+                    mask[row | uint32_t(1) << i] = mask[row] * (Number(0.5) - signs);
+                    mask[row] *= Number(0.5) + signs;
                 }
             }
         }
-        V operator()(uint32_t vector) const {
+        Value operator()(uint32_t vector) const {
             if constexpr (!controlled || !spread) return mask[0];
             uint32_t row = controls.negative;
             for (int i = 0; i < controls.bits; ++i) row ^= uint32_t(parity(vector & controls.high[i])) << i;
@@ -108,10 +111,16 @@ struct Rotations {
         }
     };
 
-    // 1 in lanes where the rotation does not act.
+    // 1 in lanes where the rotation does not act; and 0.
     template <bool controlled>
-    static V acting(V acts, V cosine) {
-        return controlled && spread ? acts * cosine + (Real(1) - acts) : cosine;
+    static V cosine_where(const Value& acts, const V& cosine) {
+        if constexpr (controlled && spread) return acts * cosine + (Number(1) - acts);
+        return cosine;
+    }
+    template <bool controlled, class Factor>
+    static Factor sine_where(const Value& acts, const Factor& sine) {
+        if constexpr (controlled && spread) return acts * sine;
+        return sine;
     }
 
     // Calls visit(vector, partner) for every vector that the rotation acts on, or, where it pairs vectors, for every
@@ -153,37 +162,38 @@ struct Rotations {
 
     template <int kind, bool controlled>
     static void apply_about(const Controlled& rotation, const SineCosine<Real, lanes>& half, C* state) {
-        const Signed sines = signs<kind>(rotation, half.sine);
+        const auto sines = signs<kind>(rotation, half.sine);
         const Active<controlled> active(rotation.controls);
         const uint32_t lane_flip = rotation.step.x & L::lane_mask;
         for_each_pair<controlled>(rotation, [&](uint32_t i, uint32_t j) {
-            const V acts = active(i), cosine = acting<controlled>(acts, half.cosine);
-            const V sine = controlled ? acts * sines(i) : sines(i);
+            const Value acts = active(i);
+            const V cosine = cosine_where<controlled>(acts, half.cosine), sine = sine_where<controlled>(acts, sines(i));
             const C own = state[i], partner = flipped(state[j], lane_flip);
             state[i] = turned<kind>(own, partner, cosine, sine);
             if (i == j) return;
-            state[j] = flipped(turned<kind>(partner, own, cosine, kind == step_y ? -sine : sine), lane_flip);
+            state[j] = flipped(turned<kind>(partner, own, cosine, kind == step_y ? V(-sine) : sine), lane_flip);
         });
     }
 
     template <int kind, bool controlled, bool by_tangent>
     static V undo_about(const Controlled& rotation, const Factors& inverse, C* ket, C* bra) {
-        const Signed sines = signs<kind>(rotation, inverse.sine),
-                     units = signs<kind>(rotation, broadcast<Real, lanes>(1));
+        const auto sines = signs<kind>(rotation, inverse.sine);
+        const auto units = signs<kind>(rotation, broadcast<Number, lanes>(1));
         const Active<controlled> active(rotation.controls);
         const uint32_t lane_flip = rotation.step.x & L::lane_mask;
         V sum{};
         for_each_pair<controlled>(rotation, [&](uint32_t i, uint32_t j) {
-            const V acts = active(i), cosine = acting<controlled>(acts, inverse.cosine);
-            const V sine = controlled ? acts * sines(i) : sines(i), unit = controlled ? acts * units(i) : units(i);
+            const Value acts = active(i), unit = sine_where<controlled>(acts, units(i));
+            const V cosine = cosine_where<controlled>(acts, inverse.cosine),
+                    sine = sine_where<controlled>(acts, sines(i));
             const C k = ket[i], other_k = flipped(ket[j], lane_flip), b = bra[i], other_b = flipped(bra[j], lane_flip);
             V found = moment<kind>(b, other_k);
             ket[i] = turned<kind, by_tangent>(k, other_k, cosine, sine);
             bra[i] = turned<kind, by_tangent>(b, other_b, cosine, sine);
             if (i != j) {
                 const V other = moment<kind>(other_b, k);
-                found = kind == step_y ? found - other : found + other;
-                const V back = kind == step_y ? -sine : sine;
+                found = kind == step_y ? V(found - other) : V(found + other);
+                const V back = kind == step_y ? V(-sine) : sine;
                 ket[j] = flipped(turned<kind, by_tangent>(other_k, k, cosine, back), lane_flip);
                 bra[j] = flipped(turned<kind, by_tangent>(other_b, b, cosine, back), lane_flip);
             }

@@ -262,12 +262,8 @@ Schedule<Real> schedule_within(size_t limit, const Plan& plan, Question asked) {
         if (one.asked == asked) return one.how;
     Schedule<Real>& found = known[next].how;
     known[next].asked = {};
-    if constexpr (is_jet<Real>)
-        found = answer<Real>(plan, asked);
-    else
-        found = asked.by_steps
-                    ? step_schedule_within<Real>(limit, plan, asked.batch_size, asked.num_threads, asked.purpose)
-                    : answer<Real>(plan, asked);
+    found = asked.by_steps ? step_schedule_within<Real>(limit, plan, asked.batch_size, asked.num_threads, asked.purpose)
+                           : answer<Real>(plan, asked);
     known[next].asked = asked;
     next = (next + 1) % known.size();
     return found;
@@ -298,12 +294,10 @@ Schedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threa
         plan, {.batch_size = batch_size, .num_threads = num_threads, .purpose = purpose, .by_steps = true});
 }
 
-template Schedule<float> step_schedule(const Plan&, int64_t, int, Purpose);
-template Schedule<double> step_schedule(const Plan&, int64_t, int, Purpose);
-
-#define QTM_INSTANTIATE(Real)                                     \
-    template std::pair<const Kernel<Real>*, int> kernels<Real>(); \
-    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose, int64_t);
+#define QTM_INSTANTIATE(Real)                                                            \
+    template std::pair<const Kernel<Real>*, int> kernels<Real>();                        \
+    template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose, int64_t); \
+    template Schedule<Real> step_schedule<Real>(const Plan&, int64_t, int, Purpose);
 QTM_INSTANTIATE(float)
 QTM_INSTANTIATE(double)
 QTM_INSTANTIATE(FirstJet<float>)

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "budget.hpp"
+#include "costs.hpp"
 #include "division.hpp"
 #include "schedule.hpp"
 #include "tuning.hpp"
@@ -12,24 +13,23 @@ namespace {
 
 // Complex products for each amplitude, in vectors of full width.
 template <class Real>
-double products(const Steps& steps, const Kernel<Real>& kernel) {
+double products(const Steps& steps, const Kernel<Real>& kernel, int num_qubits) {
     // Amplitudes of matrices come together one by one where lanes are cosets.
     if (kernel.lane_bits > 0) return tuning::spread_steps * steps.products(kernel.lanes) / kernel.lanes;
-    return steps.products(1) * (kernel.lanes == kernels<Real>().first->lanes ? 1 : tuning::half_vector_of_steps);
+    const int widest = kernels<Real>().first->lanes;
+    if constexpr (is_jet<Real>) {
+        const double penalty = memory_penalty(double(ket_bytes(kernel, num_qubits)));
+        return steps.products(1) * kernel.lanes / widest * (1 + penalty) * older_vector(widest, kernel.lanes, penalty);
+    }
+    return steps.products(1) * (kernel.lanes == widest ? 1 : tuning::half_vector_of_steps);
 }
 
 // Of the longest share of a thread, and some of all.
 template <class Real>
-double division_cost(const Steps& steps, const Division<Real>& d) {
-    const double whole = double(d.whole) * products(steps, *d.kernel),
-                 share = whole + (d.rest > 0 ? products(steps, *d.rest_kernel) : 0);
+double division_cost(const Steps& steps, const Division<Real>& d, int num_qubits) {
+    const double whole = double(d.whole) * products(steps, *d.kernel, num_qubits),
+                 share = whole + (d.rest > 0 ? products(steps, *d.rest_kernel, num_qubits) : 0);
     return d.is_team ? share * (1.0 / d.num_threads + tuning::alone) : share * (1 + tuning::alone * d.num_threads);
-}
-
-// The last ket of a tile.
-template <class Real>
-size_t ket_bytes(const Kernel<Real>& kernel, int num_qubits) {
-    return (2 * sizeof(Real) * size_t(kernel.lanes) << num_qubits) >> kernel.lane_bits;
 }
 
 template <class Real>
@@ -46,13 +46,13 @@ Schedule<Real> schedule_of(const Plan& plan, const Division<Real>& d, Mode mode)
     how.storage = {mode, false, Taped::nothing, d.is_team};
     how.pieces = pieces_of_share(d, how.storage);
     // The sizes of scratch memory do not depend on what the steps hold.
-    StepsView<Real> sizes{};
+    StepsView<NumberOf<Real>> sizes{};
     sizes.most_rows = plan.steps()->most_rows();
     for (const Kernel<Real>* kernel : {d.kernel, d.rest_kernel})
         how.scratch_bytes =
             std::max(how.scratch_bytes, (kernel->step_scratch_bytes(*how.view, sizes, how.storage) + 63) / 64 * 64);
     if (d.is_team) how.shared_bytes = d.kernel->step_shared_bytes(*how.view, how.storage);
-    how.matrix_bytes = plan.steps()->bytes<Real>();
+    how.matrix_bytes = plan.steps()->bytes<NumberOf<Real>>();
     return how;
 }
 
@@ -79,7 +79,8 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
     best.cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
     const auto [first, count] = kernels<Real>();
-    const bool can_spread = num_qubits > first[count - 1].lane_bits;
+    const int most_lane_bits = first[count - 1].lane_bits;
+    const bool can_spread = most_lane_bits > 0 && num_qubits > most_lane_bits;
     for (const Kernel<Real>* kernel = first; kernel < first + count; ++kernel) {
         const bool is_spread = kernel->lane_bits > 0;
         if (is_spread ? !can_spread || allowed_layouts() == Layouts::batched
@@ -89,7 +90,7 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
             Schedule<Real> how = schedule_of(plan, d, mode);
             const size_t bytes = how.matrix_bytes + how.scratch_bytes * size_t(d.num_threads) + how.shared_bytes;
             least_bytes = std::min(least_bytes, bytes);
-            how.cost = division_cost(*plan.steps(), d);
+            how.cost = division_cost(*plan.steps(), d, num_qubits);
             if (bytes > limit || how.cost >= best.cost) continue;
             if (purpose == Purpose::recorded_gradient) choose_tape(how, limit);
             best = how;
@@ -102,7 +103,13 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
     return best;
 }
 
-template Schedule<float> step_schedule_within(size_t, const Plan&, int64_t, int, Purpose);
-template Schedule<double> step_schedule_within(size_t, const Plan&, int64_t, int, Purpose);
+#define QTM_INSTANTIATE(Real) template Schedule<Real> step_schedule_within(size_t, const Plan&, int64_t, int, Purpose);
+QTM_INSTANTIATE(float)
+QTM_INSTANTIATE(double)
+QTM_INSTANTIATE(FirstJet<float>)
+QTM_INSTANTIATE(FirstJet<double>)
+QTM_INSTANTIATE(SecondJet<float>)
+QTM_INSTANTIATE(SecondJet<double>)
+#undef QTM_INSTANTIATE
 
 }  // namespace qtm

@@ -2,6 +2,7 @@
 
 template <class Real, int lanes, bool spread>
 struct Stepwise {
+    using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using L = Layout<lanes, spread>;
@@ -11,8 +12,8 @@ struct Stepwise {
     using Space = Workspace<Real, lanes, spread>;
     using R = Rotations<Real, lanes, spread>;
     using D = Diagonals<Real, lanes, spread>;
-    using Step = StepView<Real>;
-    using Steps = StepsView<Real>;
+    using Step = StepView<Number>;
+    using Steps = StepsView<Number>;
 
     // Columns of amplitudes that a matrix is multiplied with at once: what is loaded of it serves so many vectors.
     static constexpr int most_columns = 2;
@@ -52,13 +53,12 @@ struct Stepwise {
                 D::undo(diagonals(p, steps, begin, s + 1, space, room), ket, space.bra,
                         [&](const Step& one, V sum) { room.moments[one.angle] += undoing.weight() * sum; });
                 s = begin;
-            } else if (step.kind == step_matrix)
-                multiply<true>(p, step, room.panel, {ket, space.bra});
-            else if (step.kind == step_diagonal)
-                room.moments[step.angle] += undoing.weight() * undo_diagonal(tile, space, step, ket);
-            else
+            } else if (is_dense(step)) {
+                undo_dense(tile, space, step, room, undoing.weight(), ket);
+            } else {
                 room.moments[step.angle] +=
                     undoing.undo(rotation(p, steps, s, space), space.half[step.angle], ket, space.bra);
+            }
             space.team.meet();
         }
         for (int a = 0; a < p.num_angles; ++a)
@@ -111,15 +111,36 @@ struct Stepwise {
             if (const int end = end_of_diagonals(steps, s); end > s + 1) {
                 D::apply(diagonals(p, steps, s, end, space, room), ket);
                 s = end - 1;
-            } else if (step.kind == step_matrix)
-                multiply<false>(p, step, room.panel, {ket, nullptr});
-            else if (step.kind == step_diagonal)
-                turn_diagonal(tile, space, step, ket);
-            else
+            } else if (is_dense(step)) {
+                apply_dense(tile, space, step, room, ket);
+            } else {
                 R::apply(rotation(p, steps, s, space), space.half[step.angle], ket);
+            }
             space.team.meet();
         }
         return ket;
+    }
+
+    // Matrices and diagonals, which have no jets.
+    static bool is_dense(const Step& step) {
+        return !is_jet<Real> && (step.kind == step_matrix || step.kind == step_diagonal);
+    }
+    static void apply_dense(const Tile<Real>& tile, Space& space, const Step& step, const Room& room, C* ket) {
+        if constexpr (!is_jet<Real>) {
+            if (step.kind == step_matrix)
+                multiply<false>(*tile.program, step, room.panel, {ket, nullptr});
+            else
+                turn_diagonal(tile, space, step, ket);
+        }
+    }
+    static void undo_dense(const Tile<Real>& tile, Space& space, const Step& step, const Room& room, const V& weight,
+                           C* ket) {
+        if constexpr (!is_jet<Real>) {
+            if (step.kind == step_matrix)
+                multiply<true>(*tile.program, step, room.panel, {ket, space.bra});
+            else
+                room.moments[step.angle] += weight * undo_diagonal(tile, space, step, ket);
+        }
     }
 
     // Rotations about Z from step s on, or down to it, that are one pass.
@@ -162,7 +183,14 @@ struct Stepwise {
        private:
         typename R::Factors inverse(const typename R::Controlled& rotation, const SineCosine<Real, lanes>& half) {
             const auto [sine, cosine] = half;
-            if (rotation.is_controlled()) return {cosine, -sine};
+            if constexpr (!is_jet<Real>)
+                if (!rotation.is_controlled()) return by_tangent(sine, cosine);
+            return {cosine, -sine};
+        }
+
+        typename R::Factors by_tangent(const V& sine, const V& cosine)
+            requires(!is_jet<Real>)
+        {
             if (!any((cosine * cosine < Real(tuning::least_cosine_square)) |
                      (weight() < Real(tuning::least_left_out)))) {
                 left_out_ *= cosine;

@@ -54,11 +54,17 @@ struct Kernel {
     // The rest of the adjoint pass, from tile.prefix_bra down.
     void (*prefix_gradient)(const Tile<Real>&);
     // Step by step: all of a tape is the last ket. The adjoint pass goes down to step number `first_step`.
-    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<Real>&, const Storage&);
+    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<NumberOf<Real>>&, const Storage&);
     size_t (*step_shared_bytes)(const ProgramView&, const Storage&);
-    void (*step_values)(const Tile<Real>&, const StepsView<Real>&);
-    void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<Real>&, int first_step);
+    void (*step_values)(const Tile<Real>&, const StepsView<NumberOf<Real>>&);
+    void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<NumberOf<Real>>&, int first_step);
 };
+
+// A state of all samples of a tile.
+template <class Real>
+size_t ket_bytes(const Kernel<Real>& kernel, int num_qubits) {
+    return (2 * sizeof(Real) * size_t(kernel.lanes) << num_qubits) >> kernel.lane_bits;
+}
 
 // For derivatives along a direction: a sample in every lane. In a file of their own, which takes as long to build.
 struct JetKernels {

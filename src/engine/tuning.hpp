@@ -69,8 +69,8 @@ inline constexpr int least_deep_layers = 4;
 // arithmetic.
 inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.6;
 // A step's pass over a state, to one of one thread whose caches hold it, in units of what layers take likewise: by a
-// team, and from memory.
-inline constexpr double sweep_of_team = 1.2, sweep_from_memory = 1.5;
+// team, and from memory, where series move as many more bytes.
+inline constexpr double sweep_of_team = 1.2, sweep_from_memory = 1.5, sweep_of_series_from_memory = 2.2;
 // What another rotation about Z takes of a pass, next to one.
 inline constexpr double next_diagonal = 0.1;
 // Rotations are undone by tangent where no cosine is smaller, and all that were left out are not, in squares.

@@ -58,7 +58,7 @@ def _layered_engine(program: Program) -> Engine:
         apart = None if unjoined is None else dict(unjoined_arrays(unjoined, evolution.passes, output))
         engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved, apart)
     else:
-        # All arrays: series, along directions, run by layers.
+        # All arrays: imaginary derivatives, and batches that share layers, run by these.
         in_steps = step_arrays(steps, angles, evolution.layers_in_sweeps)
         all_arrays = {**arrays, **angles.arrays()}
         engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, steps=dict(in_steps))
