@@ -94,7 +94,7 @@ def mutants():
             yield pytest.param(name, mutant, id=f"{name}:{text[:at].count(chr(10)) + 1}:{at - line}")
 
 
-CHECKED_WITH = ("plan", "checks", "sweeps", "phases", "steps")
+CHECKED_WITH = ("plan", "checks", "sweeps", "phases", "energies", "steps")
 
 
 def compiled(source, target, *folders):
