@@ -41,7 +41,7 @@ struct Rotations {
     }
 
    private:
-    static C flipped(const C& amplitude, uint32_t flip) {
+    static C flipped(C amplitude, uint32_t flip) {
         if constexpr (spread)
             return {flip_lanes<Real, lanes>(amplitude.re, flip), flip_lanes<Real, lanes>(amplitude.im, flip)};
         else
@@ -59,19 +59,19 @@ struct Rotations {
             factor[0] = positive;
             factor[1] = -positive;
         }
-        const Factor& operator()(uint32_t vector) const { return factor[parity(vector & high)]; }
+        Factor operator()(uint32_t vector) const { return factor[parity(vector & high)]; }
     };
 
     // The sign of Y is that of the partner's index, which is the opposite of its own.
     template <int kind, class Factor>
-    static Signed<Factor> signs(const Controlled& rotation, const Factor& factor) {
+    static Signed<Factor> signs(const Controlled& rotation, Factor factor) {
         return {kind == step_x ? 0 : rotation.step.z, kind == step_y ? Factor(-factor) : factor};
     }
 
     // What exp(-i angle/2 P) makes of an amplitude and its partner's, where P takes that one to it: the sine is signed
     // for Y and Z. By tangent, the cosine is 1.
     template <int kind, bool by_tangent = false>
-    static C turned(const C& own, const C& partner, const V& cosine, const V& sine) {
+    static C turned(C own, C partner, V cosine, V sine) {
         const C kept = by_tangent ? own : C{cosine * own.re, cosine * own.im};
         if constexpr (kind == step_y)
             return {kept.re + sine * partner.re, kept.im + sine * partner.im};
@@ -81,7 +81,7 @@ struct Rotations {
 
     // Share of Im<b|P|k>, but for the sign, of one amplitude of the bra and the partner of the ket's.
     template <int kind>
-    static V moment(const C& bra, const C& partner) {
+    static V moment(C bra, C partner) {
         if constexpr (kind == step_y) return bra.re * partner.re + bra.im * partner.im;
         return bra.re * partner.im - bra.im * partner.re;
     }
@@ -113,12 +113,12 @@ struct Rotations {
 
     // 1 in lanes where the rotation does not act; and 0.
     template <bool controlled>
-    static V cosine_where(const Value& acts, const V& cosine) {
+    static V cosine_where(Value acts, V cosine) {
         if constexpr (controlled && spread) return acts * cosine + (Number(1) - acts);
         return cosine;
     }
     template <bool controlled, class Factor>
-    static Factor sine_where(const Value& acts, const Factor& sine) {
+    static Factor sine_where(Value acts, Factor sine) {
         if constexpr (controlled && spread) return acts * sine;
         return sine;
     }

@@ -207,7 +207,7 @@ std::string verdict_of_state(const Change& change) {
         a.gram_word_begin = {0};
         a.pauli_observable = {}, a.pauli_coefficient = {};
         a.state_flip = {3, 2, 2};
-        a.state_phase = {1};
+        a.state_phase = {1, 0};
         change(a);
     });
 }
@@ -224,9 +224,10 @@ void states() {
     STATE_REFUSED("state_flip", a.state_flip[2] = 4);
     STATE_REFUSED("bits of the state must be independent", a.state_flip[0] = 2);
     STATE_REFUSED("bits of the state must be independent", a.state_flip[0] = 0);
-    STATE_REFUSED("state_phase", a.state_phase = {1, 1});
-    STATE_REFUSED("state_phase", a.state_phase = {2});
-    STATE_REFUSED("state_phase", a.state_phase = {-1});
+    STATE_REFUSED("state_phase", a.state_phase = {1});
+    STATE_REFUSED("state_phase", a.state_phase = {1, 0, 1});
+    STATE_REFUSED("state_phase", a.state_phase = {2, 0});
+    STATE_REFUSED("state_phase", a.state_phase = {1, -1});
     STATE_REFUSED("state_phase", a.state_flip = {});
     STATE_REFUSED("one output", a.is_half = true);
     STATE_REFUSED("one output", a.observable_constant = {0.5});
@@ -380,8 +381,10 @@ void controls() {
     of_state.pauli_coefficient = {};
     of_state.pauli_observable = {};
     of_state.state_flip = {1, 2, 0};
-    of_state.state_phase = {0};
-    CHECK(beside(of_state) == "inconsistent program: steps beside layers");
+    of_state.state_phase = {1, 0};
+    CHECK(beside(of_state).empty());
+    const Plan both(of_state, {}, nullptr, nullptr, controlled());
+    CHECK(*both.view().state_phase == 1 && *both.stepwise_view(0).state_phase == 0);
     // Visited: one of each pair, of those where the second qubit is in |0>; in lanes, all of one vector.
     const ControlsView batched = *Steps(controlled(), 2, 1).view<float>(0).controls;
     CHECK(batched.first == 0 && batched.count == 1 && batched.bits == 0);
