@@ -2,7 +2,8 @@
 
 QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by
 random words, rings of controlled rotations, Givens rotations, and molecules: one training step, value and all
-gradients, without data, in single precision on one thread.
+gradients, without data, in single precision on one thread; beside it the product of the Hessian with a vector, and the
+state with the gradient of a function of it.
 Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.work` counts
 them; bytes are counted without a cache, so that small states go beyond the rate of memory. The limits are measured in
 the same run.
@@ -29,6 +30,7 @@ from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, explain
 from qiskit_torch_module._simulation.work import Work, work_of_terms
+from qiskit_torch_module.outputs import State
 from qiskit_torch_module.reproduce.store import described, machine, plain
 
 Terms = list[tuple[str, list[int], float]]  # letters, on qubits, coefficient
@@ -213,10 +215,33 @@ def _point(name: str) -> dict[str, Any]:
         "name": name,
         "weights": circuit.num_parameters,
         "ms": 1e3 * best_time(step, 1.0),
+        "hessian_ms": 1e3 * best_time(_hessian_product(model), 0.5),
+        "state_ms": 1e3 * best_time(_state_step(circuit), 0.5),
         "evolution_flops": sum(part.flops for part in parts),
         "reading_flops": read.flops + seeded.flops,
         "bytes": sum(part.bytes for part in (*parts, read, seeded)),
     }
+
+
+def _hessian_product(model: QuantumModule) -> Callable[[], None]:
+    (weights,) = model.parameters()
+    vector = torch.ones_like(weights)
+
+    def step() -> None:
+        (gradient,) = torch.autograd.grad(model().sum(), weights, create_graph=True)
+        torch.autograd.grad(gradient, weights, vector)
+
+    return step
+
+
+def _state_step(circuit: QuantumCircuit) -> Callable[[], None]:
+    model = QuantumModule(circuit, None, circuit.parameters, observables=State(), seed_init=0)
+
+    def step() -> None:
+        model.zero_grad()
+        torch.view_as_real(model()).sum().backward()
+
+    return step
 
 
 def write(folder: Path, console: Console, *, quick: bool) -> list[Path]:
@@ -240,10 +265,12 @@ def markdown(results: dict[str, Any]) -> str:
         f"{described(results)}; float32 on {THREADS} of the threads, one training step. Measured limits: "
         f"{peak['float32']:.0f} GFLOP/s (matrix product), {peak['bandwidth']:.1f} GB/s (copy). Operations: of the "
         "evolution, there and back, and of reading the observables and starting the way back with them. Bytes: of "
-        "states read and written, without a cache.",
+        "states read and written, without a cache. Beside it, the Hessian times a vector, and the state with the "
+        "gradient of a function of it.",
         "",
-        "| workload | weights | evolution, Mflop | reading, Mflop | MB | ms | GFLOP/s | of the peak | GB/s |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| workload | weights | evolution, Mflop | reading, Mflop | MB | ms | GFLOP/s | of the peak | GB/s | Hessian "
+        "times vector, ms | state and gradient, ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for point in results["workloads"]:
         flops, seconds = point["evolution_flops"] + point["reading_flops"], 1e-3 * point["ms"]
@@ -251,6 +278,6 @@ def markdown(results: dict[str, Any]) -> str:
             f"| {point['name']} | {point['weights']} | {plain(point['evolution_flops'] * 1e-6)} "
             f"| {plain(point['reading_flops'] * 1e-6)} | {plain(point['bytes'] * 1e-6)} | {plain(point['ms'])} "
             f"| {flops / seconds * 1e-9:.1f} | {flops / seconds * 1e-9 / peak['float32']:.0%} "
-            f"| {point['bytes'] / seconds * 1e-9:.1f} |"
+            f"| {point['bytes'] / seconds * 1e-9:.1f} | {plain(point['hessian_ms'])} | {plain(point['state_ms'])} |"
         )
     return "\n".join(lines) + "\n"
