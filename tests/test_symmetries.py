@@ -27,10 +27,10 @@ def wherever_possible(request, monkeypatch):
     """Whatever it costs; and the other way round where quarter turns were moved."""
     prefers = 1e-6 if request.param == "flips" else -1e-6
 
-    def amplitudes(program, in_series=False):
+    def effort(program, in_series=False):
         return program.evolution.num_qubits + prefers * len(program.evolution.rotations)
 
-    monkeypatch.setattr(Program, "amplitudes", amplitudes)
+    monkeypatch.setattr(Program, "effort", effort)
     monkeypatch.setattr(cache, "_programs", OrderedDict())  # others have their engines already
 
 

@@ -157,7 +157,7 @@ class Program(Shown):
         evolution, output = self.evolution, self.expectation_values
         if output is None or evolution.is_stepwise or not evolution.passes.symmetry_reduction:
             return None
-        fastest = min([self, *(Program(*one) for one in settled(evolution, output))], key=Program.amplitudes)
+        fastest = min([self, *(Program(*one) for one in settled(evolution, output))], key=Program.effort)
         return None if fastest is self else fastest
 
     @property
@@ -168,15 +168,13 @@ class Program(Shown):
             return steps
         return steps if self._swept_by(steps) < self._swept_by_halves(self.unjoined) else None
 
-    def amplitudes(self, in_series: bool = False) -> float:
-        """Those that the engine takes as long for as for a sample, one sweep each (`effort`).
+    def effort(self, in_series: bool = False) -> float:
+        """How long the engine takes for a sample: as long as one sweep takes for so many amplitudes.
 
         Args:
-            in_series: Along directions, where it runs by layers, and halves are joined.
+            in_series: Along directions, where halves are joined.
         """
-        evolution, steps, unjoined = self.evolution, self.taken_steps, self.unjoined
-        if in_series and not evolution.is_stepwise:
-            steps = unjoined = None
+        evolution, steps, unjoined = self.evolution, self.taken_steps, None if in_series else self.unjoined
         if steps is not None:
             sweeps, beside = self._swept_by(steps), BESIDE_STEP * len(steps)
         else:
