@@ -15,7 +15,7 @@ from conftest import NIGHTLY
 from qiskit_torch_module import QuantumModule, _engine, compiler_passes, explain
 from qiskit_torch_module._differentiation import operators
 from qiskit_torch_module._differentiation.second import twice
-from qiskit_torch_module._simulation import pytorch
+from qiskit_torch_module._simulation import engines, pytorch
 from qiskit_torch_module._simulation.native import Native
 from test_steps import by_words
 
@@ -28,6 +28,18 @@ def any_instruction_set(request):
     _engine.force_instruction_set(request.param)
     yield request.param
     _engine.force_instruction_set("")
+
+
+@pytest.fixture(params=["by layers", "as is faster"])
+def way(request, monkeypatch):
+    """Few samples run step by step, where there are steps beside the layers."""
+    if request.param == "by layers":
+        monkeypatch.setattr(engines, "_MOST_STEPS", -1)
+
+
+@pytest.fixture
+def by_layers(monkeypatch):
+    monkeypatch.setattr(engines, "_MOST_STEPS", -1)
 
 
 def program_of(case, observables, **options):
@@ -85,13 +97,13 @@ class Curve:
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", list(cases(3)))
-def test_powers_on_a_curve_are_derivatives_of_plain_pytorch(any_instruction_set, name, order):
+def test_powers_on_a_curve_are_derivatives_of_plain_pytorch(any_instruction_set, way, name, order):
     Curve(program_of(cases(3)[name], random_observables(3, 2)), 5, order).assert_agrees()
 
 
 @pytest.mark.parametrize("n", [1, 2, 6])
 @pytest.mark.parametrize("observables", ["individualZ", "strings"])
-def test_sizes_and_observables(any_instruction_set, n, observables):
+def test_sizes_and_observables(any_instruction_set, way, n, observables):
     strings = [SparsePauliOp(["XYZIZY"[:n], "ZZZZZZ"[:n]], [0.7, -1.3]), "Y" * n]
     program = program_of(reuploading(n, 2), strings if observables == "strings" else observables)
     for batch_size in (1, 17):
@@ -100,7 +112,7 @@ def test_sizes_and_observables(any_instruction_set, n, observables):
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3])
 @pytest.mark.parametrize("n", [9, 12] if NIGHTLY else [9])  # blocks in parts; several sweeps a layer
-def test_large_states_threads_and_halves(n, num_threads, force_halves):
+def test_large_states_threads_and_halves(n, num_threads, force_halves, by_layers):
     program = program_of(reuploading(n, 2), random_observables(n, 2))
     curve = Curve(program, 2 + num_threads, 2)
     expected = curve.found()
@@ -112,12 +124,12 @@ def test_large_states_threads_and_halves(n, num_threads, force_halves):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-11)
 
 
-def test_a_large_batch_shares_its_prefix(any_instruction_set):
+def test_a_large_batch_shares_its_prefix(any_instruction_set, by_layers):
     Curve(program_of(reuploading(4, 2), "individualZ"), 200, 1).assert_agrees(2, tolerance=1e-10)
 
 
 @pytest.mark.parametrize("n", [3, 9])
-def test_undoing_kets_equals_keeping_them(n, own_budget):
+def test_undoing_kets_equals_keeping_them(n, own_budget, by_layers):
     curve = Curve(program_of(reuploading(n, 5), random_observables(n, 2)), 5, 2)
     kept, budgets = curve.found(), iter(int(2**26 * 0.75**i) for i in range(100))
     undone = None
@@ -136,7 +148,7 @@ def test_undoing_kets_equals_keeping_them(n, own_budget):
 
 @pytest.mark.parametrize("at", [0.0, pi, pi / 2, 1e-9, pi - 1e-7, -2 * pi])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
-def test_where_runs_have_entries_that_vanish(any_instruction_set, at, dtype, tolerance):
+def test_where_runs_have_entries_that_vanish(any_instruction_set, way, at, dtype, tolerance):
     """There, or next to it, the split of a run into diagonals and RY has no derivatives, or large ones."""
     circuit, w = QuantumCircuit(2), ParameterVector("w", 8)
     x = Parameter("x")
@@ -177,6 +189,17 @@ def test_step_by_step_on_threads(num_threads, step_by_step):
         Curve(stepwise_program(9), batch_size, 2).assert_agrees(num_threads)
 
 
+def test_a_single_sample_of_full_layers_is_spread(any_instruction_set):
+    """By steps that are there for series alone; a batch that fills the lanes goes through the layers."""
+    program = program_of(reuploading(9, 2), random_observables(9, 2))
+    engine, plain = engines.engine_of_series(program), engines.engine_of(program)
+    assert engine is not plain
+    assert engines.engine_of_series(program) is engine
+    assert not plain.schedule_float64(1, 1, True)["by_steps"]
+    for batch_size, num_threads in ((1, 1), (1, 2), (3, 2), (40, 2)):
+        Curve(program, batch_size, 2).assert_agrees(num_threads)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.float64, 1e-10)])
 def test_step_by_step_as_by_layers(any_instruction_set, dtype, tolerance):
     """Which it is, the engine is told by the passes: without fusion there are no steps."""
@@ -191,7 +214,7 @@ def test_step_by_step_as_by_layers(any_instruction_set, dtype, tolerance):
         torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
 
 
-def test_single_precision(any_instruction_set):
+def test_single_precision(any_instruction_set, way):
     program = program_of(reuploading(5, 4), random_observables(5, 1))
     Curve(program, 7, 2, dtype=torch.float32).assert_agrees(tolerance=2e-5)
 

@@ -27,7 +27,7 @@ def wherever_possible(request, monkeypatch):
     """Whatever it costs; and the other way round where quarter turns were moved."""
     prefers = 1e-6 if request.param == "flips" else -1e-6
 
-    def effort(program, in_series=False):
+    def effort(program, batch_size=1, in_series=False):
         return program.evolution.num_qubits + prefers * len(program.evolution.rotations)
 
     monkeypatch.setattr(Program, "effort", effort)

@@ -272,7 +272,8 @@ struct Observable {
 
     static Term term_of_bra(const ProgramView& p, int part, int number, V factor) {
         const uint32_t x = p.flip_mask[part / 2], z = p.pauli_z[number];
-        if constexpr (spread) factor = factor[0] * lane_signs<Number, lanes>(z & L::lane_mask);
+        if constexpr (spread)
+            factor = broadcast<Real, lanes>(Real(factor[0])) * lane_signs<Number, lanes>(z & L::lane_mask);
         Term term{x, z, number, part % 2 != 0, {factor, factor}};
         term.factor[!parity(z & x)] = -factor;  // the sign is that of vector i ^ x of the ket
         return term;

@@ -25,7 +25,7 @@ Plan::Plan(ProgramArrays arrays, Halves halves, std::unique_ptr<const Plan> halv
     check_words();
     link();
     if (!steps) return;
-    require(halved_ == nullptr && unjoined_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
+    require(unjoined_ == nullptr && half(0) == nullptr, "steps of what begins as a whole");
     steps_ = std::make_unique<const Steps>(std::move(*steps), given_.num_qubits, given_.angle_constant.size());
     require(common_.num_layers == 0 || !steps_->hold_matrices(), "steps beside layers");
     for (int lane_bits = 0; lane_bits <= most_lane_bits; ++lane_bits) {

@@ -18,7 +18,8 @@ const Kernel<Real>* prefix_kernel(const Plan& plan) {
     const auto [first, count] = kernels<Real>();
     const Kernel<Real>* found = nullptr;
     for (const Kernel<Real>* one = first; one < first + count; ++one)
-        if (plan.view(one->lane_bits, true, false) != nullptr) found = one;  // the last one is spread
+        if (one->values != nullptr && plan.view(one->lane_bits, true, false) != nullptr)
+            found = one;  // spread, if it is
     return found;
 }
 

@@ -21,29 +21,36 @@ namespace qtm {
 
 namespace {
 
+// With a sample in every lane, and spread.
 template <class Real>
-const Kernel<Real>& kernel_of(const JetKernels& jets) {
+const Kernel<Real>* kernels_of(const JetKernels& jets) {
     if constexpr (std::is_same_v<Real, FirstJet<float>>)
-        return *jets.first_float;
+        return jets.first_float;
     else if constexpr (std::is_same_v<Real, FirstJet<double>>)
-        return *jets.first_double;
+        return jets.first_double;
     else if constexpr (std::is_same_v<Real, SecondJet<float>>)
-        return *jets.second_float;
+        return jets.second_float;
     else
-        return *jets.second_double;
+        return jets.second_double;
 }
 
-// Implementations have one of each: where few samples would leave lanes empty, a narrower one serves as well.
+// Implementations have one with a sample in every lane: where few samples would leave lanes empty, a narrower one
+// serves as well.
 template <class Real>
 std::pair<const Kernel<Real>*, int> kernels_of_jets(const Implementation& chosen) {
     static const std::vector<const Implementation*> supported = supported_implementations();
-    static const std::vector<Kernel<Real>> all = [] {
-        std::vector<Kernel<Real>> found;
-        for (const Implementation* one : supported) found.push_back(kernel_of<Real>(*one->jets));
+    static const std::vector<std::vector<Kernel<Real>>> all = [] {
+        std::vector<std::vector<Kernel<Real>>> found;
+        for (auto one = supported.begin(); one != supported.end(); ++one) {
+            std::vector<Kernel<Real>>& own = found.emplace_back();
+            for (auto other = one; other != supported.end(); ++other)
+                own.push_back(kernels_of<Real>(*(*other)->jets)[0]);
+            own.push_back(kernels_of<Real>(*(*one)->jets)[1]);
+        }
         return found;
     }();
-    const auto first = std::find(supported.begin(), supported.end(), &chosen) - supported.begin();
-    return {all.data() + first, int(all.size()) - int(first)};
+    const auto& own = all[size_t(std::find(supported.begin(), supported.end(), &chosen) - supported.begin())];
+    return {own.data(), int(own.size())};
 }
 
 }  // namespace
@@ -149,7 +156,7 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
     const int threads = useful_threads(plan, asked.batch_size, asked.num_threads, asked.num_cotangents),
               team = useful_team(plan, asked.num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
-        if (allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
+        if (one->values == nullptr || allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
         const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
         if (view_alone == nullptr) continue;
         const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;

@@ -15,7 +15,8 @@ namespace {
 template <class Real>
 double products(const Steps& steps, const Kernel<Real>& kernel, int num_qubits) {
     // Amplitudes of matrices come together one by one where lanes are cosets.
-    if (kernel.lane_bits > 0) return tuning::spread_steps * steps.products(kernel.lanes) / kernel.lanes;
+    const double spread = is_jet<Real> ? tuning::spread_series : tuning::spread_steps;
+    if (kernel.lane_bits > 0) return spread * steps.products(kernel.lanes) / kernel.lanes;
     const int widest = kernels<Real>().first->lanes;
     if constexpr (is_jet<Real>) {
         const double penalty = memory_penalty(double(ket_bytes(kernel, num_qubits)));
@@ -79,8 +80,7 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
     best.cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
     const auto [first, count] = kernels<Real>();
-    const int most_lane_bits = first[count - 1].lane_bits;
-    const bool can_spread = most_lane_bits > 0 && num_qubits > most_lane_bits;
+    const bool can_spread = num_qubits > first[count - 1].lane_bits;
     for (const Kernel<Real>* kernel = first; kernel < first + count; ++kernel) {
         const bool is_spread = kernel->lane_bits > 0;
         if (is_spread ? !can_spread || allowed_layouts() == Layouts::batched

@@ -66,6 +66,14 @@ struct Stepwise {
         A::pull_back(tile, space);
     }
 
+    // Of steps alone.
+    static constexpr Kernel<Real> kernel{.lanes = lanes,
+                                         .lane_bits = L::lane_bits,
+                                         .step_scratch_bytes = scratch_bytes,
+                                         .step_shared_bytes = shared_bytes,
+                                         .step_values = values,
+                                         .step_vector_jacobian_product = vector_jacobian_product};
+
    private:
     static size_t space_bytes(const ProgramView& p, const Storage& storage) {
         return (Space(p, storage, nullptr, nullptr, nullptr, nullptr).bytes + 63) / 64 * 64;

@@ -45,19 +45,20 @@ template <class Real>
 struct Kernel {
     int lanes;
     int lane_bits;  // 0: a sample a lane; otherwise one sample a tile, spread over the lanes
-    size_t (*scratch_bytes)(const ProgramView&, const Storage&);
-    size_t (*tape_bytes)(const ProgramView&, const Storage&);
-    size_t (*shared_bytes)(const ProgramView&, const Storage&);
-    size_t (*shared_tape_bytes)(const ProgramView&, const Storage&);
-    void (*values)(const Tile<Real>&);
-    void (*vector_jacobian_products)(const Tile<Real>&);
+    // By layers; null: it has none.
+    size_t (*scratch_bytes)(const ProgramView&, const Storage&) = nullptr;
+    size_t (*tape_bytes)(const ProgramView&, const Storage&) = nullptr;
+    size_t (*shared_bytes)(const ProgramView&, const Storage&) = nullptr;
+    size_t (*shared_tape_bytes)(const ProgramView&, const Storage&) = nullptr;
+    void (*values)(const Tile<Real>&) = nullptr;
+    void (*vector_jacobian_products)(const Tile<Real>&) = nullptr;
     // The rest of the adjoint pass, from tile.prefix_bra down.
-    void (*prefix_gradient)(const Tile<Real>&);
+    void (*prefix_gradient)(const Tile<Real>&) = nullptr;
     // Step by step: all of a tape is the last ket. The adjoint pass goes down to step number `first_step`.
-    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<NumberOf<Real>>&, const Storage&);
-    size_t (*step_shared_bytes)(const ProgramView&, const Storage&);
-    void (*step_values)(const Tile<Real>&, const StepsView<NumberOf<Real>>&);
-    void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<NumberOf<Real>>&, int first_step);
+    size_t (*step_scratch_bytes)(const ProgramView&, const StepsView<NumberOf<Real>>&, const Storage&) = nullptr;
+    size_t (*step_shared_bytes)(const ProgramView&, const Storage&) = nullptr;
+    void (*step_values)(const Tile<Real>&, const StepsView<NumberOf<Real>>&) = nullptr;
+    void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<NumberOf<Real>>&, int first_step) = nullptr;
 };
 
 // A state of all samples of a tile.
@@ -66,7 +67,8 @@ size_t ket_bytes(const Kernel<Real>& kernel, int num_qubits) {
     return (2 * sizeof(Real) * size_t(kernel.lanes) << num_qubits) >> kernel.lane_bits;
 }
 
-// For derivatives along a direction: a sample in every lane. In a file of their own, which takes as long to build.
+// For derivatives along a direction: [2], with a sample in every lane, and spread, which runs step by step alone. In a
+// file of their own, which takes as long to build.
 struct JetKernels {
     const Kernel<FirstJet<float>>* first_float;
     const Kernel<FirstJet<double>>* first_double;

@@ -66,8 +66,8 @@ inline constexpr double lane = 7, lane_of_team = 9.75;
 inline constexpr double undoes_all = 1.2, undoes_deep = 0.88, keeps_on_tape = 0.86;
 inline constexpr int least_deep_layers = 4;
 // Steps that hold matrices: spread, amplitudes come together one by one; half a vector has as much to load for half the
-// arithmetic.
-inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.6;
+// arithmetic. Series: spread, next to narrower vectors that few samples fill.
+inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.6, spread_series = 2.5;
 // A step's pass over a state, to one of one thread whose caches hold it, in units of what layers take likewise: by a
 // team, and from memory, where series move as many more bytes.
 inline constexpr double sweep_of_team = 1.2, sweep_from_memory = 1.5, sweep_of_series_from_memory = 2.2;

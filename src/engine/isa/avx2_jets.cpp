@@ -5,12 +5,12 @@ namespace qtm {
 namespace {
 
 template <class Real, int lanes>
-constexpr Kernel<Real> kernel = Evolve<Real, lanes, false>::kernel;
+constexpr Kernel<Real> kernels[2] = {Evolve<Real, lanes, false>::kernel, Stepwise<Real, lanes, true>::kernel};
 
 }  // namespace
 
 extern const JetKernels avx2_jets;
-const JetKernels avx2_jets{&kernel<FirstJet<float>, 8>, &kernel<FirstJet<double>, 4>, &kernel<SecondJet<float>, 8>,
-                           &kernel<SecondJet<double>, 4>};
+const JetKernels avx2_jets{kernels<FirstJet<float>, 8>, kernels<FirstJet<double>, 4>, kernels<SecondJet<float>, 8>,
+                           kernels<SecondJet<double>, 4>};
 
 }  // namespace qtm

@@ -5,12 +5,12 @@ namespace qtm {
 namespace {
 
 template <class Real, int lanes>
-constexpr Kernel<Real> kernel = Evolve<Real, lanes, false>::kernel;
+constexpr Kernel<Real> kernels[2] = {Evolve<Real, lanes, false>::kernel, Stepwise<Real, lanes, true>::kernel};
 
 }  // namespace
 
 extern const JetKernels avx512_jets;
-const JetKernels avx512_jets{&kernel<FirstJet<float>, 16>, &kernel<FirstJet<double>, 8>, &kernel<SecondJet<float>, 16>,
-                             &kernel<SecondJet<double>, 8>};
+const JetKernels avx512_jets{kernels<FirstJet<float>, 16>, kernels<FirstJet<double>, 8>, kernels<SecondJet<float>, 16>,
+                             kernels<SecondJet<double>, 8>};
 
 }  // namespace qtm

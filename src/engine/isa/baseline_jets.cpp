@@ -5,12 +5,12 @@ namespace qtm {
 namespace {
 
 template <class Real, int lanes>
-constexpr Kernel<Real> kernel = Evolve<Real, lanes, false>::kernel;
+constexpr Kernel<Real> kernels[2] = {Evolve<Real, lanes, false>::kernel, Stepwise<Real, lanes, true>::kernel};
 
 }  // namespace
 
 extern const JetKernels baseline_jets;
-const JetKernels baseline_jets{&kernel<FirstJet<float>, 4>, &kernel<FirstJet<double>, 2>, &kernel<SecondJet<float>, 4>,
-                               &kernel<SecondJet<double>, 2>};
+const JetKernels baseline_jets{kernels<FirstJet<float>, 4>, kernels<FirstJet<double>, 2>, kernels<SecondJet<float>, 4>,
+                               kernels<SecondJet<double>, 2>};
 
 }  // namespace qtm

@@ -38,10 +38,10 @@ def taken_together(steps: Sequence[PlainStep]) -> tuple[list[Step], int]:
         else:
             groups.append(word)
     taken = (step for group in groups for step in (group.steps() if isinstance(group, _Group) else [group]))
-    return _side_by_side(taken), power
+    return side_by_side(taken), power
 
 
-def _side_by_side(steps: Iterable[Step]) -> list[Step]:
+def side_by_side(steps: Iterable[Step]) -> list[Step]:
     """The same with rotations about words of Z next to each other, where they commute with what is in between."""
     found: list[Step] = []
     for step in steps:

@@ -20,8 +20,10 @@ _OF_LAYER, _OF_RUN = 2.1, 0.55
 # A term that is read by itself; those that flip the same bits, by a transform, for each qubit.
 _OF_TERM, _OF_QUBIT = 0.43, 0.28
 
-# Of a layer, or a step, beside what it does to every amplitude: in amplitudes.
-BESIDE_LAYER, BESIDE_STEP = 170.0, 32.0
+# Of a layer, or a step, beside what it does to every amplitude: in amplitudes, for each sample; and once for each step.
+BESIDE_LAYER, BESIDE_STEP, BESIDE_FIRST_STEP = 170.0, 4.0, 28.0
+# Reading all amplitudes, or their squares, and starting the way back with them.
+READING_STATES, READING_SQUARES = 4.5, 2.5
 
 
 def sweeps_of_layers(layers: Sequence[Layer]) -> float:

@@ -15,7 +15,16 @@ from .._core.collector import without_collections
 from .._core.shown import Rows, Shown, angle
 from .angle_map import AngleMap
 from .dense import Step
-from .effort import BESIDE_LAYER, BESIDE_STEP, sweeps_of_layers, sweeps_of_reading, sweeps_of_steps
+from .effort import (
+    BESIDE_FIRST_STEP,
+    BESIDE_LAYER,
+    BESIDE_STEP,
+    READING_SQUARES,
+    READING_STATES,
+    sweeps_of_layers,
+    sweeps_of_reading,
+    sweeps_of_steps,
+)
 from .evolution import Evolution
 from .halves import LEAST_QUBITS
 from .layers import Rotation, X, Z
@@ -168,20 +177,23 @@ class Program(Shown):
             return steps
         return steps if self._swept_by(steps) < self._swept_by_halves(self.unjoined) else None
 
-    def effort(self, in_series: bool = False) -> float:
-        """How long the engine takes for a sample: as long as one sweep takes for so many amplitudes.
+    def effort(self, batch_size: int = 1, in_series: bool = False) -> float:
+        """How long the engine takes: as long as one sweep takes for so many amplitudes.
 
         Args:
+            batch_size: Number of samples.
             in_series: Along directions, where halves are joined.
         """
         evolution, steps, unjoined = self.evolution, self.taken_steps, None if in_series else self.unjoined
         if steps is not None:
-            sweeps, beside = self._swept_by(steps), BESIDE_STEP * len(steps)
+            sweeps = self._swept_by(steps)
+            beside = len(steps) * (BESIDE_FIRST_STEP + BESIDE_STEP * batch_size)
         else:
-            sweeps, beside = evolution.layers_in_sweeps + self._swept_by_reading, BESIDE_LAYER * len(evolution.layers)
+            sweeps = evolution.layers_in_sweeps + self._swept_by_reading
+            beside = len(evolution.layers) * BESIDE_LAYER * batch_size
             if unjoined is not None:
                 sweeps = min(sweeps, self._swept_by_halves(unjoined))
-        return sweeps * 2.0**evolution.num_qubits + beside
+        return sweeps * batch_size * 2.0**evolution.num_qubits + beside
 
     def _swept_by(self, steps: Sequence[Step]) -> float:
         return sweeps_of_steps(steps, self.evolution.num_qubits) + self._swept_by_reading
@@ -194,7 +206,9 @@ class Program(Shown):
     @cached_property
     def _swept_by_reading(self) -> float:
         output = self.expectation_values
-        return 0.0 if output is None else sweeps_of_reading(output.terms, self.evolution.num_qubits)
+        if output is None:
+            return READING_SQUARES if self.reads_probabilities else READING_STATES
+        return sweeps_of_reading(output.terms, self.evolution.num_qubits)
 
     @cached_property
     def felt(self) -> tuple[bool, ...]:

@@ -106,7 +106,7 @@ def by_sweeps(program: Program, task: Task) -> tuple[int, float]:
     """Steps, and amplitudes that a thread of the engine goes through, by the sweeps that the compiler expects."""
     simulated = program.simulated
     state = 2.0**simulated.evolution.num_qubits
-    amplitudes = task.batch_size * simulated.effort(in_series=task.order > 1) * _width(task)
+    amplitudes = simulated.effort(task.batch_size, in_series=task.order > 1) * _width(task)
     if 8 * _width(task) * state > _MOST_CACHED:
         amplitudes *= _FROM_MEMORY
     shares = task.batch_size if task.batch_size >= task.num_threads else max(task.batch_size, state / _LEAST_OF_TEAM)

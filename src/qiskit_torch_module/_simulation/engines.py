@@ -14,6 +14,7 @@ from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
 from .._program.arrays import AngleTable, engine_arrays, no_phases
+from .._program.controlled import side_by_side
 from .._program.dense import step_arrays
 from .._program.halves import Halves
 from .._program.layers import Layer
@@ -42,27 +43,46 @@ def _made(program: Program) -> Engine:
 
 Program.make_engine = _made
 
+# Rotations: more of them have no steps beside their layers.
+_MOST_STEPS = 1 << 14
+
+
+def engine_of_series(program: Program) -> Engine:
+    """That for series along directions, in which few samples run step by step: where they would leave lanes empty.
+
+    Raises:
+        TypeError: as `engine_of`.
+    """
+    simulated = program.simulated
+    evolution = simulated.evolution
+    has_own_steps = evolution.is_stepwise or simulated.taken_steps is not None
+    if has_own_steps or not evolution.passes.fusion or len(evolution.rotations) > _MOST_STEPS:
+        return engine_of(program)
+    return _layered_engine(simulated, for_series=True)
+
 
 @lru_cache(maxsize=128)
 @without_collections
-def _layered_engine(program: Program) -> Engine:
+def _layered_engine(program: Program, for_series: bool = False) -> Engine:
     evolution, output, stopwatch = program.evolution, _native_output(program), Stopwatch()
     layers = evolution.layers
     stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(layers):,} layers")
     num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
     angles, steps = AngleTable(), program.taken_steps
     arrays = arrays_of(layers, evolution.passes, output, angles)
+    halved = apart = in_steps = None
     if steps is None:
         halves, unjoined = evolution.halves, program.unjoined
         halved = None if halves is None else dict(halved_arrays(halves, evolution.passes, output))
         apart = None if unjoined is None else dict(unjoined_arrays(unjoined, evolution.passes, output))
-        engine = Engine(num_qubits, num_inputs, num_weights, dict(arrays), halved, apart)
-    else:
-        # All arrays: imaginary derivatives, and batches that share layers, run by these.
-        in_steps = step_arrays(steps, angles, evolution.layers_in_sweeps)
-        all_arrays = {**arrays, **angles.arrays()}
-        engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, steps=dict(in_steps))
+    if for_series:  # as they are, which states show
+        steps, apart = tuple(side_by_side(evolution.steps)), None
+    if steps is not None:
+        # Beside layers, which imaginary derivatives, and batches that share some of them, run by.
+        in_steps = dict(step_arrays(steps, angles, evolution.layers_in_sweeps))
         stopwatch.stage(f"or taken together in {len(steps):,} steps")
+    all_arrays = {**arrays, **angles.arrays()}
+    engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, halved, apart, in_steps)
     terms = len(output.terms) if isinstance(output, ExpectationValues) else 0
     stopwatch.stage(f"engine made for them and {terms:,} Pauli terms")
     stopwatch.stop(f"preparing the simulation of {num_qubits} qubits, before its first value,")

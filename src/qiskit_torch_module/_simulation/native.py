@@ -12,7 +12,7 @@ from .._engine import Engine, Tape32, Tape64
 from .._program.program import Program
 from .columns import explained
 from .costs import native_cost, refused_states, state_bytes
-from .engines import engine_of
+from .engines import engine_of, engine_of_series
 from .method import Cost, Method, Optional, Powers, Refusal, Runner, Task
 from .threads import engine_threads
 
@@ -188,7 +188,7 @@ class NativeRunner(Runner):
     ) -> Any:
         at = inputs[0]
         assert at is not None
-        engine, size, threads = self._engine or self._made(), at.shape[0], engine_threads(num_threads)
+        engine, size, threads = engine_of_series(self.program), at.shape[0], engine_threads(num_threads)
         call = getattr(engine, f"series_{what}_float{64 if at.dtype is torch.float64 else 32}")
         try:
             return call(len(inputs) - 1, inputs, size, weights, *others, threads)
