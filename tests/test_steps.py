@@ -212,5 +212,8 @@ def test_who_runs_step_by_step():
     assert explain(few).schedule["by_steps"]
     circuit, x, _ = by_words(12, seed=0, length=60)
     assert explain(circuit, x, batch_size=48).schedule["by_steps"]
+    # Until all is reached from |0...0>, words are parts of a pass.
+    circuit, x, _ = by_words(14, seed=0, length=20, most_letters=2)
+    assert explain(circuit, x, batch_size=48).schedule["by_steps"]
     full = reuploading(10, 3)
     assert not explain(full.circuit, full.encoding, batch_size=48).schedule["by_steps"]

@@ -19,6 +19,7 @@ from .blocks import Block
 from .controlled import sweeps, taken_together
 from .dense import Diagonal, Matrix, PlainStep, Step, VirtualQubits, in_order
 from .effort import sweeps_of_layers
+from .gf2 import Basis
 from .halves import Halves, halves_of
 from .layers import Layer, Rotation, layers_of
 from .origins import Given, Origins
@@ -159,7 +160,7 @@ class Evolution:
     def _taken(self) -> tuple[tuple[Step, ...] | None, int]:
         """The steps, and the power of i that they leave out."""
         apart = tuple(self.steps) if self.is_stepwise else None
-        if not self.passes.fusion or not (self.is_stepwise or _may_be_taken_together(self.rotations, self.layers)):
+        if not self.passes.fusion or not (self.is_stepwise or _may_be_taken_together(self)):
             return apart, 0
         together, power = taken_together(self.steps)
         swept = sweeps(together, self.num_qubits)
@@ -257,19 +258,26 @@ class Evolution:
 _FIRST_ROTATIONS = 1 << 10
 
 
-def _may_be_taken_together(rotations: Sequence[Rotation], layers: Sequence[Layer]) -> bool:
+def _may_be_taken_together(evolution: Evolution) -> bool:
     """Whether it is worth looking: layers are not full of rotations, and the first of many are fast."""
-    if _least_sweeps(rotations) > sweeps_of_layers(layers):
+    rotations, layers = evolution.rotations, evolution.layers
+    if _least_sweeps(rotations, evolution.num_qubits) > sweeps_of_layers(layers):
         return False
     first = rotations[:_FIRST_ROTATIONS]
     share = sum(map(_varies, first)) / max(sum(map(_varies, rotations)), 1)
     return len(first) == len(rotations) or sweeps(taken_together(first)[0]) < share * sweeps_of_layers(layers)
 
 
-def _least_sweeps(rotations: Sequence[Rotation]) -> float:
-    """About as few passes as they can take: words of the same flips in a row leave each other parts of the state."""
-    flips = [rotation.x for rotation in rotations if rotation.x and _varies(rotation)]
-    return sum(1 / len(list(words)) for _, words in groupby(flips))
+def _least_sweeps(rotations: Sequence[Rotation], num_qubits: int) -> float:
+    """About as few passes as they can take: words of the same flips in a row leave each other parts of the state.
+
+    The first ones touch no more than is reached from |0...0>, as in `parts`.
+    """
+    reached, count = Basis(()), 0.0
+    for flip, words in groupby(rotation.x for rotation in rotations if rotation.x and _varies(rotation)):
+        reached.add(flip)
+        count += 0.5 ** (num_qubits - len(reached)) / len(list(words))
+    return count
 
 
 def _varies(rotation: Rotation) -> bool:
