@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .._core.collector import without_collections
 from .._engine import memory_budget
 from .._program.effort import counts_of_flips
 from .._program.evolution import Evolution
@@ -119,6 +120,7 @@ def native_seconds(program: Program, task: Task) -> float:
     return NATIVE.seconds(*by_sweeps(program, task), task.order)
 
 
+@without_collections
 def native_cost(program: Program, task: Task) -> Cost:
     """That of the engine, which may read expectation values and first derivatives from halves of the qubits."""
     evolution, unjoined = program.evolution, program.unjoined if task.order < 2 else None
