@@ -176,27 +176,27 @@ def stepwise_program(n, seed=0):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("n", [2, 3, 6])
-@pytest.mark.parametrize("seed", range(10) if NIGHTLY else range(2))
+@pytest.mark.parametrize("n", [2, 3, 6] if NIGHTLY else [2, 5])
+@pytest.mark.parametrize("seed", range(10) if NIGHTLY else range(1))
 def test_step_by_step(any_instruction_set, n, order, seed, step_by_step):
-    for batch_size in (1, 5, 17):
+    for batch_size in (1, 5, 17) if NIGHTLY else (1, 9):
         Curve(stepwise_program(n, seed), batch_size, order).assert_agrees()
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 3])
 def test_step_by_step_on_threads(num_threads, step_by_step):
     for batch_size in (1, 4):
-        Curve(stepwise_program(9), batch_size, 2).assert_agrees(num_threads)
+        Curve(stepwise_program(6), batch_size, 2).assert_agrees(num_threads)
 
 
 def test_a_single_sample_of_full_layers_is_spread(any_instruction_set):
     """By steps that are there for series alone; a batch that fills the lanes goes through the layers."""
-    program = program_of(reuploading(9, 2), random_observables(9, 2))
+    program = program_of(reuploading(7, 2), random_observables(7, 2))
     engine, plain = engines.engine_of_series(program), engines.engine_of(program)
     assert engine is not plain
     assert engines.engine_of_series(program) is engine
     assert not plain.schedule_float64(1, 1, True)["by_steps"]
-    for batch_size, num_threads in ((1, 1), (1, 2), (3, 2), (40, 2)):
+    for batch_size, num_threads in ((1, 1), (1, 2), (3, 2), (20, 2)):
         Curve(program, batch_size, 2).assert_agrees(num_threads)
 
 
