@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.collector import without_collections
+from .._core.schema import MAX_QUBITS
 from .._core.shown import Rows, Shown, angle
 from .angle_map import AngleMap
 from .dense import Step
@@ -206,8 +207,10 @@ class Program(Shown):
     @cached_property
     def _swept_by_reading(self) -> float:
         output = self.expectation_values
-        if output is None:
-            return READING_SQUARES if self.reads_probabilities else READING_STATES
+        if output is None:  # of all qubits, also of those that are not simulated
+            frame, num_qubits = self.evolution.frame, self.evolution.num_qubits
+            more = 1.0 if frame is None else 2.0 ** min(len(frame) - num_qubits, MAX_QUBITS)
+            return more * (READING_SQUARES if self.reads_probabilities else READING_STATES)
         return sweeps_of_reading(output.terms, self.evolution.num_qubits)
 
     @cached_property
