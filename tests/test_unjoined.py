@@ -378,3 +378,38 @@ def test_explain_says_that_halves_stay_apart():
     joined = explain(module_of(reuploading(16, 3)), batch_size=48)
     assert (joined.words, joined.half_words) == (0, 0)
     assert found.gradients.flops < joined.gradients.flops
+
+
+@pytest.fixture(scope="module")
+def read_apart():
+    """A circuit that is read from halves, and an engine of it with some arrays of what is read replaced."""
+    case = reuploading(8, 1)
+    program = QuantumModule(case.circuit, case.encoding, case.variational)._program
+    evolution, output = program.evolution, program.output
+    arrays = arrays_of(evolution.layers, evolution.passes, output)
+    apart = dict(unjoined_arrays(program.unjoined, evolution.passes, output))
+
+    def engine(**changes):
+        changed = {**apart, "rest": {**apart["rest"], **changes}}
+        sizes = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
+        return _engine.Engine(*sizes, dict(arrays), None, changed)
+
+    return apart["rest"], engine
+
+
+@pytest.mark.parametrize("name", ["gram_x", "gram_z", "word_x", "word_z"])
+def test_half_words_beyond_their_half_are_refused(read_apart, name):
+    rest, engine = read_apart
+    engine()
+    for place in range(len(rest[name])):
+        masks = rest[name].copy()
+        masks[place] |= 1 << 5
+        with pytest.raises(ValueError, match="half-words"):
+            engine(**{name: masks})
+
+
+def test_words_that_nobody_reads_are_refused(read_apart):
+    rest, engine = read_apart
+    fewer = {name: rest[name][:-1] for name in ("reading_word", "reading_sign")}
+    with pytest.raises(ValueError, match="what is read of halves that stay apart"):
+        engine(**fewer)
