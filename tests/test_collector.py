@@ -38,8 +38,7 @@ def test_no_collection_while_a_circuit_is_compiled(collections):
     circuit, angles = layers(depth=80)
     collections.clear()
     module = QuantumModule(circuit, None, [angles])
-    # Of what that left, afterwards, and of what it left to put the circuit into layers, which a method is chosen by.
-    assert collections in ([], [0], [0, 0])
+    assert len(collections) <= 1  # what it left, afterwards
     assert module.output_size == 6
     assert gc.isenabled()
 

@@ -12,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from .._core.arguments import flag, thread_count
+from .._core.collector import without_collections
 from .._core.torch_internals import break_graph, constant_when_compiled
 from .._core.transforms import is_differentiated
 from .._differentiation import autograd, operators
@@ -121,10 +122,7 @@ class QuantumModule(torch.nn.Module):
             observables = known(observables, circuit.num_qubits)
             read, self._sums = taken_apart(observables)
             read = as_output(read, circuit.num_qubits)
-        program = cached_program(unmeasured, read, self.encoding_parameters, self.variational_parameters)
-        self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
-        self._num_qubits: int = circuit.num_qubits
-        self._compute(program, method_of(method))
+        self._compile(circuit, unmeasured, read, method)
         self._names = set_names(variational_params_names, len(self.variational_parameters), is_flat=is_flat(sets))
         self._initials = set_initials(variational_params_initial, len(self._names))
         self._observables = copy.deepcopy(observables)  # later changes by the caller are no part of the model
@@ -172,6 +170,16 @@ class QuantumModule(torch.nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         rename_entries(state_dict, prefix, self._names)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    # With a method, whose choice puts the circuit into layers.
+    @without_collections
+    def _compile(
+        self, circuit: QuantumCircuit, unmeasured: QuantumCircuit, read: Observables | Output, method: str | Method
+    ) -> None:
+        program = cached_program(unmeasured, read, self.encoding_parameters, self.variational_parameters)
+        self._circuit: QuantumCircuit | SavedCircuit = copied(circuit)
+        self._num_qubits: int = circuit.num_qubits
+        self._compute(program, method_of(method))
 
     def _compute(self, program: Program, method: Method | None) -> None:
         program.evolution.set_circuit(self._circuit)
