@@ -31,10 +31,10 @@ def any_instruction_set(request):
 
 
 @pytest.fixture(params=["by layers", "as is faster"])
-def way(request, monkeypatch):
+def way(request):
     """Few samples run step by step, where there are steps beside the layers."""
     if request.param == "by layers":
-        monkeypatch.setattr(engines, "_MOST_STEPS", -1)
+        request.getfixturevalue("by_layers")
 
 
 @pytest.fixture

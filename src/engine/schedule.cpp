@@ -305,12 +305,7 @@ Schedule<Real> step_schedule(const Plan& plan, int64_t batch_size, int num_threa
     template std::pair<const Kernel<Real>*, int> kernels<Real>();                        \
     template Schedule<Real> schedule<Real>(const Plan&, int64_t, int, Purpose, int64_t); \
     template Schedule<Real> step_schedule<Real>(const Plan&, int64_t, int, Purpose);
-QTM_INSTANTIATE(float)
-QTM_INSTANTIATE(double)
-QTM_INSTANTIATE(FirstJet<float>)
-QTM_INSTANTIATE(FirstJet<double>)
-QTM_INSTANTIATE(SecondJet<float>)
-QTM_INSTANTIATE(SecondJet<double>)
+QTM_FOR_ALL_NUMBERS(QTM_INSTANTIATE)
 #undef QTM_INSTANTIATE
 
 }  // namespace qtm

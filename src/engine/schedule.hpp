@@ -10,6 +10,11 @@
 
 namespace qtm {
 
+// All numbers that batches are scheduled for.
+#define QTM_FOR_ALL_NUMBERS(macro)                                                                    \
+    macro(float) macro(double) macro(FirstJet<float>) macro(FirstJet<double>) macro(SecondJet<float>) \
+        macro(SecondJet<double>)
+
 // How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit
 // allows it), or what is faster.
 enum class Layouts { any, batched, spread };

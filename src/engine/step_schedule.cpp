@@ -104,12 +104,7 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
 }
 
 #define QTM_INSTANTIATE(Real) template Schedule<Real> step_schedule_within(size_t, const Plan&, int64_t, int, Purpose);
-QTM_INSTANTIATE(float)
-QTM_INSTANTIATE(double)
-QTM_INSTANTIATE(FirstJet<float>)
-QTM_INSTANTIATE(FirstJet<double>)
-QTM_INSTANTIATE(SecondJet<float>)
-QTM_INSTANTIATE(SecondJet<double>)
+QTM_FOR_ALL_NUMBERS(QTM_INSTANTIATE)
 #undef QTM_INSTANTIATE
 
 }  // namespace qtm
