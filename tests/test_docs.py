@@ -102,6 +102,20 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors_of(target), f"{page.name} links to {link}: {sorted(anchors_of(target))}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_included_texts_lead_from_the_page(page):
+    """Sphinx follows them from the page that includes, unless `relative-docs` says how they begin."""
+    text = page.read_text(encoding="utf-8")
+    for name, options in re.findall(r"^```\{include\} (\S+)\n((?::.*\n)*)", text, re.MULTILINE):
+        included = page.parent / name
+        begin = re.search(r"^:relative-docs: (\S+)$", options, re.MULTILINE)
+        links = r"(?<!!)\[[^\]]*\]\((?!https?:|mailto:|#)([^)\s]+)\)"
+        for link in re.findall(links, included.read_text(encoding="utf-8")):
+            assert link.startswith(begin[1] if begin else "a page"), f"{page.name} includes {name}, with {link}"
+            target, _, anchor = link.partition("#")
+            assert not anchor or anchor in anchors_of((included.parent / target).resolve()), f"{name} links to {link}"
+
+
 READMES = [*(ROOT / "src").rglob("README.md"), ROOT / "README.md"]
 
 
