@@ -305,14 +305,15 @@ def test_arrays_that_contradict_each_other_are_refused_not_read():
 
     engine()
     for name, array in steps.items():
-        if name == "layers_in_sweeps":
+        if name.endswith("_in_sweeps"):
             continue
         for broken in (np.append(array, array[-1:]), array[:-1], np.full_like(array, 99)):
             if (name in ("entries", "qubit_is_negative") and len(broken) == len(array)) or name == "z":
                 continue  # any number will do there; a Z may be any where the rotation flips nothing
             with pytest.raises(ValueError, match="inconsistent program"):
                 engine(**{name: broken})
-    for broken in ({"z": np.full_like(steps["z"], 1 << 6)}, {"layers_in_sweeps": -1.0}, {"layers_in_sweeps": np.nan}):
+    in_sweeps = [{f"{what}_in_sweeps": number} for what in ("layers", "reading") for number in (-1.0, np.nan)]
+    for broken in ({"z": np.full_like(steps["z"], 1 << 6)}, *in_sweeps):
         with pytest.raises(ValueError, match="inconsistent program"):
             engine(**broken)
     layers, _ = layers_of([Rotation(Y, 1, 1, Polynomial.constant(1.0))])

@@ -26,15 +26,18 @@ bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Purpos
     if (batch_size == 0) return false;
     const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
     double swept = steps->products(1), by_layers = steps->layers_in_sweeps();
+    if (how.storage.shares_prefix) by_layers *= double(view.num_layers - how.view->prefix_layers) / view.num_layers;
     const Kernel<Real>* kernel = how.kernel;
     if constexpr (is_jet<Real>) {
         // By layers, a tile of few samples leaves lanes empty, where steps spread them.
         const auto in_steps = step_schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
         kernel = in_steps.kernel;
-        swept *= double(in_steps.tiles) / double(how.tiles);
+        swept = (swept + steps->reading_in_sweeps()) * double(in_steps.tiles) / double(how.tiles);
+        by_layers += steps->reading_in_sweeps();
+        if (ket_bytes(*how.kernel, view.num_qubits) >= tuning::least_streamed)
+            by_layers *= tuning::sweep_of_series_from_memory;
         if (kernel->lane_bits > 0) swept *= tuning::spread_series / kernel->lanes;
     }
-    if (how.storage.shares_prefix) by_layers *= double(view.num_layers - how.view->prefix_layers) / view.num_layers;
     if (ket_bytes(*kernel, view.num_qubits) >= tuning::least_streamed)
         swept *= is_jet<Real> ? tuning::sweep_of_series_from_memory : tuning::sweep_from_memory;
     if (how.storage.is_team)

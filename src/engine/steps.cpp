@@ -34,6 +34,7 @@ void Steps::check_sizes(size_t num_angles) const {
                 a.columns.size() == num_steps(),
             "steps");
     require(a.layers_in_sweeps >= 0, "layers_in_sweeps");
+    require(a.reading_in_sweeps >= 0, "reading_in_sweeps");
     require_ranges(a.qubit_begin, num_steps(), a.qubit_flip.size(), "qubit_begin");
     require(a.qubit_sign.size() == a.qubit_flip.size() && a.qubit_is_negative.size() == a.qubit_flip.size(), "qubits");
     require_ranges(a.entry_begin, num_steps(), a.entries.size(), "entry_begin");

@@ -17,7 +17,7 @@ struct StepArrays {
 #define QTM_ARRAY(Scalar, name) std::vector<Scalar> name;
     QTM_STEP_ARRAYS(QTM_ARRAY)
 #undef QTM_ARRAY
-    double layers_in_sweeps = 0;
+    double layers_in_sweeps = 0, reading_in_sweeps = 0;
 };
 
 class Steps {
@@ -35,8 +35,9 @@ class Steps {
 
     int most_rows() const;       // of a matrix
     bool hold_matrices() const;  // or diagonals
-    // Passes over the state that take as long as the circuit's layers.
+    // Passes over the state that take as long as the circuit's layers, and as what is read.
     double layers_in_sweeps() const { return given_.layers_in_sweeps; }
+    double reading_in_sweeps() const { return given_.reading_in_sweeps; }
 
     // Complex products that the steps take for an amplitude, where `cosets` of a matrix are done at once.
     double products(int cosets) const;

@@ -66,6 +66,7 @@ std::optional<StepArrays> steps_of(const std::optional<nb::dict>& arrays) {
     QTM_STEP_ARRAYS(QTM_ASSIGN)
 #undef QTM_ASSIGN
     given.layers_in_sweeps = nb::cast<double>(known[key::layers_in_sweeps]);
+    given.reading_in_sweeps = nb::cast<double>(known[key::reading_in_sweeps]);
     known.finish();
     return given;
 }

@@ -173,3 +173,4 @@ class StepArrays(TypedDict):
     entry_begin: Longs  # [steps + 1] into entries: of a matrix (real, imaginary) by rows, of a diagonal its energies
     entries: Doubles
     layers_in_sweeps: float  # passes of steps over the state that take as long as its layers
+    reading_in_sweeps: float  # and as what is read

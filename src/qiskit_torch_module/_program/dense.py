@@ -139,10 +139,12 @@ def in_order(rotations: Iterable[Rotation], dense: Sequence[Matrix | Diagonal]) 
     return steps
 
 
-def step_arrays(steps: Sequence[Step], angles: AngleTable, layers_in_sweeps: float = inf) -> StepArrays:
+def step_arrays(
+    steps: Sequence[Step], angles: AngleTable, layers_in_sweeps: float = inf, reading_in_sweeps: float = 0.0
+) -> StepArrays:
     """What the engine takes of them; their angles go into the table.
 
-    And how many passes over the state its layers take as long as; by default, it has none.
+    And how many passes over the state its layers, and what is read, take as long as; by default, it has no layers.
     """
     qubits = [_qubits(step) for step in steps]
     entries = [_numbers(step) for step in steps]
@@ -162,6 +164,7 @@ def step_arrays(steps: Sequence[Step], angles: AngleTable, layers_in_sweeps: flo
         "entry_begin": np.cumsum([0, *map(len, entries)], dtype=np.int64),
         "entries": np.concatenate([np.empty(0), *entries]),
         "layers_in_sweeps": layers_in_sweeps,
+        "reading_in_sweeps": reading_in_sweeps,
     }
 
 

@@ -190,22 +190,23 @@ class Program(Shown):
             sweeps = self._swept_by(steps)
             beside = len(steps) * (BESIDE_FIRST_STEP + BESIDE_STEP * batch_size)
         else:
-            sweeps = evolution.layers_in_sweeps + self._swept_by_reading
+            sweeps = evolution.layers_in_sweeps + self.reading_in_sweeps
             beside = len(evolution.layers) * BESIDE_LAYER * batch_size
             if unjoined is not None:
                 sweeps = min(sweeps, self._swept_by_halves(unjoined))
         return sweeps * batch_size * 2.0**evolution.num_qubits + beside
 
     def _swept_by(self, steps: Sequence[Step]) -> float:
-        return sweeps_of_steps(steps, self.evolution.num_qubits) + self._swept_by_reading
+        return sweeps_of_steps(steps, self.evolution.num_qubits) + self.reading_in_sweeps
 
     def _swept_by_halves(self, unjoined: Unjoined) -> float:
         evolution = self.evolution
-        whole = sweeps_of_layers(evolution.layers) + self._swept_by_reading / evolution.share_of_joined
+        whole = sweeps_of_layers(evolution.layers) + self.reading_in_sweeps / evolution.share_of_joined
         return unjoined.halves.relative_cost * whole
 
     @cached_property
-    def _swept_by_reading(self) -> float:
+    def reading_in_sweeps(self) -> float:
+        """Sweeps that take as long as reading a state, and starting the way back with what is read."""
         output = self.expectation_values
         if output is None:  # of all qubits, also of those that are not simulated
             frame, num_qubits = self.evolution.frame, self.evolution.num_qubits

@@ -79,7 +79,7 @@ def _layered_engine(program: Program, for_series: bool = False) -> Engine:
         steps, apart = tuple(side_by_side(evolution.steps)), None
     if steps is not None:
         # Beside layers, which imaginary derivatives, and batches that share some of them, run by.
-        in_steps = dict(step_arrays(steps, angles, evolution.layers_in_sweeps))
+        in_steps = dict(step_arrays(steps, angles, evolution.layers_in_sweeps, program.reading_in_sweeps))
         stopwatch.stage(f"or taken together in {len(steps):,} steps")
     all_arrays = {**arrays, **angles.arrays()}
     engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, halved, apart, in_steps)
