@@ -7,7 +7,8 @@ import torch
 from hypothesis import settings
 
 from qiskit_torch_module import _engine
-from qiskit_torch_module._program import effort
+from qiskit_torch_module._program import cache, effort
+from qiskit_torch_module._simulation import engines
 
 # The same hundred examples each time, or thousands of new ones: HYPOTHESIS_PROFILE=nightly.
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -64,11 +65,19 @@ def force_halves():
 
 @pytest.fixture
 def step_by_step(monkeypatch):
-    """Circuits run step by step, whatever they are."""
+    """Circuits run step by step, whatever they are and whatever others like them did before."""
     monkeypatch.setattr(effort, "_OF_LAYER", float("inf"))
     _engine.force_steps(True)
+    _forget_programs()
     yield
     _engine.force_steps(False)
+    _forget_programs()
+
+
+def _forget_programs():
+    cache._programs.clear()
+    cache._evolutions.clear()
+    engines._layered_engine.cache_clear()
 
 
 @pytest.fixture
