@@ -68,7 +68,7 @@ def opened_values(circuit, observables, columns, rows) -> np.ndarray:
     return batch_values(circuit.decompose(["PauliEvolution"]), observables, columns, rows)
 
 
-def central_differences(function, point: np.ndarray, step: float = 0.02, order: int = 8) -> np.ndarray:
+def central_differences(function, point: np.ndarray, step: float = 0.02, order: int = 5) -> np.ndarray:
     """Derivative of `function` with respect to each entry of `point`: shape (P, ...), exact to step^(2 order)."""
     k = np.arange(1, order + 1)
     factorials = np.cumprod([1.0, *range(1, 2 * order + 1)])

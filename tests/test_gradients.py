@@ -1,6 +1,6 @@
 """Gradients against central differences, the parameter-shift rule and torch.autograd.gradcheck."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -31,6 +31,14 @@ def gradients(model, inputs, cotangent):
 def test_against_central_differences_of_the_reference(n, family, layout):
     if n == 1 and family == "qaoa":
         pytest.skip("needs two qubits")
+    model, inputs, cotangent, expected = differenced(n, family)
+    by_inputs, by_weights = gradients(model, inputs, cotangent)
+    np.testing.assert_allclose(np.concatenate([by_inputs[0], by_weights]), expected, atol=1e-10, rtol=1e-10)
+
+
+@cache
+def differenced(n, family):
+    """A model, inputs, a cotangent and the gradients there, which take long: once for all layouts."""
     case = {"qaoa": lambda: qaoa(n, 1), "reuploading": lambda: reuploading(n, 1)}.get(
         family, lambda: fixed_and_free(n, n)
     )()
@@ -44,9 +52,7 @@ def test_against_central_differences_of_the_reference(n, family, layout):
         bound = case.circuit.assign_parameters(dict(zip(case.columns, row, strict=True)))
         return reference.expectation_values(bound, observables) @ cotangent[0].numpy()
 
-    expected = reference.central_differences(loss, bound_rows(model, inputs)[0])
-    by_inputs, by_weights = gradients(model, inputs, cotangent)
-    np.testing.assert_allclose(np.concatenate([by_inputs[0], by_weights]), expected, atol=1e-10, rtol=1e-10)
+    return model, inputs, cotangent, reference.central_differences(loss, bound_rows(model, inputs)[0])
 
 
 @pytest.mark.usefixtures("float64")
@@ -160,25 +166,36 @@ def test_against_parameter_shift(instruction_set, n):
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_states_that_no_cache_holds(instruction_set, num_threads, halved_start):
     """From 4 MiB a thread on, the bra goes past the caches."""
-    n = 19
-    weights = ParameterVector("w", 6 * n)
-    circuit = QuantumCircuit(n)
+    circuit, weights = circuit_that_no_cache_holds()
+    options = {"num_threads_forward": num_threads, "num_threads_backward": num_threads}
+    with compiler_passes(halved_start=halved_start, unjoined_halves=False):
+        model = QuantumModule(circuit, None, weights, seed_init=0, **options)
+    schedule = engine_of(model._program).schedule_float64(1, num_threads, True)
+    assert schedule["is_team"] == (num_threads > 1)
+    assert schedule["measured_runs"] == circuit.num_qubits
+    expected = values_that_no_cache_holds(tuple(model.variational_0.tolist()))
+    np.testing.assert_allclose(model().detach().numpy(), expected, atol=1e-10, rtol=0)
+    assert_gradients_are_shifts(model, range(0, len(weights), 16))
+
+
+def circuit_that_no_cache_holds(n=19):
+    weights, circuit = ParameterVector("w", 6 * n), QuantumCircuit(n)
     for layer in range(3):
         for q in range(n):
             circuit.ry(weights[2 * (layer * n + q)], q)
             circuit.rz(weights[2 * (layer * n + q) + 1], q)
         for q in range(n if layer < 2 else 0):
             circuit.cx(q, (q + 1) % n)
-    options = {"num_threads_forward": num_threads, "num_threads_backward": num_threads}
-    with compiler_passes(halved_start=halved_start, unjoined_halves=False):
-        model = QuantumModule(circuit, None, weights, seed_init=0, **options)
-    schedule = engine_of(model._program).schedule_float64(1, num_threads, True)
-    assert schedule["is_team"] == (num_threads > 1)
-    assert schedule["measured_runs"] == n
-    final = Statevector(circuit.assign_parameters(dict(zip(weights, model.variational_0.tolist(), strict=True))))
-    signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    np.testing.assert_allclose(model().detach().numpy(), final.probabilities() @ signs, atol=1e-10, rtol=0)
-    assert_gradients_are_shifts(model, range(0, len(weights), 16))
+    return circuit, weights
+
+
+@cache
+def values_that_no_cache_holds(point):
+    """<Z> of every qubit, by Qiskit: once for all ways to run the circuit."""
+    circuit, weights = circuit_that_no_cache_holds()
+    final = Statevector(circuit.assign_parameters(dict(zip(weights, point, strict=True))))
+    n = circuit.num_qubits
+    return final.probabilities() @ (1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1))
 
 
 @pytest.mark.usefixtures("float64")
