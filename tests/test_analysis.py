@@ -599,9 +599,9 @@ FIXED.h(0)
         (lambda: analysis.fourier_spectrum(CIRCUIT), "model: expected a QuantumModule, got QuantumCircuit"),
         (
             lambda: analysis.fourier_spectrum(INPUTS),
-            "a grid of 81 x 81 x .* points for 12 inputs takes .* MiB, and the",
+            "a grid of 81 x 81 x .* points for 12 inputs takes .* [GT]iB, more than",
         ),
-        (lambda: analysis.fourier_coefficients(INPUTS), "a grid of 81 x 81 x .* points for 12 inputs takes .* MiB"),
+        (lambda: analysis.fourier_coefficients(INPUTS), "a grid of 81 x 81 x .* points for 12 inputs takes .* [GT]iB"),
         (lambda: analysis.fourier_coefficients(MODEL), "model: expected inputs"),
         (
             lambda: analysis.fourier_coefficients(with_method(encoded(TURNS["plain"][0]), methods.Shots(10))),

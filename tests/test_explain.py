@@ -8,8 +8,8 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import random_unitary
 
 from qiskit_torch_module import HybridModule, QuantumModule, explain
+from qiskit_torch_module._core.sizes import said_bytes
 from qiskit_torch_module._reading.compat import UnitaryGate
-from qiskit_torch_module.modules.wording import said_bytes
 
 x, w = ParameterVector("x", 2), ParameterVector("w", 2)
 

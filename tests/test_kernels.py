@@ -702,8 +702,8 @@ def test_mistakes_are_explained(case):
 def test_a_matrix_larger_than_memory_is_refused(own_budget):
     own_budget(1 << 26)
     message = (
-        r"^x, y: the 10,000 x 5,000 numbers of a kernel matrix take 0.186 GiB, more than the memory budget of 0.0625 "
-        r"GiB; give a file .* out=.*'float32', \(10000, 5000\)\), or fewer samples, or raise it with set_memory_budget$"
+        r"^x, y: the 10,000 x 5,000 numbers of a kernel matrix take 191 MiB, more than the memory budget of 64 "
+        r"MiB; give a file .* out=.*'float32', \(10000, 5000\)\), or fewer samples, or raise it with set_memory_budget$"
     )
     with pytest.raises(ValueError, match=message):
         kernel_of()(torch.zeros(10_000, N), torch.zeros(5_000, N))

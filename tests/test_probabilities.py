@@ -219,7 +219,7 @@ def test_what_does_not_fit_the_memory_is_refused(own_budget):
     circuit = QuantumCircuit(16)
     circuit.h(range(16))
     own_budget(1 << 20)
-    message = r"states of 16 qubits, and reading Probabilities\(.*\) from them, take 0.000977 GiB in a batch of 1"
+    message = r"states of 16 qubits, and reading Probabilities\(.*\) from them, take 1 MiB in a batch of 1"
     with pytest.raises(ValueError, match=message):
         QuantumModule(circuit, None, None, observables=Probabilities([0], parity, 2)).double()()
 

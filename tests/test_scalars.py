@@ -353,7 +353,7 @@ def test_primitives_read_expectation_values_alone(observables):
 
 def test_what_does_not_fit_the_memory_is_refused(own_budget):
     own_budget(1 << 20)
-    message = r"states of 12 qubits, and reading DensityMatrix\(.*\) from them, take 0.125 GiB in a batch of 1"
+    message = r"states of 12 qubits, and reading DensityMatrix\(.*\) from them, take 128 MiB in a batch of 1"
     with pytest.raises(ValueError, match=message):
         QuantumModule(QuantumCircuit(12), None, None, observables=DensityMatrix(range(12)))
     QuantumModule(QuantumCircuit(12), None, None, observables=Purity(range(12)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import torch
 
@@ -107,7 +109,11 @@ def choose(program: Program, task: Task) -> Method:
     Raises:
         ValueError: all refuse; the message says why each does.
     """
-    said = {name: answer for name, answer in offers(program, task).items() if _known[name].is_exact}
+    return _cheapest(offers(program, task))
+
+
+def _cheapest(said: Mapping[str, Cost | Refusal]) -> Method:
+    said = {name: answer for name, answer in said.items() if _known[name].is_exact}
     costs = {name: answer.seconds for name, answer in said.items() if isinstance(answer, Cost)}
     if not costs:
         refused = {name: answer for name, answer in said.items() if isinstance(answer, Refusal)}
@@ -120,6 +126,10 @@ def choose(program: Program, task: Task) -> Method:
     return _known[min(costs, key=costs.__getitem__)]
 
 
+# Device, dtype, and bits of the size of a batch.
+_Key: TypeAlias = tuple[str, torch.dtype, int]
+
+
 class Runners:
     """The runners of a program, made when they are first asked for; copies and pickles make their own.
 
@@ -130,7 +140,8 @@ class Runners:
 
     def __init__(self, program: Program, method: Method | None) -> None:
         self.program, self.method = program, method
-        self._by_task: dict[tuple[str, torch.dtype, int], Runner] = {}
+        self._by_task: dict[_Key, Runner] = {}
+        self._up_to: dict[_Key, tuple[int, Runner]] = {}
         self._by_method: dict[Method, Runner] = {}
 
     def __reduce__(self) -> Any:
@@ -147,8 +158,29 @@ class Runners:
         bits = size.bit_length() if type(size) is int else 1
         runner = self._by_task.get((device, inputs.dtype, bits))
         if runner is None:
-            task = Task(1 << bits, inputs.dtype, device, num_threads=torch.get_num_threads())
-            runner = self._by_task[device, inputs.dtype, bits] = self._prepared(task)
+            runner = self._judged((device, inputs.dtype, bits), size if type(size) is int else 1)
+        return runner
+
+    def _judged(self, key: _Key, size: int) -> Runner:
+        """The runner for a size, chosen by the largest one of as many bits and remembered for all of them.
+
+        Where a method refuses that one, all are asked for the size itself: what is chosen may then hold up to it alone.
+        """
+        device, dtype, bits = key
+        at_most, known_runner = self._up_to.get(key, (-1, None))
+        if known_runner is not None and size <= at_most:
+            return known_runner
+        task = Task(max((1 << bits) - 1, 1), dtype, device, num_threads=torch.get_num_threads())
+        said = self._offers(task)
+        for_all = [name for name, answer in said.items() if isinstance(answer, Cost)]
+        if any(isinstance(answer, Refusal) and not answer.is_of_device for answer in said.values()):
+            said = self._offers(replace(task, batch_size=max(size, 1)))
+        method = self._chosen(said)
+        runner = self._prepared(method)
+        if method.name in for_all:
+            self._by_task[key] = runner
+        else:
+            self._up_to[key] = size, runner
         return runner
 
     def require_method(self) -> None:
@@ -160,25 +192,29 @@ class Runners:
         refusals = []
         for device in _DEVICES:
             try:
-                self._chosen(Task(device=device))
+                method = self._chosen(self._offers(Task(device=device)))
             except ValueError as error:
                 refusals.append(error)
             else:
-                if self.method is not None and self.method.prepares_at_once:
-                    self._prepared(Task(device=device))
+                if self.method is not None and method.prepares_at_once:
+                    self._prepared(method)
                 return
         raise refusals[0]
 
-    def _chosen(self, task: Task) -> Method:
+    def _offers(self, task: Task) -> dict[str, Cost | Refusal]:
         if self.method is None:
-            return choose(self.program, task)
-        said = self.method.cost(self.program, task)
-        if isinstance(said, Refusal):
-            raise ValueError(f"method '{self.method.name}': {said.reason}")
+            return offers(self.program, task)
+        return {self.method.name: self.method.cost(self.program, task)}
+
+    def _chosen(self, said: Mapping[str, Cost | Refusal]) -> Method:
+        if self.method is None:
+            return _cheapest(said)
+        answer = said[self.method.name]
+        if isinstance(answer, Refusal):
+            raise ValueError(f"method '{self.method.name}': {answer.reason}")
         return self.method
 
-    def _prepared(self, task: Task) -> Runner:
-        method = self._chosen(task)
+    def _prepared(self, method: Method) -> Runner:
         if method not in self._by_method:
             self._by_method[method] = method.prepare(self.program)
         return self._by_method[method]

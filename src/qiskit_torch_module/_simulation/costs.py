@@ -18,7 +18,7 @@ from .._program.evolution import Evolution
 from .._program.output import Output
 from .._program.program import Program
 from .method import Cost, Refusal, Task
-from .room import gibibytes
+from .room import states_beyond
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,7 @@ def refused_states(program: Program, task: Task) -> Refusal | None:
     num_qubits = num_read_qubits(program)
     is_larger = isinstance(program.output, Output) and program.output.workspace(num_qubits) > 1 << num_qubits
     read = f", and reading {program.output} from them," if is_larger else ""
-    return Refusal(
-        f"states of {num_qubits} qubits{read} take {gibibytes(size)} in a batch of {task.batch_size}, "
-        f"more than the memory budget of {gibibytes(budget)}; use smaller batches or fewer qubits"
-    )
+    return Refusal(states_beyond(budget, size, num_qubits, task.batch_size, read))
 
 
 # States that leave the second cache of a core take longer.

@@ -31,6 +31,7 @@ from .costs import plain_cost, refused_states
 from .method import Cost, Method, Refusal, Runner, Task
 from .native import joined
 from .reading import read
+from .room import states_beyond
 
 # Real and imaginary parts (B, 2^n).
 State: TypeAlias = tuple[torch.Tensor, torch.Tensor]
@@ -54,10 +55,8 @@ class PyTorch(Method):
             return Refusal(reason)
         least, budget = plain_cost(program, replace(task, order=0)).bytes, memory_budget()
         if least > budget:
-            return Refusal(
-                f"states of {program.evolution.num_qubits} qubits take {least / 2**30:.3g} GiB, more than the memory "
-                f"budget of {budget / 2**30:.3g} GiB; use smaller batches or fewer qubits"
-            )
+            num_qubits = program.evolution.num_qubits
+            return Refusal(states_beyond(budget, least, num_qubits, task.batch_size, ", before and after a step,"))
         if (refusal := refused_states(program, task)) is not None:
             return refusal
         return plain_cost(program, task)

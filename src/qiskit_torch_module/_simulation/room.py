@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .._core.sizes import said_bytes
 from .._engine import memory_budget
 
 # Fewer bytes fit: to ask for the budget takes a third of a millisecond.
 LEAST_ASKED = 1 << 20
-_MOST = 1 << 900  # few enough for a float
 
 
 def require_bytes(size: float, what: str, remedy: str, least: int | None = None) -> None:
@@ -23,25 +23,26 @@ def require_bytes(size: float, what: str, remedy: str, least: int | None = None)
     """
     if size >= (LEAST_ASKED if least is None else least) and size > (budget := memory_budget()):
         raise ValueError(
-            f"{what} take {gibibytes(size)}, more than the memory budget of {gibibytes(budget)}; {remedy}, or raise it "
-            "with set_memory_budget"
+            f"{what} take {said_bytes(size)}, more than the memory budget of {said_bytes(budget)}; {remedy}, or raise "
+            "it with set_memory_budget"
         )
 
 
-def require_states(num_qubits: int, num_states: int) -> None:
-    """Checks that states in double precision fit the memory budget.
+def require_states(num_qubits: int, batch_size: int, each: int = 1) -> None:
+    """Checks that states in double precision, so many for each sample, fit the memory budget.
 
     Raises:
         ValueError: they do not; the message says how much they take.
     """
-    size = 16 * num_states << num_qubits
+    size = 16 * each * batch_size << num_qubits
     if size >= LEAST_ASKED and size > (budget := memory_budget()):
-        raise ValueError(
-            f"states of {num_qubits} qubits take {gibibytes(size)} in a batch of {num_states}, more than the memory "
-            f"budget of {gibibytes(budget)}; use smaller batches or fewer qubits"
-        )
+        held = f", {each} for each sample," if each > 1 else ""
+        raise ValueError(states_beyond(budget, size, num_qubits, batch_size, held))
 
 
-def gibibytes(size: float) -> str:
-    """As messages say it."""
-    return f"{min(size, _MOST) / 2**30:.3g} GiB"
+def states_beyond(budget: int, size: float, num_qubits: int, batch_size: int, held: str = "") -> str:
+    """Why states that take so many bytes are not computed, and what helps; `held`: what else is told of them."""
+    return (
+        f"states of {num_qubits} qubits{held} take {said_bytes(size)} in a batch of {batch_size}, more than the memory "
+        f"budget of {said_bytes(budget)}; use smaller batches or fewer qubits, or raise it with set_memory_budget"
+    )

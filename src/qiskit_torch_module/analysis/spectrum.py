@@ -21,6 +21,7 @@ import torch
 
 from .. import _engine
 from .._core.shown import Result
+from .._core.sizes import said_bytes
 from .._program.evolution import Evolution
 from .._reading.polynomials import Polynomial
 from .._simulation.columns import with_derived_columns
@@ -90,9 +91,9 @@ class Encoding:
         if needed > budget:
             grid = " x ".join(map(str, self.sizes))
             raise ValueError(
-                f"model: a grid of {grid} points for {self.num_inputs} inputs takes {needed / 2**20:,.0f} MiB, and the "
-                f"budget is {budget / 2**20:,.0f} MiB; bind some inputs (circuit.assign_parameters), or raise it by "
-                "set_memory_budget"
+                f"model: a grid of {grid} points for {self.num_inputs} inputs takes {said_bytes(needed)}, more than "
+                f"the memory budget of {said_bytes(budget)}; bind some inputs (circuit.assign_parameters), or raise it "
+                "with set_memory_budget"
             )
 
 

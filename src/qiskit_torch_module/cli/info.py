@@ -10,6 +10,7 @@ import torch
 from rich.table import Table
 
 from .. import _engine
+from .._core.sizes import said_bytes
 from .._version import __version__
 from .errors import one_line_errors
 from .gpus import gpu_rows
@@ -33,7 +34,7 @@ def info() -> None:
     table.add_row("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     table.add_row("instruction set", used)
     table.add_row("threads", str(torch.get_num_threads()))
-    table.add_row("memory budget", f"{_engine.memory_budget() / 2**30:.1f} GiB")
+    table.add_row("memory budget", said_bytes(_engine.memory_budget()))
     with one_line_errors():
         for name, text in gpu_rows().items():
             table.add_row(name, text)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .._core.sizes import said_bytes, scaled
 from .._simulation.method import Cost, Refusal, Spending
 from .._simulation.work import Work
 
@@ -102,18 +103,4 @@ def _matrices(dense_qubits: Sequence[int]) -> str:
 
 
 def _work(work: Work) -> str:
-    return f"{_scaled(work.flops, 1000)}flop, {said_bytes(work.bytes)} read and written"
-
-
-def said_bytes(count: float) -> str:
-    """In three digits, of units of 1024."""
-    return f"{_scaled(count, 1024, 'i')}B"
-
-
-def _scaled(value: float, base: int, binary: str = "") -> str:
-    for prefix in ("", "k", "M", "G", "T"):
-        if value < 999.5 or prefix == "T":  # three digits, whatever the base
-            break
-        value /= base
-    unit = prefix.upper() + binary if binary and prefix else prefix
-    return f"{value:.3g} {unit}"
+    return f"{scaled(work.flops, 1000)}flop, {said_bytes(work.bytes)} read and written"

@@ -156,7 +156,7 @@ def _gradients(model: QuantumModule, pool: PauliSums, input: Any) -> torch.Tenso
     inputs, weights, _ = model._variables(input)
     rows = inputs.detach().reshape(math.prod(inputs.shape[:-1]), model.input_size).double()
     num_qubits = model._num_qubits
-    require_states(num_qubits, 4 * len(rows))
+    require_states(num_qubits, len(rows), 4)
     runner = Runners(states_of(model._program), None)(rows)
     with torch.no_grad():
         row = torch.cat([rows.new_empty(0), *(one.detach().double() for one in weights)])
