@@ -170,3 +170,28 @@ def test_a_differential_equation_is_solved():
 
     optimizer.step(loss)
     torch.testing.assert_close(model(points), torch.exp(-points), atol=0.02, rtol=0)
+
+
+def test_numbers_that_are_not_finite_are_those_of_the_input_or_of_the_first_layer():
+    model, inputs = hybrid(), torch.rand(2, 6, 5)
+    inputs[1, 0, 3] = float("nan")
+    for given in (inputs, inputs.tolist(), inputs.double().numpy()):
+        with pytest.raises(ValueError, match="^input: expected finite values, got nan in sample 6, column 3; clean"):
+            model(given)
+    with torch.no_grad():
+        model.preprocessing.weight.fill_(1.0)
+    with pytest.raises(
+        ValueError, match="^preprocessing: expected finite outputs, got inf in sample 0, column 0; keep"
+    ):
+        model(torch.full((1, 5), 3e38))
+    with torch.no_grad():
+        model.preprocessing.bias[1] = float("inf")
+    with pytest.raises(
+        ValueError, match="^preprocessing: .* got inf in sample 0, column 1; its weights are not finite"
+    ):
+        model(torch.rand(1, 5))
+    with torch.no_grad():
+        model.preprocessing.bias[1] = 0.0
+        model.quantum.variational[2] = float("nan")
+    with pytest.raises(ValueError, match="^weights: expected finite values, got nan of parameter"):
+        model(torch.rand(1, 5))

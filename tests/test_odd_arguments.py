@@ -223,3 +223,29 @@ def test_sizes_of_starts_and_circuits_are_whole_numbers(odd):
 def test_budgets_are_numbers_of_bytes(odd):
     with pytest.raises(ValueError, match=re.escape("set_memory_budget: expected a whole number of bytes above 0")):
         set_memory_budget(odd)
+
+
+READ = {
+    "native": lambda model, inputs: qtm.with_method(model, "native")(inputs),
+    "pytorch": lambda model, inputs: qtm.with_method(model, "pytorch")(inputs),
+    "shots": lambda model, inputs: qtm.with_method(model, qtm.methods.Shots(100))(inputs),
+    "sample": lambda model, inputs: model.sample(inputs, shots=10, as_tensor=True),
+    "fisher_information": qtm.geometry.fisher_information,
+    "quantum_geometric_tensor": qtm.geometry.quantum_geometric_tensor,
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_values_that_are_not_finite_are_named_alike_by_all_that_reads_them(name):
+    circuit, x, w = qtm.circuits.incremental_data_uploading(3, 1)
+    model = qtm.QuantumModule(circuit, x, w, seed_init=0)
+    inputs = torch.rand(4, 3)
+    inputs[2, 1] = float("nan")
+    with pytest.raises(
+        ValueError, match="^inputs: expected finite values, got nan in sample 2, column 1; clean the data"
+    ):
+        READ[name](model, inputs)
+    with torch.no_grad():
+        model.variational[3] = float("inf")
+    with pytest.raises(ValueError, match=r"^weights: expected finite values, got inf of parameter 'w\[3\]'; look for"):
+        READ[name](model, torch.rand(4, 3))

@@ -21,6 +21,16 @@ def least_unresolved(dtype: torch.dtype) -> float:
     return float(2**23 if dtype == torch.float32 else 2**52)
 
 
+def first_not_finite(inputs: torch.Tensor) -> str | None:
+    """The first value of (..., N) that is not finite, with its place among the samples; None: all are."""
+    rows = inputs.detach().reshape(-1, inputs.shape[-1])
+    wrong = torch.nonzero(~torch.isfinite(rows))
+    if not len(wrong):
+        return None
+    sample, column = wrong[0].tolist()
+    return f"{rows[sample, column].item():.6g} in sample {sample}, column {column}"
+
+
 # An angle as it was given, or the number of the parameter that it is, and the gate that has it, on which qubits.
 Given = Mapping[Reading | int, tuple[str, Sequence[int]]]
 
@@ -47,7 +57,7 @@ class Origins:
         return [str(parameter.name) for parameter in self.variables]
 
     def fault(self, inputs: torch.Tensor, weights: torch.Tensor) -> str | None:
-        """What is wrong with the first angle that is not finite or has no digits left; None: nothing with any.
+        """What is wrong with the first value that is not finite, or angle that has no digits left; None: nothing.
 
         Args:
             inputs: Shape (B, N), the derived ones at the end or left out.
@@ -63,8 +73,11 @@ class Origins:
                     "for an update with a gradient that is not finite, such as that of sqrt or log at 0 in a loss, or "
                     "take a smaller learning rate"
                 )
-        if not bool(torch.isfinite(own[0]).all()):
-            return None  # the engine says which input
+        if (place := first_not_finite(own[0])) is not None:
+            return (
+                f"inputs: expected finite values, got {place}; clean the data, e.g. with torch.nan_to_num, or, if "
+                "layers before have computed them, look for an update with a gradient that is not finite"
+            )
         for angle in self.given:
             fault = self._fault_of(angle, values, inputs.dtype)
             if fault is not None:

@@ -10,6 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from .._core.arguments import tensor_of, whole_number
+from .._program.origins import first_not_finite
 from .._reading.parameters import parameter_list
 from .._simulation.choose import AUTO
 from .._simulation.method import Method, Spending
@@ -98,9 +99,17 @@ class HybridModule(torch.nn.Module):
 
         Raises:
             TypeError: the input does not hold real numbers.
-            ValueError: it has the wrong width.
+            ValueError: it has the wrong width, or a value that is not finite.
         """
-        hidden = self.quantum(self._encoded(one_of(input, input_tensor)))
+        input = one_of(input, input_tensor)
+        encoded = self._encoded(input)
+        if torch.compiler.is_compiling():
+            hidden = self.quantum(encoded)
+        else:
+            try:
+                hidden = self.quantum(encoded)
+            except ValueError as error:
+                raise self._explained(error, input, encoded) from None
         output: torch.Tensor = self.postprocessing(hidden)
         return output
 
@@ -119,6 +128,22 @@ class HybridModule(torch.nn.Module):
             raise ValueError(f"input: expected shape (..., {self.input_size}), got {tuple(input.shape)}")
         encoded: torch.Tensor = self.preprocessing(input)
         return encoded
+
+    def _explained(self, error: ValueError, input: Any, encoded: torch.Tensor) -> ValueError:
+        """An error of the quantum layer that is about what the first layer gives, in terms of what that was given."""
+        if not str(error).startswith("inputs: expected finite"):
+            return error
+        own = self.preprocessing.weight
+        given = input if isinstance(input, torch.Tensor) else tensor_of(input, own.dtype, own.device)
+        if (place := first_not_finite(given)) is not None:
+            return ValueError(f"input: expected finite values, got {place}; clean the data, e.g. with torch.nan_to_num")
+        remedy = "keep the input small, e.g. by scaling it"
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.preprocessing.parameters()):
+            remedy = (
+                "its weights are not finite, while the input is: look for an update with a gradient that is not "
+                "finite, or take a smaller learning rate"
+            )
+        return ValueError(f"preprocessing: expected finite outputs, got {first_not_finite(encoded)}; {remedy}")
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         _rename_entries_of_version_1(state_dict, prefix)
