@@ -192,6 +192,6 @@ def test_numbers_that_are_not_finite_are_those_of_the_input_or_of_the_first_laye
         model(torch.rand(1, 5))
     with torch.no_grad():
         model.preprocessing.bias[1] = 0.0
-        model.quantum.variational[2] = float("nan")
+        model.quantum_parameters_[0][2] = float("nan")
     with pytest.raises(ValueError, match="^weights: expected finite values, got nan of parameter"):
         model(torch.rand(1, 5))
