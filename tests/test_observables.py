@@ -17,6 +17,8 @@ from qiskit_torch_module import FastEstimator, QuantumModule
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._reading.compat import SparseObservable
 from qiskit_torch_module._reading.observables import PauliString, pauli_sums
+from qiskit_torch_module.analysis import dynamical_lie_algebra
+from qiskit_torch_module.outputs import Purity, Trainable, Variance
 from test_layers import lines_run
 
 
@@ -44,7 +46,17 @@ def test_accepted(observables, expected):
     [
         ("ZZZ", ValueError, r"observables\[0\]: expected 2 qubits as in the circuit, got 3"),
         (["ZZ", Pauli("Z")], ValueError, r"observables\[1\]: expected 2 qubits as in the circuit, got 1"),
-        ("individualX", ValueError, "expected a Pauli label"),
+        ("individualX", ValueError, "expected a Pauli label .*or, in place of a list, 'individualZ'"),
+        (
+            ["individualZ", "ZZ"],
+            ValueError,
+            r"observables\[0\]: expected a Pauli label of I, X, Y, Z, got 'individualZ', which .* such as 'IIZ', 'IZI'",
+        ),
+        (
+            ["ZZ", "tensoredZ"],
+            ValueError,
+            r"observables\[1\]: .* got 'tensoredZ', which .*; write it out, such as 'ZZZ'",
+        ),
         ("probabilities", ValueError, r"got 'probabilities'; other outputs are objects: .*outputs\.Probabilities\(\)"),
         (["ZQ"], ValueError, r"observables\[0\]: expected a Pauli label of I, X, Y, Z .* got 'ZQ'"),
         ([], ValueError, "expected at least one"),
@@ -277,3 +289,30 @@ def test_idle_qubits_of_many_strings():
         both = (label[39 - 35], label[39 - 3])
         assert value == pytest.approx(np.cos(0.4) if both.count("Z") == 1 else 1.0)
     assert found[-2:] == pytest.approx([np.sin(0.4), 0.0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda c: QuantumModule(c, None, None, observables=[Purity([0]), "ZZ", "Z"]),
+            r"observables\[2\]: expected 2 qubits as in the circuit, got 1",
+        ),
+        (
+            lambda c: QuantumModule(c, None, None, observables=[Purity([0]), "tensoredZ"]),
+            r"observables\[1\]: .* got 'tensoredZ', which is known alone",
+        ),
+        (
+            lambda c: QuantumModule(c, None, None, observables=Trainable(["ZZ", "Z"])),
+            r"paulis\[1\]: expected 2 qubits as in the circuit, got 1",
+        ),
+        (lambda c: Variance("zz"), "observable: expected a Pauli label"),
+        (
+            lambda c: dynamical_lie_algebra(["XX", "ZZZ"]),
+            r"generators\[1\]: expected 2 qubits as in generators\[0\], got 3",
+        ),
+    ],
+)
+def test_an_operator_is_named_as_it_was_given(call, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call(QuantumCircuit(2))

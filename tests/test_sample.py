@@ -95,6 +95,7 @@ def test_seeds():
         return model.sample(INPUT, 60, generator, as_tensor=True)
 
     assert torch.equal(draw(GENERATOR()), draw(GENERATOR()))
+    assert torch.equal(draw(5), draw(torch.Generator().manual_seed(5)))
     torch.manual_seed(3)
     first, second = draw(), draw()
     torch.manual_seed(3)
@@ -173,7 +174,8 @@ def test_weights_of_now_copies_and_files(tmp_path):
         ((INPUT, -1), ValueError, "shots: expected a whole number from 1"),
         ((INPUT, 1.5), TypeError, "shots: expected a whole number"),
         ((INPUT, True), TypeError, "shots: expected a whole number"),
-        ((INPUT, 5, 3), TypeError, "generator: expected a torch.Generator or None, got int"),
+        ((INPUT, 5, "3"), TypeError, "generator: expected a torch.Generator, a whole number as seed or None, got '3'"),
+        ((INPUT, 5, -1), ValueError, "generator: expected a seed from 0"),
         ((INPUT, 5, None, 1), TypeError, "as_tensor: expected True or False"),
         ((torch.rand(2, 3), 5, None, True), ValueError, r"input: expected shape \(\.\.\., 2\)"),
         ((None, 5, None, True), ValueError, r"input: expected shape \(\.\.\., 2\), got None"),

@@ -40,7 +40,7 @@ def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Seq
         TypeError: not one of these kinds.
         ValueError: wrong size, not Hermitian, not a Pauli label, an empty sequence, or too many Pauli strings.
     """
-    if isinstance(observables, str) and observables in ("individualZ", "tensoredZ"):
+    if isinstance(observables, str) and observables in _NAMES:
         signs = np.eye(num_qubits, dtype=bool) if observables == "individualZ" else np.ones((1, num_qubits), dtype=bool)
         z, count = packed(signs), len(signs)
         return PauliSums(num_qubits, count, np.arange(count, dtype=np.int32), np.zeros_like(z), z, np.ones(count))
@@ -58,12 +58,33 @@ def pauli_sums(observables: Observables, num_qubits: int, idle: Callable[[], Seq
     return _Reader(num_qubits, idle).sums(observables)
 
 
-def sums_of_argument(argument: str, operators: Sequence[Any], num_qubits: int) -> PauliSums:
-    """As `pauli_sums`, where an argument of another name holds the operators, which errors then call by it."""
+def sums_of_argument(
+    argument: str,
+    operators: Observables,
+    num_qubits: int,
+    as_in: str = "the circuit",
+    places: Sequence[int] | None = (),
+) -> PauliSums:
+    """As `pauli_sums`, where errors speak of another argument.
+
+    Args:
+        argument: What they call it.
+        operators: As for `pauli_sums`.
+        num_qubits: Number of qubits.
+        as_in: What has so many.
+        places: Where the operators are in the argument, if there are others between them; None: it is the only one.
+    """
+
+    def named(match: re.Match[str]) -> str:
+        if places is None or match[1] is None:
+            return argument
+        return f"{argument}[{places[int(match[1])] if places else match[1]}]"
+
     try:
         return pauli_sums(operators, num_qubits)
     except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("observables", argument, 1)) from error
+        message = re.sub(r"\Aobservables(?:\[(\d+)\])?", named, str(error)).replace("in the circuit", f"in {as_in}", 1)
+        raise type(error)(message) from error
 
 
 def operators_of(sums: PauliSums) -> list[SparsePauliOp]:
@@ -86,6 +107,8 @@ _OTHERS = "; other outputs are objects: observables=qtm.outputs.Probabilities(),
 _EXPECTED = (
     "a Pauli label, a Qiskit operator such as SparsePauliOp, a mapping from Pauli label to coefficient or a matrix"
 )
+# What stands for a list, and how it is written out on three qubits.
+_NAMES = {"individualZ": "'IIZ', 'IZI', 'ZII'", "tensoredZ": "'ZZZ'"}
 _LABEL = re.compile("[IXYZ]+")
 _LABEL_WITH_PROJECTORS = re.compile("[" + re.escape("".join(CODES)) + "]+")
 
@@ -250,6 +273,11 @@ def _hermitian(strings: Strings) -> Strings:
 
 def _labelled(index: int, observable: Any) -> Any:
     """Unusual labels, or a mapping from them to coefficients."""
+    if isinstance(observable, str) and observable in _NAMES:
+        raise ValueError(
+            f"observables[{index}]: expected a Pauli label of I, X, Y, Z, got {observable!r}, which is known alone, in "
+            f"place of a list; write it out, such as {_NAMES[observable]} on three qubits"
+        )
     try:
         if not isinstance(observable, Mapping):
             return SparsePauliOp(observable)
@@ -263,7 +291,8 @@ def _labelled(index: int, observable: Any) -> Any:
                 f"such as {{'ZZ': 0.5, 'XI': 1.0}}, got {observable!r}"
             ) from error
         raise ValueError(
-            f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or 'individualZ', 'tensoredZ'), "
+            f"observables[{index}]: expected a Pauli label of I, X, Y, Z (or, in place of a list, "
+            "'individualZ', 'tensoredZ'), "
             f"got {observable!r}{_OTHERS if isinstance(observable, str) and not observable.isupper() else ''}"
         ) from error
 

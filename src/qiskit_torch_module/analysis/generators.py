@@ -88,7 +88,7 @@ def _of_operators(given: Any) -> tuple[list[_Sum], int]:
         )
     num_qubits = num_qubits_of_observable(given[0])
     sums = []
-    for strings in sums_of_argument("generators", list(given), num_qubits):
+    for strings in sums_of_argument("generators", list(given), num_qubits, as_in="generators[0]"):
         total: _Sum = {}
         for one in strings:
             x = sum(1 << q for q, letter in zip(one.qubits, one.letters, strict=True) if letter in "XY")

@@ -303,7 +303,7 @@ class QuantumModule(torch.nn.Module):
         self,
         input: Any = None,
         shots: int = 1024,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | int | None = None,
         as_tensor: bool = False,
     ) -> Any:
         """Bits that measurements find: the classical bits of a circuit that ends with measurements, else all qubits.
@@ -314,7 +314,8 @@ class QuantumModule(torch.nn.Module):
         Args:
             input: As for `forward`.
             shots: How many, for each row of the input.
-            generator: Of random numbers; None: the global one of PyTorch, which ``torch.manual_seed`` seeds.
+            generator: Of random numbers: a generator of PyTorch, or a seed; None: the global one, which
+                ``torch.manual_seed`` seeds.
             as_tensor: Bits as a tensor in place of a Qiskit ``BitArray`` (which there is from Qiskit 1.0 on).
 
         Returns:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .._core.arguments import flag, whole_number
+from .._core.arguments import flag, generator_of, whole_number
 from .._reading import compat
 from .._reading.measurements import Measurements
 from .._simulation.draws import CHUNK, drawn
@@ -30,8 +30,7 @@ _works: WeakKeyDictionary[QuantumModule, Measured] = WeakKeyDictionary()
 def sampled(model: QuantumModule, input: Any, shots: Any, generator: Any, as_tensor: Any) -> Any:
     """As `QuantumModule.sample`."""
     shots, as_tensor = whole_number(shots, "shots", 1), flag(as_tensor, "as_tensor")
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator or None, got {type(generator).__name__}")
+    generator = generator_of(generator)
     if not as_tensor and compat.SamplerPub is None:
         raise TypeError("as_tensor: Qiskit has a BitArray from version 1.0 on; give as_tensor=True, or use a newer one")
     inputs, weights, _ = model._variables(input)

@@ -13,7 +13,7 @@ from qiskit import QuantumCircuit
 from .._core.torch_internals import constant_when_compiled
 from .._program.evolution import Evolution
 from .._program.output import Output, require_output
-from .._reading.observables import pauli_sums
+from .._reading.observables import sums_of_argument
 from .._reading.paulis import PauliSums
 from .paulis import Part, no_sums, qubits_in, read_as, renumbered, values
 from .qubits import num_qubits_of
@@ -147,11 +147,12 @@ def as_output(observables: Any, num_qubits: int) -> Any:
     if not is_mixed(observables):
         return observables
     is_output = [isinstance(one, Output) for one in observables]
-    paulis = [one for one, other in zip(observables, is_output, strict=True) if not other]
+    pauli_places = [place for place, other in enumerate(is_output) if not other]
+    paulis = [observables[place] for place in pauli_places]
     places = np.empty(len(observables), dtype=int)
     places[np.argsort(is_output, kind="stable")] = np.arange(len(observables))
     return Columns(  # type: ignore[abstract]  # dataclasses add the hash
-        pauli_sums(paulis, num_qubits) if paulis else no_sums(num_qubits),
+        sums_of_argument("observables", paulis, num_qubits, places=pauli_places) if paulis else no_sums(num_qubits),
         tuple([one for one in observables if isinstance(one, Output)]),
         tuple(places.tolist()),
     )

@@ -11,7 +11,7 @@ import torch
 
 from .._core.shown import Shown
 from .._program.output import Output
-from .._reading.observables import operators_of, pauli_sums
+from .._reading.observables import operators_of, sums_of_argument
 from .._reading.paulis import PauliSums
 from .columns import settled
 
@@ -63,7 +63,7 @@ class Trainable(Shown):
         given = self.paulis
         if isinstance(given, PauliSums):
             return self
-        sums, initial = pauli_sums(given, num_qubits), self.initial
+        sums, initial = sums_of_argument("paulis", given, num_qubits), self.initial
         if sums.num_observables == 1 and (isinstance(given, str) or not isinstance(given, Sequence)):
             initial = sums.coefficient.tolist() if initial is None else initial
             count = sums.num_strings

@@ -10,7 +10,7 @@ import torch
 
 from .._core.torch_internals import constant_when_compiled
 from .._program.output import Output
-from .._reading.observables import pauli_sums
+from .._reading.observables import sums_of_argument
 from .._reading.paulis import PauliSums
 from .columns import num_qubits_of_observable
 from .paulis import Part, applied, qubits_in, read_as, renumbered
@@ -43,7 +43,9 @@ class Variance(Output):
 
     def __post_init__(self) -> None:
         if not isinstance(self.observable, PauliSums):
-            sums = pauli_sums([self.observable], num_qubits_of_observable(self.observable))
+            sums = sums_of_argument(
+                "observable", [self.observable], num_qubits_of_observable(self.observable), places=None
+            )
             object.__setattr__(self, "observable", sums)
         if self.observable.num_observables != 1:
             raise ValueError(f"observable: expected one, got {self.observable.num_observables}")
