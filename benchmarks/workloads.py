@@ -1,9 +1,9 @@
 """A ledger of what people train: operations and bytes expected, time found, share of the machine's limit.
 
 QAOA and Ising circuits, unitary coupled cluster, Hamiltonians of a thousand terms, a deep circuit, evolution by
-random words, rings of controlled rotations, Givens rotations, and molecules: one training step, value and all
-gradients, without data, in single precision on one thread; beside it the product of the Hessian with a vector, and the
-state with the gradient of a function of it.
+random words, rings of controlled rotations, Givens rotations, matrices of numbers, and molecules: one training step,
+value and all gradients, without data, in single precision on one thread; beside it the product of the Hessian with a
+vector, and the state with the gradient of a function of it.
 Operations and bytes are those that the sweeps do, reading included, as `qiskit_torch_module._simulation.work` counts
 them; bytes are counted without a cache, so that small states go beyond the rate of memory. The limits are measured in
 the same run.
@@ -25,7 +25,7 @@ from molecules import IS_POSSIBLE, MOLECULES, molecule
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression, ParameterVector
 from qiskit.circuit.library import PauliEvolutionGate, XXPlusYYGate
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp, random_unitary
 from rich.console import Console
 
 from qiskit_torch_module import QuantumModule, explain
@@ -162,6 +162,18 @@ def givens(n: int, depth: int) -> Workload:
     return circuit, [(letters, [qubit, qubit + 1], 1.0) for qubit in range(n - 1) for letters in ("XX", "YY", "ZZ")]
 
 
+def matrices(n: int, depth: int) -> Workload:
+    """RY and RZ of every qubit, a weight each, and the same random unitary on every three neighbours."""
+    w, circuit, unitary = iter(ParameterVector("w", 2 * n * depth)), QuantumCircuit(n), random_unitary(8, seed=n)
+    for layer in range(depth):
+        for qubit in range(n):
+            circuit.ry(next(w), qubit)
+            circuit.rz(next(w), qubit)
+        for first in range(layer % 3, n - 2, 3):
+            circuit.unitary(unitary, range(first, first + 3))
+    return circuit, [("Z", [qubit], 1.0) for qubit in range(n)]
+
+
 def of_molecule(name: str) -> Workload:
     """What qiskit-nature makes of a molecule, if it is installed."""
     circuit, energy = molecule(name)
@@ -183,6 +195,7 @@ WORKLOADS: Mapping[str, Callable[[], Workload]] = {
     "60 words, 18 qubits": lambda: words(18),
     "ring of CRX, 16 qubits, 3 layers": lambda: ring(16, 3),
     "Givens, 16 qubits, 6 layers": lambda: givens(16, 6),
+    "matrices, 12 qubits, 4 layers": lambda: matrices(12, 4),
     "LiH, UCCSD, 12 qubits": lambda: of_molecule("LiH"),
     "H2O, UCCSD, 14 qubits": lambda: of_molecule("H2O"),
     "NH3, UCCSD, 16 qubits": lambda: of_molecule("NH3"),

@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from qiskit_torch_module import _engine
 from qiskit_torch_module._program import cache, effort
+from qiskit_torch_module._reading import matrices
 from qiskit_torch_module._simulation import engines
 
 # The same hundred examples each time, or thousands of new ones: HYPOTHESIS_PROFILE=nightly.
@@ -72,6 +73,13 @@ def step_by_step(monkeypatch):
     yield
     _engine.force_steps(False)
     _forget_programs()
+
+
+@pytest.fixture
+def all_dense(monkeypatch):
+    """Matrices of any size are applied as they are."""
+    monkeypatch.setattr(matrices, "LEAST_QUBITS", 1)
+    monkeypatch.setattr(matrices, "MOST_APART", 0)
 
 
 def _forget_programs():

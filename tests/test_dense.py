@@ -25,7 +25,6 @@ from qiskit_torch_module._program.cache import cached_program
 from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.dense import step_arrays
 from qiskit_torch_module._program.layers import Rotation, Y, layers_of
-from qiskit_torch_module._reading import matrices as _matrices
 from qiskit_torch_module._reading.compat import DiagonalGate, HamiltonianGate, Initialize, Isometry, UnitaryGate
 from qiskit_torch_module._reading.polynomials import Polynomial
 from qiskit_torch_module._simulation import pytorch
@@ -35,13 +34,6 @@ from qiskit_torch_module._storage.portable import from_text, to_text
 from reference import batch_values, central_differences, state
 
 NUM_INPUTS, NUM_WEIGHTS = 2, 3
-
-
-@pytest.fixture
-def all_dense(monkeypatch):
-    """Matrices of any size are applied as they are."""
-    monkeypatch.setattr(_matrices, "LEAST_QUBITS", 1)
-    monkeypatch.setattr(_matrices, "MOST_APART", 0)
 
 
 def mixed_circuit(num_qubits, seed, length=14):

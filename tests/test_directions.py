@@ -18,6 +18,7 @@ from qiskit_torch_module._differentiation import operators
 from qiskit_torch_module._differentiation.second import twice
 from qiskit_torch_module._simulation import engines, pytorch
 from qiskit_torch_module._simulation.native import Native
+from test_dense import mixed_circuit as circuit_with_matrices
 from test_steps import by_words
 
 # Forward-mode differentiation of PyTorch warns of its own future.
@@ -195,6 +196,26 @@ def test_step_by_step(any_instruction_set, n, order, seed, step_by_step):
 def test_step_by_step_on_threads(num_threads, step_by_step):
     for batch_size in (1, 4):
         Curve(stepwise_program(6), batch_size, 2).assert_agrees(num_threads)
+
+
+def program_with_matrices(n, seed=0):
+    circuit, x, w = circuit_with_matrices(n, seed)
+    program = QuantumModule(circuit, x, w, observables=random_observables(n, seed + 2))._program
+    assert program.evolution.matrices
+    assert program.evolution.diagonals
+    return program
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("n", [2, 3, 6] if NIGHTLY else [2, 5])
+def test_matrices_and_diagonals(any_instruction_set, n, order, all_dense):
+    for batch_size, num_threads in ((1, 1), (3, 2), (17, 2)):
+        Curve(program_with_matrices(n), batch_size, order).assert_agrees(num_threads)
+
+
+def test_matrices_in_single_precision(any_instruction_set, all_dense):
+    for batch_size in (1, 9):
+        Curve(program_with_matrices(4), batch_size, 2, dtype=torch.float32).assert_agrees(tolerance=1e-4)
 
 
 def test_a_single_sample_of_full_layers_is_spread(any_instruction_set):
@@ -434,14 +455,22 @@ def test_empty_batches(method):
     assert all((slopes[name] == 0).all() for name in own)
 
 
-def test_matrices_and_other_methods_go_through_plain_pytorch():
+def test_derivatives_of_circuits_with_matrices_stay_in_the_engine(monkeypatch):
     circuit, x = QuantumCircuit(3), Parameter("x")
     circuit.ry(x, 0)
     circuit.unitary(random_unitary(8, seed=1), range(3))
     circuit.ry(x, 1)
-    function = lambda at: QuantumModule(circuit, [x], None, observables=["ZZZ"])(at)  # noqa: E731
+    model = QuantumModule(circuit, [x], None, observables=["ZZZ"])
     at = torch.rand(2, 1, requires_grad=True)
-    assert torch.autograd.gradgradcheck(function, (at,))
+    monkeypatch.setattr(pytorch, "values", None)
+    assert torch.autograd.gradgradcheck(model, (at,))
+    torch.testing.assert_close(jacfwd(lambda at: model(at).sum())(at), jacrev(lambda at: model(at).sum())(at))
+
+
+def test_other_methods_go_through_plain_pytorch():
+    circuit, x, w = by_words(3, 1)
+    model = QuantumModule(circuit, x, w, method="pytorch")
+    assert torch.autograd.gradgradcheck(model, (torch.rand(2, len(x), requires_grad=True),))
 
 
 ONES, W_ONES = torch.ones(3, 2, dtype=torch.float64), torch.ones(12, dtype=torch.float64)

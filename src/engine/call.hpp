@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 
 #include "batch.hpp"
 #include "processors.hpp"
@@ -59,11 +58,6 @@ Schedule<Real> schedule_of_call(const Plan& plan, const Batch<Real>& batch, Purp
     int most = usable_threads(how.num_threads);
     if (how.storage.is_team) most = worthwhile_threads(most);
     return most < how.num_threads ? schedule_for(most) : how;
-}
-
-inline void require_no_matrices(const Plan& plan) {
-    if (plan.steps() != nullptr && plan.steps()->hold_matrices())
-        throw std::invalid_argument("circuits that hold matrices have no series");
 }
 
 // The same batch for one thread.

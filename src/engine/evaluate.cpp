@@ -30,7 +30,6 @@ TeamResult run_values(const Schedule<Real>& how, const Batch<Real>& batch, const
 template <class Real>
 void values(const Plan& plan, const Batch<Real>& batch, Real* values) {
     if (batch.size == 0) return;
-    if constexpr (is_jet<Real>) require_no_matrices(plan);
     const auto how = schedule_of_call<Real>(plan, batch, Purpose::values);
     if (run_values<Real>(how, batch, nullptr, values).size == 0) qtm::values(plan, alone(batch), values);
 }

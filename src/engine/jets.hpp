@@ -108,13 +108,19 @@ inline bool vanishes(const Real& x) {
     }
 }
 
+// The power number k of what moves; what does not has one.
+template <class V>
+[[gnu::always_inline]] inline auto& term_of(V& x, [[maybe_unused]] int k) {
+    if constexpr (requires { x.term; })
+        return x.term[k];
+    else
+        return x;
+}
+
 // The value of what moves, and of what does not.
 template <class V>
 [[gnu::always_inline]] inline auto& value_of(V& x) {
-    if constexpr (requires { x.term; })
-        return x.term[0];
-    else
-        return x;
+    return term_of(x, 0);
 }
 
 // The functions of vector.hpp, term by term where they are linear.

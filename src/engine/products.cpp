@@ -250,7 +250,6 @@ void vector_jacobian_product(const Plan& plan, const Batch<Real>& batch, const R
                              const uint8_t* wanted_variable, const Tape<Real>* tape, Real* input_gradient,
                              Real* weight_gradient) {
     if (derivative == Derivative::imaginary) tape = nullptr;
-    if constexpr (is_jet<Real>) require_no_matrices(plan);
     const Products<Real> asked{1, cotangent, derivative, wanted_variable, input_gradient, weight_gradient};
     clear(plan, batch, asked);
     if (batch.size == 0) return;

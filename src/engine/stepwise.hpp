@@ -15,15 +15,19 @@ struct Stepwise {
     using Step = StepView<Number>;
     using Steps = StepsView<Number>;
 
+    // Matrices and energies do not move: each power of what does is multiplied by itself.
+    static constexpr int powers = order_of<Real> + 1;
+    using Power = Vector<Number, lanes>;
+    using ComplexPower = Complex<Number, lanes>;
     // Columns of amplitudes that a matrix is multiplied with at once: what is loaded of it serves so many vectors.
-    static constexpr int most_columns = 2;
+    static constexpr int most_columns = is_jet<Real> ? 1 : 2;
     // Rows that are summed up in registers at once.
     static constexpr int rows_at_once = num_registers == 32 ? 4 : 2;
     // Cosets in a vector.
     static constexpr int cosets_at_once = spread ? lanes : 1;
 
     static size_t scratch_bytes(const ProgramView& p, const Steps& steps, const Storage& storage) {
-        return space_bytes(p, storage) + panel_size(steps) * sizeof(C) + size_t(p.num_angles) * sizeof(V) +
+        return space_bytes(p, storage) + panel_size(steps) * sizeof(ComplexPower) + size_t(p.num_angles) * sizeof(V) +
                D::Tables::bytes(L::vectors(p.num_qubits));
     }
     static size_t shared_bytes(const ProgramView& p, const Storage& storage) {
@@ -78,15 +82,16 @@ struct Stepwise {
     static size_t space_bytes(const ProgramView& p, const Storage& storage) {
         return (Space(p, storage, nullptr, nullptr, nullptr, nullptr).bytes + 63) / 64 * 64;
     }
-    static size_t panel_size(const Steps& steps) { return size_t(steps.most_rows) * most_columns; }
+    static size_t panel_size(const Steps& steps) { return size_t(steps.most_rows) * most_columns * powers; }
     // What a tile has beside its space.
     struct Room {
-        C* panel;
+        ComplexPower* panel;
         V* moments;  // [num_angles]: each lane its share
         typename D::Tables tables;
 
         Room(const Tile<Real>& tile, const Steps& steps)
-            : panel(reinterpret_cast<C*>(static_cast<char*>(tile.scratch) + space_bytes(*tile.program, tile.storage))),
+            : panel(reinterpret_cast<ComplexPower*>(static_cast<char*>(tile.scratch) +
+                                                    space_bytes(*tile.program, tile.storage))),
               moments(reinterpret_cast<V*>(panel + panel_size(steps))),
               tables(moments + tile.program->num_angles, L::vectors(tile.program->num_qubits)) {}
     };
@@ -129,26 +134,19 @@ struct Stepwise {
         return ket;
     }
 
-    // Matrices and diagonals, which have no jets.
-    static bool is_dense(const Step& step) {
-        return !is_jet<Real> && (step.kind == step_matrix || step.kind == step_diagonal);
-    }
+    static bool is_dense(const Step& step) { return step.kind == step_matrix || step.kind == step_diagonal; }
     static void apply_dense(const Tile<Real>& tile, Space& space, const Step& step, const Room& room, C* ket) {
-        if constexpr (!is_jet<Real>) {
-            if (step.kind == step_matrix)
-                multiply<false>(*tile.program, step, room.panel, {ket, nullptr});
-            else
-                turn_diagonal(tile, space, step, ket);
-        }
+        if (step.kind == step_matrix)
+            multiply<false>(*tile.program, step, room.panel, {ket, nullptr});
+        else
+            turn_diagonal(tile, space, step, ket);
     }
     static void undo_dense(const Tile<Real>& tile, Space& space, const Step& step, const Room& room, const V& weight,
                            C* ket) {
-        if constexpr (!is_jet<Real>) {
-            if (step.kind == step_matrix)
-                multiply<true>(*tile.program, step, room.panel, {ket, space.bra});
-            else
-                room.moments[step.angle] += weight * undo_diagonal(tile, space, step, ket);
-        }
+        if (step.kind == step_matrix)
+            multiply<true>(*tile.program, step, room.panel, {ket, space.bra});
+        else
+            room.moments[step.angle] += weight * undo_diagonal(tile, space, step, ket);
     }
 
     // Rotations about Z from step s on, or down to it, that are one pass.
@@ -221,14 +219,14 @@ struct Stepwise {
             for (uint32_t lane = 0; lane < lanes; ++lane) lane_row[lane] = row_of(step, lane);
             for (uint32_t vector = 0; vector < L::vectors(p.num_qubits); ++vector) {
                 const uint32_t row = row_of(step, vector << L::lane_bits) ^ lane_row[0];
-                V energy;
+                Power energy;
                 for (int lane = 0; lane < lanes; ++lane) energy[lane] = step.energies[row ^ lane_row[lane]];
                 visit(vector, vector, energy);
             }
         } else {
             const uint32_t rows = uint32_t(1) << step.bits, cosets = uint32_t(1) << (p.num_qubits - step.bits);
             for (uint32_t row = 0; row < rows; ++row) {
-                const V energy = broadcast<Real, lanes>(step.energies[row]);
+                const Power energy = broadcast<Number, lanes>(step.energies[row]);
                 uint32_t index = step.first ^ step.offset[row];
                 for (uint32_t c = 1; c <= cosets; ++c) {
                     visit(row, index, energy);
@@ -248,7 +246,7 @@ struct Stepwise {
     class Factor {
        public:
         explicit Factor(V theta) : theta_(theta) {}
-        const SineCosine<Real, lanes>& operator()(uint32_t row, V energy) {
+        const SineCosine<Real, lanes>& operator()(uint32_t row, Power energy) {
             if (row != row_) found_ = sine_cosine<Real, lanes>(theta_ * energy);
             row_ = row;
             return found_;
@@ -262,7 +260,7 @@ struct Stepwise {
 
     static void turn_diagonal(const Tile<Real>& tile, Space& space, const Step& step, C* state) {
         Factor factor(A::angle(tile, space, step.angle));
-        for_each_energy(*tile.program, step, [&](uint32_t row, uint32_t vector, V energy) {
+        for_each_energy(*tile.program, step, [&](uint32_t row, uint32_t vector, Power energy) {
             const auto& [s, c] = factor(row, energy);
             state[vector] = product<true, Real, lanes>({c, s}, state[vector]);
         });
@@ -273,14 +271,14 @@ struct Stepwise {
         Factor factor(A::angle(tile, space, step.angle));
         C* bra = space.bra;
         V sum{};
-        for_each_energy(*tile.program, step, [&](uint32_t row, uint32_t vector, V energy) {
+        for_each_energy(*tile.program, step, [&](uint32_t row, uint32_t vector, Power energy) {
             const C k = ket[vector], b = bra[vector];
             sum += energy * (b.re * k.im - b.im * k.re);
             const auto& [s, c] = factor(row, energy);
             ket[vector] = product<false, Real, lanes>({c, s}, k);
             bra[vector] = product<false, Real, lanes>({c, s}, b);
         });
-        return Real(2) * sum;
+        return Number(2) * sum;
     }
 
     // Amplitudes of one coset of a state, for all samples; spread, of as many cosets as there are lanes, or as there
@@ -290,27 +288,39 @@ struct Stepwise {
         uint32_t base[cosets_at_once];
         int count;
 
-        void load(uint32_t offset, C& to) const {
+        // To and from [powers].
+        void load(uint32_t offset, ComplexPower* to) const {
             if constexpr (spread) {
-                to = {V{}, V{}};
+                for (int k = 0; k < powers; ++k) to[k] = {Power{}, Power{}};
                 for (int lane = 0; lane < count; ++lane) {
                     const uint32_t index = base[lane] ^ offset;
-                    to.re[lane] = state[index >> L::lane_bits].re[index & L::lane_mask];
-                    to.im[lane] = state[index >> L::lane_bits].im[index & L::lane_mask];
+                    const C& from = state[index >> L::lane_bits];
+                    for (int k = 0; k < powers; ++k) {
+                        to[k].re[lane] = term_of(from.re, k)[index & L::lane_mask];
+                        to[k].im[lane] = term_of(from.im, k)[index & L::lane_mask];
+                    }
                 }
             } else {
-                to = state[base[0] ^ offset];
+                const C& from = state[base[0] ^ offset];
+                for (int k = 0; k < powers; ++k) to[k] = {term_of(from.re, k), term_of(from.im, k)};
             }
         }
-        void store(uint32_t offset, V re, V im) {
+        void store(uint32_t offset, const Power* re, const Power* im) {
             if constexpr (spread) {
                 for (int lane = 0; lane < count; ++lane) {
                     const uint32_t index = base[lane] ^ offset;
-                    state[index >> L::lane_bits].re[index & L::lane_mask] = re[lane];
-                    state[index >> L::lane_bits].im[index & L::lane_mask] = im[lane];
+                    C& to = state[index >> L::lane_bits];
+                    for (int k = 0; k < powers; ++k) {
+                        term_of(to.re, k)[index & L::lane_mask] = re[k][lane];
+                        term_of(to.im, k)[index & L::lane_mask] = im[k][lane];
+                    }
                 }
             } else {
-                state[base[0] ^ offset] = {re, im};
+                C& to = state[base[0] ^ offset];
+                for (int k = 0; k < powers; ++k) {
+                    term_of(to.re, k) = re[k];
+                    term_of(to.im, k) = im[k];
+                }
             }
         }
     };
@@ -321,7 +331,7 @@ struct Stepwise {
 
     // A matrix, or its adjoint, times one state or two.
     template <bool adjoint>
-    static void multiply(const ProgramView& p, const Step& step, C* panel, States states) {
+    static void multiply(const ProgramView& p, const Step& step, ComplexPower* panel, States states) {
         const uint32_t cosets = uint32_t(1) << (p.num_qubits - step.bits);
         Column column[most_columns];
         int filled = 0;
@@ -345,31 +355,35 @@ struct Stepwise {
         if (filled > 0) multiply_columns<adjoint, 1>(step, panel, column);
     }
 
-    template <bool adjoint, int width>
-    static void multiply_columns(const Step& step, C* panel, Column* column) {
+    template <bool adjoint, int num_columns>
+    static void multiply_columns(const Step& step, ComplexPower* panel, Column* column) {
+        constexpr int width = num_columns * powers;
         const int rows = 1 << step.bits;
         const int from = adjoint ? rows : step.columns, to = adjoint ? step.columns : rows;
         for (int i = 0; i < from; ++i)
-            for (int w = 0; w < width; ++w) column[w].load(step.offset[i], panel[i * width + w]);
+            for (int c = 0; c < num_columns; ++c)
+                column[c].load(step.offset[i], panel + size_t(i) * width + c * powers);
         for (int row = 0; row < to; row += rows_at_once) {
-            V re[rows_at_once][width], im[rows_at_once][width];
+            Power re[rows_at_once][width], im[rows_at_once][width];
             if constexpr (adjoint)
                 sum_adjoint_rows<width>(step, row, panel, re, im);
             else
                 sum_rows<width>(step, row, panel, re, im);
             for (int q = 0; q < rows_at_once && row + q < to; ++q)
-                for (int w = 0; w < width; ++w) column[w].store(step.offset[row + q], re[q][w], im[q][w]);
+                for (int c = 0; c < num_columns; ++c)
+                    column[c].store(step.offset[row + q], re[q] + c * powers, im[q] + c * powers);
         }
+        const Power zeros[powers] = {};
         for (int row = to; row < rows; ++row)
-            for (int w = 0; w < width; ++w) column[w].store(step.offset[row], V{}, V{});
+            for (int c = 0; c < num_columns; ++c) column[c].store(step.offset[row], zeros, zeros);
     }
 
     // re, im [q] = sum over columns of entry[row + q, column] * panel[column]
     template <int width>
-    [[gnu::always_inline]] static void sum_rows(const Step& step, int row, const C* panel, V (*re)[width],
-                                                V (*im)[width]) {
+    [[gnu::always_inline]] static void sum_rows(const Step& step, int row, const ComplexPower* panel,
+                                                Power (*re)[width], Power (*im)[width]) {
         const int columns = step.columns, in_block = row % rows_in_block;
-        const Real* entry = step.entries + size_t(row - in_block) * size_t(step.stored_columns) * 2 + in_block;
+        const Number* entry = step.entries + size_t(row - in_block) * size_t(step.stored_columns) * 2 + in_block;
         Sums<width> sums;
         for (int c = 0; c < columns; ++c, entry += 2 * rows_in_block)
             sums.template add<false, 1>(entry, panel + c * width);
@@ -378,10 +392,10 @@ struct Stepwise {
 
     // re, im [q] = sum over rows of conj(entry[row, column + q]) * panel[row]
     template <int width>
-    [[gnu::always_inline]] static void sum_adjoint_rows(const Step& step, int column, const C* panel, V (*re)[width],
-                                                        V (*im)[width]) {
+    [[gnu::always_inline]] static void sum_adjoint_rows(const Step& step, int column, const ComplexPower* panel,
+                                                        Power (*re)[width], Power (*im)[width]) {
         const int rows = 1 << step.bits;
-        const Real* block = step.entries + size_t(column) * 2 * rows_in_block;
+        const Number* block = step.entries + size_t(column) * 2 * rows_in_block;
         Sums<width> sums;
         for (int r = 0; r < rows; r += rows_in_block, block += size_t(step.stored_columns) * 2 * rows_in_block)
             for (int in_block = 0; in_block < rows_in_block && r + in_block < rows; ++in_block)
@@ -391,22 +405,22 @@ struct Stepwise {
 
     template <int width>
     struct Sums {
-        V re[rows_at_once][width] = {}, im[rows_at_once][width] = {};
+        Power re[rows_at_once][width] = {}, im[rows_at_once][width] = {};
 
         // Adds entry[q * stride] times a row of the panel, real parts of entries first.
         template <bool conjugate, int stride>
-        [[gnu::always_inline]] void add(const Real* entry, const C* amplitude) {
-            V x[width], y[width];
-#pragma GCC unroll 2
+        [[gnu::always_inline]] void add(const Number* entry, const ComplexPower* amplitude) {
+            Power x[width], y[width];
+#pragma GCC unroll 3
             for (int w = 0; w < width; ++w) {
                 x[w] = amplitude[w].re;
                 y[w] = amplitude[w].im;
             }
 #pragma GCC unroll 4
             for (int q = 0; q < rows_at_once; ++q) {
-                const Real a = entry[q * stride],
-                           b = conjugate ? -entry[q * stride + rows_in_block] : entry[q * stride + rows_in_block];
-#pragma GCC unroll 2
+                const Number a = entry[q * stride],
+                             b = conjugate ? -entry[q * stride + rows_in_block] : entry[q * stride + rows_in_block];
+#pragma GCC unroll 3
                 for (int w = 0; w < width; ++w) {
                     re[q][w] += a * x[w];
                     re[q][w] -= b * y[w];
@@ -415,10 +429,10 @@ struct Stepwise {
                 }
             }
         }
-        [[gnu::always_inline]] void write(V (*to_re)[width], V (*to_im)[width]) const {
+        [[gnu::always_inline]] void write(Power (*to_re)[width], Power (*to_im)[width]) const {
 #pragma GCC unroll 4
             for (int q = 0; q < rows_at_once; ++q)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
                 for (int w = 0; w < width; ++w) {
                     to_re[q][w] = re[q][w];
                     to_im[q][w] = im[q][w];

@@ -7,8 +7,7 @@ multilinear forms, and the derivative of each is another such form:
     Pushed     D_u f           pulled back: Curved (for the variables) and Gradients (for u)
     Curved     D_u g           pulled back along v: Twice, D_u D_v f and D_u D_v g, and Curved along v (for u)
 
-The engine has them, as powers of t on the curve x + t u, except for circuits that hold matrices. Derivatives of Twice
-come from plain PyTorch.
+The engine has them, as powers of t on the curve x + t u. Derivatives of Twice come from plain PyTorch.
 """
 
 from __future__ import annotations

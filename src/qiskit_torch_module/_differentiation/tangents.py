@@ -187,7 +187,7 @@ class Moving:
         of_angles = program.angle_map.jacobian(variables)
         slopes = _product(of_angles, moved) if evolution.has_derived else of_angles[:, :, list(columns)]
         num_moving = int(np.count_nonzero(slopes.any(axis=(0, 2))))
-        goes_along = not evolution.is_stepwise and _COST_OF_DIRECTION * len(columns) < num_moving
+        goes_along = _COST_OF_DIRECTION * len(columns) < num_moving
         return cls(variables, moved, slopes, goes_along)
 
 

@@ -52,7 +52,7 @@ def engine_jacobian(
     passes = num_observables if terms is None else terms.num_passes(imaginary)
     if not (flags.any() and passes and len(inputs)):
         return np.zeros((len(inputs), num_observables, len(flags)))
-    if not (imaginary or evolution.is_stepwise) and int(flags.sum()) * _cost_of_direction(program) < passes:
+    if not imaginary and int(flags.sum()) * _cost_of_direction(program) < passes:
         return _along(program, inputs, flags, threads)
     saved = (num_observables - passes) * 2**evolution.num_qubits * _WORK_OF_PASS
     if terms is None or (terms.are_sums and saved < num_observables * passes):

@@ -27,9 +27,8 @@ class Native(Method):
     """State vectors in the native engine on the CPU.
 
     It reads expectation values, states, and probabilities of their basis states; all have gradients, and both have
-    derivatives along directions. Other outputs are read from its states by PyTorch. Derivatives beyond the third, those
-    of circuits that hold matrices from the second on, and tensors elsewhere, come from the same simulation in plain
-    PyTorch.
+    derivatives along directions. Other outputs are read from its states by PyTorch. Derivatives beyond the third, and
+    tensors elsewhere, come from the same simulation in plain PyTorch.
 
     Source: Meyer et al., arXiv:2404.06314; Jones and Gacon, arXiv:2009.02823.
 
@@ -68,6 +67,7 @@ class NativeRunner(Runner):
     """Calls of the native engine."""
 
     has_operators = True
+    highest_power = 2
     _engine: Engine | None = None  # that of the program, at hand
 
     def _made(self) -> Engine:
@@ -152,11 +152,6 @@ class NativeRunner(Runner):
         sets = [nothing] * len(weights) if of_weights is None else torch.split(of_weights, widths[1:], dim=1)
         parts = [nothing[:, None].expand(-1, len(inputs), 0) if of_inputs is None else of_inputs, *sets]
         return [part if want else None for part, want in zip(parts, wants, strict=True)]
-
-    @property
-    def highest_power(self) -> int:  # type: ignore[override]
-        """Two, except for circuits that hold matrices."""
-        return 0 if self.program.evolution.is_stepwise else 2
 
     def values_along(self, inputs: Powers, weights: Sequence[Optional], num_threads: int = 0) -> Sequence[torch.Tensor]:
         """As `Runner.values_along`; at most two powers besides the values.

@@ -140,7 +140,7 @@ def _slopes(
     at = inputs.detach().requires_grad_(evolution.has_derived)
     extended, _ = with_derived_columns(evolution, at, at.new_empty(0))
     tangents = _tangents(extended, at, columns)
-    by_directions = not evolution.is_stepwise and _WAY_OF_DIRECTION * len(columns) < outcomes.count
+    by_directions = _WAY_OF_DIRECTION * len(columns) < outcomes.count
     compute = _along if by_directions else _back
     try:
         return compute(program, outcomes, extended.detach().numpy(), tangents, engine_threads(num_threads))
