@@ -11,7 +11,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from circuits_zoo import reuploading
-from qiskit_torch_module import QuantumModule, outputs
+from qiskit_torch_module import QuantumModule, methods, outputs
 from qiskit_torch_module._reading import observables as _observables
 
 
@@ -405,3 +405,27 @@ def test_the_network_of_a_measured_circuit_and_of_one_without_weights():
     circuit.measure_all()
     model = QuantumModule(circuit, None, None, observables=["XX", "ZI", "IX"])
     np.testing.assert_allclose(model.qnn.forward(None, []), [[0, 1, 1]], atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["native", "pytorch", methods.Shots(10)], ids=str)
+def test_a_set_of_the_wrong_size_is_named(method):
+    a, b = ParameterVector("a", 3), ParameterVector("b", 3)
+    circuit = QuantumCircuit(1)
+    for parameter in (*a, *b):
+        circuit.ry(parameter, 0)
+    model = QuantumModule(circuit, None, [a, b], ["a", "b"], method=method)
+    message = r"^b: expected shape \(3,\), a number for each parameter of the set, got \(2,\)$"
+    with pytest.raises(ValueError, match=message):
+        torch.func.functional_call(model, {"b": torch.zeros(2)})
+    model()
+    model.b = torch.nn.Parameter(torch.zeros(2))
+    for call in (model, lambda: model(torch.zeros(5, 0)), lambda: model.cost(None)):
+        with pytest.raises(ValueError, match=message):
+            call()
+    model.a = torch.nn.Parameter(torch.zeros(4))  # as many together
+    with pytest.raises(
+        ValueError, match=r"^a: expected shape \(3,\), a number for each parameter of the set, got \(4,\)"
+    ):
+        model()
+    model.a, model.b = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(3))
+    assert model().shape == (1,)

@@ -20,6 +20,7 @@ from qiskit_torch_module import (
     compiler_passes,
     load,
     save,
+    with_method,
 )
 from qiskit_torch_module._program.passes import PASS_NAMES, current_passes
 from qiskit_torch_module._simulation.engines import engine_of
@@ -63,7 +64,11 @@ WRONG = {
     "cut short": (lambda m, x: m(freed(x, 20)), RuntimeError, "inputs: expected .* 24 bytes of memory, got one with 20"),
     "strided and cut short": (lambda m, x: m(_cut(x.repeat(2, 2)[::2, ::2], 40)), RuntimeError, "76 bytes of memory, got one with 40"),
     "freed weights": (lambda m, x: _free(m) or m(x), RuntimeError, "weights: .* FSDP"),
-    "weights on meta": (lambda m, x: m.to("meta")(x), TypeError, "weights: expected a tensor on the CPU, .* device meta"),
+    "weights on meta": (lambda m, x: m.to("meta")(x), TypeError, r"weights: expected tensors on cpu, .* device meta, which has no numbers; move the model by .to_empty\("),
+    "on meta": (lambda m, x: m(x.to("meta")), TypeError, "input: expected a tensor on cpu, as the weights are, .* device meta, which has no"),
+    "on meta, with plain PyTorch": (lambda m, x: with_method(m, "pytorch")(x.to("meta")), TypeError, "input: expected a tensor on cpu, as"),
+    "shots on meta": (lambda m, x: m.sample(x.to("meta")), TypeError, "input: expected a tensor on cpu, as the weights are"),
+    "shots of a model on meta": (lambda m, x: m.to("meta").sample(x.to("meta")), TypeError, "sample: expected a model and an input with numbers"),
     "sparse": (lambda m, x: m(x.to_sparse()), TypeError, r"expected a dense tensor, got layout torch.sparse_coo; use .to_dense\(\)"),
     "sparse rows": (lambda m, x: m(x.to_sparse_csr()), TypeError, "got layout torch.sparse_csr"),
     "mkldnn": (lambda m, x: m(x.to_mkldnn()), TypeError, "got layout torch._mkldnn"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -80,7 +81,7 @@ class PyTorchRunner(Runner):
 
 def values(program: Program, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """What is read (B, *shape) for inputs (B, N) and weights (W,), derived ones included in both; differentiable."""
-    with torch.autocast(inputs.device.type, enabled=False):
+    with nullcontext() if inputs.is_meta else torch.autocast(inputs.device.type, enabled=False):
         if isinstance(program.output, ExpectationValues):
             constants, parts = program.output.constants, parts_of(program.output)
             state = _final_states(program.evolution, _resolved(program.evolution, inputs, weights), inputs)

@@ -64,6 +64,40 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
     return input.to(_computed(result)), result
 
 
+def require_sizes(weights: Sequence[torch.Tensor], names: Sequence[str], sets: Sequence[Sequence[Any]]) -> None:
+    """Checks that sets of weights have a number for each of their parameters.
+
+    Raises:
+        ValueError: one has not; the message names it.
+    """
+    for vector, name, parameters in zip(weights, names, sets, strict=True):
+        if vector.numel() != len(parameters):
+            raise ValueError(
+                f"{name}: expected shape ({len(parameters)},), a number for each parameter of the set, got "
+                f"{tuple(vector.shape)}"
+            )
+
+
+def require_numbers(input: torch.Tensor, weights: Sequence[torch.Tensor]) -> None:
+    """Checks that input and weights are on the meta device together, or none of them.
+
+    Raises:
+        TypeError: one side has no numbers.
+    """
+    for vector in weights:
+        if vector.is_meta is input.is_meta:
+            continue
+        if input.is_meta:
+            raise TypeError(
+                f"input: expected a tensor on {vector.device}, as the weights are, got one on device meta, which has "
+                "no numbers; move it where they are, or the model by .to('meta') to look at shapes alone"
+            )
+        raise TypeError(
+            f"weights: expected tensors on {input.device}, as the input is, got one on device meta, which has no "
+            "numbers; move the model by .to_empty(device='cpu'), and load its weights or call .reset_parameters()"
+        )
+
+
 def one_of(input: Any, input_tensor: Any) -> Any:
     """The input, under its present name or that of version 1.0.
 

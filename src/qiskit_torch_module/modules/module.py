@@ -36,7 +36,7 @@ from ..outputs.columns import as_output
 from ..outputs.trainable import Sums, Trainable, known, names_of, taken_apart, trained_in
 from .connectors import arguments_of
 from .initial import Initial, initial_values, seeded
-from .inputs import is_ready, one_of, prepared
+from .inputs import is_ready, one_of, prepared, require_numbers, require_sizes
 from .sampling import sampled
 from .sets import is_flat, own_name, rename_entries, set_initials, set_names
 from .shown import html_of_quantum, shown_dtype, shown_observables
@@ -95,6 +95,7 @@ class QuantumModule(torch.nn.Module):
     """
 
     _sums: Sums | None = None  # how columns are made of what is read; None: they are that
+    _has_right_sizes: bool = False  # whether sets were counted since one was assigned
 
     def __init__(
         self,
@@ -249,14 +250,19 @@ class QuantumModule(torch.nn.Module):
             without weights has the default dtype of PyTorch at its construction; ``.double()`` and the like change it.
 
         Raises:
-            TypeError: the input is sparse, nested, or no real numbers, or a dtype is none of these.
-            ValueError: the input has the wrong width or a value that is not finite.
+            TypeError: the input is sparse, nested, or no real numbers, or a dtype is none of these; or either the
+                input or the parameters are on the meta device, but not both.
+            ValueError: the input has the wrong width or a value that is not finite, or a set the wrong size.
         """
         threads = self._num_threads_forward, self._num_threads_backward
         if input_tensor is not None:
             input = one_of(input, input_tensor)
         if (ready := self._ready_variables(input)) is not None:
-            values = autograd.values_of_ready(self._runners(ready[0]), threads, ready)
+            try:
+                values = autograd.values_of_ready(self._runners(ready[0]), threads, ready)
+            except (ValueError, IndexError):
+                self._require_sizes(ready[1:])  # of tensors that torch.func puts in their place
+                raise
             return values if self._sums is None else self._sums.of(values, self._coefficients())
         inputs, weights, dtype = self._variables(input)
         flat, weights = self._all_variables(inputs, weights)
@@ -335,6 +341,11 @@ class QuantumModule(torch.nn.Module):
         """
         return sampled(self, input, shots, generator, as_tensor)
 
+    def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
+        """As in ``torch.nn.Module``, which assignments come by, too: the next call counts the numbers of each set."""
+        self._has_right_sizes = False
+        super().register_parameter(name, param)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """As in ``torch.nn.Module``, but does not look for submodules where there are none: that takes 10 us."""
         if self._modules or not set_to_none or "_is_replica" in self.__dict__:
@@ -396,7 +407,13 @@ class QuantumModule(torch.nn.Module):
             return None
         width = len(self.encoding_parameters)
         found: tuple[torch.Tensor, ...] | None = ready_variables(input, self._parameters, self._names, width)
+        if found is not None and not self._has_right_sizes:
+            self._require_sizes(found[1:])
+            self._has_right_sizes = True
         return found
+
+    def _require_sizes(self, weights: Sequence[torch.Tensor]) -> None:
+        require_sizes(weights, self._names, self.variational_parameters)
 
     def _variables(self, input: Any) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.dtype | None]:
         """The input as a tensor of the right width, and all sets, of the dtype to compute in; that of the result.
@@ -405,9 +422,12 @@ class QuantumModule(torch.nn.Module):
         """
         weights = self.variational_
         width, own = len(self.encoding_parameters), weights or self._without_weights()
+        self._require_sizes(weights)
         if is_ready(input, width, own):
+            require_numbers(input, weights)
             return input, weights, None
         inputs, dtype = prepared(input, width, own)
+        require_numbers(inputs, weights)
         return inputs, [vector.to(inputs.dtype) for vector in weights], dtype
 
     def _all_variables(

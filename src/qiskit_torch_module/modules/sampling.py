@@ -34,6 +34,8 @@ def sampled(model: QuantumModule, input: Any, shots: Any, generator: Any, as_ten
     if not as_tensor and compat.SamplerPub is None:
         raise TypeError("as_tensor: Qiskit has a BitArray from version 1.0 on; give as_tensor=True, or use a newer one")
     inputs, weights, _ = model._variables(input)
+    if inputs.is_meta:
+        raise TypeError("sample: expected a model and an input with numbers, got them on device meta, which has none")
     lead, device = inputs.shape[:-1], inputs.device
     flat = inputs.detach().reshape(math.prod(lead), model.input_size).to("cpu", torch.float64)
     row = torch.cat([flat.new_empty(0), *(vector.detach().to("cpu", torch.float64) for vector in weights)])
