@@ -127,7 +127,7 @@ def test_training_learns_and_saves(tmp_path):
             assert f"test accuracy {accuracy}%" in again.output
     assert "digits, split with seed 1; " in again.output
     other = qtm("evaluate", tmp_path / "model.pt", "--seed", 2)
-    assert other.exit_code == 1
+    assert other.exit_code == 2
     assert "was trained with seed 1, and with 2 it would be tested on images it was trained on" in other.output
     for arguments, asked in (
         (["--epochs", 2], "--epochs 2 asks for 58"),
@@ -334,26 +334,27 @@ def test_the_model_of_the_run_before_is_kept(tmp_path):
     assert kept["progress"]["settings"]["seed"] == 0
     result = qtm("train", "digits", "--max-updates", 4, "--seed", 0, "--resume", "--output", tmp_path)
     assert "was trained with seed 1, now it is 0; go on with what it was" in result.output
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "status"),
     [
-        (["--data", "mnist"], "MNIST is not shipped with this package; download"),
-        (["--data", "mnist", "--data-dir", "/nowhere"], "/nowhere is no folder"),
-        (["--data-dir", "/nowhere"], "--data-dir goes with --data mnist"),
-        (["--lr", "0"], "expected a positive learning rate"),
-        (["--lr", "nan"], "at most 1000, got nan"),
-        (["--lr", "inf"], "at most 1000, got inf"),
-        (["--lr", "-1"], "at most 1000, got -1"),
-        (["--lr", "1e30"], "at most 1000, got 1e+30"),
-        (["--output", os.devnull], os.devnull),
-        (["--output", f"{os.devnull}/x"], f"Error: {os.devnull}/x: "),  # no number of the operating system
+        (["--data", "mnist"], "MNIST is not shipped with this package; download", 2),
+        (["--data", "mnist", "--data-dir", "/nowhere"], "/nowhere is no folder", 1),
+        (["--data-dir", "/nowhere"], "--data-dir goes with --data mnist", 2),
+        (["--lr", "0"], "expected a positive learning rate", 2),
+        (["--lr", "nan"], "at most 1000, got nan", 2),
+        (["--lr", "inf"], "at most 1000, got inf", 2),
+        (["--lr", "-1"], "at most 1000, got -1", 2),
+        (["--lr", "1e30"], "at most 1000, got 1e+30", 2),
+        (["--output", os.devnull], os.devnull, 1),
+        (["--output", f"{os.devnull}/x"], f"Error: {os.devnull}/x: ", 1),  # no number of the operating system
     ],
 )
-def test_mistakes_are_one_line(arguments, message, tmp_path):
+def test_mistakes_are_one_line(arguments, message, status, tmp_path):
     result = qtm("train", "digits", "--output", tmp_path, *arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == status
     assert message in result.output
     assert len([line for line in result.output.strip().splitlines() if "Error" in line]) == 1
     assert result.exception is None or isinstance(result.exception, SystemExit)
@@ -399,7 +400,7 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch):
 
 def test_a_system_that_there_is_not(tmp_path):
     result = qtm("reproduce", "fig1", "--quick", "--only", "pennyland", "--output", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     words = " ".join(result.output.split())
     assert "--only: expected the name of a system or a part of it, got 'pennyland'; systems: " in words
     assert "; qiskit-machine-learning, SPSA; " in words

@@ -37,6 +37,10 @@ class Settings:
     learning_rate: float
 
 
+class OtherSettingsError(ValueError):
+    """A run is to go on with settings that it did not have."""
+
+
 def batches(images: Images, batch_size: int, epochs: int, seed: int) -> Iterator[tuple[int, torch.Tensor]]:
     """Pairs (epoch, indices of a batch); every epoch is a fresh shuffle, and its incomplete last batch is left out."""
     generator = torch.Generator().manual_seed(seed)
@@ -142,14 +146,15 @@ class Training:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is damaged, or the run it holds had other settings.
+            ValueError: the file is damaged.
+            OtherSettingsError: the run it holds had other settings.
         """
         progress = progress_and_states(path)["progress"]
         if not isinstance(progress.get("settings"), dict) or not isinstance(progress.get("history"), dict):
             raise ValueError(f"{path} holds no training run to go on with; train again, in another folder")
         for name, value in asdict(settings).items():
             if progress["settings"].get(name) != value:
-                raise ValueError(
+                raise OtherSettingsError(
                     f"{path} was trained with {name} {progress['settings'].get(name)!r}, now it is {value!r}; go on "
                     "with what it was, or train again in another folder"
                 )

@@ -10,32 +10,36 @@ import typer
 
 from .screen import console, say_problem
 
+WRONG_ARGUMENT = 2  # also what Typer ends with
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 and the number of the signal
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(status: int = 1) -> Iterator[None]:
     """What fails inside because of what the user gave, or of the machine, is said in one line and ends the command.
 
+    Args:
+        status: Of the command, then.
+
     Raises:
-        Exit: such an error was raised inside; its status is 1.
+        Exit: such an error was raised inside.
     """
     try:
         yield
     except MemoryError as error:
-        fail("out of memory; give it more, or less to do", error)
+        fail("out of memory; give it more, or less to do", error, status)
     except (OSError, ValueError) as error:
-        fail(text_of(error), error)
+        fail(text_of(error), error, status)
 
 
-def fail(message: str, cause: Exception | None = None) -> NoReturn:
+def fail(message: str, cause: Exception | None = None, status: int = 1) -> NoReturn:
     """Says what failed, and ends the command.
 
     Raises:
-        Exit: always; its status is 1.
+        Exit: always, with this status.
     """
     say_problem(message)
-    raise typer.Exit(1) from cause
+    raise typer.Exit(status) from cause
 
 
 def text_of(error: Exception) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from ..applications.classifier import load_classifier, predict
 from ..applications.training import seed_of_split
-from .errors import one_line_errors
+from .errors import WRONG_ARGUMENT, one_line_errors
 from .options import Data, DataOption, FolderOption, ThreadsOption, images_of, path
 from .run_folder import MODEL
 from .screen import console, say
@@ -33,7 +33,8 @@ def evaluate(
         if model_file.is_dir():
             model_file = model_file / MODEL
         model, settings = load_classifier(model_file, num_threads)
-        seed = seed_of_split(settings, seed)
+        with one_line_errors(WRONG_ARGUMENT):
+            seed = seed_of_split(settings, seed)
         images = images_of(data, data_dir, seed)
         correct = int((predict(model, images.test_pixels) == images.test_labels).sum())
         total = len(images.test_labels)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..applications.images import Images, load_digits, load_mnist
+from .errors import WRONG_ARGUMENT, one_line_errors
 
 
 class Data(str, Enum):
@@ -43,8 +44,12 @@ def images_of(data: Data, folder: Path | None, seed: int) -> Images:
     """The images that --data and --data-dir ask for, split by a seed.
 
     Raises:
-        ValueError: there is a folder for digits that need none, or none that holds MNIST.
+        Exit: there is a folder for digits that need none, or none for MNIST.
+        OSError, ValueError: the folder does not hold MNIST.
     """
-    if data is Data.digits and folder is not None:
-        raise ValueError("--data-dir goes with --data mnist; the digits ship with scikit-learn")
+    with one_line_errors(WRONG_ARGUMENT):
+        if data is Data.digits and folder is not None:
+            raise ValueError("--data-dir goes with --data mnist; the digits ship with scikit-learn")
+        if data is Data.mnist and folder is None:
+            return load_mnist(None, seed)  # which says where they are
     return load_digits(seed) if data is Data.digits else load_mnist(folder, seed)

@@ -16,7 +16,7 @@ from .._core.extras import how_to_install
 from ..reproduce import store
 from ..reproduce.experiments import EXPERIMENTS, Run
 from ..reproduce.systems import labels_of
-from .errors import INTERRUPTED, one_line_errors
+from .errors import INTERRUPTED, WRONG_ARGUMENT, one_line_errors
 from .options import A_PATH
 from .screen import console, say
 
@@ -54,7 +54,8 @@ def reproduce(
     """
     folder = output or Path("qtm-results-quick" if quick else "qtm-results")
     with one_line_errors():
-        labels = labels_of(only or ())
+        with one_line_errors(WRONG_ARGUMENT):
+            labels = labels_of(only or ())
         settings = store.Settings(folder, envs, data_dir, quick, labels, limit, timeout, seconds)
         for experiment in EXPERIMENTS if name.value == "all" else [name.value]:
             _reproduce(experiment, settings)

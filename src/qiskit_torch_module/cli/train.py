@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..applications.classifier import digit_classifier
 from ..applications.images import Images
-from ..applications.training import History, Keeper, Settings, Training, batches, num_batches
+from ..applications.training import History, Keeper, OtherSettingsError, Settings, Training, batches, num_batches
 from ..modules.module import QuantumModule
-from .errors import fail, one_line_errors, text_of
+from .errors import WRONG_ARGUMENT, fail, one_line_errors, text_of
 from .options import A_PATH, Data, DataOption, FolderOption, SeedOption, ThreadsOption, images_of
 from .result import print_result
 from .run_folder import CURVE, HISTORY, MODEL, RunFolder, rescue_folder
@@ -58,7 +58,8 @@ def train_digits(
     """
     with one_line_errors(), threads_for_the_engine(threads) as num_threads:
         if not 0.0 < lr <= _LARGEST_RATE:  # NaN neither
-            raise ValueError(f"--lr: expected a positive learning rate, at most {_LARGEST_RATE}, got {lr:g}; try 0.02")
+            expected = f"a positive learning rate, at most {_LARGEST_RATE}"
+            fail(f"--lr: expected {expected}, got {lr:g}; try 0.02", status=WRONG_ARGUMENT)
         images = images_of(data, data_dir, seed)
         total, asked = _asked(num_batches(images, batch_size, epochs), epochs, max_updates)
         folder = RunFolder(output, total)
@@ -98,7 +99,10 @@ def _begin(run: Training, folder: RunFolder, settings: Settings, resume: bool, t
     """Resumes the run where it stopped, or keeps the model of an earlier run before it is overwritten."""
     has_run = folder.model.exists()
     if resume and has_run:
-        run.resume(folder.model, settings)
+        try:
+            run.resume(folder.model, settings)
+        except OtherSettingsError as error:
+            fail(str(error), error, WRONG_ARGUMENT)
         done = len(run.history.loss)
         if done < total:
             say(f"going on after {done} of {total} updates")
