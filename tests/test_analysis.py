@@ -21,6 +21,7 @@ from qiskit_torch_module import (
     save,
     with_method,
 )
+from qiskit_torch_module._simulation import states
 from qiskit_torch_module.analysis.expressibility import _divergence, _log_haar
 
 matplotlib.use("Agg")
@@ -503,7 +504,7 @@ def test_in_parts_as_in_one(monkeypatch):
         ]
 
     whole = found()
-    for room in (analysis.family, analysis.dimension, analysis.fourier):
+    for room in (states, analysis.dimension):
         monkeypatch.setattr(room, "MOST_AMPLITUDES", 40)
     np.testing.assert_allclose(found(), whole, rtol=1e-12)
 

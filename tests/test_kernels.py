@@ -385,7 +385,7 @@ def test_states_are_computed_once(monkeypatch):
 @pytest.fixture
 def small_budget(monkeypatch):
     """States of 256 samples of three qubits are a quarter of it."""
-    monkeypatch.setattr("qiskit_torch_module.kernels.kernel.LEAST_ASKED", 0)
+    monkeypatch.setattr("qiskit_torch_module.kernels.kernel._LEAST_FEATURES", 0)
     monkeypatch.setattr("qiskit_torch_module.kernels.kernel.memory_budget", lambda: 4 * 256 * 2**N * 8)
 
 

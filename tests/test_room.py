@@ -163,6 +163,39 @@ def test_what_is_chosen_for_some_sizes_is_asked_again_beyond_them(monkeypatch):
         qtm.QuantumModule(circuit, x, w, method=Few())(torch.zeros(21, 2))
 
 
+BIT_BY_BIT = {
+    "sample": lambda model, x: model.sample(x, 4, 0, as_tensor=True),
+    "FastSampler": lambda model, x: torch.tensor(
+        qtm.FastSampler(seed=0).run([(measured_of(model), x.numpy(), 4)]).result()[0].data.meas.array
+    ),
+    "FastSampler, many PUBs": lambda model, x: torch.tensor(
+        [
+            one.data.meas.array.tolist()
+            for one in qtm.FastSampler(seed=0).run([(measured_of(model), row.numpy(), 4) for row in x]).result()
+        ]
+    ),
+    "kernel": lambda model, x: qtm.kernels.FidelityKernel.from_module(model)(x, out=torch.empty(len(x), len(x))),
+    "expressibility": lambda model, x: analysis.expressibility(model, len(x), generator=0).value,
+}
+
+
+def measured_of(model):
+    wide = model.circuit
+    wide.measure_all()
+    return wide
+
+
+@needs_v2
+@pytest.mark.parametrize("name", BIT_BY_BIT)
+def test_what_is_done_in_parts_fits_a_small_budget(name, own_budget):
+    """512 states of 12 qubits take 32 MiB in double precision, 16 MiB in single."""
+    model, rows = qtm.QuantumModule(*twelve()), torch.rand(512, 12)
+    expected = BIT_BY_BIT[name](model, rows)
+    own_budget(8 << 20)
+    found = BIT_BY_BIT[name](model, rows)
+    torch.testing.assert_close(torch.as_tensor(found), torch.as_tensor(expected), rtol=1e-5, atol=1e-5)
+
+
 def test_growing_an_ansatz_counts_the_states_that_it_holds(own_budget):
     model = qtm.QuantumModule(*twelve(), observables=["Z" * 12])
     own_budget(2 << 20)

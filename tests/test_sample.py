@@ -12,7 +12,7 @@ from qiskit.quantum_info import Statevector
 import qiskit_torch_module as qtm
 from qiskit_torch_module import QuantumModule
 from qiskit_torch_module._reading import compat
-from qiskit_torch_module._simulation import draws
+from qiskit_torch_module._simulation import draws, states
 from qiskit_torch_module.modules import sampling
 
 needs_bits = pytest.mark.skipif(compat.SamplerPub is None, reason="this Qiskit has no BitArray")
@@ -135,7 +135,7 @@ def test_in_parts(monkeypatch):
     """Few rows, and few shots, at a time."""
     model, rows = model_of(circuit_of()), torch.rand(5, 2)
     expected = model.sample(rows, 90, GENERATOR(), as_tensor=True)
-    monkeypatch.setattr(sampling, "MOST_AMPLITUDES", 16)
+    monkeypatch.setattr(states, "MOST_AMPLITUDES", 16)
     assert torch.equal(model.sample(rows, 90, GENERATOR(), as_tensor=True), expected)
     monkeypatch.setattr(sampling, "CHUNK", 16)
     monkeypatch.setattr(draws, "CHUNK", 16)

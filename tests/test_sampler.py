@@ -409,7 +409,8 @@ def test_jobs_of_every_size_are_jobs(num_qubits):
 @needs_v2
 def test_pubs_of_one_circuit_are_one_call(monkeypatch):
     """And so are all rows of a PUB; shots come in the order of the PUBs all the same."""
-    from qiskit_torch_module.primitives import batches, measured
+    from qiskit_torch_module._simulation import states
+    from qiskit_torch_module.primitives import measured
 
     calls, evaluate = [], measured.probabilities
     monkeypatch.setattr(measured, "probabilities", lambda *given: calls.append(len(given[2])) or evaluate(*given))
@@ -417,7 +418,7 @@ def test_pubs_of_one_circuit_are_one_call(monkeypatch):
     agree(pubs, (1,))
     assert calls == [4, 1]
     calls.clear()
-    monkeypatch.setattr(batches, "MOST_AMPLITUDES", 16)  # two states at once
+    monkeypatch.setattr(states, "MOST_AMPLITUDES", 16)  # two states at once
     agree(pubs, (1,))
     assert calls == [2, 1, 1, 1]
 

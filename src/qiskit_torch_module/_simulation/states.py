@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .._engine import memory_budget
 from .._program.amplitudes import places
 from .._program.output import Output, State
 from .._program.program import Program
@@ -18,6 +19,20 @@ from .reading import read
 
 # Amplitudes that are held at once, unless one state has more: 64 MiB in double precision.
 MOST_AMPLITUDES = 1 << 22
+# And the share of a smaller memory budget; fewer bytes fit, as to ask for it takes a tenth of the time of their states.
+_SHARE_AT_ONCE, _LEAST_ASKED = 1 / 4, 1 << 22
+
+
+def amplitudes_at_once(wanted: int) -> int:
+    """At most how many amplitudes are held at once, in double precision, where so many are wanted all together."""
+    if 16 * wanted < _LEAST_ASKED:
+        return MOST_AMPLITUDES
+    return min(MOST_AMPLITUDES, int(_SHARE_AT_ONCE * memory_budget()) // 16)
+
+
+def states_at_once(count: int, amplitudes: int) -> int:
+    """How many of so many states, each of so many amplitudes, are held at once."""
+    return max(1, amplitudes_at_once(count * amplitudes) // amplitudes)
 
 
 class Whole:

@@ -1,6 +1,6 @@
 """A circuit as a family of states: all of its parameters are columns of a batch, and drawn at random.
 
-One native call computes as many members as fit into `MOST_AMPLITUDES` of memory.
+One native call computes as many members as fit into `MOST_AMPLITUDES` of memory, or its share of a small budget.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qiskit import QuantumCircuit
 
 from .._core.arguments import tensor_of
 from .._simulation.room import require_bytes
-from .._simulation.states import MOST_AMPLITUDES
+from .._simulation.states import states_at_once
 from ..modules.initial import Initial, initial_values, is_single, random_numbers
 from ..modules.module import QuantumModule
 
@@ -45,8 +45,7 @@ class Family:
 
     def parts(self, rows: torch.Tensor, states: int = 1) -> Iterator[torch.Tensor]:
         """Rows (S, columns) in parts that fit into memory, if each takes so many states."""
-        size = max(1, (MOST_AMPLITUDES >> self.num_qubits) // max(1, states))
-        yield from torch.split(rows, size)
+        yield from torch.split(rows, states_at_once(len(rows), max(1, states) << self.num_qubits))
 
 
 def model_of(given: Any) -> QuantumModule:

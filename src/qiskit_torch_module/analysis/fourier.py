@@ -20,7 +20,7 @@ from .._program.program import Program
 from .._reading.polynomials import Polynomial
 from .._simulation.choose import Runners, require_exact
 from .._simulation.room import require_bytes
-from .._simulation.states import MOST_AMPLITUDES
+from .._simulation.states import states_at_once
 from ..modules.initial import Initial, random_numbers
 from ..modules.module import QuantumModule
 from ..outputs import Fidelity, Probabilities
@@ -197,7 +197,7 @@ def _values(model: QuantumModule, encoding: Encoding, encodings: Sequence[Encodi
     steps = [2.0 * math.pi / size * torch.arange(size, dtype=torch.float64) for size in encoding.sizes]
     rows = torch.cartesian_prod(*steps).reshape(math.prod(encoding.sizes), -1) if steps else torch.zeros(1, 0)
     trained = [vector.detach().double().cpu() for vector in model._coefficients()]
-    size = max(1, MOST_AMPLITUDES >> evolution.num_qubits)
+    size = states_at_once(len(rows), 1 << evolution.num_qubits)
     for one in encodings:
         weights = torch.from_numpy(np.concatenate([one.offsets[list(moved)], one.diagonals]))
         parts = []

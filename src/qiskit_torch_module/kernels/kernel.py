@@ -24,12 +24,14 @@ from ..modules.initial import Initial
 from ..modules.module import QuantumModule
 from ..modules.shown import html_of_kernel
 from .blocks import PANEL, ROWS, Recomputed, Rows, fill
-from .room import LEAST_ASKED, dtype_of, require_room, writable
+from .room import dtype_of, require_room, writable
 
 _Own = TypeVar("_Own", bound="Kernel")
 
 # The share of the memory budget that features may take; beyond, they are computed panel by panel.
 _SHARE_OF_FEATURES = 0.25
+# Fewer bytes of them fit: to ask for the budget takes a hundredth of the time of their kernel matrix.
+_LEAST_FEATURES = 1 << 22
 
 
 class Kernel(torch.nn.Module, ABC):
@@ -266,7 +268,7 @@ class Kernel(torch.nn.Module, ABC):
         given = [samples] if others is None else [samples, others]
         each = self.quantum.output_size * self._numbers * samples.element_size()
         taken, panel = each * sum(map(len, given)), None
-        budget = _SHARE_OF_FEATURES * memory_budget() if taken >= LEAST_ASKED else taken
+        budget = _SHARE_OF_FEATURES * memory_budget() if taken >= _LEAST_FEATURES else taken
         with torch.no_grad():
             if taken <= budget:
                 features: list[Rows] = [self.features(one) for one in given]

@@ -17,7 +17,7 @@ from .._reading.measurements import Measurements
 from .._simulation.draws import CHUNK, drawn
 from .._simulation.outcomes import probabilities
 from .._simulation.room import require_bytes
-from .._simulation.states import MOST_AMPLITUDES
+from .._simulation.states import states_at_once
 from ..primitives.measured import Measured
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _bytes(
     bits = work.measurements.bits
     array = np.zeros((len(inputs), shots, -(-len(bits) // 8)), dtype=np.uint8)
     write = work.writer(bits, len(inputs) * shots)
-    at_once = max(1, MOST_AMPLITUDES // work.num_amplitudes)
+    at_once = states_at_once(len(inputs), work.num_amplitudes)
     for first in range(0, len(inputs), at_once):
         table = probabilities(work.program, work.outcomes, inputs[first : first + at_once], weights, num_threads)
         for number, row in enumerate(table, first):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._simulation.states import MOST_AMPLITUDES
+from .._simulation.states import amplitudes_at_once
 from .measured import Measured, Rows
 from .pubs import pub_rows
 from .refusals import position_named
@@ -23,13 +23,13 @@ def batches(pubs: Sequence[Any], works: Mapping[int, Measured], num_threads: int
     """
     names: dict[int, tuple[str, ...]] = {}
     waiting: list[Part] = []
-    size = 0
-    for position, pub in enumerate(pubs):
-        rows, width = pub_rows(pub, names), works[id(pub.circuit)].num_amplitudes
-        at_once = max(1, MOST_AMPLITUDES // width)
+    size, listed = 0, [(pub_rows(pub, names), works[id(pub.circuit)].num_amplitudes) for pub in pubs]
+    most = amplitudes_at_once(sum(len(rows) * width for rows, width in listed))
+    for position, (rows, width) in enumerate(listed):
+        at_once = max(1, most // width)
         for first in range(0, len(rows), at_once):
             part = rows[first : first + at_once]
-            if waiting and size + len(part) * width > MOST_AMPLITUDES:
+            if waiting and size + len(part) * width > most:
                 yield from _evaluated(waiting, pubs, works, num_threads)
                 waiting, size = [], 0
             waiting.append((position, first, part))
