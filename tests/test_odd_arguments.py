@@ -249,3 +249,52 @@ def test_values_that_are_not_finite_are_named_alike_by_all_that_reads_them(name)
         model.variational[3] = float("inf")
     with pytest.raises(ValueError, match=r"^weights: expected finite values, got inf of parameter 'w\[3\]'; look for"):
         READ[name](model, torch.rand(4, 3))
+
+
+WORDS = {
+    "damping": (
+        lambda: qtm.optim.NaturalGradient(MODEL, damping=-1),
+        "damping: expected a finite number at least 0, got -1",
+    ),
+    "weight decay": (
+        lambda: qtm.sklearn.QuantumRegressor(weight_decay=-0.5).fit(np.eye(3), np.ones(3)),
+        "weight_decay: expected a finite number at least 0, got -0.5",
+    ),
+    "seed of a new start": (lambda: MODEL.reset_parameters(seed="a"), "seed: expected a whole number or None, got 'a'"),
+    "seed of a picture": (
+        lambda: qtm.plots.loss_landscape(MODEL, lambda: MODEL(torch.zeros(1, 2)).sum(), seed=-1),
+        "seed: expected a whole number from 0",
+    ),
+    "a qubit": (lambda: qtm.outputs.Purity([-1]), "qubits: expected a whole number from 0 on, got -1"),
+    "a qubit of one": (
+        lambda: QuantumModule(QuantumCircuit(1), observables="ZZ"),
+        r"observables\[0\]: expected 1 qubit as in the circuit, got 2",
+    ),
+    "no probabilities": (
+        lambda: qtm.analysis.effective_dimension(MODEL, 100),
+        "model: expected one with probabilities, .* got observables='individualZ'; make it with observables=qtm",
+    ),
+    "complex input": (
+        lambda: MODEL(torch.zeros(1, 2, dtype=torch.complex64)),
+        "input: expected float32 or float64, or",
+    ),
+    "a number as a method": (
+        lambda: QuantumModule(QuantumCircuit(1), method=1000),
+        r"method: expected a name or a .*Method, got int; for shots, give qtm\.methods\.Shots\(1000\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_what_is_odd_is_named_as_it_was_given(name):
+    call, message = WORDS[name]
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        call()
+
+
+def test_damping_may_be_0_and_one_thing_is_no_several():
+    assert "damping=0" in repr(qtm.optim.NaturalGradient(MODEL, damping=0))
+    assert repr(qtm.outputs.Variance("ZZ")) == "Variance(<1 Pauli string on 2 qubits>)"
+    assert repr(qtm.outputs.Variance({"Z": 1.0, "X": 1.0})) == "Variance(<2 Pauli strings on 1 qubit>)"
+    circuit, _, _ = incremental_data_uploading(2, 1)
+    assert "SimulatedState" not in repr(qtm.kernels.FidelityKernel(circuit, circuit.parameters))

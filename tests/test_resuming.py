@@ -298,6 +298,6 @@ def test_bad_arguments(tmp_path, arguments, message):
 def test_what_cannot_be_saved_leaves_the_older_file(tmp_path):
     checkpoint = qtm.Checkpoint(tmp_path / "run.qtm", torch.nn.Linear(1, 1))
     checkpoint.save(step=1, counts=Counter({3: 2}))
-    with pytest.raises(TypeError, match=r"content\['progress'\]\['step'\]: expected plain values"):
+    with pytest.raises(TypeError, match=r"^step: expected plain values"):
         checkpoint.save(step={1, 2})
     assert checkpoint.load() == {"step": 1, "counts": {3: 2}}

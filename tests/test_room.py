@@ -54,7 +54,7 @@ REFUSED = {
         lambda: qtm.plots.loss_landscape(MODEL, lambda: MODEL(torch.zeros(1, 2)).sum(), resolution=MANY),
         "resolution: 1,000,000,000,000 x 1,000,000,000,000 losses",
     ),
-    "qubits": (lambda: qtm.circuits.incremental_data_uploading(MANY, 1), "num_qubits, depth: 1 layers on 1,000,000"),
+    "qubits": (lambda: qtm.circuits.incremental_data_uploading(MANY, 1), "num_qubits, depth: 1 layer on 1,000,000"),
     "depth": (lambda: qtm.circuits.incremental_data_uploading(2, MANY), "num_qubits, depth: 1,000,000,000,000 layers"),
     "starts": (lambda: qtm.optim.many_starts(MODEL, MANY), "k: the parameters of 1,000,000,000,000 starts"),
 }

@@ -6,6 +6,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
 from ._core.arguments import whole_number
+from ._core.sizes import counted
 from ._simulation.room import require_bytes
 
 # Of the gates and parameters of a layer on a qubit, as Qiskit holds them.
@@ -42,7 +43,7 @@ def incremental_data_uploading(num_qubits: int, depth: int) -> tuple[QuantumCirc
     """
     num_qubits, depth = whole_number(num_qubits, "num_qubits", 1), whole_number(depth, "depth", 1)
     size = _BYTES_OF_GATES * num_qubits * (depth + 1)
-    require_bytes(size, f"num_qubits, depth: {depth:,} layers on {num_qubits:,} qubits", "use fewer")
+    require_bytes(size, f"num_qubits, depth: {counted(depth, 'layer')} on {counted(num_qubits, 'qubit')}", "use fewer")
     features = ParameterVector("x", num_qubits * depth)
     weights = ParameterVector("w", 2 * num_qubits * (depth + 1))
     circuit = QuantumCircuit(num_qubits)

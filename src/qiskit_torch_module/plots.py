@@ -91,7 +91,7 @@ def gradient_variance(
     if not isinstance(listed, Sequence) or not all(isinstance(model, QuantumModule) for model in listed):
         raise TypeError(f"models: expected a sequence of QuantumModules, got {models!r}")
     samples = whole_number(samples, "samples", 2)
-    with seeded(seed):
+    with seeded(seed, "seed"):
         found = [analysis.gradient_variance(model, samples) for model in listed]
     axes, variances = axes_of(axes), np.array([one.value for one in found])
     errors = [one.standard_error for one in found]
@@ -144,7 +144,7 @@ def loss_landscape(
     require_bytes(8 * resolution**2, f"resolution: {resolution:,} x {resolution:,} losses", "use fewer points")
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     start = [parameter.detach().clone() for parameter in weights]
-    with seeded(seed):
+    with seeded(seed, "seed"):
         first, second = _directions(start)
     steps = np.linspace(-span, span, resolution)
     losses = np.empty((resolution, resolution))

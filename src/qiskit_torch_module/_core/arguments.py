@@ -29,7 +29,10 @@ def thread_count(count: Any, argument: str) -> int:
     return number
 
 
-def whole_number(value: Any, argument: str, least: int, most: int = 1 << 48) -> int:
+_MOST = 1 << 48  # what the engine can count
+
+
+def whole_number(value: Any, argument: str, least: int, most: int = _MOST) -> int:
     """An integer within bounds, by default up to what the engine can count.
 
     Raises:
@@ -40,7 +43,8 @@ def whole_number(value: Any, argument: str, least: int, most: int = 1 << 48) -> 
     if number is None:
         raise TypeError(f"{argument}: expected a whole number, at least {least}, got {value!r}")
     if not least <= number <= most:
-        raise ValueError(f"{argument}: expected a whole number from {least} to {most}, got {number}")
+        bounds = f"from {least} on" if number < least and most == _MOST else f"from {least} to {most}"
+        raise ValueError(f"{argument}: expected a whole number {bounds}, got {number}")
     return number
 
 
@@ -178,16 +182,23 @@ def _holds_tensors(values: Any) -> bool:
     return isinstance(values, torch.Tensor)
 
 
-def finite_number(value: Any, argument: str, above: float) -> float:
+def finite_number(value: Any, argument: str, above: float, or_equal: bool = False) -> float:
     """A real number above a bound.
+
+    Args:
+        value: The number.
+        argument: What errors call it.
+        above: The bound.
+        or_equal: Whether it may be the bound itself.
 
     Raises:
         TypeError: not a number.
         ValueError: not above the bound, infinite or NaN.
     """
+    expected = f"{argument}: expected a finite number {'at least' if or_equal else 'above'} {above:g}"
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{argument}: expected a finite number above {above:g}, got {value!r}")
+        raise TypeError(f"{expected}, got {value!r}")
     number = float(value)
-    if not math.isfinite(number) or number <= above:
-        raise ValueError(f"{argument}: expected a finite number above {above:g}, got {value}")
+    if not math.isfinite(number) or number < above or (number == above and not or_equal):
+        raise ValueError(f"{expected}, got {value}")
     return number

@@ -1,8 +1,13 @@
-"""Numbers of bytes and of operations, as messages and tables say them."""
+"""Numbers of things, of bytes and of operations, as messages and tables say them."""
 
 from __future__ import annotations
 
 _MOST = 1 << 900  # few enough for a float
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of something: "1 qubit", "1,000 qubits"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def said_bytes(count: float) -> str:

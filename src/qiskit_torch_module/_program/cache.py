@@ -14,6 +14,7 @@ from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression
 from qiskit.quantum_info import SparsePauliOp
 
 from .._core.collector import without_collections
+from .._core.sizes import counted
 from .._core.timing import Stopwatch
 from .._reading.compat import SparseObservable, num_parameters
 from .._reading.gates import Gate
@@ -69,7 +70,7 @@ def cached_program(
         if observables_key is None and not isinstance(observables, Output):  # matrices and the like take long: once
             sums = pauli_sums(observables, circuit.num_qubits)
             observables_key = sums
-            stopwatch.stage(f"{sums.num_observables:,} observables read")
+            stopwatch.stage(f"{counted(sums.num_observables, 'observable')} read")
         circuit_key = (_content(circuit), tuple(encoding), tuple(map(tuple, variational)), current_passes())
         key = (circuit_key, observables_key)
     except TooManyError:

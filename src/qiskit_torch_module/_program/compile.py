@@ -8,6 +8,7 @@ from math import pi
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from .._core.sizes import counted
 from .._core.timing import Stopwatch
 from .._reading.gates import Step
 from .._reading.matrices import DenseStep, MatrixStep
@@ -64,7 +65,7 @@ def compile_program(
         read = observables.settled(circuit.num_qubits).compiled(evolutions)
         require_shape(Program(evolution, read))
         program = _without_idle(evolution, read)
-        stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
+        stopwatch.stop(f"compiling a circuit of {counted(circuit.num_qubits, 'qubit')}")
         return program
     frame = evolution.frame
     assert frame is not None
@@ -72,8 +73,10 @@ def compile_program(
         idle = [index for index, flip in enumerate(frame.flips) if not flip]
         sums = pauli_sums(observables, circuit.num_qubits, lambda: idle)
     output = expectation_values_in(frame, sums)
-    stopwatch.stage(f"{sums.num_strings:,} Pauli strings of {sums.num_observables:,} observables rewritten")
-    stopwatch.stop(f"compiling a circuit of {circuit.num_qubits} qubits")
+    stopwatch.stage(
+        f"{counted(sums.num_strings, 'Pauli string')} of {counted(sums.num_observables, 'observable')} rewritten"
+    )
+    stopwatch.stop(f"compiling a circuit of {counted(circuit.num_qubits, 'qubit')}")
     return Program(evolution, output)
 
 
@@ -109,7 +112,7 @@ def compile_evolution(
     for step in reader.settled():
         steps.add(step, [place[line] for line in (step.qubits if isinstance(step, DenseStep) else step[1])])
     if stopwatch is not None:
-        stopwatch.stage(f"{len(circuit.data):,} gates read as {len(steps.rotations):,} rotations")
+        stopwatch.stage(f"{counted(len(circuit.data), 'gate')} read as {counted(len(steps.rotations), 'rotation')}")
     evolution = with_derived(
         Evolution(
             num_qubits=max(1, len(lines)),

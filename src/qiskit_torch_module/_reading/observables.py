@@ -12,6 +12,7 @@ import numpy.typing as npt
 from qiskit.quantum_info import Operator, Pauli, PauliList, SparsePauliOp
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 
+from .._core.sizes import counted
 from .compat import SparseObservable
 from .decompose import is_sparse, matrix_pauli_sum, matrix_strings
 from .labels import CODES, codes_of, count_strings, has_projectors, on_zero, strings_of
@@ -217,8 +218,8 @@ class _Reader:
     def _require_qubits(self, index: int, num_qubits: int) -> None:
         if num_qubits != self.num_qubits:
             raise ValueError(
-                f"observables[{index}]: expected {self.num_qubits} qubits as in the circuit, got {num_qubits}; pad it "
-                "with identities (apply_layout or tensor)"
+                f"observables[{index}]: expected {counted(self.num_qubits, 'qubit')} as in the circuit, got "
+                f"{num_qubits}; pad it with identities (apply_layout or tensor)"
             )
 
     def _expect(self, num_strings: float) -> None:

@@ -75,7 +75,8 @@ def method_of(given: Any) -> Method | None:
         _require_name(given)
         return given
     if not isinstance(given, str):
-        raise TypeError(f"method: expected a name or a qtm.methods.Method, got {_kind(given)}")
+        shots = f"; for shots, give qtm.methods.Shots({given})" if type(given) is int and given > 0 else ""
+        raise TypeError(f"method: expected a name or a qtm.methods.Method, got {_kind(given)}{shots}")
     if given == AUTO:
         return None
     if given not in _known:

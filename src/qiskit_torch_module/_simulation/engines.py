@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.collector import without_collections
 from .._core.schema import HalvedArrays, ObservableArrays, OutputArrays, ProgramArrays
+from .._core.sizes import counted
 from .._core.timing import Stopwatch
 from .._engine import Engine
 from .._program.amplitudes import NO_STATE, Amplitudes
@@ -66,7 +67,7 @@ def engine_of_series(program: Program) -> Engine:
 def _layered_engine(program: Program, for_series: bool = False) -> Engine:
     evolution, output, stopwatch = program.evolution, _native_output(program), Stopwatch()
     layers = evolution.layers
-    stopwatch.stage(f"{len(evolution.rotations):,} rotations put into {len(layers):,} layers")
+    stopwatch.stage(f"{counted(len(evolution.rotations), 'rotation')} put into {counted(len(layers), 'layer')}")
     num_qubits, num_inputs, num_weights = evolution.num_qubits, evolution.num_all_inputs, evolution.num_all_weights
     angles, steps = AngleTable(), program.taken_steps
     arrays = arrays_of(layers, evolution.passes, output, angles)
@@ -85,7 +86,7 @@ def _layered_engine(program: Program, for_series: bool = False) -> Engine:
     engine = Engine(num_qubits, num_inputs, num_weights, all_arrays, halved, apart, in_steps)
     terms = len(output.terms) if isinstance(output, ExpectationValues) else 0
     stopwatch.stage(f"engine made for them and {terms:,} Pauli terms")
-    stopwatch.stop(f"preparing the simulation of {num_qubits} qubits, before its first value,")
+    stopwatch.stop(f"preparing the simulation of {counted(num_qubits, 'qubit')}, before its first value,")
     return engine
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._core.sizes import said_bytes
+from .._core.sizes import counted, said_bytes
 from .._engine import memory_budget
 
 # Fewer bytes fit: to ask for the budget takes a third of a millisecond.
@@ -43,6 +43,7 @@ def require_states(num_qubits: int, batch_size: int, each: int = 1) -> None:
 def states_beyond(budget: int, size: float, num_qubits: int, batch_size: int, held: str = "") -> str:
     """Why states that take so many bytes are not computed, and what helps; `held`: what else is told of them."""
     return (
-        f"states of {num_qubits} qubits{held} take {said_bytes(size)} in a batch of {batch_size}, more than the memory "
-        f"budget of {said_bytes(budget)}; use smaller batches or fewer qubits, or raise it with set_memory_budget"
+        f"states of {counted(num_qubits, 'qubit')}{held} take {said_bytes(size)} in a batch of {batch_size}, more than "
+        f"the memory budget of {said_bytes(budget)}; use smaller batches or fewer qubits, or raise it with "
+        "set_memory_budget"
     )

@@ -145,7 +145,7 @@ def effective_dimension(
     if not isinstance(model.observables, Probabilities):
         raise TypeError(
             "model: expected one with probabilities, of which there is a Fisher information, got "
-            f"{type(model.observables).__name__}; make it with observables=outputs.Probabilities(...)"
+            f"observables={model.observables!r:.100}; make it with observables=qtm.outputs.Probabilities(...)"
         )
     samples, gamma = whole_number(samples, "samples", 2), finite_number(gamma, "gamma", 0.0)
     if gamma > 1.0:

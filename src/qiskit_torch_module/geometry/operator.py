@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .._core.shown import Shown, called
+from .._core.sizes import counted
 from .._differentiation.metric import Point
 from .._differentiation.tangents import pushing, states_function
 from .._simulation.states import MOST_AMPLITUDES
@@ -45,7 +46,7 @@ class MetricOperator(Shown):
 
     def __repr__(self) -> str:
         what = "quantum Fisher information" if self._is_real else "quantum geometric tensor"
-        samples = f"mean over {len(self._point.inputs):,} samples"
+        samples = f"mean over {counted(len(self._point.inputs), 'sample')}"
         return called(self, what, f"shape {self.shape}", str(self.dtype).removeprefix("torch."), samples)
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:

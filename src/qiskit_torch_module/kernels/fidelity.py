@@ -22,6 +22,9 @@ from .overlaps import fidelities, fidelity_tile
 class SimulatedState(State):
     """The state of the qubits that gates act on: all others are in |0>, and change no overlap."""
 
+    def __repr__(self) -> str:
+        return "<state of the simulated qubits>"
+
     def __hash__(self) -> int:
         return hash(SimulatedState)
 

@@ -16,6 +16,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
+from .._core.sizes import counted
 from .._reading.compat import SparseObservable
 from .._storage.blueprint import blueprint
 
@@ -70,8 +71,8 @@ class Contents:
             for piece in (self._of_circuit(circuit), json.dumps(said).encode("ascii"), array.tobytes()):
                 digest.update(len(piece).to_bytes(8, "little") + piece)
             noise = "" if precision is None else f", precision {float(precision):g}"
-            values_of = f"{_count(observed)} observables, {list(array.shape)} parameter values"
-            words.append(f"{circuit.num_qubits} qubits, {values_of}{noise}")
+            values_of = f"{counted(_count(observed), 'observable')}, {list(array.shape)} parameter values"
+            words.append(f"{counted(circuit.num_qubits, 'qubit')}, {values_of}{noise}")
         return Content(digest.digest(), f"{len(words)} PUB{'s' * (len(words) != 1)} ({_shortened(words)})")
 
     def _of_circuit(self, circuit: QuantumCircuit) -> bytes:

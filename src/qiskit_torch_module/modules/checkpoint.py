@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,10 @@ class Checkpoint(Shown):
             TypeError: something cannot be written; the message says where. Nothing is written.
             OSError: the file cannot be written; an older one stays as it was.
         """
-        write_checkpoint(self.path, KIND, {**self._states(), "progress": progress})
+        try:
+            write_checkpoint(self.path, KIND, {**self._states(), "progress": progress})
+        except TypeError as error:  # in terms of what was given
+            raise TypeError(re.sub(r"\Acontent\['(?:progress|states)'\]\['(\w+)'\]", r"\1", str(error))) from error
 
     def load(self) -> dict[str, Any]:
         """Puts everything into the states that were saved.

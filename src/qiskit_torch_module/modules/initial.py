@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from .._core.arguments import generator_of, tensor_of
+from .._core.sizes import counted
 
 # Shorthand name: (function of torch.nn.init, its keyword arguments with their defaults).
 _NAMED: dict[str, tuple[Any, dict[str, float]]] = {
@@ -40,7 +41,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def seeded(seed: int | None) -> Iterator[None]:
+def seeded(seed: int | None, argument: str = "seed_init") -> Iterator[None]:
     """Random numbers from a seed, if there is one; the global random state is left as it was.
 
     Threads that have seeds wait for each other; one that draws from the global state meanwhile may disturb them.
@@ -49,9 +50,9 @@ def seeded(seed: int | None) -> Iterator[None]:
         TypeError, ValueError: the seed is not a whole number from 0 on.
     """
     if seed is not None and (not isinstance(seed, Integral) or isinstance(seed, bool)):
-        raise TypeError(f"seed_init: expected a whole number or None, got {seed!r}")
+        raise TypeError(f"{argument}: expected a whole number or None, got {seed!r}")
     if seed is not None and not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed_init: expected a whole number from 0 to 2^64 - 1, got {seed}")
+        raise ValueError(f"{argument}: expected a whole number from 0 to 2^64 - 1, got {seed}")
     if seed is None:
         yield
         return
@@ -159,7 +160,7 @@ def initial_values(initial: Any, size: int, argument: str) -> torch.Tensor:
         return started
     values = tensor_of(initial, torch.get_default_dtype(), argument=argument).detach().clone()
     if values.shape != (size,):
-        raise ValueError(f"{argument}: expected {size} values, got shape {tuple(values.shape)}")
+        raise ValueError(f"{argument}: expected {counted(size, 'value')}, got shape {tuple(values.shape)}")
     if not torch.isfinite(values).all():
         raise ValueError(f"{argument}: expected finite values, got {values.tolist()}")
     return values

@@ -43,7 +43,7 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
     """
     if input is None and width > 0:
         raise ValueError(f"input: expected shape (..., {width}), got None; the circuit has encoding parameters")
-    result = _promoted([tensor.dtype for tensor in own])
+    result = _promoted([tensor.dtype for tensor in own], "parameters")
     has_dtype = isinstance(input, torch.Tensor)
     if input is None:
         input = torch.empty(0, dtype=_computed(result), device=own[0].device)
@@ -60,7 +60,7 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
             f"input: expected shape (..., {width}), one column for each encoding parameter, got {tuple(input.shape)}"
         )
     if has_dtype and (input.is_floating_point() or input.is_complex()):
-        result = _promoted([result, input.dtype])
+        result = _promoted([result, input.dtype], "input")
     return input.to(_computed(result)), result
 
 
@@ -121,14 +121,14 @@ def _require_dense(input: torch.Tensor) -> None:
         raise TypeError(f"input: expected a dense tensor, got layout {input.layout}; use .to_dense()")
 
 
-def _promoted(dtypes: Sequence[torch.dtype]) -> torch.dtype:
+def _promoted(dtypes: Sequence[torch.dtype], argument: str) -> torch.dtype:
     result = dtypes[0]
     for dtype in dtypes:
         if dtype not in _NATIVE_DTYPES and dtype not in _HALF_DTYPES:
             remedy = "give real and imaginary parts as columns" if dtype.is_complex else "use .float() or .double()"
             raise TypeError(
-                "expected float32 or float64 for input and parameters, or float16 or bfloat16, which are computed in "
-                f"float32; got {dtype}; {remedy}"
+                f"{argument}: expected float32 or float64, or float16 or bfloat16, which are computed in float32, got "
+                f"{dtype}; {remedy}"
             )
         result = torch.promote_types(result, dtype)
     return result

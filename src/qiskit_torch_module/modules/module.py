@@ -229,7 +229,7 @@ class QuantumModule(torch.nn.Module):
         Args:
             seed: Seed for the new values; the global random state is then left as it was. None: the global state.
         """
-        with seeded(seed), torch.no_grad():
+        with seeded(seed, "seed"), torch.no_grad():
             for name, values in (*self._initial_values(), *self._initial_coefficients()):
                 getattr(self, name).copy_(values)
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from .._core.arguments import flag, generator_of, whole_number
+from .._core.sizes import counted
 from .._reading import compat
 from .._reading.measurements import Measurements
 from .._simulation.draws import CHUNK, drawn
@@ -60,7 +61,9 @@ def _require_room(num_rows: int, shots: int, num_bits: int, as_tensor: bool) -> 
     num_bytes = -(-num_bits // 8)
     size = num_rows * shots * (num_bytes + (8 * num_bytes + num_bits if as_tensor else 0))
     leaner = "leave as_tensor out, " if as_tensor and compat.SamplerPub is not None else ""
-    require_bytes(size, f"shots: the bits of {shots:,} shots of {num_rows:,} samples", f"{leaner}draw fewer")
+    require_bytes(
+        size, f"shots: the bits of {counted(shots, 'shot')} of {counted(num_rows, 'sample')}", f"{leaner}draw fewer"
+    )
 
 
 def _work(model: QuantumModule) -> Measured:

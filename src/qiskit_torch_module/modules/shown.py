@@ -72,7 +72,8 @@ def shown_dtype(model: QuantumModule) -> str:
 def shown_observables(observables: Any) -> str:
     """What is read from the state, in part of a line: "individualZ", [ZI, XX], Probabilities."""
     if isinstance(observables, (Output, Trainable)):
-        return type(observables).__name__
+        described = repr(observables)
+        return described if described.startswith("<") else type(observables).__name__  # those that users cannot make
     text = " ".join(in_short(observables).split())
     text = text if len(text) <= _LONGEST_READ else f"{text[: _LONGEST_READ - 1]}…"
     return f"[{text}]" if isinstance(observables, (list, tuple)) else text

@@ -90,7 +90,7 @@ class NaturalGradient(Shown):
     ) -> None:
         if structure not in _STRUCTURES:
             raise ValueError(f"structure: expected one of {', '.join(map(repr, _STRUCTURES))}, got {structure!r}")
-        self._damping = 0.0 if damping == 0 else finite_number(damping, "damping", 0.0)
+        self._damping = finite_number(damping, "damping", 0.0, or_equal=True)
         self._tolerance = None if tolerance is None else finite_number(tolerance, "tolerance", 0.0)
         self._structure = structure
         self._model_name = type(model).__name__

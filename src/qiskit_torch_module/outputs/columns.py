@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit
 
+from .._core.sizes import counted
 from .._core.torch_internals import constant_when_compiled
 from .._program.evolution import Evolution
 from .._program.output import Output, require_output
@@ -34,7 +35,7 @@ class Columns(Output):
     order: tuple[int, ...]
 
     def __repr__(self) -> str:
-        named = [f"{self.paulis.num_observables} sums of Paulis", *map(repr, self.outputs)]
+        named = [f"{counted(self.paulis.num_observables, 'sum')} of Paulis", *map(repr, self.outputs)]
         return f"Columns({', '.join(named)})"
 
     def __post_init__(self) -> None:
@@ -81,8 +82,8 @@ class Columns(Output):
         """Shape (M,)."""
         if self.paulis.num_qubits != num_qubits:
             raise ValueError(
-                f"observables: expected {num_qubits} qubits as in the circuit, got {self.paulis.num_qubits}; pad them "
-                "with identities (apply_layout or tensor)"
+                f"observables: expected {counted(num_qubits, 'qubit')} as in the circuit, got "
+                f"{self.paulis.num_qubits}; pad them with identities (apply_layout or tensor)"
             )
         for output in self.outputs:
             shape = output.shape(num_qubits)

@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import DensityMatrix, Statevector
 
+from .._core.sizes import counted
 from .._program.compile import compile_evolution
 from .._program.output import Output
 from .._reading.measurements import without_measurements
@@ -29,7 +30,7 @@ class Target(OfArrays):
     amplitudes: npt.NDArray[np.complex128]
 
     def __repr__(self) -> str:
-        return f"<state of {len(self.amplitudes).bit_length() - 1} qubits>"
+        return f"<state of {counted(len(self.amplitudes).bit_length() - 1, 'qubit')}>"
 
     def like(self, state: torch.Tensor) -> torch.Tensor:
         """As a tensor, of the dtype and device of states."""
@@ -131,7 +132,7 @@ class Fidelity(Output):
         size = len(self.target.amplitudes)
         if size != 1 << num_qubits:
             raise ValueError(
-                f"target: expected a state of {num_qubits} qubits, as the circuit has, got one of "
+                f"target: expected a state of {counted(num_qubits, 'qubit')}, as the circuit has, got one of "
                 f"{size.bit_length() - 1}"
             )
         return ()

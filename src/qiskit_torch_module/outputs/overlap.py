@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from qiskit import QuantumCircuit
 
+from .._core.sizes import counted
 from .._program.evolution import Evolution
 from .._program.output import Output
 from .._reading.definitions import copied
@@ -89,7 +90,7 @@ class Overlap(Output):
     def __repr__(self) -> str:
         if isinstance(self.other, Fidelity):
             return f"Overlap({self.other.target!r})"
-        return f"Overlap(<circuit of {self.other.num_qubits} qubits>)"
+        return f"Overlap(<circuit of {counted(self.other.num_qubits, 'qubit')}>)"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class WithEvolution(Output):
         return _overlap(state, *others)
 
     def __repr__(self) -> str:
-        return f"Overlap(<circuit of {len(self.evolution.known_frame)} qubits>)"
+        return f"Overlap(<circuit of {counted(len(self.evolution.known_frame), 'qubit')}>)"
 
 
 def _overlap(state: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -129,4 +130,6 @@ def _overlap(state: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 def _require_qubits(own: int, num_qubits: int) -> None:
     if own != num_qubits:
-        raise ValueError(f"other: expected a circuit of {num_qubits} qubits, as the module has, got one of {own}")
+        raise ValueError(
+            f"other: expected a circuit of {counted(num_qubits, 'qubit')}, as the module has, got one of {own}"
+        )

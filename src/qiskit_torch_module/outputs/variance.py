@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .._core.sizes import counted
 from .._core.torch_internals import constant_when_compiled
 from .._program.output import Output
 from .._reading.observables import sums_of_argument
@@ -51,13 +52,15 @@ class Variance(Output):
             raise ValueError(f"observable: expected one, got {self.observable.num_observables}")
 
     def __repr__(self) -> str:
-        return f"Variance(<{self.observable.num_strings} Pauli strings on {self.observable.num_qubits} qubits>)"
+        one = self.observable
+        return f"Variance(<{counted(one.num_strings, 'Pauli string')} on {counted(one.num_qubits, 'qubit')}>)"
 
     def shape(self, num_qubits: int) -> tuple[int, ...]:
         """Shape (): one number."""
         if self.observable.num_qubits != num_qubits:
             raise ValueError(
-                f"observable: expected one on {num_qubits} qubits, as the circuit has, got {self.observable.num_qubits}"
+                f"observable: expected one on {counted(num_qubits, 'qubit')}, as the circuit has, got "
+                f"{self.observable.num_qubits}"
             )
         return ()
 

@@ -12,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
+from .._core.sizes import counted
 from .refusals import position_named
 from .rows import Evaluate, real_array, with_a_qubit
 
@@ -125,8 +126,8 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
         width = getattr(observable, "num_qubits", None)
         if width not in (None, circuit.num_qubits):
             raise ValueError(
-                f"observables[{index}]: expected {circuit.num_qubits} qubits as in its circuit, got {width}; pad it "
-                "with identities (apply_layout or tensor)"
+                f"observables[{index}]: expected {counted(circuit.num_qubits, 'qubit')} as in its circuit, got "
+                f"{width}; pad it with identities (apply_layout or tensor)"
             )
     pairs = [
         (circuit, observable) if circuit.num_qubits else _widened(circuit, observable)
@@ -164,8 +165,8 @@ def require_fitting_row(circuit: QuantumCircuit, row: Row, index: int) -> None:
     """
     if row.shape != (circuit.num_parameters,):
         raise ValueError(
-            f"parameter_values[{index}]: expected {circuit.num_parameters} values, one for each parameter of the "
-            f"circuit, got shape {row.shape}"
+            f"parameter_values[{index}]: expected {counted(circuit.num_parameters, 'value')}, one for each parameter "
+            f"of the circuit, got shape {row.shape}"
         )
     if not np.all(np.isfinite(row)):
         raise ValueError(f"parameter_values[{index}]: expected finite values, got {row.tolist()}")

@@ -114,7 +114,7 @@ class QuantumEstimator(BaseEstimator):  # type: ignore[misc]
             self.model_,
             loss,
             finite_number(self.learning_rate, "learning_rate", 0.0),
-            finite_number(self.weight_decay, "weight_decay", -1.0),
+            finite_number(self.weight_decay, "weight_decay", 0.0, or_equal=True),
             whole_number(self.batch_size, "batch_size", 1),
             np.random.RandomState(seed),
         )
