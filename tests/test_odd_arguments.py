@@ -13,6 +13,7 @@ import qiskit_torch_module as qtm
 from qiskit_torch_module import (
     FastEstimator,
     FastReverseEstimatorGradient,
+    FastSampler,
     HybridModule,
     QuantumModule,
     compiler_passes,
@@ -298,3 +299,22 @@ def test_damping_may_be_0_and_one_thing_is_no_several():
     assert repr(qtm.outputs.Variance({"Z": 1.0, "X": 1.0})) == "Variance(<2 Pauli strings on 1 qubit>)"
     circuit, _, _ = incremental_data_uploading(2, 1)
     assert "SimulatedState" not in repr(qtm.kernels.FidelityKernel(circuit, circuit.parameters))
+
+
+WITH_VALUES = {
+    "expectation values": lambda rows: FastEstimator().expectation_values(CIRCUIT, ["ZZ"], rows),
+    "jacobian": lambda rows: FastReverseEstimatorGradient().jacobian(CIRCUIT, ["ZZ"], rows),
+    "probabilities": lambda rows: FastSampler().probabilities(CIRCUIT.measure_all(inplace=False), rows),
+}
+
+
+@pytest.mark.parametrize("name", WITH_VALUES)
+def test_parameter_values_that_are_not_finite_are_named(name):
+    rows = np.tile(ROW, (3, 1))
+    rows[1, 2] = np.inf
+    third = CIRCUIT.parameters[2].name
+    message = re.escape(
+        f"parameter_values: expected finite values, got inf of parameter '{third}' in row 1; leave this row"
+    )
+    with pytest.raises(ValueError, match=f"^{message}"):
+        WITH_VALUES[name](rows)

@@ -21,7 +21,7 @@ from .._simulation.columns import explained, with_derived_columns
 from .._simulation.engines import engine_of
 from .._simulation.threads import engine_threads
 from .pubs import AT_ONCE, amount, pub_values, readable
-from .refusals import position_named
+from .refusals import parameters_named, position_named
 from .rows import Columns, parameters_and_rows
 from .settings import PrimitiveSettings
 from .triples import Triples, triples, values_and_squares
@@ -119,11 +119,13 @@ class FastEstimator(PrimitiveSettings, compat.BaseEstimatorV2):  # type: ignore[
         with exact_evolutions(self.exact_evolution):
             program = cached_program(circuit, observables, parameters)
         require_sums(program)
-        inputs, _ = with_derived_columns(program.evolution, torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
-        try:
-            return engine_of(program).values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
-        except ValueError as error:
-            raise explained(program.evolution, error, inputs, inputs.new_empty(0)) from None
+        evolution = program.evolution
+        with parameters_named(evolution):
+            inputs, _ = with_derived_columns(evolution, torch.from_numpy(rows), torch.empty(0, dtype=torch.float64))
+            try:
+                return engine_of(program).values(inputs.numpy(), np.empty(0), engine_threads(self.num_threads))
+            except ValueError as error:
+                raise explained(evolution, error, inputs, inputs.new_empty(0)) from None
 
     def run(
         self,

@@ -25,7 +25,7 @@ from .._simulation.jacobian import engine_jacobian
 from .._simulation.threads import engine_threads
 from .estimator import FastEstimator
 from .pubs import AT_ONCE
-from .refusals import position_named
+from .refusals import parameters_named, position_named
 from .rows import Columns, parameters_and_rows
 from .settings import GradientSettings
 from .triples import Triples, triples
@@ -140,10 +140,11 @@ class FastReverseEstimatorGradient(GradientSettings):
         at = torch.from_numpy(rows).requires_grad_(program.evolution.has_derived)
         extended, _ = with_derived_columns(program.evolution, at, at.new_empty(0))
         inputs = extended.detach().numpy()
-        try:
-            extended_jacobian = engine_jacobian(program, inputs, wanted, threads, imaginary)
-        except ValueError as error:
-            raise explained(program.evolution, error, extended, at.new_empty(0)) from None
+        with parameters_named(program.evolution):
+            try:
+                extended_jacobian = engine_jacobian(program, inputs, wanted, threads, imaginary)
+            except ValueError as error:
+                raise explained(program.evolution, error, extended, at.new_empty(0)) from None
         if imaginary and columns:
             # What the engine leaves out: 2 Im <psi|O| i phase' psi>.
             values = engine_of(program).values(inputs, np.empty(0), threads)

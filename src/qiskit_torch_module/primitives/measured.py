@@ -23,7 +23,7 @@ from .._reading.measurements import Measurements, without_measurements
 from .._simulation.draws import look_up, packed
 from .._simulation.outcomes import Outcomes, probabilities
 from .._simulation.room import require_states
-from .refusals import CircuitRefusedError, position_named
+from .refusals import CircuitRefusedError, parameters_named, position_named
 from .rows import with_a_qubit
 
 Rows = npt.NDArray[np.float64]
@@ -82,7 +82,8 @@ class Measured:
             ValueError: a value is not finite, or there is not enough memory.
         """
         inputs = torch.from_numpy(np.ascontiguousarray(rows))
-        return probabilities(self.program, self.outcomes, inputs, inputs.new_empty(0), num_threads)
+        with parameters_named(self.program.evolution):
+            return probabilities(self.program, self.outcomes, inputs, inputs.new_empty(0), num_threads)
 
     def writer(self, sources: Sequence[int | None], count: int) -> Writer:
         """What writes outcomes (N,) into bits, as the bytes of a ``BitArray``, to an array (N, bytes).

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from qiskit.exceptions import QiskitError
 
+from .._program.evolution import Evolution
 from .._reading.operations import ResetError
 
 
@@ -35,3 +37,21 @@ def position_named(argument: str, position: int, count: int) -> Iterator[None]:
         if count < 2 or type(error) not in _RENAMED or str(error).startswith(f"{argument}["):
             raise
         raise type(error)(f"{argument}[{position}]: {str(error).removeprefix('circuit: ')}") from error
+
+
+_NOT_FINITE = re.compile(r"\Ainputs: (expected finite values, got \S+) in sample (\d+), column (\d+);")
+
+
+@contextmanager
+def parameters_named(evolution: Evolution) -> Iterator[None]:
+    """Has errors about an input that is not finite speak of a parameter, where all inputs are parameter values."""
+    try:
+        yield
+    except ValueError as error:
+        found = _NOT_FINITE.match(str(error))
+        if found is None or evolution.origins is None:
+            raise
+        name = evolution.origins.names[int(found[3])]
+        raise ValueError(
+            f"parameter_values: {found[1]} of parameter '{name}' in row {found[2]}; leave this row out"
+        ) from None
