@@ -584,7 +584,18 @@ WRONG = {
     ),
     "text": (lambda: kernel_of()("ab"), "x: expected a tensor, an array or lists of real numbers, got str"),
     "complex": (lambda: kernel_of()(samples(2) * 1j), "x: expected .* real numbers, got complex ones"),
-    "nan": (lambda: kernel_of()(samples(2) * np.nan), "expected finite values, got nan in sample 0"),
+    "nan": (
+        lambda: kernel_of()(samples(2) * np.nan),
+        "^x: expected finite values, got nan in sample 0, column 0; clean",
+    ),
+    "nan of others": (
+        lambda: kernel_of()(samples(2), samples(2) * np.nan),
+        "^y: expected finite values, got nan in sample",
+    ),
+    "nan in parts": (
+        lambda: kernel_of()(samples(2) * np.nan, out=np.empty((2, 2))),
+        "^x: expected finite values, got nan in sample 0",
+    ),
     "shape of out": (
         lambda: kernel_of()(samples(3), out=np.empty((3, 2))),
         r"out: expected shape \(3, 3\) and dtype float64, .* got \(3, 2\)",

@@ -318,3 +318,12 @@ def test_parameter_values_that_are_not_finite_are_named(name):
     )
     with pytest.raises(ValueError, match=f"^{message}"):
         WITH_VALUES[name](rows)
+
+
+@needs_v2
+def test_the_pub_at_fault_is_named():
+    measured = CIRCUIT.measure_all(inplace=False)
+    with pytest.raises(
+        ValueError, match=r"^pubs\[1\]: parameter_values: expected finite values, got nan of .* in row 0"
+    ):
+        FastSampler().run([(measured, ROW), (measured, ROW * np.nan)]).result()

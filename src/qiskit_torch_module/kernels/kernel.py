@@ -15,6 +15,7 @@ from qiskit.circuit import Parameter
 from .._core.arguments import tensor_of
 from .._core.plain import is_plain
 from .._engine import memory_budget
+from .._program.origins import first_not_finite
 from .._program.output import Output
 from .._reading.observables import Observables
 from .._reading.parameters import parameter_list
@@ -155,6 +156,20 @@ class Kernel(torch.nn.Module, ABC):
         if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and out is None:
             return self._between_arrays(x, y)  # type: ignore[no-any-return]
         samples, others = self._samples(x, y)
+        if torch.compiler.is_compiling():
+            return self._between(samples, others, out)
+        try:
+            return self._between(samples, others, out)
+        except ValueError as error:
+            for name, given in (("x", samples), ("y", others)):
+                place = None if given is None or not is_plain([given]) else first_not_finite(given)
+                if place is not None and str(error).startswith("inputs: expected finite"):
+                    raise ValueError(
+                        f"{name}: expected finite values, got {place}; clean the data, e.g. with torch.nan_to_num"
+                    ) from None
+            raise
+
+    def _between(self, samples: torch.Tensor, others: torch.Tensor | None, out: Any) -> torch.Tensor:
         if out is not None:
             return self._written(samples, others, out)
         shape = (len(samples), len(samples if others is None else others))

@@ -86,7 +86,12 @@ def _bytes(
     write = work.writer(bits, len(inputs) * shots)
     at_once = states_at_once(len(inputs), work.num_amplitudes)
     for first in range(0, len(inputs), at_once):
-        table = probabilities(work.program, work.outcomes, inputs[first : first + at_once], weights, num_threads)
+        try:
+            table = probabilities(work.program, work.outcomes, inputs[first : first + at_once], weights, num_threads)
+        except ValueError as error:
+            origins = work.program.evolution.origins
+            fault = None if origins is None else origins.fault(inputs, weights)  # by the number of its sample in all
+            raise error if fault is None else ValueError(fault) from None
         for number, row in enumerate(table, first):
             for chunk, outcomes in drawn(row, shots, lambda count: _uniform(count, generator)):
                 write(outcomes, array[number, chunk])

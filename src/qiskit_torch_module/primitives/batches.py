@@ -48,8 +48,13 @@ def _evaluated(
         parts.setdefault(id(pubs[part[0]].circuit), []).append(part)
     tables = {}
     for key, several in parts.items():
-        with position_named("pubs", several[0][0], len(pubs)):
+        try:
             tables[key] = works[key].probabilities(np.concatenate([rows for *_, rows in several]), num_threads)
+        except ValueError:
+            for position, _, rows in several:  # one of them is at fault
+                with position_named("pubs", position, len(pubs)):
+                    works[key].probabilities(rows, num_threads)
+            raise
     begins = dict.fromkeys(tables, 0)
     for position, first, rows in waiting:
         key = id(pubs[position].circuit)
