@@ -5,7 +5,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp, random_unitary
 from torch.func import functional_call, jacrev, vjp, vmap
 
 from circuits_zoo import cases, fixed_and_free, qaoa, reuploading
@@ -332,3 +332,28 @@ def test_few_parameters_of_many_observables_go_forward(monkeypatch, batch_size):
     np.testing.assert_allclose(gradient.jacobian(case.circuit, strings, rows, chosen), expected, atol=1e-13)
     with pytest.raises(AssertionError, match="went back"):
         gradient.jacobian(case.circuit, strings, rows)
+
+
+def test_matrices_leave_reading_little_to_take(monkeypatch):
+    """Observables that flip different qubits are read one by one, which is little next to their ways back."""
+    circuit, x = QuantumCircuit(6), ParameterVector("x", 8)
+    for qubit in range(6):
+        circuit.ry(x[qubit], qubit)
+    circuit.unitary(random_unitary(64, seed=1), range(6))
+    for qubit in range(6):
+        circuit.rx(x[2 + qubit], qubit)
+    rows = np.random.default_rng(1).uniform(-1, 1, (3, 8))
+    many, gradient = [*dict.fromkeys(strings(6, 60))], FastReverseEstimatorGradient()
+    monkeypatch.setattr(jacobian, "_cost_of_direction", lambda program: np.inf)
+    expected = gradient.jacobian(circuit, many, rows)
+    monkeypatch.undo()
+    monkeypatch.setattr(jacobian, "_passes", None)
+    np.testing.assert_allclose(gradient.jacobian(circuit, many, rows), expected, atol=1e-13)
+
+
+def test_passes_in_halves_are_worth_many_directions(monkeypatch):
+    circuit = reuploading(14, 2).circuit
+    some = list(circuit.parameters)[:2]
+    monkeypatch.setattr(jacobian, "_along", None)
+    found = FastReverseEstimatorGradient().jacobian(circuit, "individualZ", np.ones((1, circuit.num_parameters)), some)
+    assert found.shape == (1, 14, 2)

@@ -20,8 +20,8 @@ Array = npt.NDArray[np.float64]
 
 # What a pass does for each amplitude and gradient, to a number that is multiplied by a coefficient and added up.
 _WORK_OF_PASS = 5
-# What a way forward along a direction takes, to a pass: the way, and reading all terms that flip the same qubits.
-_WAY_OF_DIRECTION, _READING_OF_DIRECTION = 1.5, 0.3
+# What a direction takes: the way forward along it, to a pass, and reading, to what the engine expects of it.
+_WAY_OF_DIRECTION, _READING_OF_DIRECTION = 1.5, 2.0
 # Numbers in the cotangents of a call: 32 MiB.
 _MOST_NUMBERS = 1 << 22
 
@@ -61,9 +61,14 @@ def engine_jacobian(
 
 
 def _cost_of_direction(program: Program) -> float:
-    """In passes."""
-    assert program.expectation_values is not None
-    return _WAY_OF_DIRECTION + _READING_OF_DIRECTION * len(np.unique(program.expectation_values.terms.x))
+    """In passes. Each of these goes through the whole circuit, next to which matrices leave reading little to take.
+
+    Where passes stay in halves, directions are far more than they.
+    """
+    simulated = program.simulated
+    reading, joined = simulated.reading_in_sweeps, simulated.effort(in_series=True)
+    through = max(1.0, joined / 2.0**simulated.evolution.num_qubits - reading)
+    return (_WAY_OF_DIRECTION + _READING_OF_DIRECTION * reading / through) * joined / max(1.0, simulated.effort())
 
 
 def _along(program: Program, inputs: Array, flags: npt.NDArray[np.bool_], threads: int) -> Array:
