@@ -5,16 +5,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import random_unitary
 
 from circuits_zoo import reuploading
 from qiskit_torch_module import QuantumModule, compiler_passes, explain
+from qiskit_torch_module._program.compile import compile_program
 from qiskit_torch_module._program.evolution import Evolution
 from qiskit_torch_module._program.layers import Rotation, Y
 from qiskit_torch_module._program.output import ExpectationValues
 from qiskit_torch_module._program.program import Program
 from qiskit_torch_module._reading.paulis import PauliTerms
 from qiskit_torch_module._reading.polynomials import Polynomial
-from qiskit_torch_module._simulation.costs import native_cost, num_steps, plain_cost
+from qiskit_torch_module._simulation.costs import by_steps, native_cost, num_steps, plain_cost
 from qiskit_torch_module._simulation.engines import engine_of
 from qiskit_torch_module._simulation.method import Task
 from qiskit_torch_module._simulation.native import Native
@@ -68,6 +72,18 @@ def test_more_work_takes_no_less(program, task, method):
         assert more.seconds >= whole.seconds * (1 - 1e-12)
         assert more.bytes >= whole.bytes or task.order == 0 or method == "native"
     assert num_steps(program.evolution) == len(program.evolution.rotations)
+
+
+def test_plain_pytorch_multiplies_all_columns_of_a_matrix_at_once():
+    circuit, w = QuantumCircuit(8), ParameterVector("w", 8)
+    for qubit in range(8):
+        circuit.ry(w[qubit], qubit)
+    without = compile_program(circuit, "individualZ", [], [w])
+    circuit.unitary(random_unitary(256, seed=1), range(8))
+    program = compile_program(circuit, "individualZ", [], [w])
+    (steps, amplitudes), (others, of_others) = (by_steps(one, Task(4)) for one in (program, without))
+    assert steps == others + 1
+    assert 20 < (amplitudes - of_others) / (4 * 2**8) < 256
 
 
 MIB = 2**20

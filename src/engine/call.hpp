@@ -24,7 +24,7 @@ bool runs_by_steps(const Plan& plan, int64_t batch_size, int num_threads, Purpos
     if (forces_steps()) return true;
     if (batch_size == 0) return false;
     const auto how = schedule<Real>(plan, batch_size, num_threads, Purpose::gradient);
-    double swept = steps->products(1), by_layers = steps->layers_in_sweeps();
+    double swept = steps->products(), by_layers = steps->layers_in_sweeps();
     if (how.storage.shares_prefix) by_layers *= double(view.num_layers - how.view->prefix_layers) / view.num_layers;
     const Kernel<Real>* kernel = how.kernel;
     if constexpr (is_jet<Real>) {

@@ -14,15 +14,14 @@ namespace {
 // Complex products for each amplitude, in vectors of full width.
 template <class Real>
 double products(const Steps& steps, const Kernel<Real>& kernel, int num_qubits) {
-    // Amplitudes of matrices come together one by one where lanes are cosets.
-    const double spread = is_jet<Real> ? tuning::spread_series : tuning::spread_steps;
-    if (kernel.lane_bits > 0) return spread * steps.products(kernel.lanes) / kernel.lanes;
+    if (kernel.lane_bits > 0)
+        return steps.products_spread(kernel.lanes, is_jet<Real> ? tuning::spread_series : tuning::spread_steps);
     const int widest = kernels<Real>().first->lanes;
     if constexpr (is_jet<Real>) {
         const double penalty = memory_penalty(double(ket_bytes(kernel, num_qubits)));
-        return steps.products(1) * kernel.lanes / widest * (1 + penalty) * older_vector(widest, kernel.lanes, penalty);
+        return steps.products() * kernel.lanes / widest * (1 + penalty) * older_vector(widest, kernel.lanes, penalty);
     }
-    return steps.products(1) * (kernel.lanes == widest ? 1 : tuning::half_vector_of_steps);
+    return steps.products() * (kernel.lanes == widest ? 1 : tuning::half_vector_of_steps);
 }
 
 // Of the longest share of a thread, and some of all.
@@ -72,7 +71,7 @@ template <class Real>
 Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batch_size, int num_threads,
                                     Purpose purpose) {
     const int num_qubits = plan.view().num_qubits;
-    const double work = plan.steps()->products(1) * double(batch_size) * double(size_t(1) << num_qubits);
+    const double work = plan.steps()->products() * double(batch_size) * double(size_t(1) << num_qubits);
     const int threads =
         std::max(1, int(std::min({double(num_threads), double(batch_size), work / tuning::least_products_per_thread})));
     const Mode mode = purpose == Purpose::values ? Mode::values : Mode::gradient_undoing_kets;

@@ -25,7 +25,7 @@ Steps::Steps(StepArrays arrays, int num_qubits, size_t num_angles)
         check_step(s);
         derive_cosets(s);
     }
-    products_one_by_one_ = products(1);
+    for_each_product([&](size_t, double count) { products_ += count; });
 }
 
 void Steps::check_sizes(size_t num_angles) const {
@@ -260,23 +260,35 @@ int Steps::most_rows() const {
     return most;
 }
 
-double Steps::products(int cosets) const {
-    if (cosets == 1 && products_one_by_one_ > 0) return products_one_by_one_;
-    double count = 0;
+// Calls visit(step, count) with the complex products that each step takes for an amplitude.
+template <class Visit>
+void Steps::for_each_product(Visit visit) const {
     Span reached;
     for (size_t s = 0; s < num_steps(); ++s) {
         reach(s, reached);
-        const double unused = double(cosets) / std::min(double(cosets), double(1 << (num_qubits_ - bits(s))));
         // Rotations that are controlled touch some of the amplitudes, those that come first what is reached; rotations
         // about Z in a row are one pass.
         const int unreached = num_qubits_ - int(reached.dimension());
         const bool is_next = s > 0 && given_.kind[s] == step_z && given_.kind[s - 1] == step_z && unreached == 0;
-        count += given_.kind[s] == step_matrix     ? given_.columns[s] * unused
-                 : given_.kind[s] == step_diagonal ? 4
+        visit(s, given_.kind[s] == step_matrix     ? double(given_.columns[s])
+                 : given_.kind[s] == step_diagonal ? 4.0
                  : is_next                         ? tuning::next_diagonal
-                                                   : std::ldexp(1.0, -bits(s) - unreached);
+                                                   : std::ldexp(1.0, -bits(s) - unreached));
     }
-    return count;
+}
+
+double Steps::products_spread(int lanes, double rotation) const {
+    double count = 0;
+    for_each_product([&](size_t s, double products) {
+        if (given_.kind[s] != step_matrix) {
+            count += rotation * products;
+            return;
+        }
+        // Of a few cosets, some lanes are empty.
+        const double unused = double(lanes) / std::min(double(lanes), double(1 << (num_qubits_ - bits(s))));
+        count += products * unused * (tuning::spread_product + std::ldexp(tuning::spread_column, -bits(s)));
+    });
+    return count / lanes;
 }
 
 int Steps::first_wanted(const uint8_t* wanted_angle) const {

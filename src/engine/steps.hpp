@@ -39,8 +39,10 @@ class Steps {
     double layers_in_sweeps() const { return given_.layers_in_sweeps; }
     double reading_in_sweeps() const { return given_.reading_in_sweeps; }
 
-    // Complex products that the steps take for an amplitude, where `cosets` of a matrix are done at once.
-    double products(int cosets) const;
+    // Complex products that the steps take for an amplitude.
+    double products() const { return products_; }
+    // What they take as long as, spread over so many lanes, where a rotation takes `rotation` times as long.
+    double products_spread(int lanes, double rotation) const;
     // The first step of a wanted angle; the number of steps: there is none.
     int first_wanted(const uint8_t* wanted_angle) const;
 
@@ -54,6 +56,8 @@ class Steps {
         std::vector<uint32_t> next;
         std::vector<ControlsView> of_step;
     };
+    template <class Visit>
+    void for_each_product(Visit visit) const;
     template <class Real>
     std::unique_ptr<Laid<Real>> laid() const;
     template <class Real>
@@ -71,7 +75,7 @@ class Steps {
 
     StepArrays given_;
     int num_qubits_;
-    double products_one_by_one_ = 0;  // of one coset at once: asked in every call
+    double products_ = 0;  // asked in every call
     std::vector<size_t> offset_begin_{0}, next_begin_{0};
     std::vector<uint32_t> offset_, next_, first_, negative_;
     Derived<Laid<float>> single_;

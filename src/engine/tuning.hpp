@@ -65,9 +65,11 @@ inline constexpr double lane = 7, lane_of_team = 9.75;
 // anew), undone on a tape of a deep circuit (from four layers on), and kept on a tape.
 inline constexpr double undoes_all = 1.2, undoes_deep = 0.88, keeps_on_tape = 0.86;
 inline constexpr int least_deep_layers = 4;
-// Steps that hold matrices: spread, amplitudes come together one by one; half a vector has as much to load for half the
-// arithmetic. Series: spread, next to narrower vectors that few samples fill.
-inline constexpr double spread_steps = 1.5, half_vector_of_steps = 0.6, spread_series = 2.5;
+// Steps that hold matrices: half a vector has as much to load for half the arithmetic. Spread, a rotation takes longer,
+// in series next to narrower vectors that few samples fill; and amplitudes of a matrix come together one by one: of k
+// qubits, a product takes spread_product + spread_column / 2^k.
+inline constexpr double half_vector_of_steps = 0.6, spread_steps = 1.5, spread_series = 1.8;
+inline constexpr double spread_product = 1.2, spread_column = 14;
 // A step's pass over a state, to one of one thread whose caches hold it, in units of what layers take likewise: by a
 // team, and from memory, where series move as many more bytes.
 inline constexpr double sweep_of_team = 1.2, sweep_from_memory = 1.5, sweep_of_series_from_memory = 2.2;

@@ -1,6 +1,6 @@
 """What a call of each method is expected to take, before anything is planned: ``method="auto"`` goes by it.
 
-A call takes a fixed time, one for each step (a rotation, or a column of a matrix), and one for each amplitude that it
+A call takes a fixed time, one for each step (a rotation, or a matrix), and one for each amplitude that it
 goes through. The rates were measured on one core (Zen 4 with AVX-512) and fitted by ``python benchmarks costs``. What a
 plan takes is counted in `work`; the engine has rates of its own, for ways to run one.
 """
@@ -55,8 +55,8 @@ CUDA = Rates(call=3.0e-5, step=1.0e-6, amplitude=1.0e-12)
 
 
 def num_steps(evolution: Evolution) -> int:
-    """Rotations, diagonals, and columns of matrices."""
-    return len(evolution.rotations) + len(evolution.diagonals) + sum(matrix.columns for matrix in evolution.matrices)
+    """Rotations, diagonals and matrices."""
+    return len(evolution.rotations) + len(evolution.diagonals) + len(evolution.matrices)
 
 
 def _width(task: Task) -> int:
@@ -129,11 +129,16 @@ def native_cost(program: Program, task: Task) -> Cost:
     return Cost(native_seconds(program, task), _bytes_in_tiles(numbers, last_kets, task))
 
 
+# Of a pass over the states of a batch, what a column of a matrix takes: one product multiplies all of them.
+_COLUMN = 0.4
+
+
 def by_steps(program: Program, task: Task) -> tuple[int, float]:
     """Likewise where every step goes through the states of a batch, and every flip that terms have when it is read."""
     output, evolution = program.expectation_values, program.evolution
     steps = num_steps(evolution) + (0 if output is None else len(counts_of_flips(output.terms)))
-    amplitudes = steps * task.batch_size * 2.0**evolution.num_qubits * _width(task)
+    passes = steps + _COLUMN * sum(matrix.columns for matrix in evolution.matrices)
+    amplitudes = passes * task.batch_size * 2.0**evolution.num_qubits * _width(task)
     return steps, amplitudes / max(1, min(task.num_threads, task.batch_size))
 
 
