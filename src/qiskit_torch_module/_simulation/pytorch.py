@@ -1,8 +1,7 @@
 """The same simulation in plain PyTorch: slower, but differentiable to any order and on any device.
 
-What the engine does not reach comes from here: derivatives beyond the third, those of circuits with matrices from the
-second on, forward mode of forward mode, other devices. Real and imaginary parts are separate tensors, gates act one
-after the other.
+What the engine does not reach comes from here: derivatives beyond the third, forward mode of forward mode, other
+devices. Real and imaginary parts are separate tensors, gates act one after the other.
 """
 
 from __future__ import annotations
