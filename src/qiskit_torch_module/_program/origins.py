@@ -23,7 +23,7 @@ def least_unresolved(dtype: torch.dtype) -> float:
 
 def first_not_finite(inputs: torch.Tensor) -> str | None:
     """The first value of (..., N) that is not finite, with its place among the samples; None: all are."""
-    rows = inputs.detach().reshape(-1, inputs.shape[-1])
+    rows = inputs.detach().reshape(inputs.shape[:-1].numel(), inputs.shape[-1])  # of no column, too
     wrong = torch.nonzero(~torch.isfinite(rows))
     if not len(wrong):
         return None
