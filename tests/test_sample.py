@@ -138,7 +138,7 @@ def test_in_parts(monkeypatch):
     monkeypatch.setattr(states, "MOST_AMPLITUDES", 16)
     assert torch.equal(model.sample(rows, 90, GENERATOR(), as_tensor=True), expected)
     with pytest.raises(ValueError, match="got nan in sample 3, column 1"):
-        model.sample(rows.index_put((torch.tensor(3), torch.tensor(1)), torch.tensor(np.nan)), 90)
+        model.sample(rows.index_put((torch.tensor(3), torch.tensor(1)), torch.tensor(np.nan)), 90, as_tensor=True)
     monkeypatch.setattr(sampling, "CHUNK", 16)
     monkeypatch.setattr(draws, "CHUNK", 16)
     assert model.sample(rows, 90, GENERATOR(), as_tensor=True).shape == (5, 90, 3)
