@@ -90,12 +90,14 @@ LINE_TESTS = [
 
 # Python does not free all that it has, and is itself built without an eye on threads.
 SANITIZERS = {
-    "address;undefined": {
+    "memory": {
+        "flags": "address;undefined",
         "preload": ["libasan.so", "libstdc++.so"],
         "environment": {"ASAN_OPTIONS": "detect_leaks=0"},
         "tests": ["tests/test_engine.py", "tests/test_dense.py", "tests/test_unjoined.py"],
     },
-    "thread": {
+    "threads": {
+        "flags": "thread",
         "preload": ["libtsan.so"],
         "environment": {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1 exitcode=66"},
         "tests": ["tests/test_threads.py", "tests/test_unjoined.py", "-k", "sums or shared or share_the_halves"],
@@ -153,27 +155,26 @@ def lines(session: nox.Session) -> None:
 
 
 @nox.session
-def sanitizers(session: nox.Session) -> None:
-    """The engine's tests in a build that watches memory and undefined behaviour, and one that watches threads."""
+@nox.parametrize("watched", list(SANITIZERS))
+def sanitizers(session: nox.Session, watched: str) -> None:
+    """The engine's tests in a build that watches memory and undefined behaviour, or one that watches threads."""
     session.install(TORCH, f"{wheel(session)}[test]", "cmake", "ninja", "nanobind>=2.4")
     session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "qiskit-torch-module")
     nanobind = session.run("python", "-m", "nanobind", "--cmake_dir", silent=True).strip()
     python = session.run("python", "-c", "import sys; print(sys.executable)", silent=True).strip()
-    for sanitizer, settings in SANITIZERS.items():
-        build = Path(session.create_tmp()).resolve() / sanitizer.replace(";", "-")
-        package = build / "src" / "qiskit_torch_module"
-        shutil.copytree("src/qiskit_torch_module", package, ignore=shutil.ignore_patterns("_engine*"))
-        flags = [f"-DQTM_SANITIZE={sanitizer}", f"-Dnanobind_DIR={nanobind}", f"-DPython_EXECUTABLE={python}"]
-        session.run("cmake", "-S", ".", "-B", str(build), "-G", "Ninja", *flags, silent=True)
-        session.run("ninja", "-C", str(build), "_engine", silent=True)
-        for module in build.glob("_engine*.so"):
-            shutil.copy(module, package)
-        libraries = [
-            session.run("gcc", f"-print-file-name={one}", silent=True, external=True).strip()
-            for one in settings["preload"]
-        ]
-        environment = {"PYTHONPATH": str(build / "src"), "LD_PRELOAD": " ".join(libraries), **settings["environment"]}
-        session.run("pytest", "-q", "-p", "no:cacheprovider", *settings["tests"], env=environment)
+    settings, build = SANITIZERS[watched], Path(session.create_tmp()).resolve() / "build"
+    package = build / "src" / "qiskit_torch_module"
+    shutil.copytree("src/qiskit_torch_module", package, ignore=shutil.ignore_patterns("_engine*"))
+    flags = [f"-DQTM_SANITIZE={settings['flags']}", f"-Dnanobind_DIR={nanobind}", f"-DPython_EXECUTABLE={python}"]
+    session.run("cmake", "-S", ".", "-B", str(build), "-G", "Ninja", *flags, silent=True)
+    session.run("ninja", "-C", str(build), "_engine", silent=True)
+    for module in build.glob("_engine*.so"):
+        shutil.copy(module, package)
+    libraries = [
+        session.run("gcc", f"-print-file-name={one}", silent=True, external=True).strip() for one in settings["preload"]
+    ]
+    environment = {"PYTHONPATH": str(build / "src"), "LD_PRELOAD": " ".join(libraries), **settings["environment"]}
+    session.run("pytest", "-q", "-p", "no:cacheprovider", *settings["tests"], env=environment)
 
 
 @nox.session
