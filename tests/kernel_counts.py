@@ -169,6 +169,7 @@ def jobs() -> Mapping[str, dict[str, Any]]:
         "forward": _job(small, gradient=False, layout="batched"),
         "gradient": _job(small, gradient=True, layout="batched"),
         "absorb": _job(layers(6, 3), gradient=True, layout="batched", real="float64"),
+        "mixed": _job(large, gradient=True, size=4, layout="mixed"),
         "spread": _job(large, gradient=True, size=1, layout="spread"),
         "streamed": _job(wide, gradient=True, size=1, real="float64"),
         "halves": _job(large, gradient=False, halves=True),

@@ -160,9 +160,10 @@ def test_inputs_weights_or_both(wants, batch_size):
         compare(found, one_by_one(engine, inputs, weights, cotangents, wanted))
 
 
-def test_threads_that_share_a_state():
+@pytest.mark.parametrize("layouts", ["mixed", "spread"])
+def test_threads_that_share_a_state(layouts):
     engine, inputs, weights, cotangents, wanted = engine_and_arguments("reuploading", 14, 1, 3)
-    _engine.allow_layouts(_engine.Layouts.spread)
+    _engine.allow_layouts(getattr(_engine.Layouts, layouts))
     try:
         found = engine.vector_jacobian_products(inputs, weights, cotangents, wanted, -2)
         compare(found, one_by_one(engine, inputs, weights, cotangents, wanted))

@@ -378,7 +378,7 @@ def test_the_engine_reads_no_state_of_what_it_does_not_know():
     st.integers(1, 7),
     st.integers(0, 10**6),
     st.integers(1, 60),
-    st.sampled_from(["any", "batched", "spread"]),
+    st.sampled_from(["any", "batched", "mixed", "spread"]),
     st.booleans(),
 )
 def test_random_circuits(n, seed, gates, layout, dense):

@@ -271,7 +271,7 @@ def test_random_circuits(data):
     try:
         with compiler_passes(symmetry_reduction=False):
             apart, whole = module_of(case, read), module_of(case, read, halved=False)
-        for layouts in (_engine.Layouts.batched, _engine.Layouts.spread):
+        for layouts in (_engine.Layouts.batched, _engine.Layouts.mixed, _engine.Layouts.spread):
             _engine.allow_layouts(layouts)
             assert_equal(run(apart, 3), run(whole, 3))
     finally:

@@ -5,16 +5,16 @@
 // adjoint state is a sum of X and Z applied to the ket before it, and the gradients of the layer itself follow from
 // its Bloch vectors alone.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Absorb {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
-    using S = Sweep<Real, lanes, spread>;
-    using B = BraKet<Real, lanes, spread>;
-    using W = Walsh<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using S = Sweep<Real, lanes, lane_bits>;
+    using B = BraKet<Real, lanes, lane_bits>;
+    using W = Walsh<Real, lanes, lane_bits>;
     using Bloch = Moments<Real, lanes>;
 
     // cos(theta) and sin(theta) of the RY of a run.
@@ -29,7 +29,7 @@ struct Absorb {
 
     // Signs by which lanes turn Y and Z of a run: those of odd parity have its 0 and 1 exchanged.
     static V signs(const ProgramView& p, int r) {
-        return spread ? lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask) : broadcast<Real, lanes>(1);
+        return L::is_spread ? lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask) : broadcast<Real, lanes>(1);
     }
 
     // Half of X, and Y where wanted, of `count` bits of a block.
@@ -150,7 +150,7 @@ struct Absorb {
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
                 for_each_pass<false>(p, s, [&](int first, auto count) { add_pass(bits, first, count, block); });
-                if constexpr (spread)
+                if constexpr (L::is_spread)
                     S::for_each_lane_pass(p, s, [&](int i, auto count) {
                         add_lane_bloch<count.value>(p, p.sweep_lane_run + i, bits, block,
                                                     found_in_lanes + (i - lane_begin));
@@ -199,9 +199,9 @@ struct Absorb {
             if (p.term_run[t] < 0) continue;
             V& sum = cotangent(p, space, p.term_run[t]);
             const Number coefficient = Number(p.pauli_coefficient[t]);
-            for (int64_t lane = 0; lane < (spread ? lanes : tile.num_samples); ++lane)
+            for (int64_t lane = 0; lane < tile.num_samples << lane_bits; ++lane)
                 sum[lane] +=
-                    tile.cotangent[(spread ? 0 : lane) * p.num_observables + p.pauli_observable[t]] * coefficient;
+                    tile.cotangent[(lane >> lane_bits) * p.num_observables + p.pauli_observable[t]] * coefficient;
         }
     }
 
@@ -369,7 +369,7 @@ struct Absorb {
     }
 
     static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, C* bra) {
-        if constexpr (spread)
+        if constexpr (L::is_spread)
             S::for_each_lane_pass(p, s, [&](int first, auto count) {
                 const int32_t* runs = p.sweep_lane_run + first;
                 V amount[count.value];

@@ -6,21 +6,21 @@
 // the bra, if it is half of what PyTorch calls the gradient g, dL = Re<g|d psi>. A phase of its own adds
 // dL/d phase = -Im<g|psi>. Probabilities |k|^2 show no phase, and their bra is g k.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Evolve;
 
 // How many real numbers are read of an amplitude: its probability, or its real and imaginary part.
 enum class Numbers { probability = 1, parts = 2 };
 
-template <class Real, int lanes, bool spread, Numbers what>
+template <class Real, int lanes, int lane_bits, Numbers what>
 struct Amplitudes {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using A = Angles<Real, lanes, spread>;
-    using W = Walsh<Real, lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using A = Angles<Real, lanes, lane_bits>;
+    using W = Walsh<Real, lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
 
     // Writes the numbers of every sample, amplitude after amplitude, in the order of those who read them.
     static void read(const Tile<Real>& tile, const Space& space, const C* ket) {
@@ -63,12 +63,13 @@ struct Amplitudes {
 
    private:
     static constexpr bool has_phase = what == Numbers::parts;
-    // A block is a square: as many numbers of as many samples as a vector has lanes; spread, the numbers of one vector.
-    static constexpr int each = int(what), block_bits = __builtin_ctz(lanes) - (spread || !has_phase ? 0 : 1);
+    // A block is a square: as many numbers of as many samples as a vector has lanes; of a single sample, the numbers of
+    // one vector.
+    static constexpr int each = int(what), block_bits = __builtin_ctz(lanes) - (L::is_single || !has_phase ? 0 : 1);
     static constexpr int at_once = 1 << block_bits;
     static constexpr std::make_index_sequence<lanes> all_lanes{};
-    // Those of jets are stored number by number.
-    static constexpr bool is_plain = !is_jet<Real>;
+    // Those of jets, and of samples with several lanes each, are stored number by number.
+    static constexpr bool is_plain = !is_jet<Real> && (L::is_single || !L::is_spread);
 
     static void seed_with_phase(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const C phase = lacking_phase(tile, space), factor{Number(0.5) * phase.re, Number(0.5) * phase.im};
@@ -85,7 +86,8 @@ struct Amplitudes {
                 overlap += b.re * k.im - b.im * k.re;
             }
         });
-        if (meets_ket) space.angle_gradient[tile.program->state_phase[0]] -= W::sum_over_state(overlap);
+        if constexpr (L::is_single) overlap = W::sum_over_state(overlap);
+        if (meets_ket) space.angle_gradient[tile.program->state_phase[0]] -= overlap;
         tile.team.meet();
     }
 
@@ -95,10 +97,13 @@ struct Amplitudes {
         int size, vectors;
         uint32_t place;
         const uint32_t* offset;
-        bool is_in_order;  // spread: a vector holds amplitudes one after the other
+        bool is_in_order;  // of a single sample: a vector holds amplitudes one after the other
 
         C load(const C* state, int j) const {
-            if constexpr (!spread) return state[place ^ offset[j]];
+            if constexpr (!L::is_single) {
+                const uint32_t from = place ^ offset[j];
+                return L::template in_all_lanes<Real>(state[from >> L::lane_bits], from & L::lane_mask);
+            }
             if (is_in_order) return state[place >> L::lane_bits];
             C found{V{}, V{}};
             for (int lane = 0; lane < size; ++lane) {
@@ -110,8 +115,14 @@ struct Amplitudes {
         }
         // Threads of a team may store into lanes of one vector.
         void store(C* state, int j, const C& amplitude) const {
-            if constexpr (!spread) {
+            if constexpr (!L::is_spread) {
                 state[place ^ offset[j]] = amplitude;
+            } else if constexpr (!L::is_single) {
+                const uint32_t to = place ^ offset[j];
+                for (uint32_t lane = to & L::lane_mask; lane < uint32_t(lanes); lane += 1 << lane_bits) {
+                    set_lane(state[to >> L::lane_bits].re, lane, lane_of(amplitude.re, lane));
+                    set_lane(state[to >> L::lane_bits].im, lane, lane_of(amplitude.im, lane));
+                }
             } else if (is_in_order) {
                 state[place >> L::lane_bits] = amplitude;
             } else {
@@ -127,7 +138,7 @@ struct Amplitudes {
     static Real lane_of(const V& x, uint32_t lane) { return x[lane]; }
     // Without touching the lanes beside it.
     static void set_lane(V& x, uint32_t lane, Real value) {
-        if constexpr (is_plain)
+        if constexpr (!is_jet<Real>)
             __builtin_memcpy(reinterpret_cast<char*>(&x) + lane * sizeof(Real), &value, sizeof(Real));
         else
             x[lane] = value;
@@ -149,23 +160,22 @@ struct Amplitudes {
         for (int q = 0; begin >> q != 0; ++q)
             if (begin >> q & 1) place ^= flip[q];
         for (uint64_t block = begin; block < end; ++block) {
-            visit(Block{size_t(block) << bits, 1 << bits, spread ? 1 : 1 << bits, place, offset, is_in_order});
+            visit(Block{size_t(block) << bits, 1 << bits, L::is_single ? 1 : 1 << bits, place, offset, is_in_order});
             // The bits that change on the way to the next one.
             if (block + 1 < end)
                 for (int q = 0; (block ^ (block + 1)) >> q != 0; ++q) place ^= flip[q];
         }
     }
 
-    // Numbers of a block, one row for each sample, those of an amplitude side by side. Batched, a vector has the same
-    // number of all samples; spread, one of those of each amplitude.
+    // Numbers of a block, one row for each sample, those of an amplitude side by side. A vector has the same number of
+    // all samples, each in all of its lanes; of a single sample, one of those of each amplitude.
 
     static void store_numbers(const Tile<Real>& tile, V* number, Real* to, int count) {
         const size_t size = size_t(count) * sizeof(Real);
         if constexpr (!is_plain) {
             for (int64_t row = 0; row < rows(tile); ++row, to += tile.program->num_values)
-                for (int i = 0; i < count; ++i)
-                    to[i] = lane_of(number[spread ? i % each : i], uint32_t(spread ? i / each : row));
-        } else if constexpr (spread) {
+                for (int i = 0; i < count; ++i) to[i] = lane_of(number[number_of(i)], lane_of_number(row, i));
+        } else if constexpr (L::is_single) {
             if constexpr (each == 2) interleave(number[0], number[1], all_lanes);
             __builtin_memcpy(static_cast<void*>(to), number, size);
         } else {
@@ -183,9 +193,10 @@ struct Amplitudes {
         const size_t size = size_t(count) * sizeof(Real);
         if constexpr (!is_plain) {
             for (int64_t row = 0; row < rows(tile); ++row, from += tile.program->num_values)
-                for (int i = 0; i < count; ++i)
-                    set_lane(number[spread ? i % each : i], uint32_t(spread ? i / each : row), from[i]);
-        } else if constexpr (spread) {
+                for (int i = 0; i < count; ++i) set_lane(number[number_of(i)], lane_of_number(row, i), from[i]);
+            if constexpr (L::is_spread && !L::is_single)
+                for (int i = 0; i < count; ++i) number[i] = L::template in_all_lanes<Real>(number[i], 0);
+        } else if constexpr (L::is_single) {
             __builtin_memcpy(static_cast<void*>(number), from, size);
             if constexpr (each == 2) take_apart(number[0], number[1], all_lanes);
         } else {
@@ -198,7 +209,10 @@ struct Amplitudes {
         }
     }
 
-    static int64_t rows(const Tile<Real>& tile) { return spread ? 1 : tile.num_samples; }
+    static int64_t rows(const Tile<Real>& tile) { return L::is_single ? 1 : tile.num_samples; }
+    // Where number i of a row is.
+    static int number_of(int i) { return L::is_single ? i % each : i; }
+    static uint32_t lane_of_number(int64_t row, int i) { return uint32_t(L::is_single ? i / each : row << lane_bits); }
 
     // exp(i phase) that a ket lacks to be the state.
     static C lacking_phase(const Tile<Real>& tile, const Space& space) {
@@ -206,7 +220,7 @@ struct Amplitudes {
         const auto [sine, cosine] = space.half[p.state_phase[0]];
         C found = product<false, Real, lanes>({cosine, sine}, phase_of_rotations(p, space));
         for (int i = 0; i < 2 && p.half[i] != nullptr; ++i) {
-            const Tile<Real> half = Evolve<Real, lanes, spread>::half_of(tile, space, i);
+            const Tile<Real> half = Evolve<Real, lanes, lane_bits>::half_of(tile, space, i);
             found = product<false, Real, lanes>(phase_of_rotations(*half.program, Space(half)), found);
         }
         return found;

@@ -1,18 +1,19 @@
 // From inputs and weights to what the sweeps need: angles, run factors, phase tables. Included by isa/*.cpp.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Angles {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using Value = Vector<Number, lanes>;
     using Unit = Complex<Number, lanes>;
-    using Space = Workspace<Real, lanes, spread>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using L = Layout<lanes, lane_bits>;
 
     static void load_inputs(const Tile<Real>& tile, Space& space) {
         const int num_inputs = tile.program->num_inputs;
         for (int lane = 0; lane < lanes; ++lane) {
-            const int64_t sample = lane < tile.num_samples ? lane : tile.num_samples - 1;
+            const int64_t own = lane >> lane_bits, sample = own < tile.num_samples ? own : tile.num_samples - 1;
             const Real* row = tile.inputs + sample * num_inputs;
             for (int i = 0; i < num_inputs; ++i) space.input[i][lane] = row[i];
         }
@@ -252,8 +253,7 @@ struct Angles {
             if (run.by_tangent) scale = next;
             run.applied_cosine = run.by_tangent ? broadcast<Number, lanes>(1) : run.cosine;
             run.applied_sine = run.by_tangent ? run.sine / run.cosine : run.sine;
-            if constexpr (spread)
-                run.applied_sine *= lane_signs<Number, lanes>(p.run_z[r] & Layout<lanes, spread>::lane_mask);
+            if constexpr (L::is_spread) run.applied_sine *= lane_signs<Number, lanes>(p.run_z[r] & L::lane_mask);
         }
         space.layer_scale[layer] = scale;
     }
@@ -266,9 +266,8 @@ struct Angles {
         table[0] = first;
         for (int c = 0; c < count; ++c) {
             C factor = character_factor(p, space, character[c]);
-            if constexpr (spread) {
-                const V signs =
-                    lane_signs<Real, lanes>(p.character_mask[character[c]] & Layout<lanes, true>::lane_mask);
+            if constexpr (L::is_spread) {
+                const V signs = lane_signs<Real, lanes>(p.character_mask[character[c]] & L::lane_mask);
                 const auto set = signs < 0;
                 const C start{set ? factor.re : broadcast<Real, lanes>(1), set ? factor.im : V{}};
                 for (size_t j = 0; j < size_t(1) << c; ++j) table[j] = product<false, Real, lanes>(start, table[j]);
@@ -464,12 +463,21 @@ struct Angles {
         const int num_inputs = tile.program->num_inputs;
         if (variable >= num_inputs) {
             if (tile.weight_gradient == nullptr) return;
-            for (int64_t lane = tile.num_samples; lane < (spread ? 1 : lanes); ++lane) slope[lane] = 0;
-            const Real sum = spread ? Real(slope[0]) : sum_of_lanes<Real, lanes>(slope);
-            tile.weight_gradient[variable - num_inputs] += DoubleOf<Real>(sum);
+            tile.weight_gradient[variable - num_inputs] += DoubleOf<Real>(sum_of_samples(tile, slope));
         } else if (tile.input_gradient != nullptr) {
-            for (int lane = 0; lane < tile.num_samples; ++lane)
-                tile.input_gradient[lane * num_inputs + variable] += slope[lane];
+            for (int sample = 0; sample < tile.num_samples; ++sample)
+                tile.input_gradient[sample * num_inputs + variable] += slope[sample << lane_bits];
+        }
+    }
+
+    static Real sum_of_samples(const Tile<Real>& tile, V slope) {
+        if constexpr (L::is_spread) {
+            Real sum = slope[0];
+            for (int64_t sample = 1; sample < tile.num_samples; ++sample) sum += slope[sample << lane_bits];
+            return sum;
+        } else {
+            for (int64_t sample = tile.num_samples; sample < lanes; ++sample) slope[sample] = 0;
+            return sum_of_lanes<Real, lanes>(slope);
         }
     }
 };

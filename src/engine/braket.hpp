@@ -1,12 +1,12 @@
 // Bra and ket of a coset on the way back through a sweep: moments of its runs. Included by isa/*.cpp.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct BraKet {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
-    using S = Sweep<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using S = Sweep<Real, lanes, lane_bits>;
     using Block = typename S::Block;
     using Coset = typename S::Coset;
     template <bool has_constant>

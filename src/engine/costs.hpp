@@ -31,17 +31,21 @@ inline double older_vector(int widest, int lanes, double penalty) {
 // not lie in the order of their sweeps; a spread state has its angles and tables, and its halves, for itself; undoing
 // kets costs time, and so does reading kept ones from memory.
 template <class Real>
-double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage& storage) {
+double tile_cost(const ProgramView& view, const Kernel<Real>& kernel, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
     const tuning::Costs& costs = tuning_costs();
     double cost = tuning::spread + (view.half[0] != nullptr ? tuning::besides_of_halves : tuning::besides) / amplitudes;
-    if (view.lane_bits == 0) {
-        const double kets = view.is_unjoined ? 2.0 * double(1u << view.half[1]->num_qubits) : amplitudes;
-        const double ket_bytes = kets * lanes * double(2 * sizeof(Real));
+    if (!kernel.is_single()) {
+        const int samples = kernel.samples();
+        const double kets = view.is_unjoined ? 2 * costs.unjoined * double(1u << view.half[1]->num_qubits) : amplitudes;
+        const double ket_bytes = kets * samples * double(2 * sizeof(Real));
         const double penalty = memory_penalty(ket_bytes);
-        cost = (storage.is_team ? tuning::lane_of_team : tuning::lane) * (lanes + 1) * (1 + penalty);
-        if (lanes < widest) cost *= is_jet<Real> ? older_vector(widest, lanes, penalty) : costs.half_vector;
+        cost = (storage.is_team ? tuning::lane_of_team : tuning::lane) * (samples + 1) * (1 + penalty);
+        if (!kernel.is_batched())
+            cost = tuning::mixed * cost + tuning::besides_of_mixed * kernel.lanes / amplitudes;
+        else if (kernel.lanes < widest)
+            cost *= is_jet<Real> ? older_vector(widest, kernel.lanes, penalty) : costs.half_vector;
     }
     // Without kets on a tape, a backward call runs all layers anew.
     const bool has_kets = storage.taped == Taped::all,
@@ -65,8 +69,8 @@ double tile_cost(const ProgramView& view, int lanes, size_t bytes, const Storage
 template <class Real>
 double division_cost(const ProgramView& view, const Division<Real>& d, size_t bytes, const Storage& storage) {
     const double amplitudes = double(1u << view.num_qubits);
-    const double cost = double(d.whole) * tile_cost<Real>(view, d.kernel->lanes, bytes, storage) +
-                        double(d.rest > 0) * tile_cost<Real>(view, d.rest_kernel->lanes, bytes, storage);
+    const double cost = double(d.whole) * tile_cost<Real>(view, *d.kernel, bytes, storage) +
+                        double(d.rest > 0) * tile_cost<Real>(view, *d.rest_kernel, bytes, storage);
     if (!d.is_team) return cost + (d.num_threads > 1 ? tuning::start * d.num_threads / amplitudes : 0);
     // Costs are for three layers.
     const double meetings = view.is_unjoined

@@ -5,12 +5,12 @@
 // The few others are multiplied in by themselves. On the way back Im(conj(b) k) is the same before and after all of
 // them, and is added up by place and by row, of which sums with signs are the moments.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Diagonals {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
     using Step = StepView<Number>;
     using Half = SineCosine<Real, lanes>;
 
@@ -102,7 +102,7 @@ struct Diagonals {
 
    private:
     static Vector<Number, lanes> signs_of_lanes_of(const Step& step) {
-        return spread ? lane_signs<Real, lanes>(step.z & L::lane_mask) : broadcast<Number, lanes>(1);
+        return L::is_spread ? lane_signs<Real, lanes>(step.z & L::lane_mask) : broadcast<Number, lanes>(1);
     }
 
     // What exp(-i angle/2 Z^z) makes of an amplitude where the parity with z is even, but for lanes, or odd.

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "tuning/narrow.hpp"
+#include "tuning/whole.hpp"
 #include "tuning/wide.hpp"
 
 namespace qtm {
@@ -72,7 +73,9 @@ const Implementation& implementation() {
 
 const tuning::Costs& tuning_costs() {
 #if defined(QTM_AVX512)
+    // AMD's have this instruction from Zen 5 on.
     if (&implementation() == &avx512 && !__builtin_cpu_is("amd")) return tuning::wide;
+    if (&implementation() == &avx512 && __builtin_cpu_supports("avx512vp2intersect")) return tuning::whole;
 #endif
     return tuning::narrow;
 }

@@ -34,16 +34,15 @@ int64_t pieces_of_share(const Division<Real>& d, const Storage& storage) {
 template <class Real>
 std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_size, int num_threads, int team_size) {
     const auto [first, count] = kernels<Real>();
-    const int samples = kernel->lane_bits > 0 ? 1 : kernel->lanes;
+    const int samples = kernel->samples();
     std::vector<Division<Real>> found;
     const auto add = [&](int threads, bool is_team) {
         const int64_t share = is_team ? batch_size : (batch_size + threads - 1) / threads;
         Division<Real> d{kernel, kernel, samples, threads, is_team, share / samples, share % samples};
-        // A rest goes to the narrowest kernel that holds it.
-        for (const Kernel<Real>* other = first; other < first + count; ++other)
-            if (other->lane_bits == 0 && other->lanes >= d.rest && other->lanes < d.rest_kernel->lanes)
+        // A rest goes to the narrowest kernel that holds it, and states alike.
+        for (const Kernel<Real>* other = first; other < first + count && kernel->is_batched() && !is_team; ++other)
+            if (other->is_batched() && other->lanes >= d.rest && other->lanes < d.rest_kernel->lanes)
                 d.rest_kernel = other;
-        if (is_team) d.rest_kernel = kernel;
         found.push_back(d);
     };
     for (int threads = num_threads; threads >= 1; --threads) add(threads, false);

@@ -3,23 +3,23 @@
 // The adjoint pass follows Jones and Gacon (arXiv:2009.02823): with b the adjoint state pulled back to just after
 // exp(-i theta/2 P) and k the ket there, d<O>/d theta = Im<b|P|k>.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Evolve {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using Value = Vector<Number, lanes>;
-    using Space = Workspace<Real, lanes, spread>;
-    using A = Angles<Real, lanes, spread>;
-    using L = Layout<lanes, spread>;
-    using S = Sweep<Real, lanes, spread>;
-    using B = BraKet<Real, lanes, spread>;
-    using O = Observable<Real, lanes, spread>;
-    using Out = Outputs<Real, lanes, spread>;
-    using W = Walsh<Real, lanes, spread>;
-    using Absorbed = Absorb<Real, lanes, spread>;
-    using J = Join<Real, lanes, spread>;
-    using U = Unjoined<Real, lanes, spread>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using A = Angles<Real, lanes, lane_bits>;
+    using L = Layout<lanes, lane_bits>;
+    using S = Sweep<Real, lanes, lane_bits>;
+    using B = BraKet<Real, lanes, lane_bits>;
+    using O = Observable<Real, lanes, lane_bits>;
+    using Out = Outputs<Real, lanes, lane_bits>;
+    using W = Walsh<Real, lanes, lane_bits>;
+    using Absorbed = Absorb<Real, lanes, lane_bits>;
+    using J = Join<Real, lanes, lane_bits>;
+    using U = Unjoined<Real, lanes, lane_bits>;
 
     static size_t scratch_bytes(const ProgramView& program, const Storage& storage) {
         return empty(program, storage).bytes;
@@ -41,7 +41,7 @@ struct Evolve {
     static void product_state(const ProgramView& p, const Space& space, C* ket) {
         const int num_runs = p.num_layers == 0 ? 0 : p.layer_run_begin[1];
         const Team& team = space.team;
-        if constexpr (spread)
+        if constexpr (L::is_spread)
             if (p.product_is_scattered) {
                 if (team.rank == 0) scatter_product(p, space, ket);
                 return team.meet();
@@ -53,11 +53,9 @@ struct Evolve {
         }
         if (team.rank > 0) {
             // the first amplitudes are not worth a meeting
-        } else if constexpr (spread) {
-            __builtin_memset(static_cast<void*>(ket), 0, sizeof(C));
-            ket[0].re[0] = 1;
         } else {
-            ket[0] = {broadcast<Real, lanes>(1), V{}};
+            ket[0] = {V{}, V{}};
+            L::template set_element<Real>(ket[0].re, 0, broadcast<Real, lanes>(1));
         }
         for (int r = 0; r < num_runs; ++r) {
             // Runs that flip lanes only come first, then those that reach new vectors.
@@ -66,7 +64,7 @@ struct Evolve {
             const uint32_t flip = p.product_flip[r];
             if (r < p.num_product_lane_runs) {
                 if (team.rank > 0) continue;
-                if constexpr (spread)
+                if constexpr (L::is_spread)
                     ket[0].re = run.cosine * ket[0].re + run.sine * flip_lanes<Real, lanes>(ket[0].re, flip);
                 continue;
             }
@@ -117,19 +115,22 @@ struct Evolve {
     // The same one amplitude at a time, where flips reach no vectors of their own.
     static void scatter_product([[maybe_unused]] const ProgramView& p, [[maybe_unused]] const Space& space,
                                 [[maybe_unused]] C* ket)
-        requires spread
+        requires L::is_spread
     {
         __builtin_memset(static_cast<void*>(ket), 0, L::vectors(p.num_qubits) * sizeof(C));
-        ket[0].re[0] = 1;
+        L::template set_element<Real>(ket[0].re, 0, broadcast<Real, lanes>(1));
         for (int r = 0; r < p.layer_run_begin[1]; ++r) {
             const auto& run = space.run[p.product_run[r]];
             uint32_t index = 0;
             for (uint32_t j = 0; j < uint32_t(1) << r; ++j) {
                 if (j > 0) index ^= p.product_flip[__builtin_ctz(j)];
                 const uint32_t flipped = index ^ p.product_flip[r];
-                const Real amplitude = ket[index >> L::lane_bits].re[index & L::lane_mask];
-                ket[index >> L::lane_bits].re[index & L::lane_mask] = run.cosine[0] * amplitude;
-                ket[flipped >> L::lane_bits].re[flipped & L::lane_mask] = run.sine[0] * amplitude;
+                const V amplitude = L::template in_all_lanes<Real>(ket[index >> L::lane_bits].re, index & L::lane_mask);
+                const auto set = [&](uint32_t i, const V& value) {
+                    L::template set_element<Real>(ket[i >> L::lane_bits].re, i & L::lane_mask, value);
+                };
+                set(index, run.cosine * amplitude);
+                set(flipped, run.sine * amplitude);
             }
         }
     }
@@ -339,7 +340,7 @@ struct Evolve {
             if (!tile.wanted->run[r]) return;
             Moments<Real, lanes> found =
                 position < 16 ? gathered.moments[position] : gathered.lane_moments[position - 16];
-            if constexpr (spread) {
+            if constexpr (L::is_spread) {
                 const V signs = lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask);
                 found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),
                          W::sum_over_state(found.z * signs)};
@@ -522,7 +523,8 @@ struct Evolve {
         finish_adjoint(tile, space);
     }
 
-    // Calls visit(place, index) for the vectors of a state after the shared prefix, and the index of their first lane.
+    // Calls visit(place, index) for the vectors of a state after the shared prefix, and the index of their first lane:
+    // that of amplitude i of a sample's lanes is `index ^ i`.
     template <class Visit>
     static void for_each_prefix_vector(const ProgramView& p, Visit visit) {
         const uint32_t* order = p.sweep_order + (p.layer_sweep_begin[p.prefix_layers] - 1) * p.num_qubits;
@@ -533,22 +535,26 @@ struct Evolve {
         }
     }
 
-    // Adds the bras of all lanes to tile.prefix_bra.
+    // Adds the bras of all samples to tile.prefix_bra.
     static void add_to_prefix(const Tile<Real>& tile, const Space& space) {
         Real *re = tile.prefix_bra, *im = re + (size_t(1) << tile.program->num_qubits);
-        const auto add = [](V amplitudes, Real* sum) {
-            if constexpr (spread) {
-                V sums;
-                __builtin_memcpy(&sums, sum, sizeof(V));
+        const auto add = [](V amplitudes, Real* sum, size_t index) {
+            if constexpr (L::is_spread) {
+                amplitudes = flip_lanes<Real, lanes>(amplitudes, uint32_t(index) & L::lane_mask);
+                for (uint32_t flip = lanes / 2; flip > L::lane_mask; flip /= 2)
+                    amplitudes += flip_lanes<Real, lanes>(amplitudes, flip);
+                sum += index & ~size_t(L::lane_mask);
+                V sums{};
+                __builtin_memcpy(&sums, sum, sizeof(Real) << lane_bits);
                 sums += amplitudes;
-                __builtin_memcpy(sum, &sums, sizeof(V));
+                __builtin_memcpy(sum, &sums, sizeof(Real) << lane_bits);
             } else {
-                *sum += sum_of_lanes<Real, lanes>(amplitudes);
+                sum[index] += sum_of_lanes<Real, lanes>(amplitudes);
             }
         };
         for_each_prefix_vector(*tile.program, [&](size_t place, size_t index) {
-            add(space.bra[place].re, re + index);
-            add(space.bra[place].im, im + index);
+            add(space.bra[place].re, re, index);
+            add(space.bra[place].im, im, index);
         });
     }
 
@@ -562,9 +568,9 @@ struct Evolve {
         for_each_prefix_vector(p, [&](size_t place, size_t index) {
             C& bra = space.bra[place];
             bra = {V{}, V{}};
-            for (int lane = 0; lane < (spread ? lanes : 1); ++lane) {
-                bra.re[lane] = tile.prefix_bra[index + size_t(lane)];
-                bra.im[lane] = tile.prefix_bra[dimension + index + size_t(lane)];
+            for (int lane = 0; lane < 1 << lane_bits; ++lane) {
+                bra.re[lane] = tile.prefix_bra[index ^ size_t(lane)];
+                bra.im[lane] = tile.prefix_bra[dimension + (index ^ size_t(lane))];
             }
         });
         for (int a = 0; a < p.num_angles; ++a) space.angle_gradient[a] = V{};
@@ -573,7 +579,7 @@ struct Evolve {
         A::pull_back(tile, space);
     }
 
-    using Steps = Stepwise<Real, lanes, spread>;
+    using Steps = Stepwise<Real, lanes, lane_bits>;
     static_assert(L::lane_bits <= most_lane_bits);
     static constexpr Kernel<Real> kernel{lanes,
                                          L::lane_bits,

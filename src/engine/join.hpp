@@ -2,21 +2,21 @@
 //
 // state[j, i] = sqrt(branches) * sum over c: low[c, i] * high[c, j], with i in the lowest bits of the index.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Join {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using Space = Workspace<Real, lanes, spread>;
-    using L = Layout<lanes, spread>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using L = Layout<lanes, lane_bits>;
 
-    using Shape = JoinShape<Number, lanes, spread>;  // half 0 is low
+    using Shape = JoinShape<Number, lanes, lane_bits>;  // half 0 is low
 
     // state = the sum, for this thread's share of the rows; then waits for the others.
     static void join(const ProgramView& p, const Space& space, const C* low, const C* high, C* state) {
         const Shape shape(p);
         const auto [begin, end] = space.team.share(shape.rows);
-        if constexpr (spread)
+        if constexpr (L::is_single)
             Outer<Real, lanes>::join(shape, begin, end, low, high, state);
         else
             for_each_rows<rows_to_join>(begin, end, [&](auto rows, size_t j) {
@@ -33,7 +33,7 @@ struct Join {
         const auto [begin, end] = space.team.share(shape.rows);
         if (end - begin < shape.rows)
             for (size_t i = 0; i < L::vectors(p.half[1]->num_qubits); ++i) high_bra[i] = {V{}, V{}};
-        if constexpr (spread)
+        if constexpr (L::is_single)
             Outer<Real, lanes>::split(shape, begin, end, low, high, space.bra, low_bra, high_bra, space.fetches_states);
         else
             for_each_rows<rows_to_split>(begin, end, [&](auto rows, size_t j) {
@@ -96,7 +96,8 @@ struct Join {
     [[gnu::always_inline]] static void load_factors(const Shape& shape, size_t j, size_t first, const C* high,
                                                     C* factor) {
         for (int c = 0; c < width; ++c) {
-            const C& found = high[(first + size_t(c)) * shape.rows + j];
+            const size_t index = (first + size_t(c)) * shape.rows + j;
+            const C found = L::template in_all_lanes<Real>(high[index >> lane_bits], index & L::lane_mask);
             factor[c] = {found.re * shape.scale, found.im * shape.scale};
         }
     }
@@ -177,7 +178,12 @@ struct Join {
     }
 
     static void store_high(const Shape& shape, size_t c, size_t j, const C& found, C* high_bra) {
-        high_bra[c * shape.rows + j] = {shape.scale * found.re, shape.scale * found.im};
+        const size_t index = c * shape.rows + j;
+        C& to = high_bra[index >> lane_bits];
+        L::template set_element<Real>(to.re, index & L::lane_mask,
+                                      L::template sum_over_state<Real>(shape.scale * found.re));
+        L::template set_element<Real>(to.im, index & L::lane_mask,
+                                      L::template sum_over_state<Real>(shape.scale * found.im));
     }
 
     // low_bra[c, i] += scale * sum over these rows j: conj(high[c, j]) bra[j, i]. The rows that follow are fetched

@@ -5,15 +5,15 @@
 // or added to the bra, by itself: many of them block by block, as blocks stay in the first cache, and only one
 // amplitude of each pair i, i^x is read, as the other one adds the same.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Observable {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using W = Walsh<Real, lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
-    using Absorbed = Absorb<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using W = Walsh<Real, lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using Absorbed = Absorb<Real, lanes, lane_bits>;
 
     static bool is_absorbed(const ProgramView& p, int term) { return absorbs<Real>(p) && p.term_run[term] >= 0; }
 
@@ -30,9 +30,9 @@ struct Observable {
     static void read(const Tile<Real>& tile, Space& space, const C* ket) {
         const ProgramView& p = *tile.program;
         const int bits = p.num_qubits, num_observables = p.num_observables;
-        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+        for (int64_t sample = 0; sample < tile.num_samples; ++sample)
             for (int m = 0; m < num_observables; ++m)
-                tile.values[lane * num_observables + m] =
+                tile.values[sample * num_observables + m] =
                     space.team.rank > 0 ? Number(0) : Number(p.observable_constant[m]);
         if (absorbs<Real>(p)) absorbed_values(tile, space);
         Few few;
@@ -152,7 +152,7 @@ struct Observable {
         for (int t = 0; t < few.count; ++t) {
             const auto& [x, z, number, imaginary, factor] = few.term[t];
             const bool in_pairs = (x >> L::lane_bits) / vectors_at_once(p.num_qubits) > 0;
-            if constexpr (spread) sum[t] *= lane_signs<Number, lanes>(z & L::lane_mask);
+            if constexpr (L::is_spread) sum[t] *= lane_signs<Number, lanes>(z & L::lane_mask);
             const Number coefficient = Number(in_pairs ? 2 : 1) * Number(p.pauli_coefficient[number]);
             add_value(tile, p.pauli_observable[number], coefficient * W::sum_over_state(sum[t]));
         }
@@ -185,8 +185,8 @@ struct Observable {
 
     static void add_value(const Tile<Real>& tile, int observable, V summand) {
         Real* value = tile.values + observable;
-        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
-            value[lane * tile.program->num_observables] += summand[lane];
+        for (int64_t sample = 0; sample < tile.num_samples; ++sample)
+            value[sample * tile.program->num_observables] += summand[sample << lane_bits];
     }
 
     static void absorbed_values(const Tile<Real>& tile, const Space& space) {
@@ -205,11 +205,12 @@ struct Observable {
 
         void read(const Tile<Real>& tile, int observable) {
             is_zero = true;
-            for (int64_t lane = 0; lane < tile.num_samples; ++lane) {
-                const Real one = tile.cotangent[lane * tile.program->num_observables + observable];
-                value[lane] = one;
+            for (int64_t sample = 0; sample < tile.num_samples; ++sample) {
+                const Real one = tile.cotangent[sample * tile.program->num_observables + observable];
+                value[sample << lane_bits] = one;
                 is_zero &= vanishes(one);
             }
+            value = L::template in_all_lanes<Real>(value, 0);
         }
     };
 
@@ -272,8 +273,7 @@ struct Observable {
 
     static Term term_of_bra(const ProgramView& p, int part, int number, V factor) {
         const uint32_t x = p.flip_mask[part / 2], z = p.pauli_z[number];
-        if constexpr (spread)
-            factor = broadcast<Real, lanes>(Real(factor[0])) * lane_signs<Number, lanes>(z & L::lane_mask);
+        if constexpr (L::is_spread) factor *= lane_signs<Number, lanes>(z & L::lane_mask);
         Term term{x, z, number, part % 2 != 0, {factor, factor}};
         term.factor[!parity(z & x)] = -factor;  // the sign is that of vector i ^ x of the ket
         return term;
@@ -319,7 +319,6 @@ struct Observable {
         const ProgramView& p = *tile.program;
         Cotangent cotangent;
         cotangent.read(tile, 0);
-        if constexpr (spread) cotangent.value = broadcast<Real, lanes>(cotangent.value[0]);
         const auto [first, last] = share(tile.team, p.num_qubits);
         for (uint32_t i = first; i < last; ++i)
             bra[i] = with<false>({V{}, V{}}, cotangent.value * W::energy(p, p.observable_energy, i), ket[i]);
@@ -347,10 +346,11 @@ struct Observable {
     static void turn(const Tile<Real>& tile, const C* ket, C* bra) {
         const ProgramView& p = *tile.program;
         V constant{};
-        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+        for (int64_t sample = 0; sample < tile.num_samples; ++sample)
             for (int m = 0; m < p.num_observables; ++m)
-                constant[lane] += tile.cotangent[lane * p.num_observables + m] * Number(p.observable_constant[m]);
-        if constexpr (spread) constant = broadcast<Real, lanes>(constant[0]);
+                constant[sample << lane_bits] +=
+                    tile.cotangent[sample * p.num_observables + m] * Number(p.observable_constant[m]);
+        constant = L::template in_all_lanes<Real>(constant, 0);
         const auto [first, last] = share(tile.team, p.num_qubits);
         for (uint32_t i = first; i < last; ++i)
             bra[i] = {-(bra[i].im + constant * ket[i].im), bra[i].re + constant * ket[i].re};

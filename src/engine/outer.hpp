@@ -2,13 +2,13 @@
 // numbers then, and a tile of sums stays in registers over all branches, or over many rows. Included by isa/*.cpp.
 
 // Of the two halves: the vectors of a row of the low one, the rows, the branches, and what multiplies their sum.
-template <class Number, int lanes, bool spread>
+template <class Number, int lanes, int lane_bits>
 struct JoinShape {
     size_t row, rows, branches;
     Number scale;
 
     explicit JoinShape(const ProgramView& p)
-        : row(Layout<lanes, spread>::vectors(p.half[0]->num_qubits - p.glue_bits)),
+        : row(Layout<lanes, lane_bits>::vectors(p.half[0]->num_qubits - p.glue_bits)),
           rows(size_t(1) << (p.half[1]->num_qubits - p.glue_bits)),
           branches(size_t(1) << p.glue_bits),
           scale(Number(1 << p.glue_bits / 2) * Number(p.glue_bits % 2 == 0 ? 1 : 1.41421356237309504880)) {}
@@ -18,8 +18,8 @@ template <class Real, int lanes>
 struct Outer {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, true>;
-    using Shape = JoinShape<Real, lanes, true>;
+    using L = Layout<lanes, __builtin_ctz(lanes)>;
+    using Shape = JoinShape<Real, lanes, L::lane_bits>;
     static constexpr std::make_index_sequence<lanes> all_lanes{};
 
     // state[j, i] for rows j from begin to end - 1.

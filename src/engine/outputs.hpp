@@ -3,13 +3,13 @@
 // An output is two functions: `read` writes the values of a tile, `seed` makes, of cotangents of values, the bra b for
 // which Im<b|P|k> is the gradient of a rotation about P. A further output has its case in each of them.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Outputs {
     using C = Complex<Real, lanes>;
-    using Space = Workspace<Real, lanes, spread>;
-    using OfObservables = Observable<Real, lanes, spread>;
-    using OfState = Amplitudes<Real, lanes, spread, Numbers::parts>;
-    using OfProbabilities = Amplitudes<Real, lanes, spread, Numbers::probability>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using OfObservables = Observable<Real, lanes, lane_bits>;
+    using OfState = Amplitudes<Real, lanes, lane_bits, Numbers::parts>;
+    using OfProbabilities = Amplitudes<Real, lanes, lane_bits, Numbers::probability>;
 
     static void read(const Tile<Real>& tile, Space& space, const C* ket) {
         switch (tile.program->output) {

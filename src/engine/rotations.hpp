@@ -1,11 +1,11 @@
 // Rotations about X^x Z^z, those with controls among them, of a state. Included by isa/*.cpp.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Rotations {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
     using Value = Vector<Number, lanes>;
 
     struct Controlled {
@@ -42,7 +42,7 @@ struct Rotations {
 
    private:
     static C flipped(C amplitude, uint32_t flip) {
-        if constexpr (spread)
+        if constexpr (L::is_spread)
             return {flip_lanes<Real, lanes>(amplitude.re, flip), flip_lanes<Real, lanes>(amplitude.im, flip)};
         else
             return amplitude;
@@ -55,7 +55,7 @@ struct Rotations {
         Factor factor[2];
 
         Signed(uint32_t z, Factor positive) : high(z >> L::lane_bits) {
-            if constexpr (spread) positive *= lane_signs<Real, lanes>(z & L::lane_mask);
+            if constexpr (L::is_spread) positive *= lane_signs<Real, lanes>(z & L::lane_mask);
             factor[0] = positive;
             factor[1] = -positive;
         }
@@ -90,11 +90,11 @@ struct Rotations {
     template <bool controlled>
     struct Active {
         const ControlsView& controls;
-        Value mask[controlled && spread ? size_t(lanes) : 1];
+        Value mask[controlled && L::is_spread ? size_t(lanes) : 1];
 
         explicit Active(const ControlsView& given) : controls(given) {
             mask[0] = broadcast<Number, lanes>(1);
-            if constexpr (!controlled || !spread) return;
+            if constexpr (!controlled || !L::is_spread) return;
             for (int i = 0; i < controls.bits; ++i) {
                 const Value signs = Number(0.5) * lane_signs<Real, lanes>(controls.lane[i]);
                 for (uint32_t row = 0; row < uint32_t(1) << i; ++row) {
@@ -104,7 +104,7 @@ struct Rotations {
             }
         }
         Value operator()(uint32_t vector) const {
-            if constexpr (!controlled || !spread) return mask[0];
+            if constexpr (!controlled || !L::is_spread) return mask[0];
             uint32_t row = controls.negative;
             for (int i = 0; i < controls.bits; ++i) row ^= uint32_t(parity(vector & controls.high[i])) << i;
             return mask[row];
@@ -114,12 +114,12 @@ struct Rotations {
     // 1 in lanes where the rotation does not act; and 0.
     template <bool controlled>
     static V cosine_where(Value acts, V cosine) {
-        if constexpr (controlled && spread) return acts * cosine + (Number(1) - acts);
+        if constexpr (controlled && L::is_spread) return acts * cosine + (Number(1) - acts);
         return cosine;
     }
     template <bool controlled, class Factor>
     static Factor sine_where(Value acts, Factor sine) {
-        if constexpr (controlled && spread) return acts * sine;
+        if constexpr (controlled && L::is_spread) return acts * sine;
         return sine;
     }
 

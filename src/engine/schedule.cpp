@@ -156,7 +156,7 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
     const int threads = useful_threads(plan, asked.batch_size, asked.num_threads, asked.num_cotangents),
               team = useful_team(plan, asked.num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
-        if (one->values == nullptr || allowed == (one->lane_bits > 0 ? Layouts::batched : Layouts::spread)) continue;
+        if (one->values == nullptr || !allows(allowed, *one)) continue;
         const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
         if (view_alone == nullptr) continue;
         const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;
@@ -192,9 +192,8 @@ Schedule<Real> answer(const Plan& plan, const Question& asked) {
     const auto [kernel, count] = kernels<Real>();
     const bool may_absorb = allows_absorption<Real>(asked.purpose);
     Layouts allowed = is_jet<Real> ? Layouts::any : asked.allowed;
-    if (allowed == Layouts::spread && std::none_of(kernel, kernel + count, [&](const auto& k) {
-            return k.lane_bits > 0 && plan.view(k.lane_bits, may_absorb, false);
-        }))
+    if (std::none_of(kernel, kernel + count,
+                     [&](const auto& k) { return allows(allowed, k) && plan.view(k.lane_bits, may_absorb, false); }))
         allowed = Layouts::any;
     Best<Real> best;
     const auto consider_if = [&](const Plan* one, Halving forced) {

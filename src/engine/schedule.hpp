@@ -15,11 +15,19 @@ namespace qtm {
     macro(float) macro(double) macro(FirstJet<float>) macro(FirstJet<double>) macro(SecondJet<float>) \
         macro(SecondJet<double>)
 
-// How states may lie in memory: a sample in every lane, one sample spread over the lanes (where the circuit
-// allows it), or what is faster.
-enum class Layouts { any, batched, spread };
+// How states may lie in memory: a sample in every lane, a few samples with some lanes each, one sample spread over the
+// lanes (where the circuit allows it), or what is faster.
+enum class Layouts { any, batched, mixed, spread };
 void allow_layouts(Layouts layouts);
 Layouts allowed_layouts();
+
+// Whether a kernel's states lie so.
+template <class Real>
+bool allows(Layouts layouts, const Kernel<Real>& kernel) {
+    return layouts == Layouts::any || layouts == (kernel.is_batched()  ? Layouts::batched
+                                                  : kernel.is_single() ? Layouts::spread
+                                                                       : Layouts::mixed);
+}
 
 // The kernels in use, the spread one last.
 template <class Real>

@@ -14,8 +14,10 @@ namespace {
 // Complex products for each amplitude, in vectors of full width.
 template <class Real>
 double products(const Steps& steps, const Kernel<Real>& kernel, int num_qubits) {
-    if (kernel.lane_bits > 0)
-        return steps.products_spread(kernel.lanes, is_jet<Real> ? tuning::spread_series : tuning::spread_steps);
+    if (!kernel.is_batched())
+        return steps.products_spread(1 << kernel.lane_bits, is_jet<Real>         ? tuning::spread_series
+                                                            : kernel.is_single() ? tuning::spread_steps
+                                                                                 : tuning::mixed_steps);
     const int widest = kernels<Real>().first->lanes;
     if constexpr (is_jet<Real>) {
         const double penalty = memory_penalty(double(ket_bytes(kernel, num_qubits)));
@@ -79,12 +81,14 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
     best.cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
     const auto [first, count] = kernels<Real>();
-    const bool can_spread = num_qubits > first[count - 1].lane_bits;
+    const auto can_run = [&](const Kernel<Real>& kernel) {
+        return kernel.is_batched() || num_qubits > kernel.lane_bits;
+    };
+    Layouts allowed = allowed_layouts();
+    if (std::none_of(first, first + count, [&](const auto& k) { return allows(allowed, k) && can_run(k); }))
+        allowed = Layouts::any;
     for (const Kernel<Real>* kernel = first; kernel < first + count; ++kernel) {
-        const bool is_spread = kernel->lane_bits > 0;
-        if (is_spread ? !can_spread || allowed_layouts() == Layouts::batched
-                      : can_spread && allowed_layouts() == Layouts::spread)
-            continue;
+        if (!allows(allowed, *kernel) || !can_run(*kernel)) continue;
         for (const Division<Real>& d : divisions(kernel, batch_size, threads, useful_step_team(plan, num_threads))) {
             Schedule<Real> how = schedule_of(plan, d, mode);
             const size_t bytes = how.matrix_bytes + how.scratch_bytes * size_t(d.num_threads) + how.shared_bytes;

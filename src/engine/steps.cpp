@@ -277,7 +277,7 @@ void Steps::for_each_product(Visit visit) const {
     }
 }
 
-double Steps::products_spread(int lanes, double rotation) const {
+double Steps::products_spread(int at_once, double rotation) const {
     double count = 0;
     for_each_product([&](size_t s, double products) {
         if (given_.kind[s] != step_matrix) {
@@ -285,10 +285,10 @@ double Steps::products_spread(int lanes, double rotation) const {
             return;
         }
         // Of a few cosets, some lanes are empty.
-        const double unused = double(lanes) / std::min(double(lanes), double(1 << (num_qubits_ - bits(s))));
+        const double unused = double(at_once) / std::min(double(at_once), double(1 << (num_qubits_ - bits(s))));
         count += products * unused * (tuning::spread_product + std::ldexp(tuning::spread_column, -bits(s)));
     });
-    return count / lanes;
+    return count / at_once;
 }
 
 int Steps::first_wanted(const uint8_t* wanted_angle) const {

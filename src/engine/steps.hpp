@@ -41,8 +41,9 @@ class Steps {
 
     // Complex products that the steps take for an amplitude.
     double products() const { return products_; }
-    // What they take as long as, spread over so many lanes, where a rotation takes `rotation` times as long.
-    double products_spread(int lanes, double rotation) const;
+    // What they take as long as where a vector holds so many amplitudes of a sample, and a rotation takes `rotation`
+    // times as long.
+    double products_spread(int at_once, double rotation) const;
     // The first step of a wanted angle; the number of steps: there is none.
     int first_wanted(const uint8_t* wanted_angle) const;
 

@@ -1,17 +1,17 @@
 // A tile of a circuit that runs step by step: one step after the other, over the whole state. Included by isa/*.cpp.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Stepwise {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using A = Angles<Real, lanes, spread>;
-    using Out = Outputs<Real, lanes, spread>;
-    using W = Walsh<Real, lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
-    using R = Rotations<Real, lanes, spread>;
-    using D = Diagonals<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using A = Angles<Real, lanes, lane_bits>;
+    using Out = Outputs<Real, lanes, lane_bits>;
+    using W = Walsh<Real, lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using R = Rotations<Real, lanes, lane_bits>;
+    using D = Diagonals<Real, lanes, lane_bits>;
     using Step = StepView<Number>;
     using Steps = StepsView<Number>;
 
@@ -24,7 +24,7 @@ struct Stepwise {
     // Rows that are summed up in registers at once.
     static constexpr int rows_at_once = num_registers == 32 ? 4 : 2;
     // Cosets in a vector.
-    static constexpr int cosets_at_once = spread ? lanes : 1;
+    static constexpr int cosets_at_once = 1 << lane_bits;
 
     static size_t scratch_bytes(const ProgramView& p, const Steps& steps, const Storage& storage) {
         return space_bytes(p, storage) + panel_size(steps) * sizeof(ComplexPower) + size_t(p.num_angles) * sizeof(V) +
@@ -113,10 +113,7 @@ struct Stepwise {
         if (tape != nullptr) ket = tape;
         __builtin_memset(static_cast<void*>(ket + begin), 0, bytes);
         if (begin < end && begin == 0) {
-            if constexpr (spread)
-                ket[0].re[0] = 1;
-            else
-                ket[0].re = broadcast<Real, lanes>(1);
+            L::template set_element<Real>(ket[0].re, 0, broadcast<Real, lanes>(1));
         }
         space.team.meet();
         for (int s = 0; s < steps.num_steps; ++s) {
@@ -214,9 +211,9 @@ struct Stepwise {
     // nothing. Otherwise all vectors of a row come one after the other.
     template <class Visit>
     static void for_each_energy(const ProgramView& p, const Step& step, Visit visit) {
-        if constexpr (spread) {
+        if constexpr (L::is_spread) {
             uint32_t lane_row[lanes];
-            for (uint32_t lane = 0; lane < lanes; ++lane) lane_row[lane] = row_of(step, lane);
+            for (uint32_t lane = 0; lane < lanes; ++lane) lane_row[lane] = row_of(step, lane & L::lane_mask);
             for (uint32_t vector = 0; vector < L::vectors(p.num_qubits); ++vector) {
                 const uint32_t row = row_of(step, vector << L::lane_bits) ^ lane_row[0];
                 Power energy;
@@ -281,7 +278,7 @@ struct Stepwise {
         return Number(2) * sum;
     }
 
-    // Amplitudes of one coset of a state, for all samples; spread, of as many cosets as there are lanes, or as there
+    // Amplitudes of one coset of a state, for all samples; spread, of as many cosets as a sample has lanes, or as there
     // are.
     struct Column {
         C* state;
@@ -290,37 +287,43 @@ struct Stepwise {
 
         // To and from [powers].
         void load(uint32_t offset, ComplexPower* to) const {
-            if constexpr (spread) {
+            if constexpr (L::is_spread) {
                 for (int k = 0; k < powers; ++k) to[k] = {Power{}, Power{}};
-                for (int lane = 0; lane < count; ++lane) {
-                    const uint32_t index = base[lane] ^ offset;
-                    const C& from = state[index >> L::lane_bits];
+                for_each_lane(offset, [&](uint32_t lane, uint32_t vector, uint32_t element) {
                     for (int k = 0; k < powers; ++k) {
-                        to[k].re[lane] = term_of(from.re, k)[index & L::lane_mask];
-                        to[k].im[lane] = term_of(from.im, k)[index & L::lane_mask];
+                        to[k].re[lane] = term_of(state[vector].re, k)[element];
+                        to[k].im[lane] = term_of(state[vector].im, k)[element];
                     }
-                }
+                });
             } else {
                 const C& from = state[base[0] ^ offset];
                 for (int k = 0; k < powers; ++k) to[k] = {term_of(from.re, k), term_of(from.im, k)};
             }
         }
         void store(uint32_t offset, const Power* re, const Power* im) {
-            if constexpr (spread) {
-                for (int lane = 0; lane < count; ++lane) {
-                    const uint32_t index = base[lane] ^ offset;
-                    C& to = state[index >> L::lane_bits];
+            if constexpr (L::is_spread) {
+                for_each_lane(offset, [&](uint32_t lane, uint32_t vector, uint32_t element) {
                     for (int k = 0; k < powers; ++k) {
-                        term_of(to.re, k)[index & L::lane_mask] = re[k][lane];
-                        term_of(to.im, k)[index & L::lane_mask] = im[k][lane];
+                        term_of(state[vector].re, k)[element] = re[k][lane];
+                        term_of(state[vector].im, k)[element] = im[k][lane];
                     }
-                }
+                });
             } else {
                 C& to = state[base[0] ^ offset];
                 for (int k = 0; k < powers; ++k) {
                     term_of(to.re, k) = re[k];
                     term_of(to.im, k) = im[k];
                 }
+            }
+        }
+
+        // Calls visit(lane, vector of the state, lane there) for every coset of every sample.
+        template <class Visit>
+        void for_each_lane(uint32_t offset, Visit visit) const {
+            for (uint32_t coset = 0; coset < uint32_t(count); ++coset) {
+                const uint32_t index = base[coset] ^ offset;
+                for (uint32_t first = 0; first < uint32_t(lanes); first += cosets_at_once)
+                    visit(first | coset, index >> L::lane_bits, first | (index & L::lane_mask));
             }
         }
     };

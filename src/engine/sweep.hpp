@@ -4,14 +4,14 @@
 // virtual qubits of its runs are the plain bits 0 to k - 1, whatever CNOTs came before; base is chosen so that every
 // character z_j of the runs vanishes on it.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Sweep {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
     using Value = Vector<NumberOf<Real>, lanes>;
     using Run = RunFactors<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
 
     // Goes from base to base of a sweep by adding vectors of its basis; keeps the variant of the phase's table and the
     // rows of its groups in step.
@@ -136,7 +136,7 @@ struct Sweep {
         [[gnu::always_inline]] void fetch(const Steps<size>& to) const {
             if (next == base) return;
 #pragma GCC unroll 8
-            for (int i = 0; i < size; ++i) fetch_ahead<spread>(state + ((next ^ to.offset[i]) >> L::lane_bits));
+            for (int i = 0; i < size; ++i) fetch_ahead<L::is_spread>(state + ((next ^ to.offset[i]) >> L::lane_bits));
         }
         template <int size>
         [[gnu::always_inline]] C load(const Steps<size>& to, int i) const {
@@ -449,7 +449,7 @@ struct Sweep {
     }
 
     static bool flips_lanes_only(const ProgramView& p, int s) {
-        return spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
+        return L::is_spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
     }
 
     // Runs of sweep s on the bits of a part; the others, if any, are passive.
@@ -478,7 +478,7 @@ struct Sweep {
         pass(0, source, between);
         for (int i = 1; i < (flips_lanes ? passes : passes - 1); ++i) pass(i, between, between);
         if (!flips_lanes) return pass(passes - 1, between, target);
-        if constexpr (spread) rotate_lanes<inverse>(p, space, s, bits, block, target);
+        if constexpr (L::is_spread) rotate_lanes<inverse>(p, space, s, bits, block, target);
     }
 
     // Where a block is worked on: where it lies, or a place of its own.
@@ -500,7 +500,7 @@ struct Sweep {
                 const Block own{block + place};
                 const auto rotate_from = [&](const auto& place_from) {
                     if (has_parts || p.in_order)
-                        rotate<false, false>(p, space, s, false, place_from, own, own.block);
+                        rotate<false, false>(p, space, s, !has_parts, place_from, own, own.block);
                     else
                         rotate<false, false>(p, space, s, true, place_from, to, block);
                 };
@@ -510,7 +510,7 @@ struct Sweep {
                 rotate_from(own);
             });
             if (has_parts && p.in_order)
-                rotate<false, true>(p, space, s, false, Block{block}, Block{block}, block);
+                rotate<false, true>(p, space, s, true, Block{block}, Block{block}, block);
             else if (has_parts)
                 rotate<false, true>(p, space, s, true, Block{block}, to, block);
         });

@@ -13,11 +13,15 @@ using namespace tuning;
 
 namespace {
 
+// A few samples, with few bits of their indices in the lanes, share tables as many do: large blocks pay off, and so
+// does the order of sweeps.
+bool are_shared(int lane_bits) { return lane_bits <= 2; }
+
 // Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.
-size_t most_whole(int lane_bits) { return lane_bits > 2 ? most_whole_runs - 1 : most_whole_runs; }
+size_t most_whole(int lane_bits) { return are_shared(lane_bits) ? most_whole_runs : most_whole_runs - 1; }
 
 size_t most_sweep_runs(int lane_bits, bool is_team) {
-    return is_team ? most_team_runs : lane_bits > 0 ? most_whole_runs : most_batched_runs;
+    return is_team ? most_team_runs : are_shared(lane_bits) ? most_batched_runs : most_whole_runs;
 }
 
 }  // namespace
@@ -43,7 +47,7 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
     number_kets(measured_run != nullptr);
     order_product();
     add_phases();
-    in_order_ = num_layers > 0 && lane_bits == 0 && !is_team && sweep_bits_.size() == size_t(num_layers) + 1;
+    in_order_ = num_layers > 0 && are_shared(lane_bits) && !is_team && sweep_bits_.size() == size_t(num_layers) + 1;
     for (size_t sweep = 0; sweep < sweep_bits_.size(); ++sweep)
         for (uint32_t column : columns(sweep)) sweep_order_.push_back(column);
     lie_in_order();
@@ -173,6 +177,7 @@ std::vector<uint32_t> Sweeps::columns(size_t sweep) const {
         for (int bit = 0; bit < given_.num_qubits; ++bit) found.push_back(uint32_t(1) << bit);
         return found;
     }
+    for (int bit = 0; bit < lane_bits_; ++bit) found.push_back(uint32_t(1) << bit);
     const int outer = sweep_outer_bits_[sweep];
     for (int bit = 0; bit < sweep_bits_[sweep] + outer; ++bit)
         found.push_back(sweep_offset_[size_t(sweep_offset_begin_[sweep]) + (size_t(1) << bit)]);

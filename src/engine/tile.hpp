@@ -14,7 +14,7 @@ struct Tile {
     const ProgramView* program;
     const Real* inputs;   // [num_samples, num_inputs]
     const Real* weights;  // [num_weights]
-    int64_t num_samples;  // 1 to lanes; the other lanes repeat the last sample
+    int64_t num_samples;  // 1 to those of the kernel; the other lanes repeat the last sample
     Storage storage;
     void* scratch;           // scratch_bytes(program, storage), aligned to 64, kept between the tiles of one call
     void* tape;              // tape_bytes(program, storage), aligned to 64
@@ -44,7 +44,7 @@ struct Tile {
 template <class Real>
 struct Kernel {
     int lanes;
-    int lane_bits;  // 0: a sample a lane; otherwise one sample a tile, spread over the lanes
+    int lane_bits;  // of the index of an amplitude, in the lanes; 0: a sample a lane, all there are: one sample a tile
     // By layers; null: it has none.
     size_t (*scratch_bytes)(const ProgramView&, const Storage&) = nullptr;
     size_t (*tape_bytes)(const ProgramView&, const Storage&) = nullptr;
@@ -59,6 +59,10 @@ struct Kernel {
     size_t (*step_shared_bytes)(const ProgramView&, const Storage&) = nullptr;
     void (*step_values)(const Tile<Real>&, const StepsView<NumberOf<Real>>&) = nullptr;
     void (*step_vector_jacobian_product)(const Tile<Real>&, const StepsView<NumberOf<Real>>&, int first_step) = nullptr;
+
+    int samples() const { return lanes >> lane_bits; }  // of a tile
+    bool is_batched() const { return lane_bits == 0; }
+    bool is_single() const { return samples() == 1; }
 };
 
 // A state of all samples of a tile.
@@ -76,7 +80,8 @@ struct JetKernels {
     const Kernel<SecondJet<double>>* second_double;
 };
 
-// Every implementation offers, per precision, kernels with a sample in every lane and one that is spread.
+// Every implementation offers, per precision, kernels with a sample in every lane, mixed ones, of a few samples that
+// have some lanes each, and at last one that is spread, of a single sample.
 struct Implementation {
     const char* name;
     bool (*supported)();

@@ -61,14 +61,18 @@ inline constexpr double spread = 13, besides = 5900, besides_of_halves = 8400;
 // Batched: time of an amplitude in one lane, and of one in a state that a team shares, which does not lie in the order
 // of its sweeps.
 inline constexpr double lane = 7, lane_of_team = 9.75;
+// Mixed: time of an amplitude of a sample, to one in a lane, and what each lane of a tile takes besides, as angles and
+// tables are those of whole vectors.
+inline constexpr double mixed = 1.25, besides_of_mixed = 250;
 // A gradient, to one that keeps kets and no tape: kets undone without kets on a tape (a backward call runs all layers
 // anew), undone on a tape of a deep circuit (from four layers on), and kept on a tape.
 inline constexpr double undoes_all = 1.2, undoes_deep = 0.88, keeps_on_tape = 0.86;
 inline constexpr int least_deep_layers = 4;
-// Steps that hold matrices: half a vector has as much to load for half the arithmetic. Spread, a rotation takes longer,
+// Steps that hold matrices: half a vector has as much to load for half the arithmetic. Spread, a rotation takes longer
+// (mixed, less so),
 // in series next to narrower vectors that few samples fill; and amplitudes of a matrix come together one by one: of k
 // qubits, a product takes spread_product + spread_column / 2^k.
-inline constexpr double half_vector_of_steps = 0.6, spread_steps = 1.5, spread_series = 1.8;
+inline constexpr double half_vector_of_steps = 0.6, spread_steps = 1.5, mixed_steps = 1.15, spread_series = 1.8;
 inline constexpr double spread_product = 1.2, spread_column = 14;
 // A step's pass over a state, to one of one thread whose caches hold it, in units of what layers take likewise: by a
 // team, and from memory, where series move as many more bytes.

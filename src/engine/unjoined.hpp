@@ -5,18 +5,18 @@
 // <far|Q|image>, where image_c = sum over c': G[c, c'] far_c'. Their adjoint: with B = sum of cotangent * Q, the bra of
 // the far half is B image, and that of the near half M P near, where M = branches * <far_c|B|far_c'>.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Unjoined {
     using Number = NumberOf<Real>;
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
-    using W = Walsh<Real, lanes, spread>;
-    using A = Angles<Real, lanes, spread>;
-    using O = Observable<Real, lanes, spread>;
-    using Space = Workspace<Real, lanes, spread>;
-    using Absorbed = Absorb<Real, lanes, spread>;
-    using J = Join<Real, lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
+    using W = Walsh<Real, lanes, lane_bits>;
+    using A = Angles<Real, lanes, lane_bits>;
+    using O = Observable<Real, lanes, lane_bits>;
+    using Space = Workspace<Real, lanes, lane_bits>;
+    using Absorbed = Absorb<Real, lanes, lane_bits>;
+    using J = Join<Real, lanes, lane_bits>;
     using Entry = typename Space::Entry;  // of a Gram matrix, as products take it
 
     // A half: the vectors of one of its branches, which lie one after the other.
@@ -59,7 +59,7 @@ struct Unjoined {
         return parity(uint32_t(i) & z >> L::lane_bits) ? Number(-1) : Number(1);
     }
     static V signs_in_lanes(uint32_t z) {
-        return spread ? lane_signs<Real, lanes>(z & L::lane_mask) : broadcast<Real, lanes>(Number(1));
+        return L::is_spread ? lane_signs<Real, lanes>(z & L::lane_mask) : broadcast<Real, lanes>(Number(1));
     }
 
     // Vectors of a branch that are this thread's, in pairs where they come in pairs: all that is done to a vector of a
@@ -148,16 +148,16 @@ struct Unjoined {
         }
     }
 
-    // Spread, a number for all lanes.
+    // Of a single sample, a number for all lanes.
     template <size_t count>
     static void in_all_lanes(V (&parts)[count], typename Entry::Part (&total)[count]) {
         constexpr size_t at_once = count < size_t(lanes) ? count : size_t(lanes);
-        for (size_t k = 0; k < count; k += spread ? at_once : 1) {
-            if constexpr (spread) {
+        for (size_t k = 0; k < count; k += L::is_single ? at_once : 1) {
+            if constexpr (L::is_single) {
                 const V sums = sums_of_lanes<Real, lanes, at_once>(parts + k);
                 for (size_t i = 0; i < at_once; ++i) total[k + i] = sums[i];
             } else {
-                total[k] = parts[k];
+                total[k] = W::sum_over_state(parts[k]);
             }
         }
     }
@@ -389,9 +389,9 @@ struct Unjoined {
 
     static void read(const Tile<Real>& tile, const Space& space) {
         const ProgramView& p = *tile.program;
-        for (int64_t lane = 0; lane < tile.num_samples; ++lane)
+        for (int64_t sample = 0; sample < tile.num_samples; ++sample)
             for (int m = 0; m < p.num_observables; ++m)
-                tile.values[lane * p.num_observables + m] =
+                tile.values[sample * p.num_observables + m] =
                     space.team.rank > 0 ? Number(0) : Number(p.observable_constant[m]);
         if (p.absorbs) O::absorbed_values(tile, space);
         for (int t = 0; t < p.flip_term_begin[2 * p.num_flips]; ++t)
@@ -414,9 +414,7 @@ struct Unjoined {
             add_cotangent(p, space, 3 * i + 1, y);
             add_cotangent(p, space, 3 * i + 2, cotangent * Absorbed::cosine(space, r));
         }
-        O::for_each_counting(tile, 0, p.flip_term_begin[2 * p.num_flips], [&](int t, V cotangent) {
-            if constexpr (spread) cotangent = broadcast<Real, lanes>(cotangent[0]);
-            add_cotangent(p, space, 3 * num_runs(p) + t, cotangent);
-        });
+        O::for_each_counting(tile, 0, p.flip_term_begin[2 * p.num_flips],
+                             [&](int t, V cotangent) { add_cotangent(p, space, 3 * num_runs(p) + t, cotangent); });
     }
 };

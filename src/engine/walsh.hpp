@@ -1,10 +1,10 @@
 // Sums with signs (-1)^{z.i} over the index: the Walsh-Hadamard transform.
 // Included by isa/*.cpp.
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Walsh {
     using V = Vector<Real, lanes>;
-    using L = Layout<lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
 
     // data[z] <- sum_i (-1)^{z.i} data[i], in place, three bits a pass; the team's threads share every pass.
     static void transform(const Team& team, V* data, int num_qubits) {
@@ -58,9 +58,11 @@ struct Walsh {
             else
                 return p.energy_double + first;
         }();
-        if constexpr (!spread) return broadcast<NumberOf<Real>, lanes>(energies[i]);
+        if constexpr (!L::is_spread) return broadcast<NumberOf<Real>, lanes>(energies[i]);
         Energy found;
-        __builtin_memcpy(&found, energies + i * lanes, sizeof(Energy));
+        for (uint32_t first = 0; first < uint32_t(lanes); first += 1 << lane_bits)
+            __builtin_memcpy(reinterpret_cast<NumberOf<Real>*>(&found) + first, energies + (i << lane_bits),
+                             sizeof(NumberOf<Real>) << lane_bits);
         return found;
     }
 
@@ -84,19 +86,15 @@ struct Walsh {
     static V coefficient(const Team& team, const V* data, uint32_t z) {
         if (team.rank > 0) return V{};
         const V found = data[z >> L::lane_bits];
-        return spread ? broadcast<Real, lanes>(found[z & L::lane_mask]) : found;
+        return L::template in_all_lanes<Real>(found, z & L::lane_mask);
     }
 
     // Adds to coefficient z, before a transform.
     static void add_to_coefficient(V* data, uint32_t z, V value) {
-        if constexpr (spread)
-            data[z >> L::lane_bits][z & L::lane_mask] += value[0];
-        else
-            data[z] += value;
+        V& to = data[z >> L::lane_bits];
+        L::template set_element<Real>(to, z & L::lane_mask, to + value);
     }
 
     // What lanes that are parts of one state add up to, in every lane; otherwise every sample keeps its own.
-    static V sum_over_state(V parts) {
-        return spread ? broadcast<Real, lanes>(sum_of_lanes<Real, lanes>(parts)) : parts;
-    }
+    static V sum_over_state(V parts) { return L::template sum_over_state<Real>(parts); }
 };

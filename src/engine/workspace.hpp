@@ -54,19 +54,21 @@ template <class Real>
     return !is_jet<Real> && p.absorbs;
 }
 
-// How a state lies in memory. Not spread: every lane is a sample, so vector i holds amplitude i of all of them.
-// Spread: the lanes are the lowest bits of the index of a single state.
-template <int lanes, bool spread>
+// How a state lies in memory: a lane's number is that of a sample, and then so many of the lowest bits of an index.
+// Batched, there are none: every lane is a sample, and vector i holds amplitude i of all of them. Spread, there is
+// nothing else: the lanes are amplitudes of a single sample. Mixed: of a few.
+template <int lanes, int bits>
 struct Layout {
-    static constexpr int lane_bits = spread ? __builtin_ctz(lanes) : 0;
+    static constexpr int lane_bits = bits, samples = lanes >> bits;
+    static constexpr bool is_spread = bits > 0, is_single = samples == 1;  // mixed: spread, and not single
     static constexpr uint32_t lane_mask = (uint32_t(1) << lane_bits) - 1;
 
     static size_t vectors(int num_qubits) { return size_t(1) << (num_qubits - lane_bits); }
 
-    // Lane i of the result is the element of index `index ^ i` (spread), or `index` of sample i.
+    // Amplitude i of a sample's lanes in the result is the element of index `index ^ i`.
     template <class V>
     static V element(const V* data, uint32_t index) {
-        if constexpr (spread)
+        if constexpr (is_spread)
             return flip_lanes<std::decay_t<decltype(data[0][0])>, lanes>(data[index >> lane_bits], index & lane_mask);
         else
             return data[index];
@@ -74,11 +76,55 @@ struct Layout {
     template <class Real>
     static Complex<Real, lanes> element(const Complex<Real, lanes>* state, uint32_t index) {
         const Complex<Real, lanes>& amplitude = state[index >> lane_bits];
-        if constexpr (spread)
+        if constexpr (is_spread)
             return {flip_lanes<Real, lanes>(amplitude.re, index & lane_mask),
                     flip_lanes<Real, lanes>(amplitude.im, index & lane_mask)};
         else
             return amplitude;
+    }
+
+    // Element `element` of every sample, in all of its lanes.
+    template <class Real>
+    static Vector<Real, lanes> in_all_lanes(const Vector<Real, lanes>& x, uint32_t element) {
+        if constexpr (!is_spread)
+            return x;
+        else if constexpr (is_single)
+            return broadcast<Real, lanes>(x[element]);
+        else
+            return first_of_samples(flip_lanes<Real, lanes>(x, element), std::make_index_sequence<lanes>{});
+    }
+    template <class Real>
+    static Complex<Real, lanes> in_all_lanes(const Complex<Real, lanes>& x, uint32_t element) {
+        return {in_all_lanes<Real>(x.re, element), in_all_lanes<Real>(x.im, element)};
+    }
+    // Writes element `element` of every sample, where all lanes of a sample have the same.
+    template <class Real>
+    static void set_element(Vector<Real, lanes>& x, uint32_t element, const Vector<Real, lanes>& value) {
+        if constexpr (!is_spread) {
+            x = value;
+        } else if constexpr (is_single) {
+            x[element] = value[element];
+        } else {
+            IntegerVector<Real, lanes> lane;
+            for (int i = 0; i < lanes; ++i) lane[i] = i & int(lane_mask);
+            x = lane == int(element) ? value : x;
+        }
+    }
+    // What the lanes of a sample add up to, in all of them.
+    template <class Real>
+    static Vector<Real, lanes> sum_over_state(Vector<Real, lanes> x) {
+        if constexpr (is_single) {
+            return broadcast<Real, lanes>(sum_of_lanes<Real, lanes>(x));
+        } else {
+            for (int bit = lane_bits; bit-- > 0;) x += flip_lanes<Real, lanes>(x, uint32_t(1) << bit);
+            return x;
+        }
+    }
+
+   private:
+    template <class V, size_t... lane>
+    [[gnu::always_inline]] static V first_of_samples(V x, std::index_sequence<lane...>) {
+        return chosen<(lane & ~size_t(lane_mask))...>(x, x);
     }
 };
 
@@ -98,11 +144,11 @@ struct Factors {
     }
 };
 
-template <class Real, int lanes, bool spread>
+template <class Real, int lanes, int lane_bits>
 struct Workspace {
     using V = Vector<Real, lanes>;
     using C = Complex<Real, lanes>;
-    using L = Layout<lanes, spread>;
+    using L = Layout<lanes, lane_bits>;
 
     V* input;                                    // [num_inputs]
     SineCosine<Real, lanes>* half;               // [num_angles]: of theta / 2
@@ -130,10 +176,10 @@ struct Workspace {
     Team team;                    // that shares weight, bra and kets
     char *half_scratch[2], *half_tape[2];  // of the halves that the circuit starts from
 
-    // An entry of a Gram matrix as three products take it that make a complex one (Gauss); spread, the same in all
-    // lanes.
+    // An entry of a Gram matrix as three products take it that make a complex one (Gauss): of a single sample, a
+    // number.
     struct Entry {
-        using Part = std::conditional_t<spread, NumberOf<Real>, V>;
+        using Part = std::conditional_t<L::is_single, NumberOf<Real>, V>;
         Part im, difference, sum;
         static Entry of(Part re, Part im) { return {im, re - im, re + im}; }
     };

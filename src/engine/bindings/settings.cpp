@@ -74,6 +74,7 @@ void bind_settings(nb::module_& module) {
     nb::enum_<Layouts>(module, "Layouts", "How states may lie in memory.")
         .value("any", Layouts::any, "Whichever is faster.")
         .value("batched", Layouts::batched, "A sample in every lane.")
+        .value("mixed", Layouts::mixed, "A few samples, each with some of its amplitudes in lanes.")
         .value("spread", Layouts::spread, "One sample, its amplitudes in the lanes.");
     module.def("allow_layouts", &allow_layouts, "layouts"_a, "For tests and measurements.");
     module.def(

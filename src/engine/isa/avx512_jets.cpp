@@ -5,7 +5,8 @@ namespace qtm {
 namespace {
 
 template <class Real, int lanes>
-constexpr Kernel<Real> kernels[2] = {Evolve<Real, lanes, false>::kernel, Stepwise<Real, lanes, true>::kernel};
+constexpr Kernel<Real> kernels[2] = {Evolve<Real, lanes, 0>::kernel,
+                                     Stepwise<Real, lanes, __builtin_ctz(lanes)>::kernel};
 
 }  // namespace
 

@@ -9,6 +9,9 @@ struct Costs {
     double bytes_of_penalty;
     // A tile in vectors half as wide, to one that fills as many lanes of whole vectors.
     double half_vector;
+    // Halves that stay apart wait for memory as if they were so many times larger, as what is made of them to read
+    // words goes through the caches as well.
+    double unjoined;
 };
 
 }  // namespace qtm::tuning

@@ -6,6 +6,6 @@
 
 namespace qtm::tuning {
 
-inline constexpr Costs wide{.bytes_of_penalty = 1.2e6, .half_vector = 1.2};
+inline constexpr Costs wide{.bytes_of_penalty = 1.2e6, .half_vector = 1.2, .unjoined = 1};
 
 }  // namespace qtm::tuning

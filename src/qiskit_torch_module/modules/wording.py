@@ -24,7 +24,7 @@ def rows_of(found: Explanation) -> list[tuple[str, str]]:
     idle = found.num_qubits - found.num_simulated_qubits - found.num_settled_qubits
     rotations = _many(found.num_rotations, "rotation")
     qubits = _many(found.num_qubits, "qubit") + (f" ({idle} idle, not simulated)" if idle else "")
-    lanes = "amplitudes" if found.schedule["is_spread"] else "samples"
+    lanes = _lanes(found)
     passes = [
         ("fusion", f"{rotations}: {_many(sum(found.runs_of_layers), 'run')} in {_many(layers, 'layer')}"),
         ("diagonal merging", f"{_many(sum(found.characters_of_phases), 'factor')} in {_many(layers, 'phase')}"),
@@ -49,7 +49,7 @@ def rows_of(found: Explanation) -> list[tuple[str, str]]:
         *[("numbers only", f"{_short(name)}: {_BOUND}") for name in found.bound],
         ("values of a sample", _work(found.values)),
         ("its gradients", _work(found.gradients)),
-        ("engine", f"{found.instruction_set}, {found.precision}, {found.schedule['lanes']} {lanes} in a vector"),
+        ("engine", f"{found.instruction_set}, {found.precision}, {lanes} in a vector"),
         ("batch", f"{found.batch_size} in tiles of {samples} on {_many(found.schedule['num_threads'], 'thread')}"),
         ("kets", "kept" if found.schedule["keeps_kets"] else "undone along with the bra"),
         (
@@ -91,6 +91,13 @@ def _spent(spending: Spending) -> str:
 
 def _short(name: str) -> str:
     return name.removeprefix("circuit: ")
+
+
+def _lanes(found: Explanation) -> str:
+    lanes, samples = found.schedule["lanes"], found.schedule["samples_in_a_tile"]
+    if not found.schedule["is_spread"]:
+        return f"{lanes} samples"
+    return f"{lanes} amplitudes" if samples == 1 else f"{lanes // samples} amplitudes of each of {samples} samples"
 
 
 def _many(count: int, noun: str) -> str:
