@@ -28,9 +28,7 @@ struct Absorb {
     }
 
     // Signs by which lanes turn Y and Z of a run: those of odd parity have its 0 and 1 exchanged.
-    static V signs(const ProgramView& p, int r) {
-        return L::is_spread ? lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask) : broadcast<Real, lanes>(1);
-    }
+    static auto signs(const ProgramView& p, int r) { return L::template signs<Real>(p.run_z[r]); }
 
     // Half of X, and Y where wanted, of `count` bits of a block.
     template <int count, bool with_y>

@@ -69,7 +69,7 @@ struct Amplitudes {
     static constexpr int at_once = 1 << block_bits;
     static constexpr std::make_index_sequence<lanes> all_lanes{};
     // Those of jets, and of samples with several lanes each, are stored number by number.
-    static constexpr bool is_plain = !is_jet<Real> && (L::is_single || !L::is_spread);
+    static constexpr bool is_plain = !is_jet<Real> && !L::is_mixed;
 
     static void seed_with_phase(const Tile<Real>& tile, Space& space, const C* ket, C* bra) {
         const C phase = lacking_phase(tile, space), factor{Number(0.5) * phase.re, Number(0.5) * phase.im};
@@ -117,7 +117,7 @@ struct Amplitudes {
         void store(C* state, int j, const C& amplitude) const {
             if constexpr (!L::is_spread) {
                 state[place ^ offset[j]] = amplitude;
-            } else if constexpr (!L::is_single) {
+            } else if constexpr (L::is_mixed) {
                 const uint32_t to = place ^ offset[j];
                 for (uint32_t lane = to & L::lane_mask; lane < uint32_t(lanes); lane += 1 << lane_bits) {
                     set_lane(state[to >> L::lane_bits].re, lane, lane_of(amplitude.re, lane));
@@ -194,7 +194,7 @@ struct Amplitudes {
         if constexpr (!is_plain) {
             for (int64_t row = 0; row < rows(tile); ++row, from += tile.program->num_values)
                 for (int i = 0; i < count; ++i) set_lane(number[number_of(i)], lane_of_number(row, i), from[i]);
-            if constexpr (L::is_spread && !L::is_single)
+            if constexpr (L::is_mixed)
                 for (int i = 0; i < count; ++i) number[i] = L::template in_all_lanes<Real>(number[i], 0);
         } else if constexpr (L::is_single) {
             __builtin_memcpy(static_cast<void*>(number), from, size);

@@ -253,7 +253,7 @@ struct Angles {
             if (run.by_tangent) scale = next;
             run.applied_cosine = run.by_tangent ? broadcast<Number, lanes>(1) : run.cosine;
             run.applied_sine = run.by_tangent ? run.sine / run.cosine : run.sine;
-            if constexpr (L::is_spread) run.applied_sine *= lane_signs<Number, lanes>(p.run_z[r] & L::lane_mask);
+            if constexpr (L::is_spread) run.applied_sine *= L::template signs<Real>(p.run_z[r]);
         }
         space.layer_scale[layer] = scale;
     }
@@ -267,7 +267,7 @@ struct Angles {
         for (int c = 0; c < count; ++c) {
             C factor = character_factor(p, space, character[c]);
             if constexpr (L::is_spread) {
-                const V signs = lane_signs<Real, lanes>(p.character_mask[character[c]] & L::lane_mask);
+                const V signs = L::template signs<Real>(p.character_mask[character[c]]);
                 const auto set = signs < 0;
                 const C start{set ? factor.re : broadcast<Real, lanes>(1), set ? factor.im : V{}};
                 for (size_t j = 0; j < size_t(1) << c; ++j) table[j] = product<false, Real, lanes>(start, table[j]);
@@ -471,13 +471,8 @@ struct Angles {
     }
 
     static Real sum_of_samples(const Tile<Real>& tile, V slope) {
-        if constexpr (L::is_spread) {
-            Real sum = slope[0];
-            for (int64_t sample = 1; sample < tile.num_samples; ++sample) sum += slope[sample << lane_bits];
-            return sum;
-        } else {
-            for (int64_t sample = tile.num_samples; sample < lanes; ++sample) slope[sample] = 0;
-            return sum_of_lanes<Real, lanes>(slope);
-        }
+        for (int64_t lane = tile.num_samples << lane_bits; lane < lanes; ++lane) slope[lane] = 0;
+        if constexpr (L::is_spread) return L::template sum_over_samples<Real>(slope)[0];
+        return sum_of_lanes<Real, lanes>(slope);
     }
 };

@@ -96,19 +96,15 @@ struct Diagonals {
         for (int s = run.begin; s < run.end; ++s) {
             const Step& step = run.step[s];
             const V sum = is_mixed(step) ? of_mixed[number++] : signed_sum(run, step.z >> L::lane_bits);
-            found(step, signs_of_lanes_of(step) * sum);
+            found(step, L::template signs<Real>(step.z) * sum);
         }
     }
 
    private:
-    static Vector<Number, lanes> signs_of_lanes_of(const Step& step) {
-        return L::is_spread ? lane_signs<Real, lanes>(step.z & L::lane_mask) : broadcast<Number, lanes>(1);
-    }
-
     // What exp(-i angle/2 Z^z) makes of an amplitude where the parity with z is even, but for lanes, or odd.
     static C factor_of(const Run& run, const Step& step, bool is_odd) {
         const Half& half = run.half[step.angle];
-        const V sine = signs_of_lanes_of(step) * half.sine;
+        const V sine = L::template signs<Real>(step.z) * half.sine;
         return {half.cosine, is_odd ? sine : V(-sine)};
     }
 

@@ -74,8 +74,10 @@ const Implementation& implementation() {
 const tuning::Costs& tuning_costs() {
 #if defined(QTM_AVX512)
     // AMD's have this instruction from Zen 5 on.
-    if (&implementation() == &avx512 && !__builtin_cpu_is("amd")) return tuning::wide;
-    if (&implementation() == &avx512 && __builtin_cpu_supports("avx512vp2intersect")) return tuning::whole;
+    if (&implementation() == &avx512)
+        return !__builtin_cpu_is("amd")                       ? tuning::wide
+               : __builtin_cpu_supports("avx512vp2intersect") ? tuning::whole
+                                                              : tuning::narrow;
 #endif
     return tuning::narrow;
 }

@@ -39,9 +39,10 @@ std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_
     const auto add = [&](int threads, bool is_team) {
         const int64_t share = is_team ? batch_size : (batch_size + threads - 1) / threads;
         Division<Real> d{kernel, kernel, samples, threads, is_team, share / samples, share % samples};
-        // A rest goes to the narrowest kernel that holds it, and states alike.
-        for (const Kernel<Real>* other = first; other < first + count && kernel->is_batched() && !is_team; ++other)
-            if (other->is_batched() && other->lanes >= d.rest && other->lanes < d.rest_kernel->lanes)
+        // A batched rest goes to the narrowest kernel that holds it.
+        const bool may_differ = kernel->is_batched() && !is_team;
+        for (const Kernel<Real>* other = first; other < first + count; ++other)
+            if (may_differ && other->is_batched() && other->lanes >= d.rest && other->lanes < d.rest_kernel->lanes)
                 d.rest_kernel = other;
         found.push_back(d);
     };

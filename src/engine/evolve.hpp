@@ -341,7 +341,7 @@ struct Evolve {
             Moments<Real, lanes> found =
                 position < 16 ? gathered.moments[position] : gathered.lane_moments[position - 16];
             if constexpr (L::is_spread) {
-                const V signs = lane_signs<Real, lanes>(p.run_z[r] & L::lane_mask);
+                const V signs = L::template signs<Real>(p.run_z[r]);
                 found = {W::sum_over_state(found.x), W::sum_over_state(found.y * signs),
                          W::sum_over_state(found.z * signs)};
             }
@@ -541,12 +541,10 @@ struct Evolve {
         const auto add = [](V amplitudes, Real* sum, size_t index) {
             if constexpr (L::is_spread) {
                 amplitudes = flip_lanes<Real, lanes>(amplitudes, uint32_t(index) & L::lane_mask);
-                for (uint32_t flip = lanes / 2; flip > L::lane_mask; flip /= 2)
-                    amplitudes += flip_lanes<Real, lanes>(amplitudes, flip);
                 sum += index & ~size_t(L::lane_mask);
                 V sums{};
                 __builtin_memcpy(&sums, sum, sizeof(Real) << lane_bits);
-                sums += amplitudes;
+                sums += L::template sum_over_samples<Real>(amplitudes);
                 __builtin_memcpy(sum, &sums, sizeof(Real) << lane_bits);
             } else {
                 sum[index] += sum_of_lanes<Real, lanes>(amplitudes);

@@ -152,7 +152,7 @@ struct Observable {
         for (int t = 0; t < few.count; ++t) {
             const auto& [x, z, number, imaginary, factor] = few.term[t];
             const bool in_pairs = (x >> L::lane_bits) / vectors_at_once(p.num_qubits) > 0;
-            if constexpr (L::is_spread) sum[t] *= lane_signs<Number, lanes>(z & L::lane_mask);
+            if constexpr (L::is_spread) sum[t] *= L::template signs<Real>(z);
             const Number coefficient = Number(in_pairs ? 2 : 1) * Number(p.pauli_coefficient[number]);
             add_value(tile, p.pauli_observable[number], coefficient * W::sum_over_state(sum[t]));
         }
@@ -273,7 +273,7 @@ struct Observable {
 
     static Term term_of_bra(const ProgramView& p, int part, int number, V factor) {
         const uint32_t x = p.flip_mask[part / 2], z = p.pauli_z[number];
-        if constexpr (L::is_spread) factor *= lane_signs<Number, lanes>(z & L::lane_mask);
+        if constexpr (L::is_spread) factor *= L::template signs<Real>(z);
         Term term{x, z, number, part % 2 != 0, {factor, factor}};
         term.factor[!parity(z & x)] = -factor;  // the sign is that of vector i ^ x of the ket
         return term;

@@ -55,7 +55,7 @@ struct Rotations {
         Factor factor[2];
 
         Signed(uint32_t z, Factor positive) : high(z >> L::lane_bits) {
-            if constexpr (L::is_spread) positive *= lane_signs<Real, lanes>(z & L::lane_mask);
+            if constexpr (L::is_spread) positive *= L::template signs<Real>(z);
             factor[0] = positive;
             factor[1] = -positive;
         }

@@ -44,7 +44,7 @@ struct Tile {
 template <class Real>
 struct Kernel {
     int lanes;
-    int lane_bits;  // of the index of an amplitude, in the lanes; 0: a sample a lane, all there are: one sample a tile
+    int lane_bits;  // so many of the lowest bits of an index are in the lanes, from none to all there are
     // By layers; null: it has none.
     size_t (*scratch_bytes)(const ProgramView&, const Storage&) = nullptr;
     size_t (*tape_bytes)(const ProgramView&, const Storage&) = nullptr;

@@ -54,12 +54,9 @@ struct Unjoined {
 
     static bool is_odd(uint32_t x, uint32_t z) { return parity(x & z) != 0; }
 
-    // (-1)^{z.i} of the first lane of vector i; what multiplies it in the other lanes.
+    // (-1)^{z.i} of the first lane of vector i.
     static Number sign_of(uint32_t z, size_t i) {
         return parity(uint32_t(i) & z >> L::lane_bits) ? Number(-1) : Number(1);
-    }
-    static V signs_in_lanes(uint32_t z) {
-        return L::is_spread ? lane_signs<Real, lanes>(z & L::lane_mask) : broadcast<Real, lanes>(Number(1));
     }
 
     // Vectors of a branch that are this thread's, in pairs where they come in pairs: all that is done to a vector of a
@@ -74,7 +71,7 @@ struct Unjoined {
     static void apply(const Space& space, uint32_t x, uint32_t z, size_t row, size_t branches, const C* source,
                       C* target) {
         const auto [begin, end] = share(space, row);
-        const V signs = signs_in_lanes(z) * broadcast<Real, lanes>(is_odd(x, z) ? Number(-1) : Number(1));
+        const V signs = L::template signs<Real>(z) * broadcast<Real, lanes>(is_odd(x, z) ? Number(-1) : Number(1));
         for (size_t c = 0; c < branches * row; c += row)
             for (size_t i = begin; i < end; ++i) {
                 const C k = L::element(source + c, uint32_t(i << L::lane_bits) ^ x);
@@ -266,7 +263,7 @@ struct Unjoined {
             for (size_t i = own.begin; i < own.end; ++i) sum -= overlap[i].im * sign_of(z, i);
         else
             for (size_t i = own.begin; i < own.end; ++i) sum += overlap[i].re * sign_of(z, i);
-        return W::sum_over_state(sum * signs_in_lanes(z));
+        return W::sum_over_state(sum * L::template signs<Real>(z));
     }
 
     // B by its flips: to element i comes weight[i] times element i ^ x.
@@ -277,7 +274,8 @@ struct Unjoined {
         for (int word = begin; word < end; ++word) {
             const uint32_t x = p.word_x[word], z = p.word_z[word];
             const bool odd = is_odd(x, z);
-            const V cotangent = (odd ? -space.word_cotangent[word] : space.word_cotangent[word]) * signs_in_lanes(z);
+            const V cotangent =
+                (odd ? -space.word_cotangent[word] : space.word_cotangent[word]) * L::template signs<Real>(z);
             for (size_t i = first; i < last; ++i) {
                 V& sum = odd ? weight[i].im : weight[i].re;
                 sum += cotangent * sign_of(z, i);

@@ -60,7 +60,7 @@ template <class Real>
 template <int lanes, int bits>
 struct Layout {
     static constexpr int lane_bits = bits, samples = lanes >> bits;
-    static constexpr bool is_spread = bits > 0, is_single = samples == 1;  // mixed: spread, and not single
+    static constexpr bool is_spread = bits > 0, is_single = samples == 1, is_mixed = is_spread && !is_single;
     static constexpr uint32_t lane_mask = (uint32_t(1) << lane_bits) - 1;
 
     static size_t vectors(int num_qubits) { return size_t(1) << (num_qubits - lane_bits); }
@@ -109,6 +109,18 @@ struct Layout {
             for (int i = 0; i < lanes; ++i) lane[i] = i & int(lane_mask);
             x = lane == int(element) ? value : x;
         }
+    }
+    // (-1)^{z.i} of amplitude i of a sample's lanes.
+    template <class Real>
+    static Vector<NumberOf<Real>, lanes> signs(uint32_t z) {
+        using Number = NumberOf<Real>;
+        return is_spread ? lane_signs<Number, lanes>(z & lane_mask) : broadcast<Number, lanes>(1);
+    }
+    // What all samples add up to, in the lanes of the first.
+    template <class Real>
+    static Vector<Real, lanes> sum_over_samples(Vector<Real, lanes> x) {
+        for (uint32_t flip = lanes / 2; flip > lane_mask; flip /= 2) x += flip_lanes<Real, lanes>(x, flip);
+        return x;
     }
     // What the lanes of a sample add up to, in all of them.
     template <class Real>
