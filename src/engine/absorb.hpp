@@ -66,17 +66,18 @@ struct Absorb {
         }
     }
 
-    // X and Y of `count` runs that flip lanes only, each lane its share.
+    // X and Y of `count` lane runs, each lane its share.
     template <int count>
-    [[gnu::noinline]] static void add_lane_bloch(const ProgramView& p, const int32_t* runs, int bits, const C* block,
+    [[gnu::noinline]] static void add_lane_bloch(const ProgramView& p, int first, int bits, const C* block,
                                                  Bloch* found) {
         V x[count] = {}, more_x[count] = {}, y[count] = {}, less_y[count] = {};
         for (size_t j = 0; j < size_t(1) << bits; ++j) {
             const C k{in_register(block[j].re), in_register(block[j].im)};
 #pragma GCC unroll 2
             for (int i = 0; i < count; ++i) {
-                const V re = flip_lanes<Real, lanes>(k.re, p.run_x[runs[i]]),
-                        im = flip_lanes<Real, lanes>(k.im, p.run_x[runs[i]]);
+                const C& partner = block[j ^ p.sweep_lane_partner[first + i]];
+                const V re = flip_lanes<Real, lanes>(partner.re, p.sweep_lane_flip[first + i]),
+                        im = flip_lanes<Real, lanes>(partner.im, p.sweep_lane_flip[first + i]);
                 x[i] += k.re * re;
                 more_x[i] += k.im * im;
                 y[i] += k.re * im;
@@ -131,6 +132,7 @@ struct Absorb {
             const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s], size = 1 << bits;
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
+            const bool crosses_parts = S::crosses_parts(p, s);
             Bloch found[16] = {}, found_in_lanes[8] = {};
             V all_squares{};
             V *square = space.block_weight, *totals = B::totals(p, space, s);
@@ -141,6 +143,12 @@ struct Absorb {
                 else
                     add_bloch<count.value, false>(all_bits, first, block, found);
             };
+            const auto add_lanes = [&](int all_bits, const C* block) {
+                if constexpr (L::is_spread)
+                    S::for_each_lane_pass(p, s, [&](int i, auto count) {
+                        add_lane_bloch<count.value>(p, i, all_bits, block, found_in_lanes + (i - lane_begin));
+                    });
+            };
             const auto measure_part = [&](uint32_t part, size_t place) {
                 C *block = whole + place, *source = is_first ? const_cast<C*>(ket) : target;
                 const auto from = S::coset_of(space, source, part, offset, space.fetches_states);
@@ -148,11 +156,7 @@ struct Absorb {
                 for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
                 for_each_pass<false>(p, s, [&](int first, auto count) { add_pass(bits, first, count, block); });
-                if constexpr (L::is_spread)
-                    S::for_each_lane_pass(p, s, [&](int i, auto count) {
-                        add_lane_bloch<count.value>(p, p.sweep_lane_run + i, bits, block,
-                                                    found_in_lanes + (i - lane_begin));
-                    });
+                if (!crosses_parts) add_lanes(bits, block);
                 B::fold_signs(bits, 0, square, found);
                 all_squares += square[0];
                 if (outer > 0) totals[place >> bits] = square[0];
@@ -163,6 +167,7 @@ struct Absorb {
                 if (outer == 0) return;
                 B::fold_signs(outer, 0, totals, found + bits);
                 for_each_pass<true>(p, s, [&](int first, auto count) { add_pass(bits + outer, first, count, whole); });
+                if (crosses_parts) add_lanes(bits + outer, whole);
             });
             const auto keep = [&](int r, Bloch b) {
                 bloch(p, space, r) = {W::sum_over_state(Number(2) * b.x),
@@ -323,7 +328,7 @@ struct Absorb {
         if (count == 3) add_across<3>(bits, bit, amount, ket, place, bra);
         if (count == 2) add_across<2>(bits, bit, amount, ket, place, bra);
         if (count == 1) add_across<1>(bits, bit, amount, ket, place, bra);
-        add_flipped_lanes(p, space, s, ket + place, bra);
+        add_flipped_lanes(p, space, s, ket, place, bra);
     }
 
     // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
@@ -366,26 +371,26 @@ struct Absorb {
         space.take_next_bra();
     }
 
-    static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, C* bra) {
+    static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, size_t place, C* bra) {
         if constexpr (L::is_spread)
             S::for_each_lane_pass(p, s, [&](int first, auto count) {
                 const int32_t* runs = p.sweep_lane_run + first;
                 V amount[count.value];
                 for (int i = 0; i < count.value; ++i) amount[i] = cotangent(p, space, runs[i]) * sine(space, runs[i]);
-                add_flipped_in_lanes<count.value>(p, runs, p.sweep_bits[s], amount, ket, bra);
+                add_flipped_in_lanes<count.value>(p, first, p.sweep_bits[s], amount, ket, place, bra);
             });
     }
 
     template <int count>
-    [[gnu::noinline]] static void add_flipped_in_lanes(const ProgramView& p, const int32_t* runs, int bits,
-                                                       const V* amount, const C* ket, C* bra) {
+    [[gnu::noinline]] static void add_flipped_in_lanes(const ProgramView& p, int first, int bits, const V* amount,
+                                                       const C* ket, size_t place, C* bra) {
         for (size_t j = 0; j < size_t(1) << bits; ++j) {
-            const C k{in_register(ket[j].re), in_register(ket[j].im)};
             V re = bra[j].re, im = bra[j].im;
 #pragma GCC unroll 2
             for (int i = 0; i < count; ++i) {
-                re -= amount[i] * flip_lanes<Real, lanes>(k.re, p.run_x[runs[i]]);
-                im -= amount[i] * flip_lanes<Real, lanes>(k.im, p.run_x[runs[i]]);
+                const C& k = ket[(place + j) ^ p.sweep_lane_partner[first + i]];
+                re -= amount[i] * flip_lanes<Real, lanes>(k.re, p.sweep_lane_flip[first + i]);
+                im -= amount[i] * flip_lanes<Real, lanes>(k.im, p.sweep_lane_flip[first + i]);
             }
             bra[j] = {re, im};
         }

@@ -178,10 +178,10 @@ struct BraKet {
         }
     }
 
-    // Moments of the runs of sweep s that flip lanes only, each lane its share.
-    [[gnu::noinline]] static void add_lane_moments(const ProgramView& p, int s, const C* bra, const C* ket,
+    // Moments of the lane runs of sweep s, each lane its share.
+    [[gnu::noinline]] static void add_lane_moments(const ProgramView& p, int s, int bits, const C* bra, const C* ket,
                                                    Moments* moments) {
-        const size_t size = size_t(1) << p.sweep_bits[s];
+        const size_t size = size_t(1) << bits;
         V z{}, less_z{};
         for (size_t j = 0; j < size; ++j) {
             z += bra[j].re * ket[j].im;
@@ -189,22 +189,22 @@ struct BraKet {
         }
         S::for_each_lane_pass(p, s, [&](int first, auto count) {
             Moments* const of = moments + (first - p.sweep_lane_run_begin[s]);
-            add_flipped_moments<count.value>(p, p.sweep_lane_run + first, size, bra, ket, of);
+            add_flipped_moments<count.value>(p, first, size, bra, ket, of);
             for (int i = 0; i < count.value; ++i) of[i].z += z - less_z;
         });
     }
 
     template <int count>
-    [[gnu::noinline]] static void add_flipped_moments(const ProgramView& p, const int32_t* runs, size_t size,
-                                                      const C* bra, const C* ket, Moments* moments) {
+    [[gnu::noinline]] static void add_flipped_moments(const ProgramView& p, int first, size_t size, const C* bra,
+                                                      const C* ket, Moments* moments) {
         V x[count] = {}, less_x[count] = {}, y[count] = {}, more_y[count] = {};
         for (size_t j = 0; j < size; ++j) {
-            const C b{in_register(bra[j].re), in_register(bra[j].im)},
-                k{in_register(ket[j].re), in_register(ket[j].im)};
+            const C b{in_register(bra[j].re), in_register(bra[j].im)};
 #pragma GCC unroll 2
             for (int i = 0; i < count; ++i) {
-                const V re = flip_lanes<Real, lanes>(k.re, p.run_x[runs[i]]),
-                        im = flip_lanes<Real, lanes>(k.im, p.run_x[runs[i]]);
+                const C& k = ket[j ^ p.sweep_lane_partner[first + i]];
+                const V re = flip_lanes<Real, lanes>(k.re, p.sweep_lane_flip[first + i]),
+                        im = flip_lanes<Real, lanes>(k.im, p.sweep_lane_flip[first + i]);
                 x[i] += b.re * im;
                 less_x[i] += b.im * re;
                 y[i] += b.re * re;
@@ -273,7 +273,8 @@ struct BraKet {
             if (p.sweep_outer_bits[s] > 0) totals(p, space, s)[place >> bits] = folded[0];
         }
         add_passes(bits, done, turned, bra, ket, found);
-        if (S::flips_lanes_only(p, s)) add_lane_moments(p, s, bra, ket, found.lane_moments);
+        if (S::has_lane_runs(p, s) && !S::crosses_parts(p, s))
+            add_lane_moments(p, s, bits, bra, ket, found.lane_moments);
     }
 
     // Then those on outer bits.
@@ -281,7 +282,9 @@ struct BraKet {
         const int inner = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
         if (outer == 0) return;
         if (found.with_z) fold_signs(outer, 0, totals(p, space, s), found.moments + inner);
-        add_passes(inner + outer, inner, inner + outer, blocks.bra.block, blocks.ket.block, found);
+        const C *bra = blocks.bra.block, *ket = blocks.ket.block;
+        add_passes(inner + outer, inner, inner + outer, bra, ket, found);
+        if (S::crosses_parts(p, s)) add_lane_moments(p, s, inner + outer, bra, ket, found.lane_moments);
     }
 
     // Moments of all runs of sweep s on a coset of bra and ket, which end up in their blocks, if they do not lie there.

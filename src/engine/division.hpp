@@ -30,7 +30,8 @@ int64_t pieces_of_share(const Division<Real>& d, const Storage& storage) {
     return std::clamp<int64_t>(std::min(d.tiles(), most), 1, tuning::most_pieces);
 }
 
-// All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other.
+// All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other. A rest
+// goes to the same kernel, or to one for fewer samples.
 template <class Real>
 std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_size, int num_threads, int team_size) {
     const auto [first, count] = kernels<Real>();
@@ -39,12 +40,13 @@ std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_
     const auto add = [&](int threads, bool is_team) {
         const int64_t share = is_team ? batch_size : (batch_size + threads - 1) / threads;
         Division<Real> d{kernel, kernel, samples, threads, is_team, share / samples, share % samples};
-        // A batched rest goes to the narrowest kernel that holds it.
-        const bool may_differ = kernel->is_batched() && !is_team;
-        for (const Kernel<Real>* other = first; other < first + count; ++other)
-            if (may_differ && other->is_batched() && other->lanes >= d.rest && other->lanes < d.rest_kernel->lanes)
-                d.rest_kernel = other;
         found.push_back(d);
+        if (is_team || d.whole == 0 || d.rest == 0) return;
+        for (const Kernel<Real>* other = first; other < first + count; ++other) {
+            if (other->samples() < d.rest || other->samples() >= samples) continue;
+            d.rest_kernel = other;
+            found.push_back(d);
+        }
     };
     for (int threads = num_threads; threads >= 1; --threads) add(threads, false);
     if (team_size > 1) add(team_size, true);

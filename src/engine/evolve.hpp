@@ -351,7 +351,7 @@ struct Evolve {
     }
 
     // Calls visit(run, position) for the runs of a sweep: positions from 0 on for those on bits of the block, from 16
-    // on for those that flip lanes only.
+    // on for lane runs.
     template <class Visit>
     static void for_each_run(const ProgramView& p, int s, Visit visit) {
         for (int i = p.sweep_run_begin[s]; i < p.sweep_run_begin[s + 1]; ++i)

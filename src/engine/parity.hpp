@@ -83,6 +83,8 @@ class Span {
         return dimension() > before;
     }
 
+    bool holds(uint32_t vector) const { return !Span(*this).add_if_independent(vector); }
+
     // Nothing where the basis may not grow any more.
     std::optional<uint32_t> coordinates(uint32_t vector) {
         uint32_t rest = vector, found = 0;

@@ -108,7 +108,9 @@ void choose_tape(Schedule<Real>& how, size_t budget) {
         Storage storage = how.storage;
         storage.taped = taped;
         const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
-        const size_t own = how.kernel->tape_bytes(*how.view, storage) * size_t(how.num_threads);
+        const size_t own = std::max(how.kernel->tape_bytes(*how.view, storage),
+                                    how.rest_kernel->tape_bytes(*how.rest_view, storage)) *
+                           size_t(how.num_threads);
         const size_t bytes = (own + shared) * size_t(how.tiles);
         const bool is_last_ket = taped == Taped::all && storage.mode == Mode::gradient_undoing_kets;
         if (bytes > most_taped(is_last_ket ? ket_bytes : 0, budget)) continue;
@@ -148,6 +150,13 @@ bool allows_absorption(Purpose purpose) {
     return purpose != Purpose::imaginary_gradient && purpose != Purpose::several_imaginary_gradients && !is_jet<Real>;
 }
 
+// Null: another kernel cannot have the rest of a share.
+template <class Real>
+const ProgramView* view_of_rest(const Plan& plan, const Kernel<Real>& kernel, Layouts allowed, bool may_absorb) {
+    return kernel.values != nullptr && allows(allowed, kernel) ? plan.view(kernel.lane_bits, may_absorb, false)
+                                                               : nullptr;
+}
+
 // All ways to run a batch of one plan.
 template <class Real>
 void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts allowed) {
@@ -163,17 +172,22 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
         const int members = view_of_team != nullptr ? team : 1;
         for (const Division<Real>& d : divisions(one, asked.batch_size, threads, members)) {
             const ProgramView* view = d.is_team ? view_of_team : view_alone;
+            const ProgramView* rest_view =
+                d.rest_kernel == one ? view : view_of_rest(plan, *d.rest_kernel, allowed, may_absorb);
+            if (rest_view == nullptr) continue;
             for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
-                const size_t bytes = (one->scratch_bytes(*view, storage) + 63) / 64 * 64;
+                const size_t most = std::max(one->scratch_bytes(*view, storage),
+                                             d.rest_kernel->scratch_bytes(*rest_view, storage));
+                const size_t bytes = (most + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
                 const int64_t pieces = pieces_of_share(d, storage);
                 const size_t prefix = prefix_bytes<Real>(plan, storage, pieces * d.num_threads * asked.num_cotangents);
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 if (all > asked.limit) continue;
-                Schedule<Real> how{one,           d.rest_kernel, &plan,  view,    d.samples,
-                                   d.num_threads, d.tiles(),     pieces, storage, bytes,
-                                   shared,        prefix,        0,      0,       0};
+                Schedule<Real> how{one,           d.rest_kernel, &plan,     view,   rest_view, d.samples,
+                                   d.num_threads, d.tiles(),     pieces,    storage, bytes,     shared,
+                                   prefix,        0,             0,         0};
                 if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
                 require(is_legal(how.storage), "storage");
                 double cost = division_cost(*view, d, bytes + shared, how.storage);

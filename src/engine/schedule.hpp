@@ -43,6 +43,7 @@ struct Schedule {
     const Kernel<Real>* rest_kernel;  // for the last samples of a thread, where they do not fill a tile of `kernel`
     const Plan* plan;                 // the given one, or the same circuit from halves on
     const ProgramView* view;
+    const ProgramView* rest_view;  // for `rest_kernel`
     int samples, num_threads;  // samples in a tile
     int64_t tiles;             // of the longest share of a thread, or of the team
     int64_t pieces;            // that a share is claimed in, each with sums of its own

@@ -42,6 +42,7 @@ Schedule<Real> schedule_of(const Plan& plan, const Division<Real>& d, Mode mode)
     how.rest_kernel = d.rest_kernel;
     how.plan = &plan;
     how.view = &plan.stepwise_view(d.kernel->lane_bits);
+    how.rest_view = &plan.stepwise_view(d.rest_kernel->lane_bits);
     how.samples = d.samples;
     how.num_threads = d.num_threads;
     how.tiles = d.tiles();
@@ -50,9 +51,9 @@ Schedule<Real> schedule_of(const Plan& plan, const Division<Real>& d, Mode mode)
     // The sizes of scratch memory do not depend on what the steps hold.
     StepsView<NumberOf<Real>> sizes{};
     sizes.most_rows = plan.steps()->most_rows();
-    for (const Kernel<Real>* kernel : {d.kernel, d.rest_kernel})
-        how.scratch_bytes =
-            std::max(how.scratch_bytes, (kernel->step_scratch_bytes(*how.view, sizes, how.storage) + 63) / 64 * 64);
+    const size_t most = std::max(d.kernel->step_scratch_bytes(*how.view, sizes, how.storage),
+                                 d.rest_kernel->step_scratch_bytes(*how.rest_view, sizes, how.storage));
+    how.scratch_bytes = (most + 63) / 64 * 64;
     if (d.is_team) how.shared_bytes = d.kernel->step_shared_bytes(*how.view, how.storage);
     how.matrix_bytes = plan.steps()->bytes<NumberOf<Real>>();
     return how;
@@ -90,6 +91,7 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
     for (const Kernel<Real>* kernel = first; kernel < first + count; ++kernel) {
         if (!allows(allowed, *kernel) || !can_run(*kernel)) continue;
         for (const Division<Real>& d : divisions(kernel, batch_size, threads, useful_step_team(plan, num_threads))) {
+            if (!allows(allowed, *d.rest_kernel) || !can_run(*d.rest_kernel)) continue;
             Schedule<Real> how = schedule_of(plan, d, mode);
             const size_t bytes = how.matrix_bytes + how.scratch_bytes * size_t(d.num_threads) + how.shared_bytes;
             least_bytes = std::min(least_bytes, bytes);

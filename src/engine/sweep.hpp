@@ -394,19 +394,35 @@ struct Sweep {
         if (count == 0) rotate_pass<inverse, 0>(bits, run, runs, first, source, target);
     }
 
-    // The runs of sweep s that flip lanes only, on the way from a block to target: partners lie in the same vector.
+    // The lane runs of sweep s, on the way from a block to target.
     template <bool inverse, class Target>
-    static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, const C* block, Target target) {
-        const int count = p.sweep_lane_run_begin[s + 1] - p.sweep_lane_run_begin[s];
+    static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, C* block, Target target) {
+        const int begin = p.sweep_lane_run_begin[s], end = p.sweep_lane_run_begin[s + 1];
+        if (!crosses_vectors(p, s)) return rotate_in_vectors<inverse>(p, space, begin, end - begin, bits, block, target);
+        const auto rotate = [&](int i, auto to) {
+            if (p.sweep_lane_partner[i] == 0)
+                rotate_in_vectors<inverse>(p, space, i, 1, bits, block, to);
+            else if (space.run[p.sweep_lane_run[i]].by_tangent)
+                rotate_across<inverse, true>(p, space, i, bits, block, to);
+            else
+                rotate_across<inverse, false>(p, space, i, bits, block, to);
+        };
+        for (int i = begin; i + 1 < end; ++i) rotate(i, Block{block});
+        rotate(end - 1, target);
+    }
+
+    // `count` lane runs from number `first` on whose partners lie in the same vector.
+    template <bool inverse, class Target>
+    static void rotate_in_vectors(const ProgramView& p, const Space& space, int first, int count, int bits,
+                                  const C* block, Target target) {
         const auto rotate = [&]<int known>(std::integral_constant<int, known>) {
             if (count != known) return;
-            const int32_t* runs = p.sweep_lane_run + p.sweep_lane_run_begin[s];
             bool by_tangent = true;
-            for (int i = 0; i < known; ++i) by_tangent &= space.run[runs[i]].by_tangent;
+            for (int i = 0; i < known; ++i) by_tangent &= space.run[p.sweep_lane_run[first + i]].by_tangent;
             if (by_tangent)
-                rotate_in_lanes<inverse, true, known>(p, space, runs, bits, block, target);
+                rotate_in_lanes<inverse, true, known>(p, space, first, bits, block, target);
             else
-                rotate_in_lanes<inverse, false, known>(p, space, runs, bits, block, target);
+                rotate_in_lanes<inverse, false, known>(p, space, first, bits, block, target);
         };
         rotate(std::integral_constant<int, 1>{});
         if constexpr (lanes > 2) rotate(std::integral_constant<int, 2>{});
@@ -416,15 +432,15 @@ struct Sweep {
     }
 
     template <bool inverse, bool by_tangent, int count, class Target>
-    [[gnu::noinline]] static void rotate_in_lanes(const ProgramView& p, const Space& space, const int32_t* runs,
-                                                  int bits, const C* block, Target target) {
+    [[gnu::noinline]] static void rotate_in_lanes(const ProgramView& p, const Space& space, int first, int bits,
+                                                  const C* block, Target target) {
         Value cosine[count], sine[count];
         uint32_t flip[count];
         for (int i = 0; i < count; ++i) {
-            const Run& r = space.run[runs[i]];
+            const Run& r = space.run[p.sweep_lane_run[first + i]];
             cosine[i] = r.applied_cosine;
             sine[i] = inverse ? -r.applied_sine : r.applied_sine;
-            flip[i] = p.run_x[runs[i]];
+            flip[i] = p.sweep_lane_flip[first + i];
         }
         for_each_element(bits, target, [&](size_t j, const auto& here, const auto& steps, int i) {
             C x = block[j];
@@ -438,8 +454,27 @@ struct Sweep {
         });
     }
 
-    // Calls visit(first, count as a constant) for the runs of sweep s that flip lanes only, two at a time: they share
-    // what they load.
+    // Lane run i, whose partners lie in two vectors. Target may be the block.
+    template <bool inverse, bool by_tangent, class Target>
+    [[gnu::noinline]] static void rotate_across(const ProgramView& p, const Space& space, int i, int bits,
+                                                const C* block, Target target) {
+        const Run& run = space.run[p.sweep_lane_run[i]];
+        const Value cosine = run.applied_cosine, sine = inverse ? -run.applied_sine : run.applied_sine;
+        const uint32_t flip = p.sweep_lane_flip[i], partner = p.sweep_lane_partner[i];
+        const auto steps = target.template steps<1>(0);
+        const auto rotated = [&](C x, C y) -> C {
+            const V re = flip_lanes<Real, lanes>(y.re, flip), im = flip_lanes<Real, lanes>(y.im, flip);
+            if constexpr (!by_tangent) x = {cosine * x.re, cosine * x.im};
+            return {x.re - sine * re, x.im - sine * im};
+        };
+        for_each_place<1>(bits, 31 - __builtin_clz(partner), [&](size_t j) {
+            const C one = block[j], other = block[j ^ partner];
+            target.moved(j).store(steps, 0, rotated(one, other));
+            target.moved(j ^ partner).store(steps, 0, rotated(other, one));
+        });
+    }
+
+    // Calls visit(first, count as a constant) for the lane runs of sweep s, two at a time: they share what they load.
     template <class Visit>
     static void for_each_lane_pass(const ProgramView& p, int s, Visit visit) {
         int i = p.sweep_lane_run_begin[s];
@@ -448,8 +483,18 @@ struct Sweep {
         if (i < end) visit(i, std::integral_constant<int, 1>{});
     }
 
-    static bool flips_lanes_only(const ProgramView& p, int s) {
+    static bool has_lane_runs(const ProgramView& p, int s) {
         return L::is_spread && p.sweep_lane_run_begin[s] < p.sweep_lane_run_begin[s + 1];
+    }
+    static bool crosses_vectors(const ProgramView& p, int s) {
+        uint32_t partners = 0;
+        for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
+            partners |= p.sweep_lane_partner[i];
+        return partners != 0;
+    }
+    // Whether lane runs take all of a block, as their partners may lie in other parts.
+    static bool crosses_parts(const ProgramView& p, int s) {
+        return L::is_spread && p.sweep_outer_bits[s] > 0 && crosses_vectors(p, s);
     }
 
     // Runs of sweep s on the bits of a part; the others, if any, are passive.
@@ -459,7 +504,7 @@ struct Sweep {
     }
 
     // RY of the runs of sweep s on inner or outer bits, or their inverses, from source to target by way of `block`; if
-    // wanted, also of those that flip lanes only. By tangent, the amplitudes grow by 1 / product of cosines.
+    // wanted, also of lane runs. By tangent, the amplitudes grow by 1 / product of cosines.
     template <bool inverse, bool outer, class Source, class Target>
     static void rotate(const ProgramView& p, const Space& space, int s, bool with_lanes, Source source, Target target,
                        C* block) {
@@ -469,7 +514,7 @@ struct Sweep {
         const int num_runs = outer ? p.sweep_run_begin[s + 1] - p.sweep_run_begin[s] - begin : num_inner_runs(p, s);
         const int passes = num_runs == 0 ? 1 : (num_runs + bits_a_pass - 1) / bits_a_pass;
         const Block between{block};
-        const bool flips_lanes = with_lanes && flips_lanes_only(p, s);
+        const bool flips_lanes = with_lanes && has_lane_runs(p, s);
         const auto pass = [&](int i, auto from, auto to) {
             const int first = num_runs * i / passes, count = num_runs * (i + 1) / passes - first;
             rotate_some<inverse>(bits, space.run, runs, begin + first, count, from, to);
@@ -520,12 +565,13 @@ struct Sweep {
     // the inner bits of a part, whose block is `own`, on to target.
     template <class Source>
     static void undo_outer(const ProgramView& p, const Space& space, int s, Source source, C* block) {
-        if (p.sweep_outer_bits[s] > 0) rotate<true, true>(p, space, s, false, source, Block{block}, block);
+        if (p.sweep_outer_bits[s] > 0)
+            rotate<true, true>(p, space, s, crosses_parts(p, s), source, Block{block}, block);
     }
     template <class Source, class Target>
     static void undo_inner(const ProgramView& p, const Space& space, int s, Source source, Target target, C* own) {
         if (p.sweep_outer_bits[s] > 0)
-            rotate<true, false>(p, space, s, true, Block{own}, target, own);
+            rotate<true, false>(p, space, s, !crosses_parts(p, s), Block{own}, target, own);
         else
             rotate<true, false>(p, space, s, true, source, target, own);
     }

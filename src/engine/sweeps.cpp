@@ -67,32 +67,42 @@ void Sweeps::number_kets(bool absorbs) {
     if (num_layers > 0) sweep_ket_.back() = last + 1;
 }
 
-// As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors.
+// As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors, but for those of its
+// lane runs.
 void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
-    std::vector<int32_t> lane_runs, runs;
+    std::vector<int32_t> only_lanes, runs;
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
         if (swept_run == nullptr || (*swept_run)[size_t(r)])
-            (given_.run_x[r] >> lane_bits_ == 0 ? lane_runs : runs).push_back(r);
-    const bool is_measured = swept_run != nullptr && lane_bits_ > 0;
+            (given_.run_x[r] >> lane_bits_ == 0 ? only_lanes : runs).push_back(r);
+    const bool is_measured = swept_run != nullptr && !are_shared(lane_bits_);
     const size_t most_runs = is_measured ? most_measured_runs : most_runs_;
-    const size_t count = std::max<size_t>(1, (runs.size() + most_runs - 1) / most_runs);
-    const size_t most = (runs.size() + count - 1) / count;
-    std::vector<std::vector<int32_t>> sweeps(count);
+    const size_t in_vectors = std::min(runs.size(), size_t(given_.num_qubits - lane_bits_));
+    const size_t count = std::max<size_t>(1, (in_vectors + most_runs - 1) / most_runs);
+    const size_t most = (in_vectors + count - 1) / count;
+    // A state whose lanes are not all of it lies in the order of its sweeps where they are few enough.
+    const size_t most_across = size_t(lane_bits_) - only_lanes.size();
+    std::vector<std::vector<int32_t>> sweeps(count), across(count);
     std::vector<Span> spans(count);
     for (int32_t r : runs) {
+        const uint32_t flip = given_.run_x[r] >> lane_bits_;
         size_t s = 0;
-        while (s < sweeps.size() &&
-               (sweeps[s].size() >= most || !spans[s].add_if_independent(given_.run_x[r] >> lane_bits_)))
-            ++s;
+        while (s < sweeps.size() && (sweeps[s].size() >= most || !spans[s].add_if_independent(flip))) ++s;
         if (s == sweeps.size()) {
+            size_t t = 0;
+            while (t < s && (across[t].size() >= most_across || !spans[t].holds(flip))) ++t;
+            if (t < s) {
+                across[t].push_back(r);
+                continue;
+            }
             sweeps.emplace_back();
-            spans.emplace_back().add_if_independent(given_.run_x[r] >> lane_bits_);
+            across.emplace_back();
+            spans.emplace_back().add_if_independent(flip);
         }
         sweeps[s].push_back(r);
     }
+    across.back().insert(across.back().begin(), only_lanes.begin(), only_lanes.end());
     for (size_t s = 0; s < sweeps.size(); ++s)
-        add_sweep(sweeps[s], s + 1 == sweeps.size() ? lane_runs : std::vector<int32_t>{},
-                  is_measured ? most_near_bits : 0, s == 0 ? layer : 0);
+        add_sweep(sweeps[s], across[s], is_measured ? most_near_bits : 0, s == 0 ? layer : 0);
 }
 
 // `phase`: the one that is applied on the way in; 0: none.
@@ -122,7 +132,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
 
     sweep_run_.insert(sweep_run_.end(), runs.begin(), runs.end());
     sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
-    sweep_lane_run_.insert(sweep_lane_run_.end(), lane_runs.begin(), lane_runs.end());
+    for (int32_t r : lane_runs) add_lane_run(runs, r);
     sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
     const size_t inner = bits > most_whole(lane_bits_) ? part_runs : flips.size();
     sweep_bits_.push_back(int32_t(inner));
@@ -132,6 +142,19 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     sweep_offset_begin_.push_back(int32_t(sweep_offset_.size()));
     sweep_basis_.insert(sweep_basis_.end(), rest.begin() + ptrdiff_t(passive), rest.end());
     sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
+}
+
+// What its partners are in the block of these runs, which begins with bits of neighbours.
+void Sweeps::add_lane_run(const std::vector<int32_t>& runs, int32_t run) {
+    Span reached;
+    for (int32_t r : runs) reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+    const uint32_t across = *reached.coordinates(given_.run_x[run] >> lane_bits_);
+    uint32_t flip = given_.run_x[run];
+    for (size_t q = 0; q < runs.size(); ++q)
+        if (across >> q & 1) flip ^= given_.run_x[runs[q]];
+    sweep_lane_run_.push_back(run);
+    sweep_lane_flip_.push_back(flip);
+    sweep_lane_partner_.push_back(across << sweep_near_bits_.back());
 }
 
 // How many vectors of `rest`, which nothing turns, fill a block of these flips: as many as leave no character without a
@@ -317,6 +340,8 @@ void Sweeps::link(ProgramView& view) const {
     QTM_LINK(sweep_run);
     QTM_LINK(sweep_lane_run_begin);
     QTM_LINK(sweep_lane_run);
+    QTM_LINK(sweep_lane_flip);
+    QTM_LINK(sweep_lane_partner);
     QTM_LINK(sweep_bits);
     QTM_LINK(sweep_near_bits);
     QTM_LINK(sweep_outer_bits);

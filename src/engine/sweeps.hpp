@@ -24,6 +24,7 @@ class Sweeps {
    private:
     void split_layer(int layer, const std::vector<uint8_t>* swept_run);
     void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near, int phase);
+    void add_lane_run(const std::vector<int32_t>& runs, int32_t run);
     size_t passive_bits(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& rest, int phase) const;
     size_t num_untabled(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& cosets, int phase) const;
     void number_kets(bool absorbs);
@@ -43,7 +44,7 @@ class Sweeps {
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
         sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_near_bits_, sweep_offset_begin_{0},
         sweep_basis_begin_{0}, sweep_ket_;
-    std::vector<uint32_t> sweep_offset_, sweep_basis_;
+    std::vector<uint32_t> sweep_lane_flip_, sweep_lane_partner_, sweep_offset_, sweep_basis_;
     bool in_order_ = false;
     std::vector<uint32_t> sweep_order_, character_mask_, flip_mask_, pauli_z_, state_flip_;
     std::vector<int32_t> product_run_;

@@ -57,7 +57,6 @@ class Tiles {
     Worker worker(int thread, const Team& team) {
         Worker found;
         Tile<Real>& tile = found.tile;
-        tile.program = how_.view;
         tile.weights = batch_.weights;
         tile.storage = how_.storage;
         if (tape_ == nullptr) tile.storage.taped = Taped::nothing;
@@ -98,8 +97,9 @@ class Tiles {
         Tile<Real>& tile = own.tile;
         const int64_t sample = begin + number * how_.samples;
         tile.num_samples = std::min<int64_t>(how_.samples, end - sample);
-        const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->lanes;
+        const bool is_rest = tile.num_samples < how_.samples && tile.num_samples <= how_.rest_kernel->samples();
         const Kernel<Real>* kernel = is_rest ? how_.rest_kernel : how_.kernel;
+        tile.program = is_rest ? how_.rest_view : how_.view;
         if (tape_ != nullptr) {
             tile.tape = tape_of(owner, number);
             tile.shared_tape = shared_tape_of(number);

@@ -11,14 +11,16 @@ bool supported() {
 }
 
 constexpr Kernel<float> float_kernels[] = {Evolve<float, 16, 0>::kernel, Evolve<float, 8, 0>::kernel,
-                                           Evolve<float, 16, 2>::kernel, Evolve<float, 16, 4>::kernel};
+                                           Evolve<float, 16, 1>::kernel, Evolve<float, 16, 2>::kernel,
+                                           Evolve<float, 16, 4>::kernel};
 constexpr Kernel<double> double_kernels[] = {Evolve<double, 8, 0>::kernel, Evolve<double, 4, 0>::kernel,
-                                             Evolve<double, 8, 2>::kernel, Evolve<double, 8, 3>::kernel};
+                                             Evolve<double, 8, 1>::kernel, Evolve<double, 8, 2>::kernel,
+                                             Evolve<double, 8, 3>::kernel};
 
 }  // namespace
 
 extern const JetKernels avx512_jets;
 extern const Implementation avx512;
-const Implementation avx512{"avx512", supported, float_kernels, 4, double_kernels, 4, &avx512_jets};
+const Implementation avx512{"avx512", supported, float_kernels, 5, double_kernels, 5, &avx512_jets};
 
 }  // namespace qtm
