@@ -70,7 +70,7 @@ struct ProgramView {
     const uint32_t* sweep_offset;       // 2^(inner + outer bits) entries a sweep
     const int32_t* sweep_basis_begin;   // [num_sweeps + 2]
     const uint32_t* sweep_basis;        // outer flips, then num_qubits - lane_bits - bits coset representatives
-    // Where every layer is one sweep, batched, kets and bras lie in the order of the sweep they come out of: the block
+    // Where every layer is one sweep, kets and bras lie in the order of the sweep they come out of: the block
     // of a coset is one piece of memory and is worked on where it lies. Offsets, bases, flips and masks are then those
     // of places in the state before (observables: in the last ket; phases: in the ket before them).
     uint8_t in_order;

@@ -13,16 +13,8 @@ using namespace tuning;
 
 namespace {
 
-// A few samples, with few bits of their indices in the lanes, share tables as many do: large blocks pay off, and so
-// does the order of sweeps.
-bool are_shared(int lane_bits) { return lane_bits <= 2; }
-
 // Spread over eight lanes or more, 2^8 vectors of bra and ket are too much for the first cache.
-size_t most_whole(int lane_bits) { return are_shared(lane_bits) ? most_whole_runs : most_whole_runs - 1; }
-
-size_t most_sweep_runs(int lane_bits, bool is_team) {
-    return is_team ? most_team_runs : are_shared(lane_bits) ? most_batched_runs : most_whole_runs;
-}
+size_t most_whole(int lane_bits) { return lane_bits <= 2 ? most_whole_runs : most_whole_runs - 1; }
 
 }  // namespace
 
@@ -36,7 +28,8 @@ bool last_phase_acts(const ProgramArrays& a) {
 Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team)
     : given_(arrays),
       lane_bits_(lane_bits),
-      most_runs_(most_sweep_runs(lane_bits, is_team)),
+      is_large_(!is_team && (lane_bits == 0 || arrays.num_qubits - lane_bits <= int(most_runs_of_layer))),
+      most_runs_(is_team ? most_team_runs : is_large_ ? most_runs_of_layer : most_whole_runs),
       energies_(arrays.num_qubits) {
     const int num_layers = int(given_.layer_run_begin.size()) - 1;
     for (int layer = 0; layer < num_layers; ++layer) {
@@ -47,7 +40,7 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
     number_kets(measured_run != nullptr);
     order_product();
     add_phases();
-    in_order_ = num_layers > 0 && are_shared(lane_bits) && !is_team && sweep_bits_.size() == size_t(num_layers) + 1;
+    in_order_ = num_layers > 0 && is_large_ && sweep_bits_.size() == size_t(num_layers) + 1;
     for (size_t sweep = 0; sweep < sweep_bits_.size(); ++sweep)
         for (uint32_t column : columns(sweep)) sweep_order_.push_back(column);
     lie_in_order();
@@ -74,13 +67,12 @@ void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)
         if (swept_run == nullptr || (*swept_run)[size_t(r)])
             (given_.run_x[r] >> lane_bits_ == 0 ? only_lanes : runs).push_back(r);
-    const bool is_measured = swept_run != nullptr && !are_shared(lane_bits_);
+    const bool is_measured = swept_run != nullptr && !is_large_;
     const size_t most_runs = is_measured ? most_measured_runs : most_runs_;
-    const size_t in_vectors = std::min(runs.size(), size_t(given_.num_qubits - lane_bits_));
-    const size_t count = std::max<size_t>(1, (in_vectors + most_runs - 1) / most_runs);
-    const size_t most = (in_vectors + count - 1) / count;
-    // A state whose lanes are not all of it lies in the order of its sweeps where they are few enough.
-    const size_t most_across = size_t(lane_bits_) - only_lanes.size();
+    // A sweep turns no more bits than there are in a vector's number; its lane runs come on top.
+    const size_t bits = size_t(given_.num_qubits - lane_bits_), most_across = size_t(lane_bits_) - only_lanes.size();
+    const size_t count = bits <= most_runs ? 1 : std::max<size_t>(1, (runs.size() + most_runs - 1) / most_runs);
+    const size_t most = (runs.size() + count - 1) / count;
     std::vector<std::vector<int32_t>> sweeps(count), across(count);
     std::vector<Span> spans(count);
     for (int32_t r : runs) {

@@ -40,6 +40,7 @@ class Sweeps {
 
     const ProgramArrays& given_;
     int lane_bits_;
+    bool is_large_;     // blocks may be as large as a state: then a layer is one sweep, in whose order states lie
     size_t most_runs_;  // in a sweep
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
         sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_near_bits_, sweep_offset_begin_{0},

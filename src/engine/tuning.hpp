@@ -87,11 +87,10 @@ inline constexpr double least_cosine_square = 0.25, least_left_out = 0x1p-40;
 
 // Runs of a sweep. Blocks of bra and ket with 2^6 vectors of 64 bytes each fit half of a 32 KiB cache; fewer runs have
 // as large ones, as what a coset takes before its first amplitude is worth dozens of them; up to 2^8 they were measured
-// to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one
-// sweep and the second cache of a core takes most of it. Spread, tables for the parts of a single state would cost more
-// than they save; and a team shares cosets, which therefore must not be few.
-// A last layer that is measured, spread, is worth larger blocks: nothing is turned, and memory decides.
-inline constexpr size_t most_whole_runs = 8, part_runs = 6, most_batched_runs = 14, most_team_runs = 7,
+// to be better whole. Larger blocks fall into parts, and pay off as long as a layer of all qubits is one sweep and the
+// second cache of a core takes most of it; a team shares cosets, which therefore must not be few.
+// Where a layer is several sweeps, one that is measured is worth larger blocks: nothing is turned, and memory decides.
+inline constexpr size_t most_whole_runs = 8, part_runs = 6, most_runs_of_layer = 14, most_team_runs = 7,
                         most_measured_runs = 10;
 // In sweeps of such a layer, so many bits more make four vectors side by side of each one, where no run does: vectors
 // far from one another wait for memory one by one, and push each other out of the caches.
@@ -101,8 +100,8 @@ inline constexpr size_t most_table_bits = 10;
 // Characters whose rows index two tables, each for half of them.
 inline constexpr size_t most_group_characters = 12;
 
-static_assert(part_runs <= most_whole_runs && most_whole_runs <= most_batched_runs, "blocks grow by parts");
-static_assert(most_batched_runs <= 14 && most_measured_runs <= 14, "blocks of a sweep have 2^14 vectors at most");
+static_assert(part_runs <= most_whole_runs && most_whole_runs <= most_runs_of_layer, "blocks grow by parts");
+static_assert(most_runs_of_layer <= 14 && most_measured_runs <= 14, "blocks of a sweep have 2^14 vectors at most");
 static_assert(most_group_characters <= 31 && most_table_bits <= 31, "rows are masks of 32 bits");
 
 }  // namespace qtm::tuning
