@@ -349,7 +349,7 @@ def test_threads_share_a_large_state(name, num_threads, layout):
 @pytest.mark.usefixtures("float64")
 def test_layers_of_several_sweeps():
     with compiler_passes(halved_start=False):
-        model = module_of("reuploading", 17)
+        model = module_of("reuploading", 18)
     results = []
     for num_threads, least in ((1, 2), (2, 3)):
         model.set_num_threads_forward(num_threads)
@@ -358,6 +358,46 @@ def test_layers_of_several_sweeps():
         results.append(run(model, 1))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("num_qubits", [9, 10, 12])
+@pytest.mark.parametrize("name", ["reuploading", "qaoa", "deep prefix"])
+def test_a_layer_is_one_sweep_in_every_layout(name, num_qubits, layout):
+    """More runs than bits of a vector's number: those left pair lanes, of two vectors where CNOTs give runs more flips."""
+    with compiler_passes(halved_start=False):
+        model = module_of(name, num_qubits)
+    schedule = engine_of(model._program).schedule_float32(4, 1, True)
+    assert schedule["is_spread"] == (layout != "batched")
+    assert not schedule["by_steps"]
+    assert set(schedule["sweeps_of_layers"]) == {1}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["reuploading", "deep prefix, flips"])
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_what_is_left_of_a_share_may_lie_in_another_way(name, num_threads, dtype):
+    """Each sample by itself is the judge: values, and gradients of inputs; those of weights add up."""
+    model = module_of(name, 10).to(dtype)
+    model.set_num_threads_forward(num_threads)
+    model.set_num_threads_backward(num_threads)
+    inputs = torch.randn(27, model.input_size, generator=torch.Generator().manual_seed(3)).to(dtype)
+    weights = torch.linspace(-1, 2, model.output_size, dtype=dtype)
+
+    def results(rows):
+        rows = rows.clone().requires_grad_()
+        values = model(rows)
+        gradients = torch.autograd.grad((values * weights).sum(), [rows, *model.variational_])
+        return [values.detach(), *gradients]
+
+    apart = [results(inputs[i : i + 1]) for i in range(len(inputs))]
+    close = {"atol": 2e-5 if dtype is torch.float32 else 1e-12, "rtol": 0}
+    for size in (9, 12, 17, 18, 20, 24, 27):
+        values, of_inputs, *of_weights = results(inputs[:size])
+        torch.testing.assert_close(values, torch.cat([one[0] for one in apart[:size]]), **close)
+        torch.testing.assert_close(of_inputs, torch.cat([one[1] for one in apart[:size]]), **close)
+        for i, gradient in enumerate(of_weights):
+            expected = sum(one[2 + i] for one in apart[:size])
+            torch.testing.assert_close(gradient, expected, atol=size * close["atol"], rtol=0)
 
 
 def test_teams_of_several_python_threads_do_not_wait_for_each_other():

@@ -12,20 +12,22 @@
 
 namespace qtm {
 
-inline constexpr double most_penalty = 1.5, most_penalty_of_one = 0.35;
+inline constexpr double most_penalty = 1.5;
 
-// What a tile of several samples waits for memory beyond its work, to that, by the bytes of a ket.
+// What a batched tile waits for memory beyond its work, to that, by the bytes of a ket.
 inline double memory_penalty(double ket_bytes) {
     return std::clamp((ket_bytes - 256e3) / tuning_costs().bytes_of_penalty, 0.0, most_penalty);
 }
-
-// Likewise of a single sample, whose lanes are its amplitudes.
-inline double penalty_of_one(double ket_bytes) { return std::clamp((ket_bytes - 128e3) / 1e6, 0.0, most_penalty_of_one); }
 
 // Narrower vectors of jets are those of an older instruction set: as many instructions for fewer samples, unless all
 // wait for memory.
 inline double older_vector(int widest, int lanes, double penalty) {
     return 1 + (double(widest) / lanes - 1) * (1 - penalty / most_penalty);
+}
+
+// Whether one thread works on blocks as large as the state.
+inline bool has_large_blocks(const ProgramView& view) {
+    return view.num_qubits - view.lane_bits <= int(tuning::most_runs_of_layer);
 }
 
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
@@ -38,16 +40,14 @@ double tile_cost(const ProgramView& view, const Kernel<Real>& kernel, size_t byt
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
     const tuning::Costs& costs = tuning_costs();
-    double cost = tuning::spread + (view.half[0] != nullptr ? tuning::besides_of_halves : tuning::besides) / amplitudes;
-    if (kernel.is_single()) {
-        if (!view.is_unjoined) cost *= 1 + penalty_of_one(amplitudes * double(2 * sizeof(Real)));
-    } else {
+    const bool is_several = storage.is_team && !view.is_unjoined && has_large_blocks(view);
+    double cost = (is_several ? tuning::spread_of_team : tuning::spread) +
+                  (view.half[0] != nullptr ? tuning::besides_of_halves : tuning::besides) / amplitudes;
+    if (!kernel.is_single()) {
         const int samples = kernel.samples();
         const double kets = view.is_unjoined ? 2 * costs.unjoined * double(1u << view.half[1]->num_qubits) : amplitudes;
         const double ket_bytes = kets * samples * double(2 * sizeof(Real));
-        // Mixed, as if it were half as large, unless halves stay apart.
-        const bool is_half = !kernel.is_batched() && !view.is_unjoined;
-        const double penalty = memory_penalty(is_half ? ket_bytes / 2 : ket_bytes);
+        const double penalty = memory_penalty(ket_bytes);
         cost = (storage.is_team ? tuning::lane_of_team : tuning::lane) * (samples + 1) * (1 + penalty);
         if (!kernel.is_batched())
             cost = tuning::mixed * cost + tuning::besides_of_mixed * kernel.lanes / amplitudes;

@@ -30,8 +30,8 @@ int64_t pieces_of_share(const Division<Real>& d, const Storage& storage) {
     return std::clamp<int64_t>(std::min(d.tiles(), most), 1, tuning::most_pieces);
 }
 
-// All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other. A rest
-// goes to the same kernel, or to one for fewer samples.
+// All divisions for one kernel: threads with tiles of their own, or a team that works on one tile after the other. A
+// rest goes to the same kernel, or to one for fewer samples.
 template <class Real>
 std::vector<Division<Real>> divisions(const Kernel<Real>* kernel, int64_t batch_size, int num_threads, int team_size) {
     const auto [first, count] = kernels<Real>();

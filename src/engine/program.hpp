@@ -54,16 +54,16 @@ struct ProgramView {
     const int32_t* layer_sweep_begin;  // [num_layers + 1]
     // A sweep works on cosets of the span of its block's flips: those of its runs, which must reach different vectors,
     // and others to fill the block. A large block falls into parts, which its outer bits tell apart: they are cosets of
-    // the inner flips. Lane runs come on top: their partners lie in other lanes, of the same vector or of another one in
-    // the block. Sweep number num_sweeps is no part of a layer: it applies the last phase alone.
+    // the inner flips. Lane runs come on top: their partners lie in other lanes, of the same vector or of another one
+    // in the block. Sweep number num_sweeps is no part of a layer: it applies the last phase alone.
     const int32_t* sweep_run_begin;       // [num_sweeps + 2]
     const int32_t* sweep_run;             // run q turns bit q of the block
     const int32_t* sweep_lane_run_begin;  // [num_sweeps + 2]
     const int32_t* sweep_lane_run;
     const uint32_t* sweep_lane_flip;     // of each lane run: between the numbers of lanes that are partners,
     const uint32_t* sweep_lane_partner;  // and between those of their vectors in the block
-    const int32_t* sweep_bits;        // [num_sweeps + 1]: inner bits, of a part
-    const int32_t* sweep_outer_bits;  // [num_sweeps + 1]
+    const int32_t* sweep_bits;           // [num_sweeps + 1]: inner bits, of a part
+    const int32_t* sweep_outer_bits;     // [num_sweeps + 1]
     // A measured layer, spread: the first bits of the block are the lowest of the index, unless runs flip those.
     const int32_t* sweep_near_bits;     // [num_sweeps + 1]: so many; run q then turns bit near + q
     const int32_t* sweep_offset_begin;  // [num_sweeps + 2]

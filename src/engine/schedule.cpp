@@ -108,9 +108,9 @@ void choose_tape(Schedule<Real>& how, size_t budget) {
         Storage storage = how.storage;
         storage.taped = taped;
         const size_t shared = how.kernel->shared_tape_bytes(*how.view, storage);
-        const size_t own = std::max(how.kernel->tape_bytes(*how.view, storage),
-                                    how.rest_kernel->tape_bytes(*how.rest_view, storage)) *
-                           size_t(how.num_threads);
+        const size_t own =
+            std::max(how.kernel->tape_bytes(*how.view, storage), how.rest_kernel->tape_bytes(*how.rest_view, storage)) *
+            size_t(how.num_threads);
         const size_t bytes = (own + shared) * size_t(how.tiles);
         const bool is_last_ket = taped == Taped::all && storage.mode == Mode::gradient_undoing_kets;
         if (bytes > most_taped(is_last_ket ? ket_bytes : 0, budget)) continue;
@@ -176,8 +176,8 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
                 d.rest_kernel == one ? view : view_of_rest(plan, *d.rest_kernel, allowed, may_absorb);
             if (rest_view == nullptr) continue;
             for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
-                const size_t most = std::max(one->scratch_bytes(*view, storage),
-                                             d.rest_kernel->scratch_bytes(*rest_view, storage));
+                const size_t most =
+                    std::max(one->scratch_bytes(*view, storage), d.rest_kernel->scratch_bytes(*rest_view, storage));
                 const size_t bytes = (most + 63) / 64 * 64;
                 const size_t shared = one->shared_bytes(*view, storage);
                 const int64_t pieces = pieces_of_share(d, storage);
@@ -185,9 +185,9 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
                 const size_t all = bytes * size_t(d.num_threads) + shared + prefix;
                 best.least_bytes = std::min(best.least_bytes, all);
                 if (all > asked.limit) continue;
-                Schedule<Real> how{one,           d.rest_kernel, &plan,     view,   rest_view, d.samples,
-                                   d.num_threads, d.tiles(),     pieces,    storage, bytes,     shared,
-                                   prefix,        0,             0,         0};
+                Schedule<Real> how{
+                    one,   d.rest_kernel, &plan,  view, rest_view, d.samples, d.num_threads, d.tiles(), pieces, storage,
+                    bytes, shared,        prefix, 0,    0,         0};
                 if (asked.purpose == Purpose::recorded_gradient) choose_tape(how, asked.limit);
                 require(is_legal(how.storage), "storage");
                 double cost = division_cost(*view, d, bytes + shared, how.storage);

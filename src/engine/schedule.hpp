@@ -44,18 +44,18 @@ struct Schedule {
     const Plan* plan;                 // the given one, or the same circuit from halves on
     const ProgramView* view;
     const ProgramView* rest_view;  // for `rest_kernel`
-    int samples, num_threads;  // samples in a tile
-    int64_t tiles;             // of the longest share of a thread, or of the team
-    int64_t pieces;            // that a share is claimed in, each with sums of its own
-    Storage storage;           // and what a forward call keeps for the backward call
-    size_t scratch_bytes;      // of each thread
-    size_t shared_bytes;       // of the team, if all threads evaluate every tile together
-    size_t prefix_bytes;       // of the adjoint pass through a shared prefix
-    size_t tape_bytes;         // for all tiles,
-    size_t shared_tape_bytes;  // of these for what threads of a team share, for each tile
-    double cost;               // by which it was chosen, of one adjoint pass
-    bool by_steps = false;     // step by step: the tape, if there is one, holds the last ket of every tile
-    size_t matrix_bytes = 0;   // of its matrices, which the plan keeps
+    int samples, num_threads;      // samples in a tile
+    int64_t tiles;                 // of the longest share of a thread, or of the team
+    int64_t pieces;                // that a share is claimed in, each with sums of its own
+    Storage storage;               // and what a forward call keeps for the backward call
+    size_t scratch_bytes;          // of each thread
+    size_t shared_bytes;           // of the team, if all threads evaluate every tile together
+    size_t prefix_bytes;           // of the adjoint pass through a shared prefix
+    size_t tape_bytes;             // for all tiles,
+    size_t shared_tape_bytes;      // of these for what threads of a team share, for each tile
+    double cost;                   // by which it was chosen, of one adjoint pass
+    bool by_steps = false;         // step by step: the tape, if there is one, holds the last ket of every tile
+    size_t matrix_bytes = 0;       // of its matrices, which the plan keeps
 };
 
 // Of its team; 0: there is none.

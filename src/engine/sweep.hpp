@@ -398,7 +398,8 @@ struct Sweep {
     template <bool inverse, class Target>
     static void rotate_lanes(const ProgramView& p, const Space& space, int s, int bits, C* block, Target target) {
         const int begin = p.sweep_lane_run_begin[s], end = p.sweep_lane_run_begin[s + 1];
-        if (!crosses_vectors(p, s)) return rotate_in_vectors<inverse>(p, space, begin, end - begin, bits, block, target);
+        if (!crosses_vectors(p, s))
+            return rotate_in_vectors<inverse>(p, space, begin, end - begin, bits, block, target);
         const auto rotate = [&](int i, auto to) {
             if (p.sweep_lane_partner[i] == 0)
                 rotate_in_vectors<inverse>(p, space, i, 1, bits, block, to);

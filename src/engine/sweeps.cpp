@@ -29,7 +29,9 @@ Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uin
     : given_(arrays),
       lane_bits_(lane_bits),
       is_large_(!is_team && (lane_bits == 0 || arrays.num_qubits - lane_bits <= int(most_runs_of_layer))),
-      most_runs_(is_team ? most_team_runs : is_large_ ? most_runs_of_layer : most_whole_runs),
+      most_runs_(is_team     ? most_team_runs
+                 : is_large_ ? most_runs_of_layer
+                             : most_whole_runs),
       energies_(arrays.num_qubits) {
     const int num_layers = int(given_.layer_run_begin.size()) - 1;
     for (int layer = 0; layer < num_layers; ++layer) {
@@ -60,8 +62,8 @@ void Sweeps::number_kets(bool absorbs) {
     if (num_layers > 0) sweep_ket_.back() = last + 1;
 }
 
-// As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors, but for those of its
-// lane runs.
+// As few sweeps as possible, of about the same size; flips of one sweep must reach different vectors, but for those of
+// its lane runs.
 void Sweeps::split_layer(int layer, const std::vector<uint8_t>* swept_run) {
     std::vector<int32_t> only_lanes, runs;
     for (int32_t r = given_.layer_run_begin[layer]; r < given_.layer_run_begin[layer + 1]; ++r)

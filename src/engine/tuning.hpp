@@ -56,8 +56,9 @@ inline constexpr size_t least_streamed = size_t(4) << 20;
 // --- Tiles: a training step with three layers of runs, 8 to 18 qubits
 // -------------------------------------------------
 
-// Spread: time of an amplitude, and what a tile takes besides, without halves and from halves on.
-inline constexpr double spread = 13, besides = 5900, besides_of_halves = 8400;
+// Spread: time of an amplitude, and of one in a state that a team shares, whose layers are several sweeps; what a tile
+// takes besides, without halves and from halves on.
+inline constexpr double spread = 13, spread_of_team = 16.5, besides = 5900, besides_of_halves = 8400;
 // Batched: time of an amplitude in one lane, and of one in a state that a team shares, which does not lie in the order
 // of its sweeps.
 inline constexpr double lane = 7, lane_of_team = 9.75;
