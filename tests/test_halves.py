@@ -225,7 +225,7 @@ def test_kets_are_kept_or_undone_down_to_the_halves(name, layout, storages):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", CASES)
 def test_threads_of_a_team_have_halves_of_their_own(name, layout):
-    case = CASES[name][1](14)
+    case = CASES[name][1](15)
     halved = module_of(case, num_threads_forward=2, num_threads_backward=3)
     schedule = engine_of(halved._program).schedule_float64(1, 3, True)
     assert schedule["is_team"]

@@ -101,7 +101,9 @@ std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t 
 template <class Real>
 void choose_tape(Schedule<Real>& how, size_t budget) {
     if (how.storage.mode == Mode::values) return;
-    const size_t ket_bytes = how.view->in_order ? 0 : 2 * sizeof(Real) << how.view->num_qubits;
+    // A tape of many large kets of several samples in the order of sweeps is no faster than running layers anew.
+    const bool is_small = how.view->in_order && !how.kernel->is_single();
+    const size_t ket_bytes = is_small ? 0 : 2 * sizeof(Real) << how.view->num_qubits;
     const int preferred = preferred_storage.load();
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
         if (preferred >= 0 && taped > legal_storages[size_t(preferred)].taped) continue;

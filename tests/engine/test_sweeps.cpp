@@ -52,6 +52,29 @@ ProgramArrays random_layers(int num_qubits, int num_layers, int most_runs, std::
     return a;
 }
 
+// A lane run pairs the lanes and vectors that its flip tells, and every other run of the sweep stays as it is.
+void check_lane_runs(const ProgramView& view) {
+    for (int sweep = 0; sweep < view.layer_sweep_begin[3]; ++sweep)
+        for (int32_t i = view.sweep_lane_run_begin[sweep]; i < view.sweep_lane_run_begin[sweep + 1]; ++i) {
+            uint32_t flip = view.sweep_lane_flip[i];
+            CHECK(flip != 0 && flip >> view.lane_bits == 0);
+            const int turned = view.sweep_run_begin[sweep + 1] - view.sweep_run_begin[sweep];
+            const uint32_t partner = view.sweep_lane_partner[i] >> view.sweep_near_bits[sweep];
+            CHECK(partner >> turned == 0);
+            for (int q = 0; q < turned; ++q)
+                if (partner >> q & 1) flip ^= view.run_x[view.sweep_run[view.sweep_run_begin[sweep] + q]];
+            CHECK(flip == view.run_x[view.sweep_lane_run[i]]);
+        }
+}
+
+// A layer is one sweep where a block may be the state.
+void check_number_of_sweeps(const ProgramView& view, bool is_team) {
+    if (is_team || view.num_qubits - view.lane_bits > int(tuning::most_runs_of_layer)) return;
+    for (int layer = 0; layer < 3; ++layer)
+        CHECK(view.layer_sweep_begin[layer + 1] == view.layer_sweep_begin[layer] + 1);
+    CHECK(view.in_order);
+}
+
 // Every legal way to lay states of a circuit: lanes, absorption, teams.
 void every_sweep_visits_every_vector_once() {
     std::mt19937 random(2);
@@ -85,7 +108,9 @@ void every_sweep_visits_every_vector_once() {
                         // Few runs have blocks that are worth a visit, too: three characters leave room for tables.
                         CHECK(block_bits >= std::min(int(tuning::part_runs), num_qubits - lane_bits));
                     }
-                    CHECK(!view->in_order || (lane_bits <= 2 && !is_team));
+                    CHECK(!view->in_order || !is_team);
+                    check_lane_runs(*view);
+                    check_number_of_sweeps(*view, is_team);
                 }
     }
 }
