@@ -163,7 +163,7 @@ def jobs() -> Mapping[str, dict[str, Any]]:
         return _program(case.circuit, case.encoding, case.variational)
 
     diagonal = qaoa(8, 2)
-    small, large, wide = layers(6, 2), layers(10, 2), layers(14, 1)
+    small, large, wide = layers(6, 2), layers(10, 2), layers(17, 1)
     states = Program(layers(8, 1).evolution, State())
     return {
         "forward": _job(small, gradient=False, layout="batched"),
