@@ -8,6 +8,7 @@
 #include "dispatch.hpp"
 #include "division.hpp"
 #include "schedule.hpp"
+#include "sweeps.hpp"
 #include "tuning.hpp"
 
 namespace qtm {
@@ -25,11 +26,6 @@ inline double older_vector(int widest, int lanes, double penalty) {
     return 1 + (double(widest) / lanes - 1) * (1 - penalty / most_penalty);
 }
 
-// Whether one thread works on blocks as large as the state.
-inline bool has_large_blocks(const ProgramView& view) {
-    return view.num_qubits - view.lane_bits <= int(tuning::most_runs_of_layer);
-}
-
 // Time of a tile for each amplitude, as fitted to measurements of training steps from 8 to 18 qubits (three layers of
 // runs; AVX2 and AVX-512 on Zen 4, AVX-512 on Sapphire Rapids; only ratios within an instruction set matter). Narrow
 // tiles share overhead among fewer samples; batched states outgrow the cache from 13 qubits on, and those of a team do
@@ -40,7 +36,7 @@ double tile_cost(const ProgramView& view, const Kernel<Real>& kernel, size_t byt
     const double amplitudes = double(1u << view.num_qubits), state = double(bytes) / 8;
     const int widest = kernels<Real>().first->lanes;
     const tuning::Costs& costs = tuning_costs();
-    const bool is_several = storage.is_team && !view.is_unjoined && has_large_blocks(view);
+    const bool is_several = storage.is_team && !view.is_unjoined && has_large_blocks(view.num_qubits, view.lane_bits);
     double cost = (is_several ? tuning::spread_of_team : tuning::spread) +
                   (view.half[0] != nullptr ? tuning::besides_of_halves : tuning::besides) / amplitudes;
     if (!kernel.is_single()) {

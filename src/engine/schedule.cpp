@@ -101,9 +101,9 @@ std::vector<Storage> storages(const ProgramView& view, Purpose purpose, int64_t 
 template <class Real>
 void choose_tape(Schedule<Real>& how, size_t budget) {
     if (how.storage.mode == Mode::values) return;
-    // A tape of many large kets of several samples in the order of sweeps is no faster than running layers anew.
-    const bool is_small = how.view->in_order && !how.kernel->is_single();
-    const size_t ket_bytes = is_small ? 0 : 2 * sizeof(Real) << how.view->num_qubits;
+    // Of several samples in the order of sweeps, a tape of large kets is no faster than running layers anew.
+    const bool is_worth_more = !how.view->in_order || how.kernel->is_single();
+    const size_t ket_bytes = is_worth_more ? 2 * sizeof(Real) << how.view->num_qubits : 0;
     const int preferred = preferred_storage.load();
     for (const Taped taped : {Taped::all_but_kets, Taped::all}) {
         if (preferred >= 0 && taped > legal_storages[size_t(preferred)].taped) continue;
@@ -152,9 +152,9 @@ bool allows_absorption(Purpose purpose) {
     return purpose != Purpose::imaginary_gradient && purpose != Purpose::several_imaginary_gradients && !is_jet<Real>;
 }
 
-// Null: another kernel cannot have the rest of a share.
+// Null: the kernel has no layers, may not be taken, or is too wide for the circuit.
 template <class Real>
-const ProgramView* view_of_rest(const Plan& plan, const Kernel<Real>& kernel, Layouts allowed, bool may_absorb) {
+const ProgramView* view_for(const Plan& plan, const Kernel<Real>& kernel, Layouts allowed, bool may_absorb) {
     return kernel.values != nullptr && allows(allowed, kernel) ? plan.view(kernel.lane_bits, may_absorb, false)
                                                                : nullptr;
 }
@@ -167,15 +167,14 @@ void consider(Best<Real>& best, const Plan& plan, const Question& asked, Layouts
     const int threads = useful_threads(plan, asked.batch_size, asked.num_threads, asked.num_cotangents),
               team = useful_team(plan, asked.num_threads);
     for (const Kernel<Real>* one = kernel; one < kernel + count; ++one) {
-        if (one->values == nullptr || !allows(allowed, *one)) continue;
-        const ProgramView* view_alone = plan.view(one->lane_bits, may_absorb, false);
+        const ProgramView* view_alone = view_for(plan, *one, allowed, may_absorb);
         if (view_alone == nullptr) continue;
         const ProgramView* view_of_team = team > 1 ? plan.view(one->lane_bits, may_absorb, true) : nullptr;
         const int members = view_of_team != nullptr ? team : 1;
         for (const Division<Real>& d : divisions(one, asked.batch_size, threads, members)) {
             const ProgramView* view = d.is_team ? view_of_team : view_alone;
             const ProgramView* rest_view =
-                d.rest_kernel == one ? view : view_of_rest(plan, *d.rest_kernel, allowed, may_absorb);
+                d.rest_kernel == one ? view : view_for(plan, *d.rest_kernel, allowed, may_absorb);
             if (rest_view == nullptr) continue;
             for (const Storage& storage : storages(*view, asked.purpose, d.tiles(), d.is_team)) {
                 const size_t most =
@@ -209,7 +208,7 @@ Schedule<Real> answer(const Plan& plan, const Question& asked) {
     const bool may_absorb = allows_absorption<Real>(asked.purpose);
     Layouts allowed = is_jet<Real> ? Layouts::any : asked.allowed;
     if (std::none_of(kernel, kernel + count,
-                     [&](const auto& k) { return allows(allowed, k) && plan.view(k.lane_bits, may_absorb, false); }))
+                     [&](const auto& k) { return view_for(plan, k, allowed, may_absorb) != nullptr; }))
         allowed = Layouts::any;
     Best<Real> best;
     const auto consider_if = [&](const Plan* one, Halving forced) {

@@ -82,16 +82,15 @@ Schedule<Real> step_schedule_within(size_t limit, const Plan& plan, int64_t batc
     best.cost = std::numeric_limits<double>::infinity();
     size_t least_bytes = std::numeric_limits<size_t>::max();
     const auto [first, count] = kernels<Real>();
-    const auto can_run = [&](const Kernel<Real>& kernel) {
-        return kernel.is_batched() || num_qubits > kernel.lane_bits;
-    };
     Layouts allowed = allowed_layouts();
-    if (std::none_of(first, first + count, [&](const auto& k) { return allows(allowed, k) && can_run(k); }))
-        allowed = Layouts::any;
+    const auto can_run = [&](const Kernel<Real>& kernel) {
+        return allows(allowed, kernel) && (kernel.is_batched() || num_qubits > kernel.lane_bits);
+    };
+    if (std::none_of(first, first + count, can_run)) allowed = Layouts::any;
     for (const Kernel<Real>* kernel = first; kernel < first + count; ++kernel) {
-        if (!allows(allowed, *kernel) || !can_run(*kernel)) continue;
+        if (!can_run(*kernel)) continue;
         for (const Division<Real>& d : divisions(kernel, batch_size, threads, useful_step_team(plan, num_threads))) {
-            if (!allows(allowed, *d.rest_kernel) || !can_run(*d.rest_kernel)) continue;
+            if (!can_run(*d.rest_kernel)) continue;
             Schedule<Real> how = schedule_of(plan, d, mode);
             const size_t bytes = how.matrix_bytes + how.scratch_bytes * size_t(d.num_threads) + how.shared_bytes;
             least_bytes = std::min(least_bytes, bytes);

@@ -28,7 +28,7 @@ bool last_phase_acts(const ProgramArrays& a) {
 Sweeps::Sweeps(const ProgramArrays& arrays, int lane_bits, const std::vector<uint8_t>* measured_run, bool is_team)
     : given_(arrays),
       lane_bits_(lane_bits),
-      is_large_(!is_team && (lane_bits == 0 || arrays.num_qubits - lane_bits <= int(most_runs_of_layer))),
+      is_large_(!is_team && (lane_bits == 0 || has_large_blocks(arrays.num_qubits, lane_bits))),
       most_runs_(is_team     ? most_team_runs
                  : is_large_ ? most_runs_of_layer
                              : most_whole_runs),
@@ -126,7 +126,7 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
 
     sweep_run_.insert(sweep_run_.end(), runs.begin(), runs.end());
     sweep_run_begin_.push_back(int32_t(sweep_run_.size()));
-    for (int32_t r : lane_runs) add_lane_run(runs, r);
+    for (int32_t r : lane_runs) add_lane_run(runs, reached, r);
     sweep_lane_run_begin_.push_back(int32_t(sweep_lane_run_.size()));
     const size_t inner = bits > most_whole(lane_bits_) ? part_runs : flips.size();
     sweep_bits_.push_back(int32_t(inner));
@@ -138,10 +138,9 @@ void Sweeps::add_sweep(const std::vector<int32_t>& runs, const std::vector<int32
     sweep_basis_begin_.push_back(int32_t(sweep_basis_.size()));
 }
 
-// What its partners are in the block of these runs, which begins with bits of neighbours.
-void Sweeps::add_lane_run(const std::vector<int32_t>& runs, int32_t run) {
-    Span reached;
-    for (int32_t r : runs) reached.add_if_independent(given_.run_x[r] >> lane_bits_);
+// What its partners are in the block of these runs, whose flips are the first that reach all vectors; it begins with
+// bits of neighbours.
+void Sweeps::add_lane_run(const std::vector<int32_t>& runs, Span& reached, int32_t run) {
     const uint32_t across = *reached.coordinates(given_.run_x[run] >> lane_bits_);
     uint32_t flip = given_.run_x[run];
     for (size_t q = 0; q < runs.size(); ++q)

@@ -7,7 +7,9 @@
 
 #include "arrays.hpp"
 #include "energies.hpp"
+#include "parity.hpp"
 #include "program.hpp"
+#include "tuning.hpp"
 
 namespace qtm {
 
@@ -24,7 +26,7 @@ class Sweeps {
    private:
     void split_layer(int layer, const std::vector<uint8_t>* swept_run);
     void add_sweep(const std::vector<int32_t>& runs, const std::vector<int32_t>& lane_runs, int most_near, int phase);
-    void add_lane_run(const std::vector<int32_t>& runs, int32_t run);
+    void add_lane_run(const std::vector<int32_t>& runs, Span& reached, int32_t run);
     size_t passive_bits(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& rest, int phase) const;
     size_t num_untabled(const std::vector<uint32_t>& flips, const std::vector<uint32_t>& cosets, int phase) const;
     void number_kets(bool absorbs);
@@ -40,7 +42,7 @@ class Sweeps {
 
     const ProgramArrays& given_;
     int lane_bits_;
-    bool is_large_;     // blocks may be as large as a state: then a layer is one sweep, in whose order states lie
+    bool is_large_;     // blocks may be: then states lie in the order of sweeps
     size_t most_runs_;  // in a sweep
     std::vector<int32_t> layer_sweep_begin_{0}, sweep_run_begin_{0}, sweep_run_, sweep_lane_run_begin_{0},
         sweep_lane_run_, sweep_bits_, sweep_outer_bits_, sweep_near_bits_, sweep_offset_begin_{0},
@@ -62,6 +64,11 @@ class Sweeps {
     std::vector<int64_t> phase_sum_energy_;
     int64_t observable_energy_ = -1;
 };
+
+// Whether a block may be as large as the state, so that a layer of all qubits is one sweep.
+inline bool has_large_blocks(int num_qubits, int lane_bits) {
+    return num_qubits - lane_bits <= int(tuning::most_runs_of_layer);
+}
 
 // Blocks have so many bits at least: fewer vectors make none.
 inline constexpr size_t least_block_bits = 3;
