@@ -30,18 +30,13 @@ struct Absorb {
     // Signs by which lanes turn Y and Z of a run: those of odd parity have its 0 and 1 exchanged.
     static auto signs(const ProgramView& p, int r) { return L::template signs<Real>(p.run_z[r]); }
 
-    // Half of X, and Y where wanted, of `count` bits of a block.
+    // Sums of X and Y of `count` bits: half of X, and Y where wanted. In two parts each, X by itself in four, so that
+    // they do not wait for one another.
     template <int count, bool with_y>
-    [[gnu::noinline]] static void add_bloch(int bits, int first, const C* block, Bloch* found) {
-        // In two parts each, X by itself in four, so that sums do not wait for one another.
+    struct BlochSums {
         V x[count + 1] = {}, more_x[count + 1] = {}, other[count + 1] = {}, more_other[count + 1] = {};
-        S::template for_each_place<count>(bits, first, [&](size_t index) {
-            C k[1 << count];
-#pragma GCC unroll 8
-            for (int i = 0; i < 1 << count; ++i) {
-                const C& amplitude = block[index + (size_t(i) << first)];
-                k[i] = {in_register(amplitude.re), in_register(amplitude.im)};
-            }
+
+        [[gnu::always_inline]] void add(const C* k) {
 #pragma GCC unroll 3
             for (int q = 0; q < count; ++q) {
 #pragma GCC unroll 8
@@ -56,14 +51,58 @@ struct Absorb {
                     more_other[q] += k[i].im * flipped.re;
                 }
             }
-        });
-        for (int q = 0; q < count; ++q) {
-            found[first + q].x += x[q] + more_x[q];
-            if constexpr (with_y)
-                found[first + q].y += other[q] - more_other[q];
-            else
-                found[first + q].x += other[q] + more_other[q];
         }
+        void add_to(Bloch* found) const {
+            for (int q = 0; q < count; ++q) {
+                found[q].x += x[q] + more_x[q];
+                if constexpr (with_y)
+                    found[q].y += other[q] - more_other[q];
+                else
+                    found[q].x += other[q] + more_other[q];
+            }
+        }
+    };
+
+    // The bits from `first` on of a block.
+    template <int count, bool with_y>
+    [[gnu::noinline]] static void add_bloch(int bits, int first, const C* block, Bloch* found) {
+        BlochSums<count, with_y> sums;
+        S::template for_each_place<count>(bits, first, [&](size_t index) {
+            C k[1 << count];
+#pragma GCC unroll 8
+            for (int i = 0; i < 1 << count; ++i) {
+                const C& amplitude = block[index + (size_t(i) << first)];
+                k[i] = {in_register(amplitude.re), in_register(amplitude.im)};
+            }
+            sums.add(k);
+        });
+        sums.add_to(found + first);
+    }
+
+    // A part into its block. Sums of its lowest bits, and their Z; squares folded over them, for fold_signs.
+    template <int count, bool with_y, class Source>
+    [[gnu::noinline]] static void load_and_add_bloch(int bits, Source source, C* block, V* folded, Bloch* found) {
+        constexpr int size = 1 << count;
+        BlochSums<count, with_y> sums;
+        V z[count + 1] = {};
+        const auto steps = source.template steps<size>(0);
+        for (size_t j = 0; j < size_t(1) << bits; j += size) {
+            const Source from = source.moved(j);
+            from.fetch(steps);
+            C k[size];
+            V square[size];
+#pragma GCC unroll 8
+            for (int i = 0; i < size; ++i) {
+                const C amplitude = from.load(steps, i);
+                k[i] = {in_register(amplitude.re), in_register(amplitude.im)};
+                if constexpr (!std::is_same_v<Source, typename S::Block>) block[j + size_t(i)] = k[i];
+                square[i] = k[i].re * k[i].re + k[i].im * k[i].im;
+            }
+            folded[j / size] = B::template fold<count>(square, z);
+            sums.add(k);
+        }
+        sums.add_to(found);
+        for (int q = 0; q < count; ++q) found[q].z += z[q];
     }
 
     // X and Y of `count` lane runs, each lane its share.
@@ -90,18 +129,17 @@ struct Absorb {
         }
     }
 
-    // Calls visit(first, count as a constant) for passes over the inner, or outer, bits that runs of sweep s turn.
-    template <bool outer, class Visit>
-    static void for_each_pass(const ProgramView& p, int s, Visit visit) {
-        const int near = p.sweep_near_bits[s], inner = p.sweep_bits[s];
-        const int turned = near + p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
-        const int end = outer || turned < inner ? turned : inner;
-        int first = outer ? inner : near;
+    // Calls visit(first, count as a constant) for passes over those of the bits begin to end - 1 that runs of sweep s
+    // turn.
+    template <class Visit>
+    static void for_each_pass(const ProgramView& p, int s, int begin, int end, Visit visit) {
+        const int near = p.sweep_near_bits[s], turned = near + p.sweep_run_begin[s + 1] - p.sweep_run_begin[s];
+        int first = begin > near ? begin : near;
+        if (end > turned) end = turned;
         for (; first + S::bits_a_pass <= end; first += S::bits_a_pass)
             visit(first, std::integral_constant<int, S::bits_a_pass>{});
         if (end - first == 2) visit(first, std::integral_constant<int, 2>{});
         if (end - first == 1) visit(first, std::integral_constant<int, 1>{});
-        if (end == near) visit(near, std::integral_constant<int, 0>{});
     }
 
     // Applies the phase before the layer, ket -> target.
@@ -118,6 +156,30 @@ struct Absorb {
         });
     }
 
+    // (phase, if any) coset, and sums of as many of its lowest bits as are returned.
+    static int load_part(const ProgramView& p, Space& space, int phase, typename S::Coset coset, int bits, bool with_y,
+                         C* block, Bloch* found) {
+        constexpr int most = S::bits_a_pass;
+        V* folded = space.block_weight;
+        const auto load = [&](const auto& from) {
+            if (bits < most)
+                load_and_add_bloch<0, false>(bits, from, block, folded, found);
+            else if (with_y)
+                load_and_add_bloch<most, true>(bits, from, block, folded, found);
+            else
+                load_and_add_bloch<most, false>(bits, from, block, folded, found);
+        };
+        if (phase == 0) {
+            load(coset);
+        } else if (S::has_rest(p, phase)) {
+            S::load_block(p, space, phase, coset, bits, block);
+            load(typename S::Block{block});
+        } else {
+            S::with_phase(p, space, phase, bits, coset, load);
+        }
+        return bits < most ? 0 : most;
+    }
+
     // Applies the phase before the layer, ket -> target, and measures the Bloch vectors of its runs there. For values
     // alone, target need not be complete, and Y is not measured.
     static void measure(const Tile<Real>& tile, Space& space, const C* ket, C* target) {
@@ -129,13 +191,13 @@ struct Absorb {
         for (int s = begin; s < end; ++s) {
             const bool is_first = s == begin;
             const int phase = is_first ? layer : 0;
-            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s], size = 1 << bits;
+            const int bits = p.sweep_bits[s], outer = p.sweep_outer_bits[s];
             const uint32_t* offset = p.sweep_offset + p.sweep_offset_begin[s];
             const int lane_begin = p.sweep_lane_run_begin[s], lane_end = p.sweep_lane_run_begin[s + 1];
             const bool crosses_parts = S::crosses_parts(p, s);
             Bloch found[16] = {}, found_in_lanes[8] = {};
             V all_squares{};
-            V *square = space.block_weight, *totals = B::totals(p, space, s);
+            V *folded = space.block_weight, *totals = B::totals(p, space, s);
             C* whole = space.block_ket;
             const auto add_pass = [&](int all_bits, int first, auto count, const C* block) {
                 if (with_y)
@@ -152,21 +214,21 @@ struct Absorb {
             const auto measure_part = [&](uint32_t part, size_t place) {
                 C *block = whole + place, *source = is_first ? const_cast<C*>(ket) : target;
                 const auto from = S::coset_of(space, source, part, offset, space.fetches_states);
-                S::load_block(p, space, phase, from, bits, block);
-                for (int j = 0; j < size; ++j) square[j] = block[j].re * block[j].re + block[j].im * block[j].im;
+                const int done = load_part(p, space, phase, from, bits, with_y, block, found);
                 if (is_first && stores) S::store_block(p, space, 0, block, bits, {target, part, offset, part});
-                for_each_pass<false>(p, s, [&](int first, auto count) { add_pass(bits, first, count, block); });
+                for_each_pass(p, s, done, bits, [&](int first, auto count) { add_pass(bits, first, count, block); });
                 if (!crosses_parts) add_lanes(bits, block);
-                B::fold_signs(bits, 0, square, found);
-                all_squares += square[0];
-                if (outer > 0) totals[place >> bits] = square[0];
+                B::fold_signs(bits, done, folded, found);
+                all_squares += folded[0];
+                if (outer > 0) totals[place >> bits] = folded[0];
             };
             S::for_each_coset(p, space, s, phase, [&](uint32_t base, size_t coset_place) {
                 whole = S::block_of(p, target, coset_place, space.block_ket);
                 S::for_each_part(p, space, s, phase, base, measure_part);
                 if (outer == 0) return;
                 B::fold_signs(outer, 0, totals, found + bits);
-                for_each_pass<true>(p, s, [&](int first, auto count) { add_pass(bits + outer, first, count, whole); });
+                for_each_pass(p, s, bits, bits + outer,
+                              [&](int first, auto count) { add_pass(bits + outer, first, count, whole); });
                 if (crosses_parts) add_lanes(bits + outer, whole);
             });
             const auto keep = [&](int r, Bloch b) {
@@ -215,120 +277,147 @@ struct Absorb {
         return {weight * b.y, -(weight * x), V{}};
     }
 
-    // What the adjoint state is made of on a sweep: X of every bit times `amount`; and the ket times a sum of what
-    // multiplies Z, by position in the part in `block_weight`, plus that of the part.
+    // What the adjoint state is made of on a sweep: flips, X of its runs times `amount`; and the ket times a sum of
+    // what multiplies Z, by position in the part in `block_weight`, plus that of the part.
     struct Weights {
-        V amount[16], z[16];
-        uint32_t flipped = 0;  // bits whose X counts: those of one run in a row of a Jacobian
-        int begin, end;        // the outer bits
+        struct Flip {
+            V amount;
+            uint32_t partner, lane_flip;  // between the numbers of vectors in the block, and of lanes
+        };
+        // Amplitudes across the lowest bits of a part are in registers together.
+        static constexpr int near_bits = S::bits_a_pass;
+
+        V z[16];
+        int begin, end;          // the outer bits
+        V near[near_bits] = {};  // amounts of the lowest bits, if any of them counts,
+        bool has_near = false;
+        Flip far[24];               // and the other flips that count,
+        int num_far = 0, num_bits;  // those of bits before those of lanes
 
         Weights(const ProgramView& p, const Space& space, int s)
             : begin(p.sweep_bits[s]), end(p.sweep_bits[s] + p.sweep_outer_bits[s]) {
+            const int* const runs = p.sweep_run + p.sweep_run_begin[s] - p.sweep_near_bits[s];
+            const auto is_turned = [&](int q) {
+                return q >= p.sweep_near_bits[s] && runs + q < p.sweep_run + p.sweep_run_begin[s + 1];
+            };
             V* weight = space.block_weight;
             weight[0] = V{};
-            for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i) {
-                const int r = p.sweep_lane_run[i];
-                weight[0] += cotangent(p, space, r) * Absorb::cosine(space, r) * signs(p, r);
-            }
+            for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
+                weight[0] += weight_of(p, space, p.sweep_lane_run[i]);
+            uint32_t counting = 0;
             for (int q = 0; q < end; ++q) {
-                amount[q] = z[q] = V{};
-                const int i = p.sweep_run_begin[s] + q - p.sweep_near_bits[s];
-                if (i >= p.sweep_run_begin[s] && i < p.sweep_run_begin[s + 1]) {
-                    const int r = p.sweep_run[i];
-                    const V c = cotangent(p, space, r);
-                    amount[q] = c * Absorb::sine(space, r);
-                    z[q] = c * Absorb::cosine(space, r) * signs(p, r);
-                    flipped |= uint32_t(any(value_of(c) != 0)) << q;
-                }
+                z[q] = is_turned(q) ? weight_of(p, space, runs[q]) : V{};
+                counting |= uint32_t(is_turned(q) && counts(p, space, runs[q])) << q;
                 for (size_t j = 0; q < begin && j < size_t(1) << q; ++j) {
                     weight[j + (size_t(1) << q)] = weight[j] - z[q];
                     weight[j] += z[q];
                 }
             }
+            const int num_near = begin < near_bits ? 0 : near_bits;
+            for (int q = 0; q < end; ++q) {
+                if (!(counting >> q & 1)) continue;
+                has_near |= q < num_near;
+                if (q < num_near)
+                    near[q] = amount(p, space, runs[q]);
+                else
+                    far[num_far++] = {amount(p, space, runs[q]), uint32_t(1) << q, 0};
+            }
+            num_bits = num_far;
+            for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
+                if (counts(p, space, p.sweep_lane_run[i]))
+                    far[num_far++] = {amount(p, space, p.sweep_lane_run[i]), p.sweep_lane_partner[i],
+                                      p.sweep_lane_flip[i]};
         }
         V of_part(size_t place) const {
             V sum{};
             for (int q = begin; q < end; ++q) sum += place >> q & 1 ? -z[q] : z[q];
             return sum;
         }
+
+       private:
+        static V weight_of(const ProgramView& p, const Space& space, int r) {
+            return cotangent(p, space, r) * cosine(space, r) * signs(p, r);
+        }
+        static V amount(const ProgramView& p, const Space& space, int r) {
+            return cotangent(p, space, r) * sine(space, r);
+        }
+        // One run does in a row of a Jacobian.
+        static bool counts(const ProgramView& p, const Space& space, int r) {
+            return any(value_of(cotangent(p, space, r)) != 0);
+        }
     };
 
-    // bra -= sum_q amount_q X_q ket on `count` bits of a block; at first also bra += (weight + more) ket. The bra may
-    // start here.
-    template <int count, bool is_first, bool starts = false>
-    [[gnu::noinline]] static void add_flipped(int bits, int first, const V* amount, const V* weight, V more,
-                                              const C* ket, C* bra) {
-        S::template for_each_place<count>(bits, first, [&](size_t index) {
-            const auto add = [&](V C::* component) {
-                V k[1 << count];
+    // target = what the weights make of a part of the ket, on top of the bra unless that starts here. Partners across
+    // `count` bits are in registers, others are read where they lie, from other parts as well.
+    template <int count, bool starts, class Target>
+    [[gnu::noinline]] static void fill_part(int bits, const Weights& weights, const V* weight, V more, const C* whole,
+                                            size_t place, const C* bra, Target target) {
+        constexpr int size = 1 << count;
+        const auto steps = target.template steps<size>(0);
+        for (size_t j = 0; j < size_t(1) << bits; j += size) {
+            const C* const ket = whole + (place + j);
+            const auto add_up = [&](V C::* component, V* sum) {
+                V k[size];
 #pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i) k[i] = in_register(ket[index + (size_t(i) << first)].*component);
-#pragma GCC unroll 8
-                for (int i = 0; i < 1 << count; ++i) {
-                    const size_t at = index + (size_t(i) << first);
-                    V sum{};
-                    if constexpr (!starts) sum = bra[at].*component;
-                    if constexpr (is_first) sum += (weight[at] + more) * k[i];
+                for (int i = 0; i < size; ++i) {
+                    k[i] = in_register(ket[i].*component);
+                    sum[i] = (weight[j + size_t(i)] + more) * k[i];
+                    if constexpr (!starts) sum[i] += bra[j + size_t(i)].*component;
+                }
+                if (count > 0 && weights.has_near)
 #pragma GCC unroll 3
-                    for (int q = 0; q < count; ++q) sum -= amount[first + q] * k[i ^ 1 << q];
-                    bra[at].*component = sum;
+                    for (int q = 0; q < count; ++q)
+#pragma GCC unroll 8
+                        for (int i = 0; i < size; ++i) sum[i] -= weights.near[q] * k[i ^ 1 << q];
+                for (int f = 0; f < weights.num_bits; ++f) {
+                    const V amount = weights.far[f].amount;
+                    const C* const partner = whole + ((place + j) ^ weights.far[f].partner);
+#pragma GCC unroll 8
+                    for (int i = 0; i < size; ++i) sum[i] -= amount * partner[i].*component;
+                }
+                if constexpr (!L::is_spread) return;
+                for (int f = weights.num_bits; f < weights.num_far; ++f) {
+                    const auto& [amount, partner, lane_flip] = weights.far[f];
+#pragma GCC unroll 8
+                    for (int i = 0; i < size; ++i)
+                        sum[i] -= amount * flip_lanes<Real, lanes>(whole[(place + j + size_t(i)) ^ partner].*component,
+                                                                   lane_flip);
                 }
             };
-            add(&C::re);
-            add(&C::im);
-        });
-    }
-
-    // bra -= sum_q amount_q (ket of the part across outer bit q), for `count` outer bits.
-    template <int count>
-    [[gnu::noinline]] static void add_across(int bits, const int* outer, const V* amount, const C* ket, size_t place,
-                                             C* bra) {
-        V a[count];
-        const C* across[count];
-        for (int q = 0; q < count; ++q) {
-            a[q] = amount[outer[q]];
-            across[q] = ket + (place ^ size_t(1) << outer[q]);
-        }
-        for (size_t j = 0; j < size_t(1) << bits; ++j) {
-            V re = bra[j].re, im = bra[j].im;
-#pragma GCC unroll 4
-            for (int q = 0; q < count; ++q) {
-                re -= a[q] * across[q][j].re;
-                im -= a[q] * across[q][j].im;
-            }
-            bra[j] = {re, im};
+            V re[size], im[size];
+            add_up(&C::re, re);
+            add_up(&C::im, im);
+            const Target to = target.moved(j);
+#pragma GCC unroll 8
+            for (int i = 0; i < size; ++i) to.store(steps, i, {re[i], im[i]});
         }
     }
 
-    // A part of the bra before the layer (but for its phase), from the kets of all parts.
-    static void add_part(const ProgramView& p, const Space& space, int s, const Weights& weights, bool starts,
-                         const C* ket, size_t place, C* bra) {
-        const int near = p.sweep_near_bits[s], bits = p.sweep_bits[s], all = bits + p.sweep_outer_bits[s];
-        const V *amount = weights.amount, *weight = space.block_weight, more = weights.of_part(place);
-        const auto add_first = [&](int first, auto count) {
-            if (starts)
-                add_flipped<count.value, true, true>(bits, first, amount, weight, more, ket + place, bra);
-            else
-                add_flipped<count.value, true>(bits, first, amount, weight, more, ket + place, bra);
+    // coset = conj(phase, if any) of that. The bra that it is on top of is in its block, which is room where it starts.
+    static void store_part(const ProgramView& p, const Space& space, int phase, int bits, const Weights& weights,
+                           const C* whole, size_t place, bool starts, C* block, typename S::Coset coset) {
+        constexpr int near_bits = Weights::near_bits;
+        const V more = weights.of_part(place);
+        const auto fill = [&]<int count, bool start>(const auto& target) {
+            fill_part<count, start>(bits, weights, space.block_weight, more, whole, place, block, target);
         };
-        for_each_pass<false>(p, s, [&](int first, auto count) {
-            const bool counts = weights.flipped >> first & ((1 << count.value) - 1);
-            if (first == near && counts)
-                add_first(first, count);
-            else if (first == near)
-                add_first(first, std::integral_constant<int, 0>{});
-            else if (counts)
-                add_flipped<count.value, false>(bits, first, amount, weight, more, ket + place, bra);
-        });
-        int across[16], count = 0;
-        for (int q = bits; q < all; ++q)
-            if (weights.flipped >> q & 1) across[count++] = q;
-        const int* bit = across;
-        for (; count >= 4; bit += 4, count -= 4) add_across<4>(bits, bit, amount, ket, place, bra);
-        if (count == 3) add_across<3>(bits, bit, amount, ket, place, bra);
-        if (count == 2) add_across<2>(bits, bit, amount, ket, place, bra);
-        if (count == 1) add_across<1>(bits, bit, amount, ket, place, bra);
-        add_flipped_lanes(p, space, s, ket, place, bra);
+        const auto start = [&](const auto& target) { fill.template operator()<near_bits, true>(target); };
+        const bool has_rest = phase > 0 && S::has_rest(p, phase);
+        if (starts && bits >= near_bits && !has_rest) {
+            if (phase > 0) return S::with_phase(p, space, phase, bits, coset, start);
+            if (space.streams_bra) return start(typename S::StreamedCoset{coset});
+            return start(coset);
+        }
+        const typename S::Block in_block{block};
+        if (bits < near_bits && starts)
+            fill.template operator()<0, true>(in_block);
+        else if (bits < near_bits)
+            fill.template operator()<0, false>(in_block);
+        else if (starts)
+            start(in_block);
+        else
+            fill.template operator()<near_bits, false>(in_block);
+        S::store_block(p, space, phase, block, bits, coset);
     }
 
     // The adjoint state before the layer and the phase before it. `started`: the bra holds already what terms that are
@@ -353,12 +442,8 @@ struct Absorb {
                     C* own = p.in_order && !starts ? block_bra + place : block_bra;
                     const auto from = S::coset_of(space, space.bra, part, offset, space.fetches_states);
                     if (!p.in_order && !starts) S::load_block(p, space, 0, from, bits, own);
-                    add_part(p, space, s, weights, starts, block_ket, place, own);
                     const typename S::Coset to{space.next_bra, part, offset, part};
-                    if (starts && phase == 0 && space.streams_bra)
-                        S::copy_block(own, bits, typename S::StreamedCoset{to});
-                    else
-                        S::store_block(p, space, phase, own, bits, to);
+                    store_part(p, space, phase, bits, weights, block_ket, place, starts, own, to);
                 };
                 const auto store_ket = [&](uint32_t part, size_t place) {
                     S::store_block(p, space, phase, block_ket + place, bits, {ket_before, part, offset, part});
@@ -369,30 +454,5 @@ struct Absorb {
             });
         }
         space.take_next_bra();
-    }
-
-    static void add_flipped_lanes(const ProgramView& p, const Space& space, int s, const C* ket, size_t place, C* bra) {
-        if constexpr (L::is_spread)
-            S::for_each_lane_pass(p, s, [&](int first, auto count) {
-                const int32_t* runs = p.sweep_lane_run + first;
-                V amount[count.value];
-                for (int i = 0; i < count.value; ++i) amount[i] = cotangent(p, space, runs[i]) * sine(space, runs[i]);
-                add_flipped_in_lanes<count.value>(p, first, p.sweep_bits[s], amount, ket, place, bra);
-            });
-    }
-
-    template <int count>
-    [[gnu::noinline]] static void add_flipped_in_lanes(const ProgramView& p, int first, int bits, const V* amount,
-                                                       const C* ket, size_t place, C* bra) {
-        for (size_t j = 0; j < size_t(1) << bits; ++j) {
-            V re = bra[j].re, im = bra[j].im;
-#pragma GCC unroll 2
-            for (int i = 0; i < count; ++i) {
-                const C& k = ket[(place + j) ^ p.sweep_lane_partner[first + i]];
-                re -= amount[i] * flip_lanes<Real, lanes>(k.re, p.sweep_lane_flip[first + i]);
-                im -= amount[i] * flip_lanes<Real, lanes>(k.im, p.sweep_lane_flip[first + i]);
-            }
-            bra[j] = {re, im};
-        }
     }
 };

@@ -68,17 +68,20 @@ struct BraKet {
         }
     };
 
-    // The sum of Im(conj(b) k) over `count` bits; adds Z of those bits.
+    // The sum of what amplitudes across `count` bits bring; adds Z of those bits.
     template <int count>
     [[gnu::always_inline]] static V fold(const V* sign, V* z) {
-        if constexpr (count == 1) {
-            z[0] += sign[0] - sign[1];
-            return sign[0] + sign[1];
+        if constexpr (count == 0) {
+            return sign[0];
         } else {
-            const V plus0 = sign[0] + sign[1], plus1 = sign[2] + sign[3];
-            z[0] += (sign[0] - sign[1]) + (sign[2] - sign[3]);
-            z[1] += plus0 - plus1;
-            return plus0 + plus1;
+            V sum[1 << (count - 1)], difference{};
+#pragma GCC unroll 4
+            for (int i = 0; i < 1 << (count - 1); ++i) {
+                sum[i] = sign[2 * i] + sign[2 * i + 1];
+                difference += sign[2 * i] - sign[2 * i + 1];
+            }
+            z[0] += difference;
+            return fold<count - 1>(sum, z + 1);
         }
     }
 

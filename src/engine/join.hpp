@@ -52,6 +52,7 @@ struct Join {
 
         struct Low {
             V re, im, less;
+            Low() = default;
             explicit Low(const C& x) : re(in_register(x.re)), im(in_register(x.im)), less(re - im) {}
         };
         struct Bra {
@@ -191,25 +192,29 @@ struct Join {
     template <int width, int rows>
     [[gnu::noinline]] static void add_to_low(const Shape& shape, size_t begin, size_t first, const C* high,
                                              const C* bra, C* low_bra, bool fetches) {
-        C factor[rows][width];
-        for (int r = 0; r < rows; ++r) load_factors<width>(shape, begin + size_t(r), first, high, factor[r]);
+        C loaded[rows][width];
+        typename LowSum::Low factor[rows][width];
+        for (int r = 0; r < rows; ++r) {
+            load_factors<width>(shape, begin + size_t(r), first, high, loaded[r]);
+            for (int c = 0; c < width; ++c) factor[r][c] = typename LowSum::Low(loaded[r][c]);
+        }
         for (size_t i = 0; i < shape.row; ++i) {
-            C* to = low_bra + first * shape.row + i;
-            V re[width], im[width];
+            C* const to = low_bra + first * shape.row + i;
+            LowSum sum[width];
 #pragma GCC unroll 4
             for (int c = 0; c < width; ++c) {
-                re[c] = to[size_t(c) * shape.row].re;
-                im[c] = to[size_t(c) * shape.row].im;
+                sum[c].re = to[size_t(c) * shape.row].re;
+                sum[c].im = to[size_t(c) * shape.row].im;
             }
             for (int r = 0; r < rows; ++r) {
                 const C* at = bra + (begin + size_t(r)) * shape.row + i;
                 if (fetches && first == 0) fetch_ahead<false>(at + rows * shape.row);
-                const C b = *at;
+                const typename LowSum::Bra b(*at);
 #pragma GCC unroll 4
-                for (int c = 0; c < width; ++c) add_conjugate(re[c], im[c], factor[r][c], b);
+                for (int c = 0; c < width; ++c) sum[c].add(factor[r][c], b);
             }
 #pragma GCC unroll 4
-            for (int c = 0; c < width; ++c) to[size_t(c) * shape.row] = {re[c], im[c]};
+            for (int c = 0; c < width; ++c) to[size_t(c) * shape.row] = sum[c].value();
         }
     }
 };
