@@ -288,45 +288,33 @@ struct Absorb {
         static constexpr int near_bits = S::bits_a_pass;
 
         V z[16];
-        int begin, end;          // the outer bits
-        V near[near_bits] = {};  // amounts of the lowest bits, if any of them counts,
+        int begin, end, num_near;  // the outer bits; how many of the lowest are in registers
+        V near[near_bits] = {};    // amounts of these, if any of them counts,
         bool has_near = false;
-        Flip far[24];               // and the other flips that count,
-        int num_far = 0, num_bits;  // those of bits before those of lanes
+        Flip far[24];                   // and the other flips that count,
+        int num_far = 0, num_bits = 0;  // those of bits before those of lanes
 
         Weights(const ProgramView& p, const Space& space, int s)
-            : begin(p.sweep_bits[s]), end(p.sweep_bits[s] + p.sweep_outer_bits[s]) {
-            const int* const runs = p.sweep_run + p.sweep_run_begin[s] - p.sweep_near_bits[s];
-            const auto is_turned = [&](int q) {
-                return q >= p.sweep_near_bits[s] && runs + q < p.sweep_run + p.sweep_run_begin[s + 1];
-            };
+            : begin(p.sweep_bits[s]),
+              end(p.sweep_bits[s] + p.sweep_outer_bits[s]),
+              num_near(begin < near_bits ? 0 : near_bits) {
             V* weight = space.block_weight;
             weight[0] = V{};
             for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
                 weight[0] += weight_of(p, space, p.sweep_lane_run[i]);
-            uint32_t counting = 0;
             for (int q = 0; q < end; ++q) {
-                z[q] = is_turned(q) ? weight_of(p, space, runs[q]) : V{};
-                counting |= uint32_t(is_turned(q) && counts(p, space, runs[q])) << q;
+                z[q] = V{};
+                const int i = p.sweep_run_begin[s] + q - p.sweep_near_bits[s];
+                if (i >= p.sweep_run_begin[s] && i < p.sweep_run_begin[s + 1]) add_run(p, space, p.sweep_run[i], q);
                 for (size_t j = 0; q < begin && j < size_t(1) << q; ++j) {
                     weight[j + (size_t(1) << q)] = weight[j] - z[q];
                     weight[j] += z[q];
                 }
             }
-            const int num_near = begin < near_bits ? 0 : near_bits;
-            for (int q = 0; q < end; ++q) {
-                if (!(counting >> q & 1)) continue;
-                has_near |= q < num_near;
-                if (q < num_near)
-                    near[q] = amount(p, space, runs[q]);
-                else
-                    far[num_far++] = {amount(p, space, runs[q]), uint32_t(1) << q, 0};
-            }
             num_bits = num_far;
             for (int i = p.sweep_lane_run_begin[s]; i < p.sweep_lane_run_begin[s + 1]; ++i)
-                if (counts(p, space, p.sweep_lane_run[i]))
-                    far[num_far++] = {amount(p, space, p.sweep_lane_run[i]), p.sweep_lane_partner[i],
-                                      p.sweep_lane_flip[i]};
+                if (const int r = p.sweep_lane_run[i]; counts(p, space, r))
+                    far[num_far++] = {amount(p, space, r), p.sweep_lane_partner[i], p.sweep_lane_flip[i]};
         }
         V of_part(size_t place) const {
             V sum{};
@@ -335,6 +323,15 @@ struct Absorb {
         }
 
        private:
+        void add_run(const ProgramView& p, const Space& space, int r, int bit) {
+            z[bit] = weight_of(p, space, r);
+            if (!counts(p, space, r)) return;
+            has_near |= bit < num_near;
+            if (bit < num_near)
+                near[bit] = amount(p, space, r);
+            else
+                far[num_far++] = {amount(p, space, r), uint32_t(1) << bit, 0};
+        }
         static V weight_of(const ProgramView& p, const Space& space, int r) {
             return cotangent(p, space, r) * cosine(space, r) * signs(p, r);
         }
