@@ -219,7 +219,7 @@ class _Reader:
         if num_qubits != self.num_qubits:
             raise ValueError(
                 f"observables[{index}]: expected {counted(self.num_qubits, 'qubit')} as in the circuit, got "
-                f"{num_qubits}; pad it with identities (apply_layout or tensor)"
+                f"{num_qubits}; {remedy_of_width(self.num_qubits, num_qubits)}"
             )
 
     def _expect(self, num_strings: float) -> None:
@@ -230,6 +230,13 @@ class _Reader:
                 f"observables: expected at most {MAX_TERMS} Pauli strings in all, got {self._num_strings:.3g}, which "
                 f"take {self._num_strings * BYTES_OF_STRING:.3g} bytes; give fewer observables, or fewer projectors"
             )
+
+
+def remedy_of_width(expected: int, got: int) -> str:
+    """What to do with an observable of another number of qubits than its circuit."""
+    if got > expected:
+        return "leave out the qubits that the circuit lacks"
+    return "pad it with identities (I in a label; apply_layout or tensor of an operator)"
 
 
 def _indices(numbered: Sequence[tuple[int, Any]]) -> npt.NDArray[np.int32]:
@@ -261,8 +268,9 @@ def _hermitian(strings: Strings) -> Strings:
     unusual = strings.observable[np.abs(strings.coefficient.imag) > 1e-12 * largest]
     if len(unusual) > 0:
         raise ValueError(
-            f"observables[{unusual[0]}]: expected a Hermitian operator (real Pauli coefficients), got imaginary parts; "
-            "split it as A = (A + A^dagger)/2 + i (A - A^dagger)/(2i) into two observables"
+            f"observables[{unusual[0]}]: expected a Hermitian operator (equal to its conjugate transpose: real Pauli "
+            "coefficients), got one that is not; split it as A = (A + A^dagger)/2 + i (A - A^dagger)/(2i) into two "
+            "observables"
         )
     kept = strings.coefficient.real != 0.0
     if kept.all():

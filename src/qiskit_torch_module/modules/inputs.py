@@ -56,8 +56,10 @@ def prepared(input: Any, width: int, own: Sequence[torch.Tensor]) -> tuple[torch
                 f"input: expected none, as the circuit has no encoding parameters, got shape {tuple(input.shape)}; "
                 "call the module without an argument"
             )
+        remedy = "; use .unsqueeze(-1)" if width == 1 else ""
         raise ValueError(
-            f"input: expected shape (..., {width}), one column for each encoding parameter, got {tuple(input.shape)}"
+            f"input: expected shape (..., {width}), one column for each encoding parameter, got "
+            f"{tuple(input.shape)}{remedy}"
         )
     if has_dtype and (input.is_floating_point() or input.is_complex()):
         result = _promoted([result, input.dtype], "input")

@@ -13,6 +13,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from .._core.sizes import counted
+from .._reading.observables import remedy_of_width
 from .refusals import position_named
 from .rows import Evaluate, real_array, with_a_qubit
 
@@ -127,7 +128,7 @@ def triples(circuits: Any, observables: Any, parameter_values: Any) -> Triples:
         if width not in (None, circuit.num_qubits):
             raise ValueError(
                 f"observables[{index}]: expected {counted(circuit.num_qubits, 'qubit')} as in its circuit, got "
-                f"{width}; pad it with identities (apply_layout or tensor)"
+                f"{width}; {remedy_of_width(circuit.num_qubits, width)}"
             )
     pairs = [
         (circuit, observable) if circuit.num_qubits else _widened(circuit, observable)
